@@ -1,0 +1,61 @@
+"""Losses, exact distance maps and metrics for segmentations whose boundary matters.
+
+The names below are loaded on first use, so that ``import boundary_loss.plot`` costs no torch and
+``from boundary_loss import BoundaryLoss`` no matplotlib.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from boundary_loss.distance import (
+        dist_map_transform,
+        euclidean_distance,
+        one_hot2dist,
+        signed_distance,
+    )
+    from boundary_loss.encoding import class2one_hot, probs2class, probs2one_hot
+    from boundary_loss.losses import (
+        BoundaryLoss,
+        CrossEntropy,
+        DiceLoss,
+        FocalLoss,
+        GeneralizedDice,
+        HausdorffLoss,
+        SurfaceLoss,
+    )
+
+_HOME = {
+    "distance": ["dist_map_transform", "euclidean_distance", "one_hot2dist", "signed_distance"],
+    "encoding": ["class2one_hot", "probs2class", "probs2one_hot"],
+    "losses": ["BoundaryLoss", "CrossEntropy", "DiceLoss", "FocalLoss", "GeneralizedDice", "HausdorffLoss",
+               "SurfaceLoss"],
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "BoundaryLoss",
+    "CrossEntropy",
+    "DiceLoss",
+    "FocalLoss",
+    "GeneralizedDice",
+    "HausdorffLoss",
+    "SurfaceLoss",
+    "class2one_hot",
+    "dist_map_transform",
+    "euclidean_distance",
+    "one_hot2dist",
+    "probs2class",
+    "probs2one_hot",
+    "signed_distance",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'boundary_loss' has no attribute {name!r}")
+    return getattr(import_module(f"boundary_loss.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

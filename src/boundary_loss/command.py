@@ -1,0 +1,114 @@
+"""What every command shares: errors without a traceback, and a record of the settings that made a folder.
+
+A command that makes a folder takes it as its first argument and writes the rest of its arguments to
+``arguments.txt`` inside. make compares that line with what it would run now; where they differ, it runs
+the command, which calls :func:`refuse_other_settings`.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from boundary_loss.files import set_aside, write_text
+
+RECORD = "arguments.txt"
+
+
+class Stop(Exception):
+    """Ends a command with one message and exit status 2: the user can mend it."""
+
+
+def run(main: Callable[[], Any]) -> None:
+    """Call a command's ``main``; what the user can mend ends in one line on stderr and status 2, Ctrl-C in 130."""
+    try:
+        main()
+    except (Stop, ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
+        sys.exit(fail(str(error), 2))
+    except OSError as error:
+        sys.exit(fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 2))
+    except KeyboardInterrupt:
+        sys.exit(fail("interrupted; what is finished is kept, and the same command goes on from there", 130))
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def fail(message: str, status: int) -> int:
+    colour = sys.stderr.isatty()
+    print(f"{'\033[31m' if colour else ''}error:{'\033[0m' if colour else ''} {message}", file=sys.stderr)
+    return status
+
+
+def settings(argv: Sequence[str], beside: Sequence[str] = ()) -> list[str]:
+    """The arguments that shape the result: all but the folder (first) and the options named in ``beside``."""
+    kept: list[str] = []
+    dropping = False
+    for word in argv[1:]:
+        if word.startswith("--"):
+            dropping = word.split("=")[0] in beside
+        if not dropping:
+            kept.append(word)
+    return kept
+
+
+def record(folder: Path, words: Sequence[str]) -> None:
+    write_text(folder / RECORD, shlex.join(words) + "\n")
+
+
+def recorded(folder: Path) -> list[str] | None:
+    path = folder / RECORD
+    return shlex.split(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def differences(old: Sequence[str], new: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """``{option: (value then, value now)}`` for the options that differ; a bare flag reads as ``yes``."""
+    before, now = _by_option(old), _by_option(new)
+    return {
+        option: (before.get(option, "not given"), now.get(option, "not given"))
+        for option in sorted(before.keys() | now.keys())
+        if before.get(option) != now.get(option)
+    }
+
+
+def _by_option(words: Sequence[str]) -> dict[str, str]:
+    options: dict[str, list[str]] = {}
+    name = ""
+    for word in words:
+        if word.startswith("--"):
+            name, _, value = word.partition("=")
+            options[name] = [value] if value else []
+        else:
+            options.setdefault(name, []).append(word)
+    return {name.removeprefix("--"): " ".join(values) or "yes" for name, values in options.items()}
+
+
+def refuse_other_settings(folder: Path, words: Sequence[str], *, fresh: bool) -> bool:
+    """Whether ``folder`` is already what ``words`` would make; if it was made otherwise, stop and say how.
+
+    With ``fresh`` the existing folder moves aside and False is returned: make it anew.
+    """
+    if not folder.exists():
+        return False
+    if fresh:
+        print(f"{folder} moved to {set_aside(folder)}")
+        return False
+    old = recorded(folder)
+    if old is None:
+        raise Stop(f"{folder} exists but was not made by this pipeline (no {RECORD}); move it away, or use FRESH=1")
+    changed = differences(old, words)
+    if changed:
+        lines = "\n".join(f"    {name}: made with {then}, now {now}" for name, (then, now) in changed.items())
+        raise Stop(
+            f"{folder} was made with other settings:\n{lines}\n"
+            "  FRESH=1 makes it anew and keeps the old one beside it; RD=another/folder leaves it as it is."
+        )
+    return True
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """An argument parser without abbreviations, so that a shortened option is an error and not a guess."""
+    return argparse.ArgumentParser(
+        description=description, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )

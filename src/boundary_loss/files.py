@@ -1,0 +1,90 @@
+"""Files and folders appear whole or not at all, and nothing that exists is overwritten unseen."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def unfinished(target: Path) -> Path:
+    """Where ``target`` grows until it is complete: ``results/isles/gdl`` grows as ``results/isles/gdl_tmp``."""
+    return target.with_name(target.name + "_tmp")
+
+
+def set_aside(target: Path) -> Path | None:
+    """Move an existing file or folder out of the way, under a dated name that nothing has; None if there is none."""
+    if not target.exists():
+        return None
+    dated = target.with_name(f"{target.name}_{time.strftime('%Y%m%d-%H%M%S')}")
+    aside, count = dated, 1
+    while aside.exists():
+        count += 1
+        aside = dated.with_name(f"{dated.name}-{count}")
+    target.rename(aside)
+    return aside
+
+
+def publish(grown: Path, target: Path) -> Path | None:
+    """Rename what has grown beside to its final name; what stood there moves aside, and its new place is returned."""
+    aside = set_aside(target)
+    grown.rename(target)
+    return aside
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Fill a folder beside ``target`` and publish it on success; what a killed attempt left is cleared first."""
+    grown = unfinished(target)
+    if grown.exists():
+        shutil.rmtree(grown)
+    grown.mkdir(parents=True)
+    yield grown
+    publish(grown, target)
+
+
+def write_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a file beside ``path``, then rename it: readers see the old file or the new, never a half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grown = path.with_name(f".{path.name}.{os.getpid()}_tmp")
+    try:
+        write(grown)
+        grown.replace(path)
+    finally:
+        grown.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_file(path, lambda grown: grown.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    def write(grown: Path) -> None:
+        with grown.open("wb") as file:  # np.save would append .npy to the name
+            np.save(file, array)
+
+    write_file(path, write)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Load a ``.npy``; a truncated or foreign file is named in the error."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read as a NumPy array ({error}); delete it and run make again") from None

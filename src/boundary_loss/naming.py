@@ -1,0 +1,32 @@
+"""The names of slices: ``case_10_00_0003`` is slice 3 of volume ``case_10``, not augmented."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Stem(NamedTuple):
+    """A slice's name, taken apart: ``volume_augmentation_index``.
+
+    The volume is what 3D metrics are computed on: a patient (ISLES, WMH) or a patient's frame (ACDC).
+    """
+
+    volume: str
+    augmentation: int
+    index: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Stem":
+        parts = text.rsplit("_", 2)
+        if len(parts) != 3 or not (parts[1].isdigit() and parts[2].isdigit()):
+            raise ValueError(f"'{text}' is not a slice's name; expected VOLUME_AUGMENTATION_SLICE, as case_10_00_0003")
+        return cls(parts[0], int(parts[1]), int(parts[2]))
+
+
+def by_volume(stems: Iterable[str]) -> dict[str, list[str]]:
+    """Group slice names: ``{volume: [its slices in order]}``, volumes sorted by name; augmented copies left out."""
+    volumes: dict[str, list[tuple[int, str]]] = {}
+    for text in stems:
+        stem = Stem.parse(text)
+        if stem.augmentation == 0:
+            volumes.setdefault(stem.volume, []).append((stem.index, text))
+    return {volume: [text for _, text in sorted(volumes[volume])] for volume in sorted(volumes)}

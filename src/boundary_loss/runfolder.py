@@ -1,0 +1,134 @@
+"""What a run folder holds: the names, shapes and meanings of its files, said once.
+
+    results/isles/gdl/
+        run.json             arguments, seed, commit, diff, versions, data checksum
+        arguments.txt        the settings, as typed; make compares them
+        rows.json            {"train": [slices], "val": [slices], "volumes": [volumes], "classes": [...], "losses": [...]}
+        metrics.csv          one line an epoch
+        best_epoch.txt       number of the best epoch (0 = the first)
+        best.pkl             weights of the best epoch: plain tensors, torch.load(weights_only=True)
+        checkpoint.pt        everything needed to go on with training
+        {tra,val}_loss.npy   (E, batches, losses)   unweighted loss values
+        {tra,val}_dice.npy   (E, slices, K)         2D Dice; a slice empty in both counts 1
+        val_3d_dsc.npy val_3d_hausdorff.npy val_3d_hd95.npy val_3d_assd.npy    (E, volumes, K)
+        val_hausdorff.npy val_boundary.npy                                     (E, slices, K)
+        iter000/val/*.png    the predicted classes of every validation slice, 8 bit
+        best_epoch/val/*.png the same, of the best epoch
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boundary_loss.files import read_array, read_json, unfinished
+
+RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
+BEST_EPOCH, BEST_WEIGHTS, CHECKPOINT = "best_epoch.txt", "best.pkl", "checkpoint.pt"
+BEST_PREDICTIONS = "best_epoch"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How an array of a run folder is drawn and read."""
+
+    label: str
+    unit: str = ""
+    lower_is_better: bool = False
+    rows: str = "val"
+    """Which list of ``rows.json`` names axis 1; empty where the axis has no names (batches)."""
+    columns: str = "classes"
+    """Which list of ``rows.json`` names axis 2."""
+
+
+METRICS: dict[str, Metric] = {
+    "tra_loss": Metric("training loss", lower_is_better=True, rows="", columns="losses"),
+    "val_loss": Metric("validation loss", lower_is_better=True, rows="", columns="losses"),
+    "tra_dice": Metric("training Dice per slice (empty slice predicted empty = 1)", rows="train"),
+    "val_dice": Metric("validation Dice per slice (empty slice predicted empty = 1)"),
+    "val_3d_dsc": Metric("validation Dice per volume", rows="volumes"),
+    "val_3d_hausdorff": Metric("validation Hausdorff distance per volume", "mm", True, "volumes"),
+    "val_3d_hd95": Metric("validation HD95 per volume, pooled", "mm", True, "volumes"),
+    "val_3d_assd": Metric("validation average symmetric surface distance", "mm", True, "volumes"),
+    "val_hausdorff": Metric("validation Hausdorff distance per slice", "mm", True),
+    "val_boundary": Metric("validation boundary value per slice", "mm", True),
+}
+TRAINING_ARRAYS = ("tra_loss", "val_loss", "tra_dice", "val_dice")
+EVALUATION_ARRAYS = tuple(name for name in METRICS if name not in TRAINING_ARRAYS)
+
+
+def metric(name: str) -> Metric:
+    if name not in METRICS:
+        raise ValueError(f"unknown metric '{name}'; known: {', '.join(METRICS)}")
+    return METRICS[name]
+
+
+def iteration(epoch: int) -> str:
+    """The folder of an epoch's predictions: 0 -> ``iter000``."""
+    return f"iter{epoch:03d}"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A finished run, or the part of an interrupted one that is there."""
+
+    path: Path
+
+    @classmethod
+    def find(cls, path: Path) -> "RunFolder":
+        """The run at ``path``, or what an interrupted training left beside it."""
+        for place in (path, unfinished(path)):
+            if (place / ROWS).is_file():
+                return cls(place)
+        raise FileNotFoundError(f"no run at {path}; train it with make, or check the folder's name")
+
+    @property
+    def name(self) -> str:
+        return self.path.name.removesuffix("_tmp")
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        return read_json(self.path / RUN)
+
+    @cached_property
+    def names(self) -> dict[str, list[str]]:
+        """The lists of ``rows.json``: what each row and column of the arrays stands for."""
+        return read_json(self.path / ROWS)
+
+    @property
+    def epochs(self) -> list[int]:
+        """The epochs whose predictions are on disk."""
+        found = self.path.glob("iter*/val")
+        return sorted(int(p.parent.name[4:]) for p in found if p.parent.name[4:].isdigit())
+
+    @property
+    def best_epoch(self) -> int:
+        path = self.path / BEST_EPOCH
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: the run has not finished an epoch")
+        return int(path.read_text())
+
+    def has(self, name: str) -> bool:
+        return (self.path / f"{name}.npy").is_file()
+
+    def array(self, name: str) -> np.ndarray:
+        """An array by metric name, e.g. ``val_dice``: float32, epochs first; NaN where nothing was measured."""
+        path = self.path / f"{name}.npy"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; `make -f STUDY.make {path}` computes it")
+        return read_array(path)
+
+    def row_names(self, name: str) -> list[str] | None:
+        """Names of the array's second axis; None for batches."""
+        rows = metric(name).rows
+        return self.names[rows] if rows else None
+
+    def column_names(self, name: str) -> list[str]:
+        return self.names[metric(name).columns]
+
+    def prediction(self, epoch: int | None, stem: str) -> Path:
+        """The PNG of a validation slice at an epoch; None = the best."""
+        folder = BEST_PREDICTIONS if epoch is None else iteration(epoch)
+        return self.path / folder / "val" / f"{stem}.png"
