@@ -36,8 +36,8 @@ def run(main: Callable[[], Any]) -> None:
 
 
 def fail(message: str, status: int) -> int:
-    colour = sys.stderr.isatty()
-    print(f"{'\033[31m' if colour else ''}error:{'\033[0m' if colour else ''} {message}", file=sys.stderr)
+    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() else ("", "")
+    print(f"{red}error:{plain} {message}", file=sys.stderr)
     return status
 
 

@@ -1,19 +1,19 @@
 """What a run folder holds: the names, shapes and meanings of its files, said once.
 
-    results/isles/gdl/
-        run.json             arguments, seed, commit, diff, versions, data checksum
-        arguments.txt        the settings, as typed; make compares them
-        rows.json            {"train": [slices], "val": [slices], "volumes": [volumes], "classes": [...], "losses": [...]}
-        metrics.csv          one line an epoch
-        best_epoch.txt       number of the best epoch (0 = the first)
-        best.pkl             weights of the best epoch: plain tensors, torch.load(weights_only=True)
-        checkpoint.pt        everything needed to go on with training
-        {tra,val}_loss.npy   (E, batches, losses)   unweighted loss values
-        {tra,val}_dice.npy   (E, slices, K)         2D Dice; a slice empty in both counts 1
-        val_3d_dsc.npy val_3d_hausdorff.npy val_3d_hd95.npy val_3d_assd.npy    (E, volumes, K)
-        val_hausdorff.npy val_boundary.npy                                     (E, slices, K)
-        iter000/val/*.png    the predicted classes of every validation slice, 8 bit
-        best_epoch/val/*.png the same, of the best epoch
+results/isles/gdl/
+    run.json             arguments, seed, commit, diff, versions, data checksum
+    arguments.txt        the settings, as typed; make compares them
+    rows.json            names along the arrays' axes: lists "train", "val" (slices), "volumes", "classes", "losses"
+    metrics.csv          one line an epoch
+    best_epoch.txt       number of the best epoch (0 = the first)
+    best.pkl             weights of the best epoch: plain tensors, torch.load(weights_only=True)
+    checkpoint.pt        everything needed to go on with training
+    {tra,val}_loss.npy   (E, batches, losses)   unweighted loss values
+    {tra,val}_dice.npy   (E, slices, K)         2D Dice; a slice empty in both counts 1
+    val_3d_dsc.npy val_3d_hausdorff.npy val_3d_hd95.npy val_3d_assd.npy    (E, volumes, K)
+    val_hausdorff.npy val_boundary.npy                                     (E, slices, K)
+    iter000/val/*.png    the predicted classes of every validation slice, 8 bit
+    best_epoch/val/*.png the same, of the best epoch
 """
 
 from dataclasses import dataclass

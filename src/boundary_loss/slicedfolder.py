@@ -1,0 +1,122 @@
+"""What a folder of sliced data holds: written by slicing, read by training, evaluation and viewing.
+
+    data/ISLES/
+        slicing.json         study, class and modality names, slice shape, kinds of files, checksum of the content
+        arguments.txt        the settings, as typed; make compares them
+        split.json           {"fold": 0, "folds": 5, "train": [patients], "val": [patients]}
+        spacing_3d.json      {volume: [dx, dy, dz]} in mm, after resizing
+        {train,val}/
+            spacing.json     {slice: [dx, dy]} in mm, after resizing
+            ct/ cbf/ ...     8-bit PNG a modality, for people
+            gt/              8-bit PNG, class numbers (255 = ignored)
+            in_npy/          (C, X, Y) float32 in [0, 1], all modalities of the slice
+            gt_npy/          (X, Y) uint8, class numbers (255 = ignored)
+            3d_distmap/      (K, X, Y) float32 mm, the slice of the volume's signed distance map
+
+A study of 8-bit images (ACDC) has ``img/`` and ``gt/`` alone: its network reads the PNGs, divided by 255.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from boundary_loss.files import read_array, read_json
+from boundary_loss.naming import by_volume
+
+SLICING, SPLIT, SPACING, SPACING_3D = "slicing.json", "split.json", "spacing.json", "spacing_3d.json"
+IMAGES, LABELS, MAPS_3D, LABELS_PNG = "in_npy", "gt_npy", "3d_distmap", "gt"
+SETS = ("train", "val")
+
+
+@dataclass(frozen=True)
+class SlicedFolder:
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path) -> "SlicedFolder":
+        if not (path / SLICING).is_file():
+            raise FileNotFoundError(
+                f"no sliced data at {path} ({SLICING} is missing); make -f STUDY.make {path} makes it"
+            )
+        return cls(path)
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """The content of slicing.json: ``study``, ``classes``, ``modalities``, ``shape``, ``checksum``, ``phantom``."""
+        return read_json(self.path / SLICING)
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names, background first."""
+        return self.about["classes"]
+
+    @property
+    def modalities(self) -> list[str]:
+        return self.about["modalities"]
+
+    def stems(self, which: str) -> list[str]:
+        """Names of the slices of ``train`` or ``val``, sorted."""
+        return sorted(path.stem for path in (self.path / which / LABELS_PNG).glob("*.png"))
+
+    def volumes(self, which: str) -> dict[str, list[str]]:
+        return by_volume(self.stems(which))
+
+    @cached_property
+    def _spacing(self) -> dict[str, dict[str, list[float]]]:
+        return {which: read_json(self.path / which / SPACING) for which in SETS}
+
+    @cached_property
+    def _spacing_3d(self) -> dict[str, list[float]]:
+        return read_json(self.path / SPACING_3D)
+
+    def spacing(self, which: str, stem: str) -> tuple[float, ...]:
+        """Millimetres along (X, Y) of a slice."""
+        return tuple(self._spacing[which][stem])
+
+    def spacing_3d(self, volume: str) -> tuple[float, ...]:
+        """Millimetres along (X, Y, Z) of a volume, as resized."""
+        return tuple(self._spacing_3d[volume])
+
+    def image(self, which: str, stem: str) -> np.ndarray:
+        """(C, X, Y) float32 in [0, 1]: what the network reads."""
+        npy = self.path / which / IMAGES / f"{stem}.npy"
+        if npy.is_file():
+            return read_array(npy)
+        layers = [read_png(self.path / which / name / f"{stem}.png") for name in self.modalities]
+        return np.stack(layers).astype(np.float32) / 255
+
+    def labels(self, which: str, stem: str) -> np.ndarray:
+        """(X, Y) uint8 class numbers; 255 = ignored."""
+        npy = self.path / which / LABELS / f"{stem}.npy"
+        return read_array(npy) if npy.is_file() else read_png(self.path / which / LABELS_PNG / f"{stem}.png")
+
+    def map_3d(self, which: str, stem: str) -> np.ndarray:
+        """(K, X, Y) float32 mm: this slice of the volume's signed distance map."""
+        npy = self.path / which / MAPS_3D / f"{stem}.npy"
+        if not npy.is_file():
+            raise FileNotFoundError(f"{npy} is missing: {self.about['study']} was sliced without 3D distance maps")
+        return read_array(npy)
+
+    def picture(self, which: str, stem: str, modality: str) -> np.ndarray:
+        """(X, Y) uint8, one modality as its PNG shows it."""
+        if modality not in self.modalities:
+            raise ValueError(f"unknown modality '{modality}'; {self.path} has {', '.join(self.modalities)}")
+        return read_png(self.path / which / modality / f"{stem}.png")
+
+
+def read_png(path: Path) -> np.ndarray:
+    """(X, Y) uint8; rows of the picture are X."""
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture)
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{path} cannot be read as a picture: {error}") from None
+
+
+def write_png(path: Path, array: np.ndarray) -> None:
+    """(X, Y) uint8 as an 8-bit grey PNG, without a palette: the numbers in the file are the numbers in the array."""
+    Image.fromarray(array, mode=None).save(path, compress_level=1)
