@@ -119,4 +119,4 @@ def read_png(path: Path) -> np.ndarray:
 
 def write_png(path: Path, array: np.ndarray) -> None:
     """(X, Y) uint8 as an 8-bit grey PNG, without a palette: the numbers in the file are the numbers in the array."""
-    Image.fromarray(array, mode=None).save(path, compress_level=1)
+    Image.fromarray(array).save(path, compress_level=1)
