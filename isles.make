@@ -1,0 +1,40 @@
+# ISLES 2018: ischaemic stroke lesions in CT perfusion. Five modalities; background, lesion.
+#   make -f isles.make               from the challenge's zips in data/ to trainings, curves, report and archive
+#   make -f isles.make SRC=phantom   the same on synthetic archives
+#   make -f isles.make help          targets, ledger and variables
+
+STUDY     := isles
+SLICED_AS := ISLES
+UNPACK    := --root TRAINING TESTING --drop '__MACOSX' '*CT_4DPWI*'
+
+RETAIN    ?= 20
+NET       ?= UNet
+EPC       ?= 100
+BS        ?= 8
+LR        ?= 1e-3
+MODALITY  ?= mtt
+
+# The ledger.  RUN.losses := loss[(option=value,...)]:weight[@classes] ...    RUN.schedule := rule
+gdl.losses                    := gdl:1
+
+gdl_surface_w.losses          := gdl:1 boundary:0.1@1
+
+gdl_surface_add.losses        := gdl:1 boundary:0.01@1
+gdl_surface_add.schedule      := add(0,0.01)
+
+gdl_surface_steal.losses      := gdl:1 boundary:0.01@1
+gdl_surface_steal.schedule    := steal(0.01)
+
+gdl_3d_surface_steal.losses   := gdl:1 boundary(map=3d):0.01@1
+gdl_3d_surface_steal.schedule := steal(0.01)
+
+gdl_hausdorff_w.losses        := gdl:1 hausdorff:0.1@1
+
+surface.losses                := boundary:1@1
+hausdorff.losses              := hausdorff:1@1
+ce.losses                     := ce:1
+focal.losses                  := focal:1
+
+RUNS ?= gdl gdl_surface_steal gdl_3d_surface_steal gdl_hausdorff_w
+
+include src/pipeline.mk

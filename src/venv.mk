@@ -1,0 +1,22 @@
+# The Python that runs everything: .venv, made from the lock file, unless `make ... CC=/path/to/python` names another.
+# CC and CFLAGS are read from the command line alone: shells export them for C compilers.
+
+ifneq ($(origin CC),command line)
+CC := .venv/bin/python
+endif
+ifneq ($(origin CFLAGS),command line)
+CFLAGS :=
+endif
+ifeq ($(CC),.venv/bin/python)
+venv := .venv/ready
+endif
+venv ?=
+
+python := PYTHONPATH=src $(CC) $(CFLAGS)
+
+.venv/ready: requirements.lock
+	@echo "installing the locked packages into .venv (once; torch is large)"
+	python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, found " + sys.version.split()[0])'
+	python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
