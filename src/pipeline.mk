@@ -121,13 +121,13 @@ $(rows:%=$(RD)/%): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $(venv)
 	$(python) -m boundary_loss.train $@ $(call train_settings,$*) --device $(DEVICE) --queue $(RUNS) $(fresh)
 
 trained := tra_loss val_loss tra_dice val_dice
-$(trained:%=$(RD)/\%/%.npy): $$(call stale_run,$$*) | $(RD)/%
+$(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	@test -f $@ || { echo "error: $@ is missing from a finished run; train it again with: rm -r $(RD)/$*" >&2; exit 2; }
 
 # ---- Metrics over epochs, from the saved predictions ---------------------------------------------------------------
 
 evaluated := val_3d_dsc val_3d_hausdorff val_3d_hd95 val_3d_assd val_hausdorff val_boundary
-$(evaluated:%=$(RD)/\%/%.npy): $$(call stale_run,$$*) | $(RD)/%
+$(foreach name,$(evaluated),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	$(python) -m boundary_loss.evaluate $(RD)/$* --data $(SLICED)
 
 metrics: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy))  ## Dice, HD, HD95, ASSD, boundary value of every epoch
@@ -188,11 +188,10 @@ $(RD)/%.gif: | $$(RD)/$$(firstword $$(subst /, ,$$*)) $(venv)
 $(RD)/%:
 	@echo "error: nothing makes $@; the runs of the ledger are: $(rows)" >&2; exit 2
 
-# Printed with the column of a name, so that the list reads as a table
 help:  ## this page
 	@echo "make -f $(STUDY).make [TARGET] [VARIABLE=value] [-n] [-B] [-j2]"
 	@echo; echo "Targets (here: $(RAW) -> $(SLICED) -> $(RD) -> archives)"
-	@sed -nE 's/^([a-z]+):.*##  *(.*)/  \1|\2/p' src/pipeline.mk | column -t -s '|' 2>/dev/null || true
+	@sed -nE 's/^([a-z]+):.*##  *(.*)/\1|\2/p' src/pipeline.mk | while IFS='|' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
 	@echo; echo "Runs of the ledger (* in RUNS)"
 	@$(foreach row,$(rows),echo '  $(if $(filter $(row),$(RUNS)),*, ) $(row): $($(row).losses) $(call given,$(row).schedule)';)
 	@echo; echo "Variables"

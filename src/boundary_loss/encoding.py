@@ -22,13 +22,17 @@ def class2one_hot(labels: Labels, K: int, *, dtype: torch.dtype = torch.int32) -
     """
     if labels.is_floating_point() or labels.dtype == torch.bool:
         raise ValueError(f"labels must be integers, got {labels.dtype}; convert with .long()")
-    classes = torch.arange(K, device=labels.device, dtype=torch.int64).view(1, K, *[1] * (labels.ndim - 1))
-    one_hot = labels.unsqueeze(1) == classes
-    unknown = (one_hot.sum(dim=1) == 0) & (labels != IGNORED)
+    unknown = ((labels < 0) | (labels >= K)) & (labels != IGNORED)
     if unknown.any():
         found = sorted(set(labels[unknown].unique().tolist()))
         raise ValueError(f"labels {found} are outside 0..{K - 1} (and not the ignored label {IGNORED})")
-    return one_hot.to(dtype)
+    return encode_one_hot(labels, K, dtype)
+
+
+def encode_one_hot(labels: Labels, K: int, dtype: torch.dtype) -> OneHot:
+    """:func:`class2one_hot` without its checks, for labels that were checked when they were read."""
+    classes = torch.arange(K, device=labels.device, dtype=labels.dtype).view(1, K, *[1] * (labels.ndim - 1))
+    return (labels.unsqueeze(1) == classes).to(dtype)
 
 
 def probs2class(probs: Probs) -> Labels:

@@ -1,0 +1,41 @@
+# The front door. The studies have their own: make -f isles.make, wmh.make, acdc.make (each with `help`).
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+include src/venv.mk
+
+.PHONY: help setup demo test check bench
+
+help:  ## this page
+	@echo "make TARGET"; echo
+	@sed -nE 's/^([a-z]+):.*##  *(.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
+	@echo; echo "Studies: make -f isles.make, make -f wmh.make, make -f acdc.make; add help for targets and variables"
+
+setup: $(venv)  ## .venv from the lock file
+
+# What the demo trains: small enough for 8 minutes on two cores, long enough that the losses differ
+demo: RD  := results/isles-demo
+demo: NET := UNet(width=8)
+demo: EPC := 20
+demo: $(venv)  ## synthetic ISLES archives through the whole pipeline: trainings, curves, report, archive
+	$(MAKE) -f isles.make SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) CC='$(CC)'
+	@echo
+	@echo "report    $(RD)/report.html (and report.csv)"
+	@echo "curves    $(RD)/*.png"
+	@echo "overlays  $(RD)/view/ (make -f isles.make view SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) draws others)"
+	@echo "archive   $$(cat $(RD)/archive.txt)"
+
+test: $(venv)  ## the whole test suite
+	$(CC) $(CFLAGS) -W error -m pytest $(TESTS)
+
+TESTS ?=
+
+check: $(venv)  ## lint, types, import contract
+	$(CC) -m ruff check .
+	$(CC) -m ruff format --check .
+	$(CC) -m mypy
+	PYTHONPATH=src .venv/bin/lint-imports
+
+bench: $(venv)  ## where the time of an epoch goes, and how fast each loss is; see benchmarks/README.md
+	PYTHONPATH=src $(CC) benchmarks/epoch.py

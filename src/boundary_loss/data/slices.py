@@ -1,0 +1,186 @@
+"""The slices of a set, read once and kept in memory, with the distance maps of their labels computed once.
+
+Axis letters: N slices, C modalities, K classes, X Y pixels (see :mod:`boundary_loss.shapes`).
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from boundary_loss.distance import signed_distance
+from boundary_loss.encoding import encode_one_hot
+from boundary_loss.shapes import IGNORED
+from boundary_loss.slicedfolder import SlicedFolder
+
+
+@dataclass(frozen=True)
+class MapNeed:
+    """A signed distance map that some loss reads.
+
+    ``source``: ``2d``, of each slice; ``3d``, of the whole volume, as slicing saved it; ``step``, of the slice,
+    computed on the device at each training step. ``options``: further arguments of ``signed_distance``.
+    """
+
+    source: str
+    classes: tuple[int, ...]
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether slicing already computed it: whole volumes, in the paper's convention."""
+        return self.source == "3d" and not self.options
+
+
+class Slices(Dataset):
+    """The slices of ``train`` or ``val``.
+
+    One item, ``slices[i]``, is a dictionary, as the original's: ``filenames`` (the slice's name), ``images``
+    (C, X, Y) float32 in [0, 1], ``gt`` (K, X, Y) one-hot, ``labels`` (X, Y) uint8, ``spacings`` (2,) mm, and
+    ``maps``: {need: (K, X, Y) float32 mm}. ``batch`` gives many at once, which is what training uses.
+
+    Args:
+        limit: keep the first so many slices (debugging).
+        device: where the tensors are kept if they fit in half of what is free there; on the host otherwise.
+    """
+
+    def __init__(
+        self,
+        folder: SlicedFolder,
+        which: str,
+        *,
+        needs: Sequence[MapNeed] = (),
+        limit: int | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.folder, self.which = folder, which
+        self.stems = folder.stems(which)[:limit]
+        if not self.stems:
+            raise ValueError(f"{folder.path / which} holds no slices")
+        self.num_classes = len(folder.classes)
+        self.images, self.labels = self._read()
+        self.has_ignored = bool((self.labels == IGNORED).any())
+        self.spacings = torch.tensor([folder.spacing(which, stem) for stem in self.stems])
+        self.maps = {need: self._maps(need) for need in dict.fromkeys(needs) if need.source != "step"}
+        self.steps = tuple(need for need in dict.fromkeys(needs) if need.source == "step")
+        self._move(torch.device(device))
+
+    def _read(self) -> tuple[Tensor, Tensor]:
+        """Images (N, C, X, Y) float32 and labels (N, X, Y) uint8, checked."""
+
+        def one(stem: str) -> tuple[np.ndarray, np.ndarray]:
+            return self.folder.image(self.which, stem), self.folder.labels(self.which, stem)
+
+        with ThreadPoolExecutor(4) as pool:
+            read = list(self._progress(pool.map(one, self.stems), "reading"))
+        expected = (len(self.folder.modalities), *read[0][1].shape)
+        for stem, (image, labels) in zip(self.stems, read, strict=True):
+            if image.shape != expected or labels.shape != expected[1:]:
+                raise ValueError(
+                    f"{self.which}/{stem} has image {image.shape} and labels {labels.shape}, the first {expected}; "
+                    "slice the data to one size with SLICE='--shape 256 256'"
+                )
+            found = np.unique(labels)
+            if not set(found.tolist()) <= {*range(self.num_classes), IGNORED}:
+                raise ValueError(f"{self.which}/{stem} has labels {found.tolist()}, expected 0..{self.num_classes - 1}")
+        return (
+            torch.from_numpy(np.stack([image for image, _ in read])),
+            torch.from_numpy(np.stack([labels for _, labels in read])),
+        )
+
+    def _maps(self, need: MapNeed) -> Tensor:
+        """(N, classes of the need, X, Y) float32 mm."""
+        classes = list(need.classes)
+        if need.is_saved:
+            return torch.from_numpy(np.stack([self.folder.map_3d(self.which, s)[classes] for s in self.stems]))
+        compute = self._volume_maps if need.source == "3d" else self._slice_maps
+        maps = torch.empty(len(self.stems), len(classes), *self.labels.shape[1:])
+        compute(maps, need)
+        return maps
+
+    def _slice_maps(self, maps: Tensor, need: MapNeed) -> None:
+        def one(i: int) -> None:
+            maps[i] = self._signed(self.labels[i], tuple(self.spacings[i].tolist()), need)[list(need.classes)]
+
+        with ThreadPoolExecutor(2) as pool:
+            list(self._progress(pool.map(one, range(len(self.stems))), "distance maps"))
+
+    def _volume_maps(self, maps: Tensor, need: MapNeed) -> None:
+        """Of the volumes as they were sliced; augmented copies have no volume of their own."""
+        row = {stem: i for i, stem in enumerate(self.stems)}
+        volumes = self.folder.volumes(self.which)
+        if set(row) != {stem for stems in volumes.values() for stem in stems}:
+            raise ValueError("3D maps in another convention need whole volumes: no augmented copies, no DEBUG")
+        for volume, stems in self._progress(volumes.items(), "3D distance maps"):
+            rows = [row[stem] for stem in stems]
+            labels = self.labels[rows].movedim(0, -1)
+            signed = self._signed(labels, self.folder.spacing_3d(volume), need)[list(need.classes)]
+            maps[rows] = signed.movedim(-1, 0)
+
+    def _signed(self, labels: Tensor, spacing_mm: Sequence[float], need: MapNeed) -> Tensor:
+        return signed_distance(labels, spacing_mm, num_classes=self.num_classes, **dict(need.options))
+
+    def _progress(self, items: Any, what: str) -> Any:
+        return tqdm(items, desc=f"{self.which}: {what}", total=len(self.stems), leave=False, disable=None)
+
+    def _move(self, device: torch.device) -> None:
+        """Onto the device, if it fits in half of the memory that is free there."""
+        if device.type == "cpu":
+            return
+        tensors = [self.images, self.labels, *self.maps.values()]
+        if sum(t.nbytes for t in tensors) < torch.cuda.mem_get_info(device)[0] / 2:
+            self.images, self.labels = self.images.to(device), self.labels.to(device)
+            self.maps = {need: maps.to(device) for need, maps in self.maps.items()}
+
+    def __len__(self) -> int:
+        return len(self.stems)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        batch = self.batch(torch.tensor([index]))
+        item = {key: batch[key][0] for key in ("filenames", "images", "gt", "labels", "spacings")}
+        return item | {"index": index, "maps": {need: maps[0] for need, maps in batch["maps"].items()}}
+
+    def batch(self, indices: Tensor, device: torch.device | str | None = None) -> dict[str, Any]:
+        """The slices at ``indices`` (B,), on ``device``: the keys of an item, each with a leading axis B."""
+        device = torch.device(device or self.images.device)
+        where = indices.to(self.images.device)
+        labels = self.labels.index_select(0, where).to(device, non_blocking=True)
+        spacings = self.spacings[indices.cpu()]
+        maps = {
+            need: self._all_classes(kept.index_select(0, where).to(device, non_blocking=True), need)
+            for need, kept in self.maps.items()
+        }
+        for need in self.steps:
+            maps[need] = self._step_maps(labels, spacings, need)
+        return {
+            "index": indices,
+            "filenames": [self.stems[i] for i in indices.tolist()],
+            "images": self.images.index_select(0, where).to(device, non_blocking=True),
+            "labels": labels,
+            "gt": encode_one_hot(labels, self.num_classes, torch.float32),
+            "spacings": spacings,
+            "maps": maps,
+        }
+
+    def _all_classes(self, maps: Tensor, need: MapNeed) -> Tensor:
+        """(B, classes of the need, X, Y) -> (B, K, X, Y); the classes that nobody reads are zero."""
+        if need.classes == tuple(range(self.num_classes)):
+            return maps
+        full = maps.new_zeros(maps.shape[0], self.num_classes, *maps.shape[2:])
+        full[:, list(need.classes)] = maps
+        return full
+
+    def _step_maps(self, labels: Tensor, spacings: Tensor, need: MapNeed) -> Tensor:
+        """Maps of a batch as it is now, on its device: one call for each spacing that occurs."""
+        maps = torch.empty(labels.shape[0], self.num_classes, *labels.shape[1:], device=labels.device)
+        for spacing in spacings.unique(dim=0):
+            rows = (spacings == spacing).all(dim=1).nonzero()[:, 0].tolist()
+            for row in rows:
+                maps[row] = self._signed(labels[row], tuple(spacing.tolist()), need)
+        return maps

@@ -1,0 +1,108 @@
+"""A ledger row, parsed once: text -> frozen dataclasses.
+
+A row is a list of terms, ``loss[(option=value,...)]:weight[@classes]``, as ``gdl:1 boundary(map=3d):0.01@1``,
+with a rule for the weights over the epochs, as ``steal(0.01)``.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from boundary_loss import losses
+from boundary_loss.calltext import parse_call
+from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule
+
+_TERM = re.compile(r"(?P<call>.+):(?P<weight>[-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:@(?P<classes>[\d,-]+))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """One summand of the training loss."""
+
+    text: str
+    """As the ledger has it."""
+    name: str
+    options: dict[str, Any]
+    weight: float
+    """At epoch 0; the schedule may move it."""
+    classes: tuple[int, ...]
+    """The channels that the loss sees; all of them unless the row says otherwise."""
+
+    @classmethod
+    def parse(cls, text: str, num_classes: int) -> "Term":
+        """``boundary(map=3d):0.01@1`` -> Term; ValueError says what is wrong and what is known."""
+        match = _TERM.fullmatch(text)
+        if match is None:
+            raise ValueError(f"'{text}' is not a loss term; write loss[(option=value,...)]:weight[@classes], as gdl:1")
+        try:
+            weight = float(match["weight"])
+        except ValueError:
+            raise ValueError(f"the weight of '{text}' is not a number: '{match['weight']}'") from None
+        name, options = parse_call(match["call"])
+        classes = _classes(match["classes"], num_classes, text)
+        term = cls(text=text, name=name, options=options, weight=weight, classes=classes)
+        term.build()  # a misspelt loss or option stops here, before any data is read
+        return term
+
+    def build(self) -> nn.Module:
+        return losses.build(self.name, classes=self.classes, **self.options)
+
+
+def _classes(text: str | None, num_classes: int, term: str) -> tuple[int, ...]:
+    """``0,2-3`` -> (0, 2, 3)."""
+    if text is None:
+        return tuple(range(num_classes))
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise ValueError(f"the classes of '{term}' read '{text}'; write them as 1 or 0,1 or 1-3")
+        found += range(int(first), int(last if dash else first) + 1)
+    if not found or max(found) >= num_classes or len(set(found)) < len(found):
+        raise ValueError(f"'{term}' names classes {found}; the data has 0..{num_classes - 1}, each at most once")
+    return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything that shapes the result of one run."""
+
+    terms: tuple[Term, ...]
+    schedule: Schedule
+    network: str
+    """As the ledger has it: ``UNet(width=8)`` or ``package.module:Class``."""
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    rate: Rate
+    optimiser: str = "adam"
+    """``adam``: betas 0.9, 0.99; ``sgd``: momentum 0.99, weight decay 5e-4."""
+    temperature: float = 1.0
+    """Of the softmax."""
+    seed: int = 0
+    group: bool = False
+    """One validation batch a volume, as some losses and networks want; the metrics do not depend on it."""
+    best: str = "volume"
+    """The best epoch maximises Dice per ``volume``, or per ``slice`` as the original (see docs)."""
+    save_train: bool = False
+    """Also keep the predictions on the training slices."""
+    debug: bool = False
+    """Ten slices a set."""
+
+    @classmethod
+    def parse(cls, *, terms: Sequence[str], schedule: str, rate: str, num_classes: int, **rest: Any) -> "Experiment":
+        """From the texts of a ledger row and plain values; every fault is a ValueError that lists what is known."""
+        parsed = tuple(Term.parse(text, num_classes) for text in terms)
+        return cls(terms=parsed, schedule=parse_schedule(schedule, len(parsed)), rate=parse_rate(rate), **rest)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate", "temperature"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+    def weights(self, epoch: int, history: Sequence[float]) -> tuple[float, ...]:
+        """Weight of each term during ``epoch``; ``history``: validation Dice of the epochs before."""
+        return self.schedule.weights(epoch, tuple(term.weight for term in self.terms), history)

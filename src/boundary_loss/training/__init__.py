@@ -1,0 +1,1 @@
+"""The training loop: devices, one epoch, predictions on disk, checkpoints."""

@@ -1,0 +1,65 @@
+"""The predicted classes of an epoch as PNGs, written by threads while the network goes on."""
+
+import shutil
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from boundary_loss.files import unfinished
+from boundary_loss.runfolder import BEST_PREDICTIONS, iteration
+from boundary_loss.slicedfolder import write_png
+
+_WAITING_AT_MOST = 256  # slices in memory
+
+
+class PredictionWriter:
+    """Writes ``iterNNN/SET/*.png``; the folder takes its name when it is complete (use as a context)."""
+
+    def __init__(self, run: Path, epoch: int, workers: int = 2) -> None:
+        self.folder = run / iteration(epoch)
+        self._pool = ThreadPoolExecutor(workers)
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> "PredictionWriter":
+        for stale in (self.folder, unfinished(self.folder)):  # of an epoch that was interrupted
+            if stale.exists():
+                shutil.rmtree(stale)
+        unfinished(self.folder).mkdir(parents=True)
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=error is not None)
+        if error is None:
+            while self._waiting:
+                self._waiting.popleft().result()  # a full disk shows here
+            unfinished(self.folder).rename(self.folder)
+
+    def write(self, which: str, stems: Sequence[str], classes: np.ndarray) -> None:
+        """Classes (B, X, Y) uint8 of the slices ``stems``."""
+        folder = unfinished(self.folder) / which
+        folder.mkdir(exist_ok=True)
+        for stem, picture in zip(stems, classes, strict=True):
+            if len(self._waiting) >= _WAITING_AT_MOST:
+                self._waiting.popleft().result()
+            self._waiting.append(self._pool.submit(write_png, folder / f"{stem}.png", picture))
+
+
+def keep_best(run: Path, epoch: int) -> None:
+    """Make ``best_epoch/`` the predictions of ``epoch``: hard links where the disk has them, else copies."""
+    best = run / BEST_PREDICTIONS
+    grown = unfinished(best)
+    for stale in (grown, best):
+        if stale.exists():
+            shutil.rmtree(stale)
+    shutil.copytree(run / iteration(epoch), grown, copy_function=_link_or_copy)
+    grown.rename(best)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,163 @@
+"""A whole training: epochs from where it stands to the last, everything on disk after each of them."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from boundary_loss.data import Slices
+from boundary_loss.files import write_array, write_text
+from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV
+from boundary_loss.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from boundary_loss.training.clock import hours
+from boundary_loss.training.epoch import EpochLog, EpochRunner, foreground_mean
+from boundary_loss.training.predictions import PredictionWriter, keep_best
+
+_ALARM_AFTER = 3  # epochs that predict nothing but background
+
+
+class History:
+    """Everything measured so far, one entry an epoch; all of it goes into the checkpoint."""
+
+    ARRAYS = ("tra_loss", "val_loss", "tra_dice", "val_dice")
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, list[np.ndarray]] = {name: [] for name in self.ARRAYS}
+        self.lines: list[dict[str, float]] = []
+        self.scores: list[float] = []
+        """What the best epoch maximises."""
+        self.foreground: list[int] = []
+
+    def add(self, line: dict[str, float], train: EpochLog, val: EpochLog, score: float) -> None:
+        for name, array in zip(self.ARRAYS, (train.losses, val.losses, train.dice, val.dice), strict=True):
+            self.arrays[name].append(array)
+        self.lines.append(line)
+        self.scores.append(score)
+        self.foreground.append(val.foreground)
+
+    @property
+    def epochs(self) -> int:
+        return len(self.scores)
+
+    @property
+    def best(self) -> int:
+        """The first epoch with the highest score."""
+        return int(np.argmax(self.scores))
+
+    def collapsed(self) -> bool:
+        """Whether nothing but background was predicted for some epochs, and this has just become so."""
+        last = self.foreground[-_ALARM_AFTER - 1 :]
+        return self.epochs >= _ALARM_AFTER and not any(last[-_ALARM_AFTER:]) and (len(last) == 3 or last[0] > 0)
+
+    def state(self) -> dict[str, Any]:
+        arrays = {name: torch.from_numpy(np.stack(rows)) for name, rows in self.arrays.items()}
+        return {"arrays": arrays, "lines": self.lines, "scores": self.scores, "foreground": self.foreground}
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> "History":
+        history = cls()
+        history.arrays = {name: list(array.numpy()) for name, array in state["arrays"].items()}
+        history.lines, history.scores, history.foreground = state["lines"], state["scores"], state["foreground"]
+        return history
+
+    def write(self, run: Path) -> None:
+        for name, rows in self.arrays.items():
+            write_array(run / f"{name}.npy", np.stack(rows))
+        table = io.StringIO()
+        writer = csv.DictWriter(table, list(self.lines[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: round(value, 6) for key, value in line.items()} for line in self.lines)
+        write_text(run / CSV, table.getvalue())
+
+
+@dataclass
+class Training:
+    """Trains in the folder ``run`` until ``experiment.epochs`` epochs are done."""
+
+    run: Path
+    runner: EpochRunner
+    train: Slices
+    val: Slices
+    about_network: dict[str, Any]
+    queue: Sequence[str] = ()
+    """The study's runs that are not trained yet, this one included: for the estimate of the time left."""
+
+    def __post_init__(self) -> None:
+        self.history = History()
+        state = load_checkpoint(self.run)
+        if state is not None:
+            self.runner.net.load_state_dict(state["net"])
+            self.runner.optimiser.load_state_dict(state["optimiser"])
+            self.history = History.restore(state["history"])
+            print(f"going on after epoch {self.history.epochs - 1}")
+            keep_best(self.run, self.history.best)
+
+    def __call__(self) -> None:
+        for epoch in range(self.history.epochs, self.runner.experiment.epochs):
+            self._epoch(epoch)
+
+    def _epoch(self, epoch: int) -> None:
+        experiment, runner = self.runner.experiment, self.runner
+        weights = experiment.weights(epoch, self.history.scores)
+        rate = experiment.rate.at(epoch, experiment.learning_rate, self.history.scores)
+        for group in runner.optimiser.param_groups:
+            group["lr"] = rate
+        with PredictionWriter(self.run, epoch) as writer:
+            train = runner.train(self.train, epoch, weights, writer)
+            val = runner.validate(self.val, epoch, weights, writer)
+        self._record(epoch, rate, weights, train, val)
+        self._say(epoch, train, val)
+
+    def _record(self, epoch: int, rate: float, weights: Sequence[float], train: EpochLog, val: EpochLog) -> None:
+        """Everything of the epoch on disk; the checkpoint comes last and makes it count."""
+        line = {
+            "epoch": epoch,
+            "tra_loss": train.total_loss(weights),
+            "val_loss": val.total_loss(weights),
+            "tra_dice": foreground_mean(train.dice),
+            "val_dice": foreground_mean(val.dice),
+            "val_dice_volume": foreground_mean(val.volume_dice),
+            "lr": rate,
+        }
+        line |= {f"weight_{i}": weight for i, weight in enumerate(weights)}
+        score = line["val_dice_volume" if self.runner.experiment.best == "volume" else "val_dice"]
+        self.history.add(line, train, val, score)
+        if self.history.best == epoch:
+            save_weights(self.run / BEST_WEIGHTS, self.runner.net, self.about_network | {"epoch": epoch})
+            keep_best(self.run, epoch)
+            write_text(self.run / BEST_EPOCH, f"{epoch}\n")
+        self.history.write(self.run)
+        state = {
+            "net": self.runner.net.state_dict(),
+            "optimiser": self.runner.optimiser.state_dict(),
+            "history": self.history.state(),
+        }
+        save_checkpoint(self.run, state)
+
+    def _say(self, epoch: int, train: EpochLog, val: EpochLog) -> None:
+        """One line an epoch, with the time that is left of this run and of the study."""
+        line, experiment = self.history.lines[-1], self.runner.experiment
+        seconds = sum(train.clock.seconds.values()) + sum(val.clock.seconds.values())
+        left = (experiment.epochs - epoch - 1) * seconds
+        others = max(len(self.queue) - 1, 0) * experiment.epochs * seconds
+        name = self.run.name.removesuffix("_tmp")
+        study = f", {len(self.queue)} runs in about {hours(left + others)}" if others else ""
+        score = f"(best {max(self.history.scores):.3f} at {self.history.best + 1})"
+        print(
+            f"{name}  epoch {epoch + 1:3d}/{experiment.epochs}"
+            f"  loss {line['tra_loss']:.4f}, val {line['val_loss']:.4f}"
+            f"  Dice per volume {line['val_dice_volume']:.3f} {score}"
+            f"  {seconds:.1f} s, left {hours(left)}{study}",
+            flush=True,
+        )
+        if self.history.collapsed():
+            print(
+                f"{name}  warning: nothing but background predicted for {_ALARM_AFTER} epochs; "
+                "a boundary or Hausdorff term may weigh too much, or the rate be too high",
+                flush=True,
+            )
