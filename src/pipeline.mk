@@ -40,10 +40,9 @@ SLICES   ?=
 EPOCH    ?= best
 SAVE     ?=
 ARCHIVE  ?=
-V        ?=
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE DEBUG FRESH RUNS RD \
-	PLOT MODALITY SLICES EPOCH SAVE ARCHIVE CC CFLAGS V
+	PLOT MODALITY SLICES EPOCH SAVE ARCHIVE CC CFLAGS
 
 include src/venv.mk
 
@@ -68,6 +67,10 @@ ifneq ($(unknown),)
 $(error RUNS names no row of the ledger: $(unknown). The rows are: $(rows))
 endif
 runs := $(RUNS:%=$(RD)/%)
+
+# The arrays of a run folder: written while training, and computed afterwards from the saved predictions
+trained   := tra_loss val_loss tra_dice val_dice
+evaluated := val_3d_dsc val_3d_hausdorff val_3d_hd95 val_3d_assd val_hausdorff val_boundary
 
 # ---- Settings, and whether a folder was made with others -----------------------------------------------------------
 
@@ -102,7 +105,7 @@ all: report pack  ## everything: data, trainings, metrics, plots, report, archiv
 
 data: $(SLICED)  ## unpack and slice the data
 
-train: $(runs)  ## the trainings in RUNS; one alone: results/STUDY/RUN
+train: $(runs) $(foreach run,$(runs),$(trained:%=$(run)/%.npy))  ## the trainings in RUNS; one alone: results/STUDY/RUN
 
 # ---- Data: published whole, then read-only -------------------------------------------------------------------------
 
@@ -120,13 +123,11 @@ $(SLICED): $(call stale,$(SLICED),$(slice_settings)) | $(RAW) $(venv)
 $(rows:%=$(RD)/%): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $(venv)
 	$(python) -m boundary_loss.train $@ $(call train_settings,$*) --device $(DEVICE) --queue $(RUNS) $(fresh)
 
-trained := tra_loss val_loss tra_dice val_dice
 $(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	@test -f $@ || { echo "error: $@ is missing from a finished run; train it again with: rm -r $(RD)/$*" >&2; exit 2; }
 
 # ---- Metrics over epochs, from the saved predictions ---------------------------------------------------------------
 
-evaluated := val_3d_dsc val_3d_hausdorff val_3d_hd95 val_3d_assd val_hausdorff val_boundary
 $(foreach name,$(evaluated),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	$(python) -m boundary_loss.evaluate $(RD)/$* --data $(SLICED)
 
