@@ -78,7 +78,7 @@ class Slices(Dataset):
             return self.folder.image(self.which, stem), self.folder.labels(self.which, stem)
 
         with ThreadPoolExecutor(4) as pool:
-            read = list(self._progress(pool.map(one, self.stems), "reading"))
+            read = list(pool.map(one, self._progress(self.stems, "reading")))
         expected = (len(self.folder.modalities), *read[0][1].shape)
         for stem, (image, labels) in zip(self.stems, read, strict=True):
             if image.shape != expected or labels.shape != expected[1:]:
@@ -105,11 +105,9 @@ class Slices(Dataset):
         return maps
 
     def _slice_maps(self, maps: Tensor, need: MapNeed) -> None:
-        def one(i: int) -> None:
-            maps[i] = self._signed(self.labels[i], tuple(self.spacings[i].tolist()), need)[list(need.classes)]
-
-        with ThreadPoolExecutor(2) as pool:
-            list(self._progress(pool.map(one, range(len(self.stems))), "distance maps"))
+        chunks = torch.arange(len(self.stems)).split(32)  # the maps of all classes exist for one chunk at a time
+        for rows in self._progress(chunks, "distance maps"):
+            maps[rows] = self._signed(self.labels[rows], self.spacings[rows], need)[:, list(need.classes)]
 
     def _volume_maps(self, maps: Tensor, need: MapNeed) -> None:
         """Of the volumes as they were sliced; augmented copies have no volume of their own."""
@@ -123,11 +121,12 @@ class Slices(Dataset):
             signed = self._signed(labels, self.folder.spacing_3d(volume), need)[list(need.classes)]
             maps[rows] = signed.movedim(-1, 0)
 
-    def _signed(self, labels: Tensor, spacing_mm: Sequence[float], need: MapNeed) -> Tensor:
-        return signed_distance(labels, spacing_mm, num_classes=self.num_classes, **dict(need.options))
+    def _signed(self, labels: Tensor, spacing_mm: Any, need: MapNeed) -> Tensor:
+        options = dict(need.options)
+        return signed_distance(labels, spacing_mm, num_classes=self.num_classes, classes=need.classes, **options)
 
     def _progress(self, items: Any, what: str) -> Any:
-        return tqdm(items, desc=f"{self.which}: {what}", total=len(self.stems), leave=False, disable=None)
+        return tqdm(items, desc=f"{self.which}: {what}", leave=False, disable=None)
 
     def _move(self, device: torch.device) -> None:
         """Onto the device, if it fits in half of the memory that is free there."""
@@ -157,7 +156,7 @@ class Slices(Dataset):
             for need, kept in self.maps.items()
         }
         for need in self.steps:
-            maps[need] = self._step_maps(labels, spacings, need)
+            maps[need] = self._signed(labels, spacings, need)
         return {
             "index": indices,
             "filenames": [self.stems[i] for i in indices.tolist()],
@@ -175,12 +174,3 @@ class Slices(Dataset):
         full = maps.new_zeros(maps.shape[0], self.num_classes, *maps.shape[2:])
         full[:, list(need.classes)] = maps
         return full
-
-    def _step_maps(self, labels: Tensor, spacings: Tensor, need: MapNeed) -> Tensor:
-        """Maps of a batch as it is now, on its device: one call for each spacing that occurs."""
-        maps = torch.empty(labels.shape[0], self.num_classes, *labels.shape[1:], device=labels.device)
-        for spacing in spacings.unique(dim=0):
-            rows = (spacings == spacing).all(dim=1).nonzero()[:, 0].tolist()
-            for row in rows:
-                maps[row] = self._signed(labels[row], tuple(spacing.tolist()), need)
-        return maps

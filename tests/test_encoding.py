@@ -1,0 +1,51 @@
+"""Class maps, one-hot and probabilities."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boundary_loss.encoding import check_probabilities, class2one_hot, one_hot2class, probs2class, probs2one_hot
+from boundary_loss.shapes import IGNORED
+
+
+@given(st.integers(1, 5), st.integers(1, 3), st.sampled_from([(4,), (3, 5), (2, 3, 4)]), st.integers(0, 1000))
+def test_one_hot_round_trip(K: int, B: int, shape: tuple[int, ...], seed: int) -> None:
+    labels = torch.randint(0, K, (B, *shape), generator=torch.Generator().manual_seed(seed))
+    one_hot = class2one_hot(labels, K)
+    assert one_hot.shape == (B, K, *shape) and one_hot.dtype == torch.int32
+    assert (one_hot.sum(dim=1) == 1).all()
+    assert torch.equal(one_hot2class(one_hot), labels)
+    assert torch.equal(probs2class(one_hot.float()), labels) or K == 1
+    assert torch.equal(probs2one_hot(one_hot.float()), one_hot)
+
+
+def test_ignored_voxels_have_no_class() -> None:
+    labels = torch.tensor([[[0, 1], [IGNORED, 1]]], dtype=torch.uint8)
+    one_hot = class2one_hot(labels, 2)
+    assert one_hot[0, :, 1, 0].sum() == 0
+    assert torch.equal(one_hot2class(one_hot), labels.long())
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([[2]]), torch.tensor([[-1]])])
+def test_unknown_labels_are_named(labels: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"outside 0\.\.1"):
+        class2one_hot(labels, 2)
+
+
+def test_floating_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match="integers"):
+        class2one_hot(torch.zeros(1, 2), 2)
+
+
+def test_two_classes_break_ties_as_argmax() -> None:
+    probs = torch.full((1, 2, 3, 3), 0.5)
+    assert torch.equal(probs2class(probs), probs.argmax(dim=1))
+
+
+def test_logits_are_told_from_probabilities() -> None:
+    check_probabilities(torch.softmax(torch.randn(2, 3, 4, 4), dim=1))
+    with pytest.raises(ValueError, match="softmax"):
+        check_probabilities(torch.randn(2, 3, 4, 4) * 5)
+    with pytest.raises(ValueError, match="softmax"):
+        check_probabilities(torch.tensor([float("nan")]))

@@ -1,0 +1,67 @@
+"""Files and folders appear whole or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from boundary_loss.files import new_folder, publish, read_array, read_json, set_aside, write_array, write_text
+
+
+def test_new_folder_replaces_what_a_kill_left_and_keeps_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    target.mkdir()
+    (target / "old").touch()
+    (tmp_path / "run_tmp").mkdir()
+    (tmp_path / "run_tmp" / "half").touch()
+    with new_folder(target) as grown:
+        (grown / "new").touch()
+        assert (target / "old").exists(), "the old folder stands until the new one is complete"
+    assert [p.name for p in target.iterdir()] == ["new"]
+    aside = [p for p in tmp_path.iterdir() if p.name.startswith("run_2")]
+    assert len(aside) == 1 and (aside[0] / "old").exists()
+
+
+def test_new_folder_that_fails_publishes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "run"):
+        raise RuntimeError
+    assert not (tmp_path / "run").exists()
+
+
+def test_set_aside_never_takes_a_taken_name(tmp_path: Path) -> None:
+    names = set()
+    for _ in range(3):
+        (tmp_path / "run").mkdir()
+        aside = set_aside(tmp_path / "run")
+        assert aside is not None
+        names.add(aside)
+    assert len(names) == 3
+    assert set_aside(tmp_path / "run") is None
+
+
+def test_write_file_leaves_the_old_content_when_writing_fails(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    write_array(path, np.arange(3))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        np.save(path.with_name("b.npy"), np.array([object()]), allow_pickle=False)
+        raise ValueError("allow_pickle")
+    with pytest.raises(TypeError):
+        write_text(path, None)  # type: ignore[arg-type]
+    assert read_array(path).tolist() == [0, 1, 2]
+    assert not [p for p in tmp_path.iterdir() if p.name.endswith("_tmp")]
+
+
+def test_broken_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(ValueError, match=r"a\.npy"):
+        read_array(tmp_path / "a.npy")
+    with pytest.raises(ValueError, match=r"a\.json"):
+        read_json(tmp_path / "a.json")
+
+
+def test_publish_returns_where_the_old_one_went(tmp_path: Path) -> None:
+    for name in ("grown", "target"):
+        (tmp_path / name).mkdir()
+    aside = publish(tmp_path / "grown", tmp_path / "target")
+    assert aside is not None and aside.is_dir()
