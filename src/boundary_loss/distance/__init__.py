@@ -1,5 +1,7 @@
-"""Exact distance maps."""
+"""Exact distance maps: 2D and 3D, any spacing, batched, NumPy or torch, CPU or CUDA."""
 
-from boundary_loss.distance.signed import one_hot2dist
+from boundary_loss.distance.euclidean import euclidean_distance, inside_distance
+from boundary_loss.distance.signed import one_hot2dist, signed_distance
+from boundary_loss.distance.transform import dist_map_transform
 
-__all__ = ["one_hot2dist"]
+__all__ = ["dist_map_transform", "euclidean_distance", "inside_distance", "one_hot2dist", "signed_distance"]

@@ -1,21 +1,226 @@
-"""Signed distance maps of one-hot masks."""
+"""Signed distance maps: how far inside (negative) or outside (positive) of each class a voxel lies."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+import torch
+from torch import Tensor
+
+from boundary_loss.distance import engine
+from boundary_loss.distance.layout import (
+    Array,
+    Spacing,
+    SpacingTable,
+    as_tensor,
+    as_torch_dtype,
+    spacing_array,
+    spacing_table,
+    spatial_dims_of,
+)
+from boundary_loss.shapes import IGNORED
+
+CONVENTIONS = ("paper", "paper-int", "symmetric", "interface")
+ABSENT = ("zero", "far")
+NORMALISATIONS = (None, "maximum", "sides")
 
 
-def one_hot2dist(seg: np.ndarray, resolution: Sequence[float] | None = None, dtype=np.float32) -> np.ndarray:
-    """Signed distance map of each class, (K, ...) zeros and ones -> (K, ...) mm, negative inside; absent class: zeros.
+def signed_distance(
+    segmentation: Array,
+    spacing_mm: Spacing = None,
+    *,
+    num_classes: int | None = None,
+    classes: Sequence[int] | None = None,
+    convention: str = "paper",
+    absent: str = "zero",
+    normalise: str | None = None,
+    max_distance: float | None = None,
+    ignore_index: int | None = IGNORED,
+    spatial_dims: int | None = None,
+    dtype: Any = np.float32,
+) -> Array:
+    """Signed distance map of each class: negative inside, positive outside, in mm.
 
-    The original's formula, EDT(outside)·outside − (EDT(inside) − 1)·inside, in float
-    (Kervadec et al., MIDL 2019).
+    With ``out`` a voxel's distance to the nearest voxel of the class and ``in`` its distance to the nearest voxel
+    that is not of the class (between centres), the conventions are
+
+    ========== ============ ============ ==========================================================
+    convention outside      inside
+    ========== ============ ============ ==========================================================
+    paper      out          -(in - 1)    Kervadec 2019: the inner edge is 0 at a spacing of 1 mm
+    paper-int  the same, cut to whole numbers towards 0, as the original's integer maps
+    symmetric  out          -in          jumps from -spacing to +spacing at the boundary
+    interface  to the faces -to the faces  of the voxels' boxes between class and rest: 0 exactly there, at any spacing
+    ========== ============ ============ ==========================================================
+
+    The distance to the faces is from the voxel's centre to the nearest point of any box of the other kind,
+    ``min over boxes of sqrt(sum over axes of (spacing * max(|steps| - 1/2, 0))^2)``.
+
+    A class that is absent from an item has no boundary there. ``absent="zero"`` (the paper): its map is 0.
+    ``absent="far"``: its map is the length of the item's diagonal, ``sqrt(sum (size * spacing)^2)``, so that false
+    positives are penalised. A class that fills the item is treated alike: 0, or minus the diagonal.
+
+    Args:
+        segmentation: one-hot (..., K, X, Y[, Z]), or with ``num_classes`` integer labels (..., X, Y[, Z]).
+        spacing_mm: mm between centres, one number a spatial axis, or (B, D) for each item its own; 1 if not given.
+        num_classes: K; says that the segmentation holds labels.
+        classes: the classes to compute; the maps of the others are zeros.
+        normalise: ``"maximum"`` divides each map by its largest absolute value; ``"sides"`` divides the inside and
+            the outside each by its own, so that both reach the ends of [-1, 1] (Xue et al., AAAI 2020).
+        max_distance: mm; values are cut to +- this, before they are normalised.
+        ignore_index: the label of voxels that are neither class nor rest: they get 0, and no distance is measured to
+            them. In a one-hot segmentation these are the voxels without a class. None: no voxel is treated so.
+        spatial_dims: how many of the last axes are space; not given, the length of the spacing, and without
+            a spacing all but the first of labels (B, ...) or the first two of one-hot (B, K, ...).
+        dtype: float32 or float64.
+
+    Returns:
+        (..., K, X, Y[, Z]) of the same kind and on the same device.
+
+    Raises:
+        ValueError: an unknown option, label or class, or a shape, spacing or type that cannot be meant.
+
+    >>> signed_distance(np.array([[0, 0, 1, 1]]), num_classes=2, spatial_dims=1)[0, 1]
+    array([ 2.,  1.,  0., -1.], dtype=float32)
     """
-    result = np.zeros(seg.shape, dtype)
-    for k, mask in enumerate(seg.astype(bool)):
-        if mask.any():
-            outside = distance_transform_edt(~mask, sampling=resolution)
-            inside = distance_transform_edt(mask, sampling=resolution)
-            result[k] = outside * ~mask - (inside - 1) * mask
-    return result
+    _known("convention", convention, CONVENTIONS)
+    _known("absent", absent, ABSENT)
+    _known("normalise", normalise, NORMALISATIONS)
+    tensor, from_numpy = as_tensor(segmentation, "segmentation")
+    spacing = spacing_array(spacing_mm)
+    default = tensor.ndim - (2 if num_classes is None else 1)
+    dims = spatial_dims_of(tensor.shape, spacing, spatial_dims, default)
+    masks, ignored = _class_masks(tensor, dims, num_classes, ignore_index)
+    lead, space = masks.shape[: masks.ndim - dims], masks.shape[masks.ndim - dims :]
+    chosen = _chosen(classes, lead[-1]).to(masks.device)
+    picked = masks if classes is None else masks.index_select(-dims - 1, chosen)
+    table = spacing_table(spacing, picked.shape[: picked.ndim - dims], dims)
+    flat_ignored = None if ignored is None else ignored.expand_as(picked).reshape(-1, *space)
+    exact = torch.float64 if convention == "paper-int" else as_torch_dtype(dtype)  # a rounded 9 mm must not become 8
+    maps = _signed_maps(picked.reshape(-1, *space), flat_ignored, table, convention, absent, exact)
+    maps = maps.to(as_torch_dtype(dtype))
+    if max_distance is not None:
+        maps = maps.clamp(-max_distance, max_distance)
+    if normalise is not None:
+        maps = _normalised(maps, sides=normalise == "sides")
+    maps = maps.reshape(picked.shape)
+    if classes is not None:
+        maps = maps.new_zeros(masks.shape).index_copy_(masks.ndim - dims - 1, chosen, maps)
+    return maps.numpy() if from_numpy else maps
+
+
+def one_hot2dist(seg: Array, resolution: Sequence[float] | None = None, dtype: Any = np.float32) -> Array:
+    """Signed distance map of each class of one item, as the original's function of this name, in float.
+
+    Args:
+        seg: one-hot (K, X, Y[, Z]).
+        resolution: mm along each axis; 1 if not given.
+        dtype: an integer type gives the original's truncated maps (convention ``paper-int``).
+
+    Returns:
+        (K, X, Y[, Z]): EDT(outside)*outside - (EDT(inside) - 1)*inside; zeros for a class that is absent or alone.
+
+    Raises:
+        ValueError: not one-hot, or a shape that does not go with the resolution.
+    """
+    tensor, _ = as_tensor(seg, "seg")
+    if tensor.ndim < 2 or not bool(((tensor != 0).sum(dim=0) <= 1).all()):
+        raise ValueError(f"seg must be one-hot (K, X, Y[, Z]), got shape {tuple(tensor.shape)} or overlapping classes")
+    spatial_dims = tensor.ndim - 1
+    if not _is_integer(dtype):
+        return signed_distance(seg, resolution, spatial_dims=spatial_dims, dtype=dtype)
+    maps = signed_distance(seg, resolution, spatial_dims=spatial_dims, convention="paper-int", dtype=np.float64)
+    return maps.to(dtype) if isinstance(maps, Tensor) else maps.astype(dtype)
+
+
+def _is_integer(dtype: Any) -> bool:
+    if isinstance(dtype, torch.dtype):
+        return not (dtype.is_floating_point or dtype.is_complex or dtype == torch.bool)
+    return np.issubdtype(np.dtype(dtype), np.integer)
+
+
+def _known(name: str, value: str | None, known: Sequence[str | None]) -> None:
+    if value not in known:
+        raise ValueError(f"unknown {name} {value!r}; known: {', '.join(map(repr, known))}")
+
+
+def _chosen(classes: Sequence[int] | None, K: int) -> Tensor:
+    chosen = list(range(K)) if classes is None else [int(k) for k in classes]
+    if any(not 0 <= k < K for k in chosen):
+        raise ValueError(f"classes {chosen} are not all in 0..{K - 1}")
+    return torch.tensor(chosen, dtype=torch.int64)
+
+
+def _class_masks(
+    tensor: Tensor, dims: int, num_classes: int | None, ignore_index: int | None
+) -> tuple[Tensor, Tensor | None]:
+    """(..., K, X, Y[, Z]) bool masks, and (..., 1, X, Y[, Z]) ignored voxels or None if there are none."""
+    if num_classes is None:
+        if tensor.ndim <= dims:
+            raise ValueError(
+                f"one-hot must be (..., K) and {dims} spatial axes, got shape {tuple(tensor.shape)}; "
+                "if these are integer labels, give num_classes="
+            )
+        masks = tensor != 0
+        ignored = None if ignore_index is None else ~masks.any(dim=-dims - 1, keepdim=True)
+    else:
+        if tensor.is_floating_point() or tensor.dtype == torch.bool:
+            raise ValueError(f"labels must be integers, got {tensor.dtype}; for one-hot leave num_classes out")
+        labels = tensor.unsqueeze(-dims - 1)
+        kinds = torch.arange(num_classes, device=tensor.device).view(-1, *[1] * dims)
+        if not tensor.is_cuda:  # there, looking would make the device wait
+            _check_labels(tensor, num_classes, ignore_index)
+        masks = labels == kinds
+        ignored = None if ignore_index is None else labels == ignore_index
+    if ignored is not None and not tensor.is_cuda and not bool(ignored.any()):
+        ignored = None  # the check is free here; on CUDA it would make the device wait
+    return masks, ignored
+
+
+def _check_labels(labels: Tensor, num_classes: int, ignore_index: int | None) -> None:
+    unknown = (labels < 0) | (labels >= num_classes)
+    if ignore_index is not None:
+        unknown &= labels != ignore_index
+    if unknown.any():
+        found = sorted(set(labels[unknown].tolist()))[:10]
+        raise ValueError(f"labels {found} are outside 0..{num_classes - 1} (and not the ignored label {ignore_index})")
+
+
+def _signed_maps(
+    masks: Tensor, ignored: Tensor | None, spacing: SpacingTable, convention: str, absent: str, dtype: torch.dtype
+) -> Tensor:
+    """(N, ...) bool -> (N, ...) mm."""
+    if ignored is None:
+        distances = engine.distances_across(masks, spacing, dtype)
+    else:
+        rest = ~masks & ~ignored
+        distances = torch.where(
+            masks, engine.distances_to(rest, spacing, dtype), engine.distances_to(masks, spacing, dtype)
+        )
+    inside = 1 - distances if convention.startswith("paper") else -distances
+    maps = torch.where(masks, inside, distances)
+    if convention == "paper-int":
+        maps = maps.trunc()
+    edge = _without_boundary(masks, spacing, dtype) if absent == "far" else masks.new_zeros((), dtype=dtype)
+    maps = torch.where(torch.isinf(maps), edge, maps)
+    return maps if ignored is None else maps.masked_fill(ignored, 0)
+
+
+def _without_boundary(masks: Tensor, spacing: SpacingTable, dtype: torch.dtype) -> Tensor:
+    """(N or 1, 1...) the diagonal in mm, negative where the mask fills its map."""
+    size = np.asarray(masks.shape[1:])
+    diagonal = torch.as_tensor(np.sqrt(((size * spacing) ** 2).sum(axis=-1)), dtype=dtype).to(masks.device)
+    present = masks.flatten(1).any(dim=1)
+    return torch.where(present, -diagonal, diagonal).view(-1, *[1] * size.size)
+
+
+def _normalised(maps: Tensor, *, sides: bool) -> Tensor:
+    """Each map divided by its largest absolute value, or each side by its own; a flat side stays 0."""
+
+    def largest(values: Tensor) -> Tensor:
+        found = values.flatten(1).amax(dim=1).view(-1, *[1] * (maps.ndim - 1))
+        return torch.where(found > 0, found, 1)
+
+    if sides:
+        return torch.where(maps > 0, maps / largest(maps), maps / largest(-maps))
+    return maps / largest(maps.abs())

@@ -1,0 +1,79 @@
+"""The exact Euclidean distance to a mask, batched, on any device."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from boundary_loss.distance import engine
+from boundary_loss.distance.layout import (
+    Array,
+    Spacing,
+    as_mask,
+    as_torch_dtype,
+    spacing_array,
+    spacing_table,
+    spatial_dims_of,
+)
+
+
+def euclidean_distance(
+    mask: Array,
+    spacing_mm: Spacing = None,
+    *,
+    spatial_dims: int | None = None,
+    dtype: Any = np.float32,
+    max_distance: float | None = None,
+) -> Array:
+    """Exact distance of every voxel's centre to the centre of the nearest foreground voxel.
+
+    In SciPy's words: ``distance_transform_edt(mask == 0, sampling=spacing_mm)``, for each map of a batch.
+
+    Args:
+        mask: (..., X, Y[, Z]) NumPy array or tensor; not 0 is foreground.
+        spacing_mm: distance between voxel centres along each spatial axis, in mm; 1 if not given.
+            (B, D) numbers give each item of the first axis its own.
+        spatial_dims: how many of the last axes are space, 1 to 3; the axes before them are a batch.
+            Not given, it is the length of the spacing, and without a spacing every axis is space, as in SciPy.
+        dtype: float32 or float64.
+        max_distance: mm; longer distances are reported as this.
+
+    Returns:
+        Distances in mm, same shape, and same kind and device as the mask: 0 on the foreground,
+        and inf (or ``max_distance``) throughout a map without foreground.
+
+    Raises:
+        ValueError: a shape, spacing or type that cannot be meant.
+
+    >>> euclidean_distance(np.array([[0, 0, 1], [0, 0, 0]]), spacing_mm=[2.0, 1.0])
+    array([[2.      , 1.      , 0.      ],
+           [2.828427, 2.236068, 2.      ]], dtype=float32)
+    """
+    voxels, from_numpy = as_mask(mask)
+    spacing = spacing_array(spacing_mm)
+    dims = spatial_dims_of(voxels.shape, spacing, spatial_dims, default=voxels.ndim)
+    lead, space = voxels.shape[: voxels.ndim - dims], voxels.shape[voxels.ndim - dims :]
+    maps = voxels.reshape(-1, *space)
+    distances = engine.distances_to(maps, spacing_table(spacing, lead, dims), as_torch_dtype(dtype))
+    if max_distance is not None:
+        distances.clamp_(max=max_distance)
+    distances = distances.reshape(voxels.shape)
+    return distances.numpy() if from_numpy else distances
+
+
+def inside_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: Any = torch.float32) -> torch.Tensor:
+    """Distance of each foreground voxel to the nearest background voxel, 0 outside: the original's ``one_hot2hd_dist``.
+
+    Args:
+        masks: (B, K, ...) tensor, not 0 is foreground; each mask on its own.
+        spacing_mm: one number a spatial axis, or one such row an item; 1 if not given.
+
+    Returns:
+        (B, K, ...) mm, on the same device. A mask without foreground, or without background, gives zeros:
+        it has no boundary to measure to.
+    """
+    if masks.ndim < 3:
+        raise ValueError(f"masks must be (B, K, ...), got shape {tuple(masks.shape)}")
+    distances = euclidean_distance(masks == 0, spacing_mm, spatial_dims=masks.ndim - 2, dtype=dtype)
+    assert isinstance(distances, torch.Tensor)
+    return distances.masked_fill_(torch.isinf(distances), 0)

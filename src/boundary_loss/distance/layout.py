@@ -1,0 +1,110 @@
+"""Which axes of an array are space, and how far apart its voxels are: checked once, for every distance map."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = np.ndarray | Tensor
+Spacing = Sequence[float] | np.ndarray | Tensor | None
+SpacingTable = NDArray[np.float64]  # (D,) one spacing for every map, or (N, D) one a map; mm
+
+MAX_SPATIAL_DIMS = 3
+
+
+def spacing_array(spacing_mm: Spacing) -> SpacingTable | None:
+    """The spacing as float64, (D,) or one row an item (B, D); None stays None.
+
+    Raises:
+        ValueError: a spacing that is not positive and finite, or not of one of the two shapes.
+    """
+    if spacing_mm is None:
+        return None
+    if isinstance(spacing_mm, Tensor):
+        spacing_mm = spacing_mm.detach().cpu().numpy()
+    spacing = np.asarray(spacing_mm, dtype=np.float64)
+    if spacing.ndim not in (1, 2):
+        raise ValueError(f"spacing_mm must list one number an axis (or one such row an item), got {spacing_mm!r}")
+    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
+        raise ValueError(f"spacing_mm must be positive and finite, got {spacing_mm!r}")
+    return spacing
+
+
+def spatial_dims_of(shape: Sequence[int], spacing: SpacingTable | None, given: int | None, default: int) -> int:
+    """How many of the last axes are space: ``given``, else the spacing's length, else ``default``.
+
+    Raises:
+        ValueError: ``given`` and the spacing disagree, or the array has fewer axes, or they are not 1 to 3.
+    """
+    named = None if spacing is None else spacing.shape[-1]
+    if given is not None and named is not None and given != named:
+        raise ValueError(f"spatial_dims={given}, but spacing_mm has {named} numbers an item")
+    dims = given if given is not None else named if named is not None else default
+    if not 1 <= dims <= MAX_SPATIAL_DIMS:
+        raise ValueError(
+            f"shape {tuple(shape)} would have {dims} spatial axes, and 1 to {MAX_SPATIAL_DIMS} are possible; "
+            "say how many with spatial_dims= or with the length of spacing_mm"
+        )
+    if dims > len(shape):
+        raise ValueError(f"{dims} spatial axes were asked for, but the array's shape is {tuple(shape)}")
+    return dims
+
+
+def spacing_table(spacing: SpacingTable | None, lead: Sequence[int], dims: int) -> SpacingTable:
+    """The spacing of the flattened maps: (D,), or (N, D) where each item of the first axis has its own.
+
+    Raises:
+        ValueError: as many rows as there are items are needed.
+    """
+    if spacing is None:
+        return np.ones(dims)
+    if spacing.ndim == 1:
+        return spacing
+    if not lead or len(spacing) != lead[0]:
+        raise ValueError(f"spacing_mm has {len(spacing)} rows, but the array's leading axes are {tuple(lead)}")
+    return np.repeat(spacing, int(np.prod(lead[1:])), axis=0)
+
+
+def as_tensor(array: Any, name: str) -> tuple[Tensor, bool]:
+    """The array as a tensor that shares its memory where possible, and whether it came from NumPy.
+
+    Raises:
+        ValueError: neither an array nor a tensor, or of a type that holds no numbers.
+    """
+    if isinstance(array, Tensor):
+        return array.detach(), False
+    numbers = np.asarray(array)
+    if numbers.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of numbers, got {type(array).__name__} of {numbers.dtype}")
+    if numbers.dtype.kind == "u" and numbers.dtype.itemsize > 1:
+        numbers = numbers.astype(np.int64)  # torch has few operations for wider unsigned types
+    elif numbers.dtype == np.float16 or not (numbers.flags.writeable and numbers.dtype.isnative):
+        numbers = numbers.astype(numbers.dtype.newbyteorder("="))
+    if any(stride < 0 for stride in numbers.strides):
+        numbers = numbers.copy()
+    return torch.from_numpy(numbers), True
+
+
+def as_mask(array: Any, name: str = "mask") -> tuple[Tensor, bool]:
+    """A bool tensor: any number but 0 is foreground, as in SciPy."""
+    tensor, from_numpy = as_tensor(array, name)
+    return (tensor if tensor.dtype == torch.bool else tensor != 0), from_numpy
+
+
+def as_torch_dtype(dtype: Any) -> torch.dtype:
+    """float32 or float64, named in torch's way or NumPy's.
+
+    Raises:
+        ValueError: any other type; distances are real numbers.
+    """
+    known = {torch.float32: torch.float32, torch.float64: torch.float64}
+    if isinstance(dtype, torch.dtype):
+        found = known.get(dtype)
+    else:
+        found = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}.get(np.dtype(dtype))
+    if found is None:
+        raise ValueError(f"distances are float32 or float64, not {dtype}")
+    return found
