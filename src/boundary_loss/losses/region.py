@@ -1,0 +1,153 @@
+"""Losses that compare regions voxel by voxel: cross-entropy, focal, Dice, generalized Dice, Tversky.
+
+In the formulas p are the probabilities, g the one-hot target, Σ runs over the voxels, b and k over items and
+classes, and ε = 1e-10.
+"""
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from boundary_loss.losses.base import EPS, Pair, RegionLoss, one_of
+
+Absent = Literal["paper", "skip", "penalise"]
+
+
+class CrossEntropy(RegionLoss):
+    """−Σ g log(p + ε) / (Σ g + ε), sums over items, classes and voxels.
+
+    A voxel counts as often as its class is chosen, so with few chosen classes small ones are not drowned.
+
+    >>> probs = torch.tensor([[[[0.9, 0.2]], [[0.1, 0.8]]]])
+    >>> round(CrossEntropy()(probs, torch.tensor([[[0, 1]]])).item(), 4)
+    0.1643
+    """
+
+    activations: ClassVar = (None, "softmax")
+
+    def compute(self, pair: Pair) -> Tensor:
+        return self._pool(self.penalty(pair.probs) * pair.one_hot, pair.one_hot)
+
+    def penalty(self, probs: Tensor) -> Tensor:
+        """What a voxel of the class costs, given the probability of the class."""
+        return -(probs + EPS).log()
+
+    def _pool(self, costs: Tensor, one_hot: Tensor) -> Tensor:
+        cost, size = costs.flatten(1).sum(1), one_hot.flatten(1).sum(1)  # (B,)
+        if self.reduction == "mean":
+            return cost.sum() / (size.sum() + EPS)
+        return self.reduce(cost / (size + EPS))
+
+
+class FocalLoss(CrossEntropy):
+    """−Σ g (1 − p)^γ log(p + ε) / (Σ g + ε): easy voxels count less (Lin et al., ICCV 2017)."""
+
+    def __init__(self, *, gamma: float = 2.0, **common: Any) -> None:
+        super().__init__(**common)
+        if gamma < 0:
+            raise ValueError(f"gamma={gamma} is negative; 0 is the cross-entropy, 2 the paper's")
+        self.gamma = gamma
+
+    def penalty(self, probs: Tensor) -> Tensor:
+        return (1 - probs).clamp(min=0) ** self.gamma * super().penalty(probs)
+
+
+class _Overlap(RegionLoss):
+    """Dice and its kin, which all are made of three sums a class.
+
+    ``absent`` says what a class counts that an item has no voxel of:
+        "paper": the formula as it stands: nearly 1 whatever is predicted, so nothing is learnt;
+        "skip": nothing;
+        "penalise": its mean probability, so that false positives on lesion-free slices cost.
+    """
+
+    def __init__(self, *, absent: Absent = "paper", **common: Any) -> None:
+        super().__init__(**common)
+        self.absent = one_of("absent", absent, ("paper", "skip", "penalise"))
+
+
+def overlap_sums(pair: Pair) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, K) each: Σ p g, Σ p, Σ g."""
+    p, g = pair.probs.flatten(2), pair.one_hot.flatten(2)
+    return (p * g).sum(2), p.sum(2), g.sum(2)
+
+
+def mean_probability(pair: Pair, predicted: Tensor) -> Tensor:
+    """(B, K): Σ p over the number of voxels that are not ignored."""
+    return predicted / pair.known.flatten(1).sum(1, keepdim=True).clamp(min=1)
+
+
+class DiceLoss(_Overlap):
+    """Mean over items and classes of 1 − (2 Σ p g + ε) / (Σ p + Σ g + ε) (Milletari et al., 3DV 2016, p not squared).
+
+    >>> probs = torch.tensor([[[[0.9, 0.2]], [[0.1, 0.8]]]])
+    >>> round(DiceLoss(classes=[1])(probs, torch.tensor([[[0, 1]]])).item(), 4)
+    0.1579
+    """
+
+    def compute(self, pair: Pair) -> Tensor:
+        both, predicted, true = overlap_sums(pair)
+        loss = self.per_class(both, predicted, true)
+        if self.absent == "paper":
+            return self.reduce(loss.mean(1))
+        present = true > 0
+        if self.absent == "penalise":
+            return self.reduce(torch.where(present, loss, mean_probability(pair, predicted)).mean(1))
+        return self.reduce((loss * present).sum(1) / present.sum(1).clamp(min=1))
+
+    def per_class(self, both: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
+        return 1 - (2 * both + EPS) / (predicted + true + EPS)
+
+
+class TverskyLoss(DiceLoss):
+    """Mean of 1 − (Σpg + ε) / (Σpg + α Σp(1−g) + β Σ(1−p)g + ε): α weighs false positives, β false negatives.
+
+    α = β = 0.5 is Dice. Salehi et al., MLMI 2017, who take α = 0.3, β = 0.7 for small lesions: the defaults.
+    """
+
+    def __init__(self, *, alpha: float = 0.3, beta: float = 0.7, **common: Any) -> None:
+        super().__init__(**common)
+        if alpha < 0 or beta < 0 or alpha + beta == 0:
+            raise ValueError(f"alpha={alpha}, beta={beta}: neither may be negative, nor both zero")
+        self.alpha, self.beta = alpha, beta
+
+    def per_class(self, both: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
+        missed, invented = true - both, predicted - both
+        return 1 - (both + EPS) / (both + self.alpha * invented + self.beta * missed + EPS)
+
+
+class GeneralizedDice(_Overlap):
+    """Mean over items of 1 − 2 (Σ_k w Σ p g + ε) / (Σ_k w (Σ p + Σ g) + ε), w = 1 / (Σ g + ε)².
+
+    Sudre et al., DLMIA 2017. An absent class has w = 1e20, which with ``absent="paper"`` leaves the whole item at 1
+    without gradient. "skip" gives it no weight. "penalise" gives it the weight of the rarest class present: with two
+    classes and an empty foreground the loss is then exactly the mean foreground probability.
+
+    >>> probs = torch.full((1, 2, 4, 4), 0.5)
+    >>> empty = torch.zeros(1, 4, 4, dtype=torch.long)
+    >>> [round(GeneralizedDice(absent=a)(probs, empty).item(), 4) for a in ("paper", "skip", "penalise")]
+    [1.0, 0.3333, 0.5]
+    """
+
+    def compute(self, pair: Pair) -> Tensor:
+        both, predicted, true = overlap_sums(pair)
+        weight = 1 / (true + EPS) ** 2  # (B, K)
+        if self.absent == "paper":
+            return self.reduce(self._ratio(weight, both, predicted + true, EPS))
+        present = true > 0
+        weight = torch.where(present, weight, 0)
+        if self.absent == "penalise":
+            weight = torch.where(present, weight, weight.amax(dim=1, keepdim=True))
+        # the weights are scaled so that the rarest class has 1: the guard then never outweighs a large class
+        weight = weight / weight.amax(dim=1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny)
+        loss = self._ratio(weight, both, predicted + true, 0.0)
+        nothing = mean_probability(pair, predicted).mean(1) if self.absent == "penalise" else torch.zeros_like(loss)
+        return self.reduce(torch.where(present.any(dim=1), loss, nothing))
+
+    @staticmethod
+    def _ratio(weight: Tensor, both: Tensor, union: Tensor, eps: float) -> Tensor:
+        denominator = (weight * union).sum(1) + eps
+        # Without eps the denominator is zero only where no chosen class is present; the caller replaces that item
+        safe = torch.where(denominator > 0, denominator, 1)
+        return 1 - 2 * ((weight * both).sum(1) + eps) / safe

@@ -1,0 +1,87 @@
+"""The losses that a ledger can name."""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from boundary_loss.losses.base import Loss
+from boundary_loss.losses.boundary import BoundaryLoss
+from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
+from boundary_loss.losses.region import CrossEntropy, DiceLoss, FocalLoss, GeneralizedDice, TverskyLoss
+
+LOSSES: dict[str, type[Loss]] = {
+    "ce": CrossEntropy,
+    "focal": FocalLoss,
+    "dice": DiceLoss,
+    "diceloss": DiceLoss,
+    "gdl": GeneralizedDice,
+    "tversky": TverskyLoss,
+    "boundary": BoundaryLoss,
+    "surface": BoundaryLoss,
+    "hausdorff": HausdorffLoss,
+    "hausdorff_erosion": HausdorffErosionLoss,
+}
+
+SHARED = frozenset(inspect.signature(Loss).parameters)
+
+
+def options(name: str) -> dict[str, inspect.Parameter]:
+    """The options that a ledger may give to a loss, with their types and defaults.
+
+    Its own, that is: the ones that all losses share (activation, reduction, ...) are the pipeline's to set.
+    """
+    found: dict[str, inspect.Parameter] = {}
+    for cls in find(name).__mro__:
+        if cls is Loss:
+            break
+        for option, parameter in inspect.signature(cls).parameters.items():
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and option not in SHARED:
+                found.setdefault(option, parameter)
+    return found
+
+
+def find(name: str) -> type[Loss]:
+    if name not in LOSSES:
+        raise ValueError(f"unknown loss '{name}'; known: {', '.join(sorted(LOSSES))}")
+    return LOSSES[name]
+
+
+def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> Loss:
+    """The loss of that name with these options; ``build("gdl", classes=[0, 1], absent="penalise")``.
+
+    Values may be text, as in a ledger; numbers are read from it.
+
+    Raises:
+        ValueError: unknown name or option, with the known ones; a value of the wrong type or out of range.
+    """
+    known = options(name)
+    for option in given:
+        if option not in known:
+            described = ", ".join(f"{known_option}={p.default}" for known_option, p in known.items())
+            raise ValueError(f"loss '{name}' has no option '{option}'; it has: {described or 'none'}")
+    try:
+        return find(name)(classes=classes, **{o: read(o, v, known[o].annotation) for o, v in given.items()})
+    except ValueError as error:
+        raise ValueError(f"loss '{name}': {error}") from None
+
+
+def read(option: str, value: Any, kind: Any) -> Any:
+    """A value as its annotation says, from the value itself or from its text."""
+    optional = type(None) in get_args(kind)
+    if optional and value in (None, "none", "None"):
+        return None
+    wanted = next(member for member in get_args(kind) if member is not type(None)) if optional else kind
+    outer = get_origin(wanted) or wanted
+    if outer is bool and str(value) in ("True", "true", "False", "false"):
+        return str(value).lower() == "true"
+    if outer is Sequence and isinstance(value, list | tuple):
+        return value
+    if outer in (str, Literal) and isinstance(value, str):
+        return value
+    if outer in (int, float) and isinstance(value, str | int | outer) and not isinstance(value, bool):
+        try:
+            return outer(value)
+        except ValueError:
+            pass
+    expected = " or ".join(map(repr, get_args(wanted))) if outer is Literal else getattr(outer, "__name__", outer)
+    raise ValueError(f"{option}={value!r} does not fit; expected {expected}")

@@ -1,0 +1,257 @@
+"""Loss weights and learning rates at an epoch: pure functions of the epoch and of the scores before it.
+
+Nothing here remembers anything, so a resumed run gets exactly what an uninterrupted one would.
+Rules are written as in a ledger: ``steal(0.01)``, ``after(dice>0.5)``, ``plateau(20)``.
+"""
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeVar
+
+Weights = tuple[float, ...]
+
+
+class Schedule(Protocol):
+    """How the weights of the losses move over the epochs."""
+
+    def weights(self, epoch: int, initial: Weights, val_dice_history: Sequence[float]) -> Weights:
+        """The weights used during ``epoch`` (0 = the first); the history holds one score for each epoch before it."""
+        ...
+
+
+class Rate(Protocol):
+    """How the learning rate moves over the epochs."""
+
+    def at(self, epoch: int, base: float, history: Sequence[float]) -> float:
+        """The rate used during ``epoch`` (0 = the first); the history holds one score for each epoch before it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Constant:
+    """``constant``: as they are."""
+
+    def weights(self, epoch: int, initial: Weights, val_dice_history: Sequence[float]) -> Weights:
+        return initial
+
+    def at(self, epoch: int, base: float, history: Sequence[float]) -> float:
+        return base
+
+
+@dataclass(frozen=True)
+class Steal:
+    """``steal(step)``: (a, b) -> (max(0.1, a − step·e), b + step·e); the original's recommendation, step 0.01."""
+
+    step: float
+    terms: ClassVar[int] = 2
+
+    def weights(self, epoch: int, initial: Weights, val_dice_history: Sequence[float]) -> Weights:
+        a, b = initial
+        return max(0.1, a - self.step * epoch), b + self.step * epoch
+
+
+@dataclass(frozen=True, init=False)
+class Add:
+    """``add(step, step, ...)``: each weight grows by its own step an epoch, or shrinks, at most to 0."""
+
+    steps: tuple[float, ...]
+
+    def __init__(self, *steps: float) -> None:
+        if not steps:
+            raise ValueError("add needs one step for each loss, as add(0, 0.01)")
+        object.__setattr__(self, "steps", steps)
+
+    def weights(self, epoch: int, initial: Weights, val_dice_history: Sequence[float]) -> Weights:
+        return tuple(max(0.0, w + step * epoch) for w, step in zip(initial, self.steps, strict=True))
+
+
+@dataclass(frozen=True)
+class Rebalance:
+    """``rebalance(step)``: α = min(1, b + step·e) for the second loss and 1 − α for the first.
+
+    Kervadec et al., MedIA 2021, section 3: (1 − α) L_region + α L_boundary with growing α. The first weight given
+    in the ledger plays no part.
+    """
+
+    step: float = 0.01
+    terms: ClassVar[int] = 2
+
+    def weights(self, epoch: int, initial: Weights, val_dice_history: Sequence[float]) -> Weights:
+        alpha = min(1.0, initial[1] + self.step * epoch)
+        return 1 - alpha, alpha
+
+
+@dataclass(frozen=True)
+class Linear:
+    """``linear(start, end, epochs)``: the last weight goes from start to end in that many epochs, then stays."""
+
+    start: float
+    end: float
+    epochs: int
+
+    def __post_init__(self) -> None:
+        at_least("linear: epochs", self.epochs, 1)
+
+    def weights(self, epoch: int, initial: Weights, val_dice_history: Sequence[float]) -> Weights:
+        share = min(1.0, epoch / self.epochs)
+        return *initial[:-1], (1 - share) * self.start + share * self.end
+
+
+@dataclass(frozen=True)
+class After:
+    """``after(dice>x)``: the last loss joins once the best validation Dice so far exceeds x; until then it weighs 0."""
+
+    dice: float
+
+    def weights(self, epoch: int, initial: Weights, val_dice_history: Sequence[float]) -> Weights:
+        reached = any(score > self.dice for score in val_dice_history[:epoch])
+        return initial if reached else (*initial[:-1], 0.0)
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """``plateau(patience)``: halve when the best epoch is ``patience`` epochs old, counted again after each halving.
+
+    The rule that the papers state (patience 20); the default.
+    """
+
+    patience: int = 20
+
+    def __post_init__(self) -> None:
+        at_least("plateau: patience", self.patience, 1)
+
+    def at(self, epoch: int, base: float, history: Sequence[float]) -> float:
+        best, since, rate = -math.inf, 0, base
+        for past, score in enumerate(history[:epoch]):
+            if score > best:
+                best, since = score, past
+            if past - since >= self.patience:
+                rate, since = rate / 2, past
+        return rate
+
+
+@dataclass(frozen=True)
+class HalveWhenDue:
+    """``halve_when_due``: halve at the end of each epoch that (best epoch + 20) divides, epoch 0 included.
+
+    What the original's code does, kept for comparison with it.
+    """
+
+    patience: int = 20
+
+    def at(self, epoch: int, base: float, history: Sequence[float]) -> float:
+        best, best_epoch, rate = -math.inf, 0, base
+        for past, score in enumerate(history[:epoch]):
+            if score > best:
+                best, best_epoch = score, past
+            if past % (best_epoch + self.patience) == 0:
+                rate /= 2
+        return rate
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """``cosine(epochs)``: half a cosine from the base rate to 0 (Loshchilov & Hutter, ICLR 2017, without restarts)."""
+
+    epochs: int
+
+    def __post_init__(self) -> None:
+        at_least("cosine: epochs", self.epochs, 1)
+
+    def at(self, epoch: int, base: float, history: Sequence[float]) -> float:
+        return base * (1 + math.cos(math.pi * min(1.0, epoch / self.epochs))) / 2
+
+
+@dataclass(frozen=True)
+class Poly:
+    """``poly(epochs, power)``: base · (1 − e / epochs)^power, as nnU-Net (power 0.9)."""
+
+    epochs: int
+    power: float = 0.9
+
+    def __post_init__(self) -> None:
+        at_least("poly: epochs", self.epochs, 1)
+
+    def at(self, epoch: int, base: float, history: Sequence[float]) -> float:
+        return base * max(0.0, 1 - epoch / self.epochs) ** self.power
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    "constant": Constant,
+    "steal": Steal,
+    "add": Add,
+    "rebalance": Rebalance,
+    "linear": Linear,
+    "after": After,
+}
+RATES: dict[str, type[Rate]] = {
+    "constant": Constant,
+    "plateau": Plateau,
+    "halve_when_due": HalveWhenDue,
+    "cosine": Cosine,
+    "poly": Poly,
+}
+
+
+def parse_schedule(text: str, num_terms: int) -> Schedule:
+    """A rule for the weights, ``steal(0.01)``; ValueError if unknown, ill-formed or unfit for this number of losses."""
+    schedule = _parse(text, SCHEDULES, "schedule")
+    if isinstance(schedule, After) and num_terms < 2:
+        raise ValueError(f"schedule '{text}' would leave a run with one loss nothing to train on; give it another loss")
+    needed = len(schedule.steps) if isinstance(schedule, Add) else getattr(schedule, "terms", num_terms)
+    if needed != num_terms:
+        raise ValueError(f"schedule '{text}' is for {needed} losses, the run has {num_terms}")
+    return schedule
+
+
+def parse_rate(text: str) -> Rate:
+    """A rule for the learning rate, ``plateau(20)``; ValueError if unknown or ill-formed."""
+    return _parse(text, RATES, "learning-rate rule")
+
+
+Rule = TypeVar("Rule")
+
+
+def _parse(text: str, rules: dict[str, type[Rule]], kind: str) -> Rule:
+    match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
+    if match is None or match[1] not in rules:
+        raise ValueError(f"unknown {kind} '{text}'; known: {', '.join(usage(n, r) for n, r in rules.items())}")
+    name, inside = match[1], (match[2] or "").strip()
+    rule: Callable[..., Rule] = rules[name]
+    inside = re.sub(r"^dice\s*>\s*", "", inside) if rules[name] is After else inside
+    words = [word.strip() for word in inside.split(",")] if inside else []
+    parameters = list(inspect.signature(rule).parameters.values())
+    repeated = [p for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
+    if len(words) > len(parameters) and not repeated:
+        raise ValueError(f"{kind} '{text}' has too many numbers; it is written {usage(name, rules[name])}")
+    kinds = [p.annotation for p in parameters] if not repeated else [float] * len(words)
+    try:
+        numbers = [of_kind(word) for of_kind, word in zip(kinds, words)]
+    except ValueError:
+        raise ValueError(
+            f"{kind} '{text}' is not numbers throughout; it is written {usage(name, rules[name])}"
+        ) from None
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError(f"{kind} '{text}' needs finite numbers")
+    if any(p.default is p.empty for p in parameters[len(words) :] if p not in repeated):
+        raise ValueError(f"{kind} '{text}' lacks a number; it is written {usage(name, rules[name])}")
+    return rule(*numbers)
+
+
+def usage(name: str, rule: type) -> str:
+    """How a rule is written: ``poly(epochs, power=0.9)``."""
+    if rule is After:
+        return "after(dice>x)"
+    words = [
+        f"{p.name}..." if p.kind is p.VAR_POSITIONAL else p.name if p.default is p.empty else f"{p.name}={p.default}"
+        for p in inspect.signature(rule).parameters.values()
+    ]
+    return f"{name}({', '.join(words)})" if words else name
+
+
+def at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ValueError(f"{name}={value} must be at least {least}")
