@@ -3,7 +3,8 @@
 Axis letters: N slices, C modalities, K classes, X Y pixels (see :mod:`boundary_loss.shapes`).
 """
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -22,15 +23,19 @@ from boundary_loss.slicedfolder import SlicedFolder
 
 @dataclass(frozen=True)
 class MapNeed:
-    """A signed distance map that some loss reads.
-
-    ``source``: ``2d``, of each slice; ``3d``, of the whole volume, as slicing saved it; ``step``, of the slice,
-    computed on the device at each training step. ``options``: further arguments of ``signed_distance``.
-    """
+    """A signed distance map that some loss reads."""
 
     source: str
+    """``2d``, of each slice; ``3d``, of the whole volume; ``step``, of each slice at each training step, on its device."""
     classes: tuple[int, ...]
     options: tuple[tuple[str, Any], ...] = ()
+    """Arguments of ``signed_distance`` that differ from its defaults, which are the paper's."""
+
+    @classmethod
+    def of(cls, source: str, classes: tuple[int, ...], options: Mapping[str, Any]) -> "MapNeed":
+        defaults = inspect.signature(signed_distance).parameters
+        unusual = {name: value for name, value in options.items() if value != defaults[name].default}
+        return cls(source, classes, tuple(sorted(unusual.items())))
 
     @property
     def is_saved(self) -> bool:

@@ -40,10 +40,10 @@ def activate(experiment: Experiment) -> list[ActiveTerm]:
     """The modules of the experiment's terms, with the maps they need."""
     terms = []
     for term in experiment.terms:
-        loss = term.build()
+        loss: Any = term.build()  # a module of the user's own may lack `target`: it gets the one-hot labels
         need = None
-        if loss.target == "distance":
-            need = MapNeed(loss.map, term.classes, tuple(sorted(loss.distance_options.items())))
+        if getattr(loss, "target", "one_hot") == "distance":
+            need = MapNeed.of(loss.map, term.classes, loss.distance_options)
         terms.append(ActiveTerm(term.text, loss, need))
     return terms
 

@@ -1,0 +1,90 @@
+"""The slices in memory: what a batch holds, and that its maps are right."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_sliced
+
+from boundary_loss.data import MapNeed, Slices
+from boundary_loss.distance import one_hot2dist, signed_distance
+from boundary_loss.files import write_array
+from boundary_loss.shapes import IGNORED
+from boundary_loss.slicedfolder import SlicedFolder
+
+FLAT = MapNeed("2d", (1,))
+STEP = MapNeed("step", (1,))
+SOLID = MapNeed("3d", (1,))
+
+
+def test_an_item_is_a_dictionary_as_the_original_hands_out(sliced: Path) -> None:
+    slices = Slices(SlicedFolder.open(sliced), "train", needs=[FLAT])
+    item = slices[3]
+    assert item["filenames"] == slices.stems[3]
+    assert item["images"].shape == (2, 20, 24) and item["images"].dtype == torch.float32
+    assert item["gt"].shape == (2, 20, 24) and (item["gt"].sum(dim=0) == 1).all()
+    assert item["spacings"].tolist() == pytest.approx([0.8, 1.2])
+    assert item["maps"][FLAT].shape == (2, 20, 24)
+
+
+def test_maps_of_slices_are_the_papers_at_each_slices_spacing(sliced: Path) -> None:
+    slices = Slices(SlicedFolder.open(sliced), "train", needs=[FLAT, STEP])
+    batch = slices.batch(torch.arange(len(slices)))
+    for i in range(len(slices)):
+        expected = one_hot2dist(batch["gt"][i].numpy(), (0.8, 1.2))
+        np.testing.assert_allclose(batch["maps"][FLAT][i, 1], expected[1], atol=1e-5)
+        np.testing.assert_allclose(batch["maps"][STEP][i, 1], expected[1], atol=1e-5)
+    assert (batch["maps"][FLAT][:, 0] == 0).all(), "a class that no loss reads costs no map"
+
+
+def test_saved_volume_maps_are_read_and_others_computed_from_the_volume(sliced: Path) -> None:
+    folder = SlicedFolder.open(sliced)
+    other = MapNeed.of("3d", (0, 1), {"convention": "symmetric", "absent": "zero"})
+    assert other.options == (("convention", "symmetric"),)
+    slices = Slices(folder, "val", needs=[SOLID, other])
+    batch = slices.batch(torch.arange(len(slices)))
+    saved = np.stack([folder.map_3d("val", stem)[1] for stem in slices.stems])
+    np.testing.assert_array_equal(batch["maps"][SOLID][:, 1], saved)
+    stems = folder.volumes("val")["case_4"]
+    volume = torch.from_numpy(np.stack([folder.labels("val", stem) for stem in stems], axis=-1))
+    expected = signed_distance(volume, (0.8, 1.2, 5.0), num_classes=2, convention="symmetric")
+    rows = [slices.stems.index(stem) for stem in stems]
+    np.testing.assert_allclose(batch["maps"][other][rows].movedim(0, -1), expected, atol=1e-5)
+
+
+def test_eight_bit_studies_are_read_from_their_pictures(sliced: Path) -> None:
+    folder = SlicedFolder.open(sliced)
+    for path in [*(sliced / "val" / "in_npy").iterdir(), *(sliced / "val" / "gt_npy").iterdir()]:
+        path.unlink()
+    slices = Slices(folder, "val")
+    expected = folder.picture("val", slices.stems[0], "mtt") / np.float32(255)
+    np.testing.assert_array_equal(slices[0]["images"][1], expected)
+
+
+def test_debug_keeps_the_first_slices(sliced: Path) -> None:
+    assert Slices(SlicedFolder.open(sliced), "train", limit=5).stems == SlicedFolder.open(sliced).stems("train")[:5]
+
+
+def test_faults_in_the_data_are_named(tmp_path: Path) -> None:
+    sliced = write_sliced(tmp_path / "a")
+    stem = "case_1_00_0001"
+    write_array(sliced / "train" / "gt_npy" / f"{stem}.npy", np.full((20, 24), 7, np.uint8))
+    with pytest.raises(ValueError, match=rf"{stem} has labels \[7\]"):
+        Slices(SlicedFolder.open(sliced), "train")
+    write_array(sliced / "train" / "gt_npy" / f"{stem}.npy", np.zeros((20, 25), np.uint8))
+    with pytest.raises(ValueError, match=rf"{stem}.*--shape"):
+        Slices(SlicedFolder.open(sliced), "train")
+    with pytest.raises(FileNotFoundError, match=r"slicing\.json"):
+        SlicedFolder.open(tmp_path)
+
+
+def test_ignored_voxels_are_seen(sliced: Path) -> None:
+    folder = SlicedFolder.open(sliced)
+    assert not Slices(folder, "val").has_ignored
+    labels = folder.labels("val", "case_4_00_0000").copy()
+    labels[:3] = IGNORED
+    write_array(sliced / "val" / "gt_npy" / "case_4_00_0000.npy", labels)
+    slices = Slices(folder, "val", needs=[FLAT])
+    assert slices.has_ignored
+    assert (slices[0]["gt"][:, :3] == 0).all() and (slices[0]["maps"][FLAT][:, :3] == 0).all()

@@ -1,0 +1,54 @@
+"""Ledger text -> experiment: what is accepted, and what an error says."""
+
+import pytest
+
+from boundary_loss.experiment import Experiment, Term
+
+
+def make(terms: list[str], schedule: str = "constant", **changes: object) -> Experiment:
+    plain = {"network": "Dimwit", "epochs": 3, "batch_size": 2, "learning_rate": 1e-3} | changes
+    return Experiment.parse(terms=terms, schedule=schedule, rate="constant", num_classes=4, **plain)
+
+
+def test_a_term_is_taken_apart() -> None:
+    term = Term.parse("boundary(map=3d,convention=symmetric):0.01@1,3", 4)
+    assert (term.name, term.weight, term.classes) == ("boundary", 0.01, (1, 3))
+    assert term.options == {"map": "3d", "convention": "symmetric"}
+    assert term.build().map == "3d"
+
+
+@pytest.mark.parametrize(("text", "classes"), [("gdl:1", (0, 1, 2, 3)), ("gdl:1e-2@2", (2,)), ("gdl:.5@1-3", (1, 2, 3))])
+def test_classes_default_to_all(text: str, classes: tuple[int, ...]) -> None:
+    assert Term.parse(text, 4).classes == classes
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("gdl", "not a loss term"),
+        ("gdl:", "not a loss term"),
+        ("gdl:1.2.3", "not a number"),
+        ("bundary:1", "unknown loss 'bundary'; known: .*boundary"),
+        ("boundary(mop=3d):1", "no option 'mop'; it has: .*map"),
+        ("boundary(map=4d):1", "4d"),
+        ("gdl:1@4", r"the data has 0\.\.3"),
+        ("gdl:1@1,1", "at most once"),
+        ("gdl:1@1-", "write them as"),
+        ("gdl(:1", "cannot be read"),
+        ("__import__('os').system('true'):1", "cannot be read|unknown loss"),
+    ],
+)
+def test_faults_say_what_is_known(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Term.parse(text, 4)
+
+
+def test_schedule_and_rate_are_checked_with_the_row() -> None:
+    experiment = make(["gdl:1", "boundary:0.01@1"], "steal(0.01)")
+    assert experiment.weights(10, [0.5] * 10) == pytest.approx((0.9, 0.11))
+    with pytest.raises(ValueError, match="unknown schedule 'stel"):
+        make(["gdl:1", "boundary:0.01@1"], "stel(0.01)")
+    with pytest.raises(ValueError, match="2 losses, the run has 1"):
+        make(["gdl:1"], "steal(0.01)")
+    with pytest.raises(ValueError, match="epochs must be positive"):
+        make(["gdl:1"], epochs=0)

@@ -1,0 +1,163 @@
+"""Training: what a run folder holds, and that a killed run ends as an undisturbed one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import REPOSITORY, write_sliced
+
+from boundary_loss.files import read_json
+from boundary_loss.naming import by_volume
+from boundary_loss.runfolder import TRAINING_ARRAYS, RunFolder
+
+ROW = ["--losses", "gdl:1", "boundary:0.01@1", "--schedule", "steal(0.01)", "--network", "Dimwit", "--batch_size", "3"]
+
+
+def train(folder: Path, data: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(folder, data, *options), capture_output=True, text=True, check=check, env=environment()
+    )
+
+
+def command(folder: Path, data: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "boundary_loss.train", str(folder), "--data", str(data), *(options or ROW)]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "OMP_NUM_THREADS": "1"}
+
+
+def same_arrays(a: Path, b: Path) -> None:
+    for name in TRAINING_ARRAYS:
+        np.testing.assert_array_equal(np.load(a / f"{name}.npy"), np.load(b / f"{name}.npy"), err_msg=name)
+    weights = [torch.load(run / "best.pkl", weights_only=True)["weights"] for run in (a, b)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sliced(tmp_path_factory.mktemp("data") / "TOY")
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results") / "gdl_surface"
+    train(folder, data, *ROW, "--epochs", "4")
+    return folder
+
+
+def test_a_run_folder_holds_what_the_scheme_says(finished: Path) -> None:
+    run = RunFolder.find(finished)
+    assert run.array("tra_dice").shape == (4, 12, 2)
+    assert run.array("val_dice").shape == (4, 8, 2)
+    assert run.array("tra_loss").shape == (4, 4, 2)
+    assert run.epochs == [0, 1, 2, 3]
+    assert run.column_names("tra_loss") == ["gdl", "boundary"]
+    assert run.row_names("val_3d_dsc") == ["case_4", "case_5"] == list(by_volume(run.row_names("val_dice") or []))
+    assert all(run.prediction(epoch, stem).is_file() for epoch in (None, 0, 3) for stem in run.names["val"])
+    assert 0 <= run.best_epoch < 4
+    assert run.about["phantom"] is True and run.about["data_checksum"] == "0" * 64
+    lines = (finished / "metrics.csv").read_text().splitlines()
+    assert lines[0].startswith("epoch,tra_loss,val_loss,tra_dice,val_dice") and len(lines) == 5
+    assert "HOME" not in (finished / "run.json").read_text()
+
+
+def test_the_schedule_moves_the_weights(finished: Path) -> None:
+    last = (finished / "metrics.csv").read_text().splitlines()[-1].split(",")
+    assert [float(x) for x in last[-2:]] == pytest.approx([0.97, 0.04])
+
+
+def test_one_seed_one_result_another_seed_another(finished: Path, data: Path, tmp_path: Path) -> None:
+    train(tmp_path / "again", data, *ROW, "--epochs", "4")
+    same_arrays(finished, tmp_path / "again")
+    train(tmp_path / "other", data, *ROW, "--epochs", "1", "--seed", "1")
+    assert not np.array_equal(np.load(tmp_path / "other" / "val_dice.npy"), np.load(finished / "val_dice.npy")[:1])
+
+
+def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    for wait_for in ("gdl_surface_nothing", "checkpoint.pt", "iter002_tmp"):
+        process = subprocess.Popen(
+            command(folder, data, *ROW, "--epochs", "4"), env=environment(), stdout=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + (3.5 if "nothing" in wait_for else 60)
+        while time.monotonic() < deadline and process.poll() is None:
+            if (tmp_path / "killed_tmp" / wait_for).exists():
+                break
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not folder.exists() or wait_for == "iter002_tmp"
+    done = train(folder, data, *ROW, "--epochs", "4")
+    assert "complete" in done.stdout or "going on after epoch" in done.stdout
+    same_arrays(finished, folder)
+    assert sorted(p.name for p in folder.glob("iter*")) == ["iter000", "iter001", "iter002", "iter003"]
+
+
+def test_a_spoilt_checkpoint_falls_back_to_the_one_before(finished: Path, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(folder, data, *ROW, "--epochs", "2")
+    (folder / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    done = train(folder, data, *ROW, "--epochs", "4")
+    assert "trying the epoch before" in done.stdout and "going on after epoch 0" in done.stdout
+    same_arrays(finished, folder)
+    assert len(list(tmp_path.glob("run_2*"))) == 1, "the run with two epochs is kept"
+
+
+def test_a_finished_run_is_not_trained_again_nor_silently_reused(finished: Path, data: Path) -> None:
+    before = (finished / "val_dice.npy").stat().st_mtime_ns
+    assert "complete" in train(finished, data, *ROW, "--epochs", "4").stdout
+    refused = train(finished, data, *ROW, "--epochs", "3", check=False)
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr
+    assert "epochs: made with 4, now 3" in refused.stderr and "FRESH=1" in refused.stderr
+    assert (finished / "val_dice.npy").stat().st_mtime_ns == before
+
+
+def test_predictions_and_scores_agree(finished: Path, data: Path) -> None:
+    """The PNGs are what the recorded Dice was measured on."""
+    from boundary_loss.slicedfolder import SlicedFolder, read_png
+
+    run, folder = RunFolder.find(finished), SlicedFolder.open(data)
+    for i, stem in enumerate(run.names["val"]):
+        predicted, true = read_png(run.prediction(3, stem)) == 1, folder.labels("val", stem) == 1
+        size = predicted.sum() + true.sum()
+        expected = 2 * (predicted & true).sum() / size if size else 1.0
+        assert run.array("val_dice")[3, i, 1] == pytest.approx(expected, abs=1e-6)
+
+
+def test_weights_start_another_run(finished: Path, data: Path, tmp_path: Path) -> None:
+    train(tmp_path / "warm", data, *ROW, "--epochs", "1", "--weights", str(finished / "best.pkl"))
+    misfit = train(
+        tmp_path / "misfit", data, *ROW, "--epochs", "1", "--network", "UNet(width=2)",
+        "--weights", str(finished / "best.pkl"), check=False,
+    )  # fmt: skip
+    assert misfit.returncode == 2 and "does not fit" in misfit.stderr
+
+
+def test_options_of_the_loop(data: Path, tmp_path: Path) -> None:
+    """SGD, temperature, grouped validation, training predictions, best epoch per slice, debug."""
+    options = ["--optimiser", "sgd", "--temperature", "2", "--group", "--save_train", "--best", "slice", "--debug"]
+    train(tmp_path / "run", data, *ROW, "--epochs", "1", *options)
+    run = RunFolder.find(tmp_path / "run")
+    assert len(list((run.path / "iter000" / "train").iterdir())) == 10 == len(run.names["train"])
+    assert run.array("val_loss").shape == (1, 2, 2), "one batch a volume"
+    assert run.about["debug"] is True
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_slices_named(data: Path, tmp_path: Path) -> None:
+    done = train(tmp_path / "run", data, *ROW, "--epochs", "2", "--lr", "1e38", check=False)
+    assert done.returncode == 2 and "not finite" in done.stderr and "case_" in done.stderr
+
+
+def test_unknown_device_and_missing_data(data: Path, tmp_path: Path) -> None:
+    for options, says in [(["--device", "gpuu"], "DEVICE=gpuu"), (["--network", "UNot"], "UNet")]:
+        done = train(tmp_path / "run", data, *ROW, *options, check=False)
+        assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
+    done = train(tmp_path / "run", tmp_path / "nowhere", check=False)
+    assert done.returncode == 2 and "no sliced data" in done.stderr
