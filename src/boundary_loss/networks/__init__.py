@@ -1,0 +1,56 @@
+"""Networks by name: ``build_network("UNet(width=8)", in_channels=5, num_classes=2)``."""
+
+from importlib import import_module
+
+from torch import nn
+
+from boundary_loss.calltext import check_options, parse_call
+from boundary_loss.networks.dimwit import Dimwit, Dimwit3D
+from boundary_loss.networks.enet import ENet
+from boundary_loss.networks.residual_unet import ResidualUNet
+from boundary_loss.networks.unet import UNet, UNet3D
+
+__all__ = ["NETWORKS", "Dimwit", "Dimwit3D", "ENet", "ResidualUNet", "UNet", "UNet3D", "build_network"]
+
+NETWORKS: dict[str, type[nn.Module]] = {
+    network.__name__: network for network in (Dimwit, UNet, ENet, ResidualUNet, Dimwit3D, UNet3D)
+}
+
+
+def build_network(text: str, in_channels: int, num_classes: int) -> nn.Module:
+    """The network that ``text`` names, with fresh weights.
+
+    Args:
+        text: ``UNet``, ``UNet(width=8)``, or one of your own by import path, ``mypackage.nets:TinyNet(width=4)``;
+            it is called as ``TinyNet(in_channels, num_classes, width=4)``.
+        in_channels: modalities C.
+        num_classes: K.
+
+    Raises:
+        ValueError: unknown network or option (the known ones are listed), a value of the wrong type, or an
+            import path that leads nowhere.
+    """
+    name, options = parse_call(text)
+    network = _imported(name) if ":" in name else NETWORKS.get(name)
+    if network is None:
+        raise ValueError(
+            f"unknown network '{name}'; known: {', '.join(NETWORKS)}, or your own as mypackage.module:Network"
+        )
+    check_options(name, network, options, given=2)
+    built = network(in_channels, num_classes, **options)
+    if not isinstance(built, nn.Module):
+        raise ValueError(f"{name} made a {type(built).__name__}, not a torch.nn.Module")
+    return built
+
+
+def _imported(path: str) -> type[nn.Module]:
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"network '{path}': {error}; is its folder in PYTHONPATH?") from None
+    except AttributeError:
+        raise ValueError(f"network '{path}': module {module} has no {name}") from None
+    if not callable(found):
+        raise ValueError(f"network '{path}' is not a class")
+    return found

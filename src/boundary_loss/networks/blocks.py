@@ -1,0 +1,63 @@
+"""What the networks share: layers of any dimension, padding to a multiple, initial weights."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+
+
+def conv_norm_prelu(
+    cin: int, cout: int, kernel: int = 3, *, dims: int = 2, stride: int = 1, bias: bool = True
+) -> nn.Sequential:
+    """Convolution (size kept at stride 1), batch norm, PReLU with one slope; (B, cin, ...) -> (B, cout, ...)."""
+    return nn.Sequential(
+        CONV[dims](cin, cout, kernel, stride=stride, padding=kernel // 2, bias=bias), NORM[dims](cout), nn.PReLU()
+    )
+
+
+def at_multiple(network: Callable[[Tensor], Tensor], image: Tensor, multiple: int, dims: int) -> Tensor:
+    """Run ``network`` on the image padded with zeros to a multiple of ``multiple``, and crop its answer to fit.
+
+    Args:
+        network: (B, C, ...) -> (B, K, ...) of equal size.
+        image: (B, C, ...) of any size.
+        multiple: what each side must be divisible by, from the network's poolings.
+        dims: 2 or 3 spatial axes.
+    """
+    if image.ndim != dims + 2:
+        axes = "B, C, X, Y" if dims == 2 else "B, C, X, Y, Z"
+        raise ValueError(f"this network takes {dims}D images ({axes}), got shape {tuple(image.shape)}")
+    sizes = image.shape[2:]
+    missing = [-size % multiple for size in sizes]
+    if not any(missing):
+        return network(image)
+    padding = [side for amount in reversed(missing) for side in (amount // 2, amount - amount // 2)]
+    answer = network(F.pad(image, padding))
+    for axis, (amount, size) in enumerate(zip(missing, sizes), start=2):
+        answer = answer.narrow(axis, amount // 2, size)
+    return answer
+
+
+@torch.no_grad()
+def initialise(network: nn.Module) -> None:
+    """Xavier-normal convolutions (Glorot & Bengio 2010), batch norm weights ~ N(1, 0.02), biases zero."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+            nn.init.xavier_normal_(module.weight)
+        elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def check_positive(network: str, **sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{network}: {name} must be at least 1, got {size}")
