@@ -2,55 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-from boundary_loss.files import write_array, write_json, write_text
-from boundary_loss.slicedfolder import write_png
-
-REPOSITORY = Path(__file__).resolve().parent.parent
+from toys import write_sliced
 
 
 @pytest.fixture
 def sliced(tmp_path: Path) -> Path:
-    """A sliced folder of a few tiny volumes: two modalities, background and one lesion a slice, some slices empty."""
+    """A sliced folder of a few tiny volumes: two modalities, background and lesion, some slices empty."""
     return write_sliced(tmp_path / "data" / "TOY")
-
-
-def write_sliced(folder: Path, *, size: tuple[int, int] = (20, 24), num_classes: int = 2, depth: int = 4) -> Path:
-    rng = np.random.default_rng(0)
-    spacing_3d: dict[str, list[float]] = {}
-    for which, volumes in {"train": ("case_1", "case_2", "case_3"), "val": ("case_4", "case_5")}.items():
-        spacing = {}
-        for volume in volumes:
-            spacing_3d[volume] = [0.8, 1.2, 5.0]
-            for z in range(depth):
-                stem = f"{volume}_00_{z:04d}"
-                labels = np.zeros(size, np.uint8)
-                if z % 4 != 3:
-                    for k in range(1, num_classes):
-                        x, y = rng.integers(1, size[0] - 7), rng.integers(1, size[1] - 7)
-                        labels[x : x + 5, y : y + 6] = k
-                image = rng.normal(0.3, 0.05, (2, *size)) + 0.4 * labels / (num_classes - 1)
-                _write_slice(folder / which, stem, image.clip(0, 1).astype(np.float32), labels, num_classes)
-                spacing[stem] = [0.8, 1.2]
-        write_json(folder / which / "spacing.json", spacing)
-    write_json(folder / "spacing_3d.json", spacing_3d)
-    write_json(folder / "split.json", {"fold": 0, "folds": 1})
-    names = ["background", "lesion", "core", "rim"][:num_classes]
-    about = {"study": "toy", "classes": names, "modalities": ["ct", "mtt"], "shape": list(size), "checksum": "0" * 64}
-    write_json(folder / "slicing.json", about | {"phantom": True})
-    write_text(folder / "arguments.txt", "--toy\n")
-    return folder
-
-
-def _write_slice(folder: Path, stem: str, image: np.ndarray, labels: np.ndarray, num_classes: int) -> None:
-    from boundary_loss.distance import one_hot2dist
-
-    for name, picture in {"ct": image[0] * 255, "mtt": image[1] * 255, "gt": labels}.items():
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        write_png(folder / name / f"{stem}.png", picture.astype(np.uint8))
-    write_array(folder / "in_npy" / f"{stem}.npy", image)
-    write_array(folder / "gt_npy" / f"{stem}.npy", labels)
-    one_hot = np.stack([labels == k for k in range(num_classes)])
-    write_array(folder / "3d_distmap" / f"{stem}.npy", one_hot2dist(one_hot, (0.8, 1.2)))

@@ -17,7 +17,9 @@ def test_a_term_is_taken_apart() -> None:
     assert term.build().map == "3d"
 
 
-@pytest.mark.parametrize(("text", "classes"), [("gdl:1", (0, 1, 2, 3)), ("gdl:1e-2@2", (2,)), ("gdl:.5@1-3", (1, 2, 3))])
+@pytest.mark.parametrize(
+    ("text", "classes"), [("gdl:1", (0, 1, 2, 3)), ("gdl:1e-2@2", (2,)), ("gdl:.5@1-3", (1, 2, 3))]
+)
 def test_classes_default_to_all(text: str, classes: tuple[int, ...]) -> None:
     assert Term.parse(text, 4).classes == classes
 

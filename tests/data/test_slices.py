@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_sliced
+from toys import write_sliced
 
 from boundary_loss.data import MapNeed, Slices
 from boundary_loss.distance import one_hot2dist, signed_distance

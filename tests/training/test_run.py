@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import REPOSITORY, write_sliced
+from toys import REPOSITORY, write_sliced
 
-from boundary_loss.files import read_json
 from boundary_loss.naming import by_volume
 from boundary_loss.runfolder import TRAINING_ARRAYS, RunFolder
 

@@ -26,7 +26,7 @@ class MapNeed:
     """A signed distance map that some loss reads."""
 
     source: str
-    """``2d``, of each slice; ``3d``, of the whole volume; ``step``, of each slice at each training step, on its device."""
+    """``2d``, of each slice; ``3d``, of the whole volume; ``step``, of each slice, at each step on its device."""
     classes: tuple[int, ...]
     options: tuple[tuple[str, Any], ...] = ()
     """Arguments of ``signed_distance`` that differ from its defaults, which are the paper's."""
