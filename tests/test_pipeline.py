@@ -1,0 +1,227 @@
+"""The whole pipeline on synthetic archives, through make itself, in a copy of the repository."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toys import REPOSITORY
+
+from boundary_loss.files import read_json
+from boundary_loss.runfolder import EVALUATION_ARRAYS, TRAINING_ARRAYS
+
+SMALL = ["SRC=phantom", "PHANTOM=--cases 5 --size 32", "RETAIN=2", "NET=Dimwit", "EPC=2", f"CC={sys.executable}"]
+ISLES = ["-f", "isles.make", *SMALL, "RUNS=gdl gdl_3d_surface_steal"]
+RD = Path("results/isles-phantom")
+
+
+def make(where: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run make there; one thread a process, so that -j1 and -j2 compute alike on any machine."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        ["make", *words], cwd=where, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    if check and done.returncode:
+        raise AssertionError(f"make {' '.join(words)} ended in {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def copy_repository(to: Path) -> Path:
+    left_out = shutil.ignore_patterns(".git", ".venv", "data", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
+
+    def ignore(folder: str, names: list[str]) -> set[str]:
+        contents = Path(folder).parent == REPOSITORY and Path(folder).name in ("results", "archives")
+        return {n for n in names if contents and n != "README.md"} | (
+            left_out(folder, names)
+            - ({"data"} if "src" in Path(folder).parts or "tests" in Path(folder).parts else set())
+        )
+
+    shutil.copytree(REPOSITORY, to, ignore=ignore)
+    return to
+
+
+def arrays(run: Path) -> dict[str, np.ndarray]:
+    return {name: np.load(run / f"{name}.npy") for name in (*TRAINING_ARRAYS, *EVALUATION_ARRAYS)}
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob("*") if "view" not in p.parts}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = copy_repository(tmp_path_factory.mktemp("clone") / "boundary-loss")
+    make(where, *ISLES)
+    return where
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    where = copy_repository(tmp_path / "clone")
+    before = times(where)
+    for name in ("isles", "wmh", "acdc"):
+        done = make(where, "-f", f"{name}.make", "-n", "--warn-undefined-variables")
+        assert "boundary_loss.train results/" in done.stdout
+        assert "error" not in done.stdout.replace('echo "error', "")
+        assert "undefined variable" not in done.stderr
+    assert times(where) == before
+
+
+def test_the_study_ends_with_everything(study: Path) -> None:
+    results = study / RD
+    for run in ("gdl", "gdl_3d_surface_steal"):
+        for name, array in arrays(results / run).items():
+            assert array.shape[0] == 2, name
+        assert read_json(results / run / "run.json")["phantom"] is True
+    for name in ("val_dice.png", "val_3d_hd95.png", "val_3d_hd95_boxplot.png", "val_dice_hist.png", "report.html"):
+        assert (results / name).stat().st_size > 1000, name
+    archives = list((study / "archives").glob("*-isles-phantom.tar.gz"))
+    assert len(archives) == 1 and not archives[0].stat().st_mode & 0o222
+
+
+def test_the_score_of_training_is_the_metric_of_the_predictions(study: Path) -> None:
+    for run in ("gdl", "gdl_3d_surface_steal"):
+        folder = study / RD / run
+        lines = (folder / "metrics.csv").read_text().splitlines()
+        column = lines[0].split(",").index("val_dice_volume")
+        scores = [float(line.split(",")[column]) for line in lines[1:]]
+        np.testing.assert_allclose(scores, np.load(folder / "val_3d_dsc.npy")[:, :, 1].mean(axis=1), atol=1e-5)
+        assert int((folder / "best_epoch.txt").read_text()) == int(np.argmax(scores))
+
+
+def test_a_second_make_only_reports(study: Path) -> None:
+    before = times(study / RD), times(study / "data"), times(study / "archives")
+    done = make(study, *ISLES)
+    assert "boundary_loss.train " not in done.stdout and "val_3d_dsc" in done.stdout
+    assert (times(study / RD), times(study / "data"), times(study / "archives")) == before
+
+
+def test_a_deleted_plot_is_redrawn_alone(study: Path) -> None:
+    (study / RD / "val_dice.png").unlink()
+    done = make(study, *ISLES, "plot")
+    assert done.stdout.count("-m boundary_loss") == 1 and "boundary_loss.plot" in done.stdout
+    make(study, *ISLES)
+
+
+def test_a_deleted_run_is_trained_alone_and_the_same(study: Path) -> None:
+    before = arrays(study / RD / "gdl")
+    shutil.rmtree(study / RD / "gdl")
+    done = make(study, *ISLES)
+    assert done.stdout.count("-m boundary_loss.train ") == 1
+    for name, array in arrays(study / RD / "gdl").items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("EPC=1", "epochs: made with 2, now 1"),
+        ("NET=Dimwit()", r"network: made with Dimwit, now Dimwit()"),
+        ("gdl.losses=gdl:1 ce:1", "losses: made with gdl:1, now gdl:1 ce:1"),
+        ("RETAIN=1", "retain: made with 2, now 1"),
+        ("SEED=3", "seed: made with 0, now 3"),
+    ],
+)
+def test_a_changed_setting_is_said_and_nothing_is_touched(study: Path, change: str, says: str) -> None:
+    before = times(study / RD), times(study / "data")
+    done = make(study, *ISLES, change, check=False)
+    assert done.returncode == 2 and says in done.stderr and "FRESH=1" in done.stderr
+    assert (times(study / RD), times(study / "data")) == before
+
+
+def test_fresh_keeps_the_old_run_beside_the_new(study: Path, tmp_path: Path) -> None:
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    make(where, *ISLES, "BS=4", "FRESH=1", "plot")
+    beside = sorted(p.name[:5] for p in (where / RD).glob("gdl_2*"))
+    assert beside == ["gdl_2"]
+    assert "4" in (where / RD / "gdl" / "arguments.txt").read_text().split()
+
+
+def test_more_epochs_go_on_where_the_run_stopped(study: Path, tmp_path: Path) -> None:
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    done = make(where, *ISLES, "EPC=3", "RUNS=gdl", "metrics")
+    assert "going on after epoch 1" in done.stdout
+    longer = arrays(where / RD / "gdl")
+    for name, array in arrays(study / RD / "gdl").items():
+        np.testing.assert_array_equal(longer[name][:2], array, err_msg=name)
+        assert len(longer[name]) == 3
+
+
+def test_two_at_a_time_give_the_same(study: Path, tmp_path: Path) -> None:
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    shutil.rmtree(where / "results")
+    make(where, *ISLES, "-j2")
+    for run in ("gdl", "gdl_3d_surface_steal"):
+        expected = arrays(study / RD / run)
+        for name, array in arrays(where / RD / run).items():
+            np.testing.assert_array_equal(array, expected[name], err_msg=f"{run} {name}")
+
+
+def test_an_archive_comes_back_and_is_redrawn(study: Path, tmp_path: Path) -> None:
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    shutil.rmtree(where / "results" / "isles-phantom")
+    archive = next((where / "archives").glob("*.tar.gz")).relative_to(where)
+    make(where, *ISLES, "verify", f"ARCHIVE={archive}")
+    make(where, *ISLES, "unpack", f"ARCHIVE={archive}")
+    (where / RD / "val_dice.png").unlink()
+    done = make(where, *ISLES, "plot")
+    assert "boundary_loss.train " not in done.stdout and (where / RD / "val_dice.png").is_file()
+
+
+def test_pictures_of_slices(study: Path) -> None:
+    stem = read_json(study / RD / "gdl" / "rows.json")["val"][0]
+    make(study, *ISLES, "view", f"SLICES={stem}", "SAVE=overlays")
+    assert list((study / "overlays").glob("*.png"))
+    make(study, *ISLES, f"{RD}/gdl/{stem}.gif")
+    assert (study / RD / "gdl" / f"{stem}.gif").read_bytes()[:4] == b"GIF8"
+
+
+def test_debug_runs_without_assertions_in_a_folder_of_their_own(study: Path) -> None:
+    make(study, *ISLES, "DEBUG=--debug", "CFLAGS=-O", "RUNS=hausdorff", "metrics")
+    run = study / "results" / "isles-phantom-debug" / "hausdorff"
+    assert len(read_json(run / "rows.json")["train"]) == 10
+    assert np.load(run / "val_3d_hd95.npy").shape[0] == 2
+
+
+@pytest.mark.parametrize(("name", "runs"), [("wmh", "gdl_surface_add"), ("acdc", "ce boundary")])
+def test_the_other_studies(study: Path, name: str, runs: str) -> None:
+    make(study, "-f", f"{name}.make", *SMALL, "SLICE=--shape 32 32", f"RUNS={runs}", "EPC=1")
+    results = study / "results" / f"{name}-phantom"
+    assert (results / "report.html").is_file() and (results / "archive.txt").is_file()
+
+
+def test_missing_archives_are_named_with_where_to_get_them(study: Path) -> None:
+    done = make(study, "-f", "isles.make", f"CC={sys.executable}", check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    for words in ("ISLES2018_Training.zip", "ISLES2018_Testing.zip", "Zenodo", "SRC=phantom"):
+        assert words in done.stderr
+    assert not (study / "data" / "isles").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["RUNS=gld"], "RUNS names no row of the ledger: gld. The rows are: .*gdl"),
+        ([f"{RD}/gld"], "the runs of the ledger are: .*gdl"),
+        (["SRC=moon"], "SRC=moon is unknown"),
+        (["NET=UNot", "RUNS=ce"], "unknown network 'UNot'; known: Dimwit"),
+        (["unpack"], "needs ARCHIVE="),
+    ],
+)
+def test_wrong_words_are_answered_with_the_right_ones(study: Path, words: list[str], says: str) -> None:
+    done = make(study, *ISLES, *words, check=False)
+    assert done.returncode == 2 and re.search(says, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_lists_targets_ledger_and_variables(study: Path) -> None:
+    text = make(study, *ISLES, "help").stdout
+    for words in ("metrics", "* gdl: gdl:1", "gdl_surface_steal: gdl:1 boundary:0.01@1 steal(0.01)", "EPC = 2"):
+        assert words in text
