@@ -9,18 +9,8 @@ from boundary_loss.command import Stop
 
 
 def test_settings_leave_out_the_folder_and_what_does_not_count() -> None:
-    argv = [
-        "results/a",
-        "--losses",
-        "gdl:1",
-        "boundary(map=3d):0.01@1",
-        "--device",
-        "cpu",
-        "--queue",
-        "a",
-        "b",
-        "--debug",
-    ]
+    losses = ["--losses", "gdl:1", "boundary(map=3d):0.01@1"]
+    argv = ["results/a", *losses, "--device", "cpu", "--queue", "a", "b", "--debug"]
     expected = [*losses, "--debug"]
     assert command.settings(argv, ("--device", "--queue")) == expected
 

@@ -31,16 +31,15 @@ def make(where: Path, *words: str, check: bool = True) -> subprocess.CompletedPr
 
 
 def copy_repository(to: Path) -> Path:
-    left_out = shutil.ignore_patterns(".git", ".venv", "data", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
-
-    def ignore(folder: str, names: list[str]) -> set[str]:
-        contents = Path(folder).parent == REPOSITORY and Path(folder).name in ("results", "archives")
-        return {n for n in names if contents and n != "README.md"} | (
-            left_out(folder, names)
-            - ({"data"} if "src" in Path(folder).parts or "tests" in Path(folder).parts else set())
-        )
-
-    shutil.copytree(REPOSITORY, to, ignore=ignore)
+    """The files that git knows or would, as they are in the working tree; without its history."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (REPOSITORY / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, to / name)
     return to
 
 

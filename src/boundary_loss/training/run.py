@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,11 +108,12 @@ class Training:
         rate = experiment.rate.at(epoch, experiment.learning_rate, self.history.scores)
         for group in runner.optimiser.param_groups:
             group["lr"] = rate
+        start = time.perf_counter()
         with PredictionWriter(self.run, epoch) as writer:
             train = runner.train(self.train, epoch, weights, writer)
             val = runner.validate(self.val, epoch, weights, writer)
         self._record(epoch, rate, weights, train, val)
-        self._say(epoch, train, val)
+        self._say(epoch, time.perf_counter() - start)
 
     def _record(self, epoch: int, rate: float, weights: Sequence[float], train: EpochLog, val: EpochLog) -> None:
         """Everything of the epoch on disk; the checkpoint comes last and makes it count."""
@@ -139,10 +141,9 @@ class Training:
         }
         save_checkpoint(self.run, state)
 
-    def _say(self, epoch: int, train: EpochLog, val: EpochLog) -> None:
+    def _say(self, epoch: int, seconds: float) -> None:
         """One line an epoch, with the time that is left of this run and of the study."""
         line, experiment = self.history.lines[-1], self.runner.experiment
-        seconds = sum(train.clock.seconds.values()) + sum(val.clock.seconds.values())
         left = (experiment.epochs - epoch - 1) * seconds
         others = max(len(self.queue) - 1, 0) * experiment.epochs * seconds
         name = self.run.name.removesuffix("_tmp")
