@@ -71,7 +71,7 @@ def _is_plain(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Checked:
-    """An archive whose checksum was taken; ``trusted``: it is none of the accepted ones, and the user vouches for it."""
+    """An archive whose checksum was taken; ``trusted``: none of the accepted ones, taken on the user's word."""
 
     name: str
     algorithm: str
@@ -106,8 +106,4 @@ def check(path: Path, accepted: tuple[str, ...], *, trust: bool, progress: Calla
         return Checked(path.name, "sha256", found["sha256"], trusted=True)
     expected = "\n".join(f"    expected {ALGORITHM_OF_LENGTH[len(checksum)]} {checksum}" for checksum in accepted)
     shown = "\n".join(f"    found    {algorithm} {found[algorithm]}" for algorithm in algorithms)
-    raise ValueError(
-        f"{path} is not the archive that the lineage file describes:\n{expected}\n{shown}\n"
-        "  It may be damaged (download it again), or repacked by its host: if you are sure of it, TRUST=1 accepts it "
-        "and records its checksum."
-    )
+    raise ValueError(f"{path} is not the archive that the lineage file describes:\n{expected}\n{shown}")

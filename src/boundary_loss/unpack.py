@@ -31,6 +31,9 @@ MAX_RATIO, RATIO_FROM = 200, 4 * GIB
 of zeros may shrink a thousandfold."""
 SPARE_BYTES = GIB // 4
 """What must stay free on the disk."""
+ADVICE = """\
+  A damaged file must be downloaded again. Hosts also repack: if you are sure of a file, TRUST=1 accepts it and
+  records its checksum; or add the checksum to the lineage file as a further line."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,17 @@ def find_archives(lineage: Lineage, folder: Path) -> list[Path]:
 
 
 def check_archives(lineage: Lineage, archives: Sequence[Path], *, trust: bool) -> list[Checked]:
+    """Take all checksums; every archive that is refused is named at once."""
     size = sum(path.stat().st_size for path in archives)
+    checked, refused = [], []
     with tqdm(total=size, unit="B", unit_scale=True, desc="checksums", disable=None, leave=False) as bar:
-        checked = [check(path, lineage.archives[path.name], trust=trust, progress=bar.update) for path in archives]
+        for path in archives:
+            try:
+                checked.append(check(path, lineage.archives[path.name], trust=trust, progress=bar.update))
+            except ValueError as error:
+                refused.append(str(error))
+    if refused:
+        raise ValueError("\n".join([*refused, ADVICE]))
     for archive in checked:
         if archive.trusted:
             print(
@@ -146,7 +157,8 @@ def check_members(members: Sequence[Member]) -> int:
         size = sum(member.info.file_size for member in members if member.archive == archive)
         if size > max(RATIO_FROM, MAX_RATIO * archive.stat().st_size):
             raise ValueError(
-                f"{archive} would unpack to {size / GIB:.1f} GiB, over {MAX_RATIO} times its own size: refused as a bomb"
+                f"{archive} would unpack to {size / GIB:.1f} GiB, over {MAX_RATIO} times its own size: "
+                "refused as a bomb"
             )
         total += size
     if total > MAX_BYTES:
@@ -158,7 +170,8 @@ def check_space(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if size + SPARE_BYTES > free:
         raise ValueError(
-            f"unpacking needs {size / GIB:.2f} GiB and {SPARE_BYTES / GIB:.2f} to spare; {folder} has {free / GIB:.2f} free"
+            f"unpacking needs {size / GIB:.2f} GiB and {SPARE_BYTES / GIB:.2f} to spare; "
+            f"the disk of {folder} has {free / GIB:.2f} free"
         )
 
 

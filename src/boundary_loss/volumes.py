@@ -62,7 +62,7 @@ def read_volume(path: Path) -> Volume:
 
 def _spacing_as_written(path: Path, header_class: type[Nifti1Header]) -> tuple[float, float, float]:
     # nibabel quietly mends a zero or negative voxel size when it loads; ours to report, so read it unmended
-    with ImageOpener(path) as file:
+    with ImageOpener(str(path)) as file:
         header = header_class.from_fileobj(file, check=False)
     x, y, z = (float(size) for size in header["pixdim"][1:4])
     return x, y, z
