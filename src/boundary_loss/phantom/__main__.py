@@ -4,7 +4,6 @@ python -m boundary_loss.phantom isles data/phantom-isles --cases 40 --size 128 -
 """
 
 import argparse
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
@@ -40,8 +39,7 @@ def write(study: str, target: Path, *, cases: int, size: int, seed: int, words: 
 
 def arguments() -> argparse.Namespace:
     parser = command.parser(
-        "Write synthetic archives in exactly a challenge's layout, with a lineage file. "
-        f"Studies: {', '.join(STUDIES)}."
+        f"Write synthetic archives in exactly a challenge's layout, with a lineage file. Studies: {', '.join(STUDIES)}."
     )
     parser.add_argument("study", choices=list(STUDIES), help="which challenge to imitate")
     parser.add_argument("dest", type=Path, help="folder to make, for the archives and phantom.lineage")

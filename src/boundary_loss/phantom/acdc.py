@@ -117,7 +117,7 @@ def _frame(
     labels[right_mm > 0] = RIGHT
     labels[muscle_mm > 0] = MUSCLE
     labels[left_mm > 0] = LEFT
-    image = _paint(grid, heart, body, (left_mm, muscle_mm, right_mm), (x, y, away, around, cavity))
+    image = _paint(grid, heart, body, (left_mm, muscle_mm, right_mm), (x, y, cavity))
     return _scan(grid, image, body[2], rng, dtype), labels
 
 
@@ -125,14 +125,14 @@ def _paint(
     grid: Grid, heart: Heart, body: tuple[Field, Field, Field], depths: tuple[Field, ...], place: tuple[Field, ...]
 ) -> Field:
     left_mm, muscle_mm, right_mm = depths
-    x, y, away, around, cavity = place
+    x, y, cavity = place
     fine, coarse, _ = body
     level = np.clip(heart.level, 0, 1).reshape(1, 1, -1)
     organs = heart.organs
 
     image = np.full(grid.shape, 26.0, np.float32) + 10 * np.maximum(fine, 0)  # lungs with vessels
     image = mix(image, soft(4 * (fine - 2.2), 2), 130)
-    chest = grid.ellipse(-0.1 * x.mean(), 0, 0.47 * grid.shape[0] * grid.spacing_mm[0], 110 + 20 * organs[0])
+    chest = grid.ellipse(0, 0, 0.47 * grid.shape[0] * grid.spacing_mm[0], 110 + 20 * organs[0])
     image = mix(image, 1 - soft(chest - 6 + 3 * coarse, 5), 165 + 25 * coarse)  # wall: muscle and fat
     image = mix(image, soft(x * 0.5 + y - 55 - 12 * organs[1] + 5 * coarse, 5), 105 + 8 * fine)  # liver
     image = mix(image, soft(8 + 5 * organs[2] - np.hypot(x - 55, y - 48 - 10 * organs[3]), 3), 205)  # stomach

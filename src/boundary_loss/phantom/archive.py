@@ -34,7 +34,11 @@ def new_archive(path: Path) -> Iterator[Archive]:
 
 def write_lineage(path: Path, archives: Iterable[Path], recipe: str) -> None:
     """The lineage file of synthetic archives: ``recipe`` says how they were made."""
-    lines = [f"# Phantom: {recipe}", "# Source: python -m boundary_loss.phantom", "# Licence: synthetic; no restrictions"]
+    lines = [
+        f"# Phantom: {recipe}",
+        "# Source: python -m boundary_loss.phantom",
+        "# Licence: synthetic; no restrictions",
+    ]
     for archive in archives:
         lines.append(f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  {archive.name}")
     write_text(path, "\n".join(lines) + "\n")

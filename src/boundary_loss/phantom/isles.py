@@ -82,7 +82,9 @@ def draw_stroke(head: Head, rng: Generator) -> Stroke:
 
     share = np.zeros(num_slices)
     along = (np.arange(extent) + 0.5) / extent
-    share[first : first + extent] = np.exp(rng.uniform(np.log(0.005), np.log(0.02))) * (0.55 + 0.45 * np.sin(np.pi * along))
+    share[first : first + extent] = np.exp(rng.uniform(np.log(0.005), np.log(0.02))) * (
+        0.55 + 0.45 * np.sin(np.pi * along)
+    )
     if scattered:
         share *= 0.5
     counts = np.where(share > 0, np.maximum(np.round(share * head_area), 3), 0)

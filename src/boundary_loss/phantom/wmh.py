@@ -35,7 +35,13 @@ SITES = {
         folder="Utrecht", first_id=0, matrix=(0.94, 0.94), field_of_view_mm=(230, 230), scale=1.0, contrast=1.0, grain=5
     ),
     "Singapore.zip": Site(
-        folder="Singapore", first_id=50, matrix=(0.91, 1.0), field_of_view_mm=(232, 256), scale=3.1, contrast=0.85, grain=6
+        folder="Singapore",
+        first_id=50,
+        matrix=(0.91, 1.0),
+        field_of_view_mm=(232, 256),
+        scale=3.1,
+        contrast=0.85,
+        grain=6,
     ),
     "Amsterdam_GE3T.zip": Site(
         folder="GE3T", first_id=100, matrix=(0.82, 1.0), field_of_view_mm=(196, 250), scale=0.6, contrast=1.1, grain=7
@@ -96,7 +102,7 @@ def _lesions(head: Head, rng: Generator, load: float) -> Field:
     away = distance_transform_edt(~fluid, sampling=grid.spacing_mm) if fluid.any() else np.full(grid.shape, 99.0)
     caps = 0.09 * np.maximum(np.abs(grid.y) - 14, 0)  # thicker at the ends of the horns
     band = np.where(fluid, -1.0, size * (1.8 + caps) + 2.6 * grid.noise(rng, 12) - 1.5 - away)
-    spots = np.full(grid.shape, -20.0, np.float32)
+    spots: Field = np.full(grid.shape, -20.0)
     candidates = np.argwhere((head.white > 0.85) & (away > 5) & (head.brain_mm > 9))
     for x, y, z in candidates[rng.integers(0, len(candidates), rng.poisson(14 * size))]:
         radius = np.exp(rng.normal(np.log(2.7), 0.4))
