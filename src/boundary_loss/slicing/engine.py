@@ -176,5 +176,6 @@ def report(dest: Path, split: Split) -> None:
         counts = about["ratio"][which]
         print(
             f"  {which}: {counts['slices']} slices of {counts['volumes']} volumes, "
-            f"{counts['slices_with_object']} with an object; positive/negative voxels {counts['positive']}/{counts['negative']} = {counts['ratio']:.5f}"
+            f"{counts['slices_with_object']} with an object; "
+            f"positive/negative voxels {counts['positive']}/{counts['negative']} = {counts['ratio']:.5f}"
         )

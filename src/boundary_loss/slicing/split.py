@@ -7,6 +7,7 @@ from math import ceil
 from pathlib import Path
 
 from boundary_loss.files import read_json
+from boundary_loss.slicedfolder import SETS
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,9 @@ def read_split(path: Path, patients: Sequence[str]) -> Split:
     if not path.is_file():
         raise FileNotFoundError(f"no split at {path}")
     content = read_json(path)
-    sides = (content.get("train"), content.get("val")) if isinstance(content, dict) else ()
-    if not sides or not all(_is_list_of_names(names) for names in sides):
+    if not isinstance(content, dict) or not all(_is_list_of_names(content.get(side)) for side in SETS):
         raise ValueError(f"{path} is not a split: expected non-empty lists 'train' and 'val' of patients")
-    train, val = sides
+    train, val = (content[side] for side in SETS)
     faults = {
         "on both sides or twice": {name for name in train + val if (train + val).count(name) > 1},
         "not in the data": set(train + val) - set(patients),
