@@ -1,9 +1,10 @@
 """Write a study's archives, synthetic, and the lineage file that goes with them.
 
-python -m boundary_loss.phantom isles data/phantom-isles --cases 40 --size 128 --seed 0
+python -m boundary_loss.phantom data/isles-phantom-zips --study isles --cases 40 --size 128 --seed 0
 """
 
 import argparse
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
@@ -41,8 +42,8 @@ def arguments() -> argparse.Namespace:
     parser = command.parser(
         f"Write synthetic archives in exactly a challenge's layout, with a lineage file. Studies: {', '.join(STUDIES)}."
     )
-    parser.add_argument("study", choices=list(STUDIES), help="which challenge to imitate")
     parser.add_argument("dest", type=Path, help="folder to make, for the archives and phantom.lineage")
+    parser.add_argument("--study", choices=list(STUDIES), required=True, help="which challenge to imitate")
     parser.add_argument("--cases", type=int, default=40, help="number of patients (isles: training cases)")
     parser.add_argument("--size", type=int, default=128, help="voxels along a side of a slice, about")
     parser.add_argument("--seed", type=int, default=0)
@@ -55,7 +56,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
-    words = [args.study, f"--cases={args.cases}", f"--size={args.size}", f"--seed={args.seed}"]
+    words = command.settings(sys.argv[1:], beside=("--fresh",))
     if command.refuse_other_settings(args.dest, words, fresh=args.fresh):
         print(f"{args.dest} is already there")
         return
