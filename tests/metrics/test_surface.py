@@ -40,7 +40,7 @@ def by_hand(pred, gt, spacing):
     def border_points(mask):
         points = []
         for index in product(*map(range, mask.shape)):
-            neighbours = [index[:a] + (index[a] + s,) + index[a + 1 :] for a in range(mask.ndim) for s in (-1, 1)]
+            neighbours = [(*index[:a], index[a] + s, *index[a + 1 :]) for a in range(mask.ndim) for s in (-1, 1)]
             outside = [n for n in neighbours if min(n) < 0 or any(i >= s for i, s in zip(n, mask.shape)) or not mask[n]]
             if mask[index] and outside:
                 points.append(np.multiply(index, spacing))
@@ -78,7 +78,7 @@ def test_laws(pair):
     pred, gt = pair
     spacing = np.array(SPACINGS[pred.ndim])
     ours = values(surface_distances(pred, gt, spacing))
-    close = dict(atol=1e-9)
+    close = {"atol": 1e-9}
     np.testing.assert_allclose(values(surface_distances(gt, pred, spacing)), ours, **close)
     np.testing.assert_allclose(values(surface_distances(pred[::-1], gt[::-1], spacing)), ours, **close)
     np.testing.assert_allclose(values(surface_distances(pred.T, gt.T, spacing[::-1])), ours, **close)

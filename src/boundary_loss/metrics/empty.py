@@ -1,4 +1,4 @@
-"""The empty-mask rule: what a metric is where a mask is empty and its formula says nothing. One rule for all metrics."""
+"""The empty-mask rule: what every metric is where a mask is empty and its formula says nothing."""
 
 from collections.abc import Sequence
 from math import dist

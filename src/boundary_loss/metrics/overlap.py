@@ -46,7 +46,7 @@ def dice_from_counts(intersection: Any, size_a: Any, size_b: Any) -> Any:
 
 
 def dice(pred: np.ndarray, gt: np.ndarray, num_classes: int) -> np.ndarray:
-    """(K,) float64: Dice of each class of two label maps of any, equal shape; voxels where ``gt`` is 255 do not count."""
+    """(K,) float64: Dice of each class of two label maps of one shape; voxels where ``gt`` is 255 do not count."""
     if pred.shape != gt.shape:
         raise ValueError(f"prediction of shape {pred.shape} and ground truth of shape {gt.shape} do not match")
     return dice_from_counts(*label_counts(pred, gt, num_classes))

@@ -107,7 +107,7 @@ class Surface:
                 f"surfaces in images of {pred.shape} voxels of {pred.spacing.tolist()} mm and "
                 f"{self.shape} voxels of {self.spacing.tolist()} mm cannot be compared"
             )
-        rule = distance_where_empty(pred.box is None, self.box is None, diagonal_mm(self.shape, self.spacing))
+        rule = distance_where_empty(pred.box is None, self.box is None, diagonal_mm(self.shape, self.spacing.tolist()))
         if rule is not None:
             return SurfaceDistances(np.zeros(0), np.zeros(0), rule)
         measure = _by_map if _is_crowded(pred, self) else _by_tree
