@@ -20,7 +20,6 @@ ZIPS     ?= data
 LINEAGE  ?= lineage/$(SLICED_AS).lineage
 TRUST    ?=
 PHANTOM  ?= --cases 40 --size 128
-RETAIN   ?= 20
 FOLD     ?= 0
 SLICE    ?=
 NET      ?= UNet
@@ -49,6 +48,7 @@ include src/venv.mk
 # ---- Where things are: a phantom, a debug run or another fold never stands where a result should -------------------
 
 phantom := $(if $(filter phantom,$(SRC)),-phantom)
+RETAIN  ?= $(if $(phantom),10,$(HELD_OUT))
 fold    := $(if $(filter-out 0,$(FOLD)),-fold$(FOLD))
 
 RAW    := data/$(STUDY)$(phantom)
