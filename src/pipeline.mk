@@ -34,6 +34,8 @@ DEBUG    ?=
 FRESH    ?=
 RUNS     ?= $(rows)
 PLOT     ?=
+BOXPLOT  ?=
+HIST     ?=
 MODALITY ?=
 SLICES   ?=
 EPOCH    ?= best
@@ -41,7 +43,7 @@ SAVE     ?=
 ARCHIVE  ?=
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE DEBUG FRESH RUNS RD \
-	PLOT MODALITY SLICES EPOCH SAVE ARCHIVE CC CFLAGS
+	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE ARCHIVE CC CFLAGS
 
 include src/venv.mk
 
@@ -149,10 +151,10 @@ $(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(RUNS)),,FORCE)
 	@mkdir -p $(@D) && echo '$(RUNS)' > $@
 
 $(RD)/%_boxplot.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
-	$(python) -m boundary_loss.boxplot $@ --runs $(runs) --study $(STUDY) $(PLOT)
+	$(python) -m boundary_loss.boxplot $@ --runs $(runs) --study $(STUDY) $(BOXPLOT)
 
 $(RD)/%_hist.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
-	$(python) -m boundary_loss.hist $@ --runs $(runs) --study $(STUDY) $(PLOT)
+	$(python) -m boundary_loss.hist $@ --runs $(runs) --study $(STUDY) $(HIST)
 
 $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 	$(python) -m boundary_loss.plot $@ --runs $(runs) --study $(STUDY) $(PLOT)
@@ -160,10 +162,10 @@ $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 # ---- Report, archive, pictures -------------------------------------------------------------------------------------
 
 $(RD)/report.html: $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
-	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --quiet
+	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(call option,--modality,$(MODALITY)) --quiet
 
 report: $(RD)/report.html  ## table of every run; also report.html and report.csv beside the runs
-	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --show
+	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --show
 
 $(RD)/archive.txt: $(RD)/report.html | $(venv)
 	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) --stamp $@
