@@ -1,0 +1,147 @@
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from boundary_loss.phantom import __main__ as phantom
+from boundary_loss.phantom import acdc, isles, wmh
+from boundary_loss.phantom.grid import Grid, scanner_affine, soft
+from boundary_loss.phantom.head import largest
+
+
+def write(study, path, monkeypatch, *options):
+    monkeypatch.setattr(sys, "argv", ["phantom", study, str(path), "--size", "40", *options])
+    phantom.main()
+    return path
+
+
+@pytest.mark.parametrize("study", ["isles", "wmh", "acdc"])
+def test_the_seed_decides_every_byte(study, tmp_path, monkeypatch):
+    first = write(study, tmp_path / "a", monkeypatch, "--cases", "3")
+    second = write(study, tmp_path / "b", monkeypatch, "--cases", "3")
+    other = write(study, tmp_path / "c", monkeypatch, "--cases", "3", "--seed", "1")
+    for name in phantom.STUDIES[study].ARCHIVES:
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+        assert (first / name).read_bytes() != (other / name).read_bytes()
+    assert (first / "phantom.lineage").read_text().startswith("# Phantom:")
+
+
+def test_layouts_are_the_challenges(tmp_path, monkeypatch):
+    def names(study, archive):
+        path = tmp_path / study
+        if not path.exists():
+            write(study, path, monkeypatch, "--cases", "3")
+        return set(zipfile.ZipFile(path / archive).namelist())
+
+    training = names("isles", "ISLES2018_Training.zip")
+    stem = "SMIR.Brain.XX.O.CT_Tmax.350014"
+    assert f"TRAINING/case_1/{stem}/{stem}.nii" in training
+    assert any("CT_4DPWI" in name for name in training)
+    assert any(name.startswith("__MACOSX") for name in training)
+    assert not any(".OT." in name for name in names("isles", "ISLES2018_Testing.zip"))
+    assert "GE3T/100/pre/FLAIR.nii.gz" in names("wmh", "Amsterdam_GE3T.zip")
+    assert {"Utrecht/0/wmh.nii.gz", "Utrecht/0/pre/3DT1.nii.gz"} <= names("wmh", "Utrecht.zip")
+    assert {
+        "training/patient001/patient001_frame01_gt.nii.gz",
+        "training/patient001/patient001_4d.nii.gz",
+        "training/patient001/Info.cfg",
+    } <= names("acdc", "acdc.zip")
+
+
+def test_patients_of_many_cases_have_names_of_their_own(tmp_path):
+    names = []
+    archive = type("Names", (), {"add": lambda self, name, content: names.append(name)})()
+    rng = np.random.default_rng(0)
+    for _ in wmh.write(dict.fromkeys(wmh.ARCHIVES, archive), rng, cases=9, size=32):
+        pass
+    patients = {name.split("/")[1] for name in names}
+    assert len(patients) == 9
+
+
+def test_isles_is_unbalanced_and_half_free_of_lesions():
+    rng = np.random.default_rng(3)
+    shares = []
+    for _ in range(12):
+        images, affine = isles.draw_case(rng, 96)
+        assert list(images) == ["CT", "CT_CBF", "CT_CBV", "CT_MTT", "CT_Tmax", "OT"]
+        dtypes = [str(array.dtype) for array in images.values()]
+        assert dtypes == ["int32", "uint16", "uint16", "float64", "float64", "uint8"]
+        assert len({array.shape for array in images.values()}) == 1
+        assert abs(np.linalg.det(affine)) > 0
+        head = (images["CT"] > 20).sum(axis=(0, 1))
+        shares += list(images["OT"].sum(axis=(0, 1)) / head)
+        assert images["OT"].any()
+    shares = np.array(shares)
+    with_lesion = shares[shares > 0]
+    assert 0.3 < (shares == 0).mean() < 0.7
+    assert with_lesion.max() < 0.025
+    assert 0.002 < np.median(with_lesion) < 0.02
+
+
+def test_isles_lesions_show_in_every_modality():
+    rng = np.random.default_rng(0)
+    darker = {"CT": 1, "CT_CBF": 1, "CT_CBV": 1, "CT_MTT": -1, "CT_Tmax": -1}
+    inside, outside = {name: [] for name in darker}, {name: [] for name in darker}
+    for _ in range(8):
+        images, _ = isles.draw_case(rng, 96)
+        brain, core = images["CT_CBF"] > 0, images["OT"] == 1
+        for name in darker:
+            inside[name].append(images[name][core].mean())
+            outside[name].append(np.median(images[name][brain & ~core]))
+    for name, sign in darker.items():
+        assert sign * (np.mean(outside[name]) - np.mean(inside[name])) > 0, name
+
+
+def test_wmh_dtypes_labels_and_contrast():
+    rng = np.random.default_rng(0)
+    seen = set()
+    for site in list(wmh.SITES.values()) * 2:
+        flair, t1, labels, _ = wmh.draw_case(rng, site, 64)
+        assert (flair.dtype, t1.dtype, labels.dtype) == (np.float32, np.uint16, np.float32)
+        assert flair.shape == t1.shape == labels.shape
+        assert 20 <= flair.shape[2] <= 30
+        seen |= set(np.unique(labels))
+        brain = t1 > 0
+        assert flair[labels == 1].mean() > flair[brain & (labels == 0)].mean()
+    assert seen <= {0, 1, 2}
+    assert {0, 1} <= seen
+
+
+def test_acdc_hearts_beat_and_end():
+    rng = np.random.default_rng(0)
+    without, partial = 0, 0
+    for _ in range(6):
+        (diastole, at_rest), (systole, squeezed) = acdc.draw_patient(rng, 64)[0]
+        assert diastole.dtype == systole.dtype
+        assert at_rest.dtype == np.uint8
+        assert set(np.unique(at_rest)) == {0, 1, 2, 3}
+        assert (squeezed == 3).sum() < (at_rest == 3).sum()  # the cavity empties
+        present = [set(np.unique(at_rest[:, :, z])) - {0} for z in range(at_rest.shape[2])]
+        without += sum(not classes for classes in present)
+        partial += sum(0 < len(classes) < 3 for classes in present)
+    assert without
+    assert partial
+
+
+def test_bad_sizes_and_studies_are_refused(tmp_path, monkeypatch, capsys):
+    for options in (["--cases", "0"], ["--size", "8"], ["--seed", "-1"]):
+        with pytest.raises(SystemExit):
+            write("isles", tmp_path / "x", monkeypatch, *options)
+    with pytest.raises(SystemExit):
+        write("brain", tmp_path / "x", monkeypatch)
+    assert "isles" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_brushes():
+    grid = Grid((9, 7, 2), (1.0, 2.0, 5.0))
+    assert grid.x.shape == (9, 1, 1)
+    assert grid.axis(1).ravel()[-1] == 6
+    assert grid.noise(np.random.default_rng(0), 4).std() == pytest.approx(1, abs=1e-3)
+    assert soft(np.array([-50.0, 0, 50])).tolist() == pytest.approx([0, 0.5, 1])
+    affine = scanner_affine(np.random.default_rng(0), grid.spacing_mm)
+    np.testing.assert_allclose(np.linalg.norm(affine[:3, :3], axis=0), grid.spacing_mm)
+    mask = largest(np.arange(24.0).reshape(3, 4, 2), np.ones((3, 4, 2), bool), np.array([3, 0]))
+    assert mask.sum(axis=(0, 1)).tolist() == [3, 0]
+    assert mask[2, 1:, 0].all()
