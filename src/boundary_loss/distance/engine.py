@@ -1,6 +1,7 @@
 """One entrance to the kernels: (N, ...) maps on any device, the same numbers to rounding."""
 
 import importlib.util
+from functools import partial
 
 import numpy as np
 import torch
@@ -60,5 +61,5 @@ def nearest(masks: Tensor, spacing: SpacingTable) -> Tensor:
     def fill(n: int) -> None:
         found[n] = cpu.nearest(masks[n].numpy(), rows[n])
 
-    cpu.in_threads([lambda n=n: fill(n) for n in range(len(masks))], masks.numel())
+    cpu.in_threads([partial(fill, n) for n in range(len(masks))], masks.numel())
     return torch.from_numpy(found)

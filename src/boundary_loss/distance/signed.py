@@ -95,9 +95,10 @@ def signed_distance(
     chosen = _chosen(classes, lead[-1]).to(masks.device)
     picked = masks if classes is None else masks.index_select(-dims - 1, chosen)
     table = spacing_table(spacing, picked.shape[: picked.ndim - dims], dims)
-    flat_ignored = None if ignored is None else ignored.expand_as(picked).reshape(-1, *space)
+    flat = picked.reshape(picked.shape[: picked.ndim - dims].numel(), *space)
+    flat_ignored = None if ignored is None else ignored.expand_as(picked).reshape(flat.shape)
     exact = torch.float64 if convention == "paper-int" else as_torch_dtype(dtype)  # a rounded 9 mm must not become 8
-    maps = _signed_maps(picked.reshape(-1, *space), flat_ignored, table, convention, absent, exact)
+    maps = _signed_maps(flat, flat_ignored, table, convention, absent, exact)
     maps = maps.to(as_torch_dtype(dtype))
     if max_distance is not None:
         maps = maps.clamp(-max_distance, max_distance)
@@ -190,13 +191,13 @@ def _signed_maps(
     masks: Tensor, ignored: Tensor | None, spacing: SpacingTable, convention: str, absent: str, dtype: torch.dtype
 ) -> Tensor:
     """(N, ...) bool -> (N, ...) mm."""
+    faces = convention == "interface"
     if ignored is None:
-        distances = engine.distances_across(masks, spacing, dtype)
+        distances = engine.distances_across(masks, spacing, dtype, faces=faces)
     else:
-        rest = ~masks & ~ignored
-        distances = torch.where(
-            masks, engine.distances_to(rest, spacing, dtype), engine.distances_to(masks, spacing, dtype)
-        )
+        to_class = engine.distances_to(masks, spacing, dtype, faces=faces)
+        to_rest = engine.distances_to(~(masks | ignored), spacing, dtype, faces=faces)
+        distances = torch.where(masks, to_rest, to_class)
     inside = 1 - distances if convention.startswith("paper") else -distances
     maps = torch.where(masks, inside, distances)
     if convention == "paper-int":

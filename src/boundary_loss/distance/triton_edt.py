@@ -32,17 +32,16 @@ def _smaller(a, b):
 
 
 @triton.jit
-def _squared(steps, spacing, FACES: tl.constexpr):
+def _length(steps, spacing, FACES: tl.constexpr):
     if FACES:
         steps = tl.maximum(steps - 0.5, 0.0)
-    length = steps * spacing
-    return length * length
+    return steps * spacing
 
 
 @triton.jit
 def _steps_to(mask, i, inside, axis: tl.constexpr):
     """Steps to the nearest True of the same line; inf where the line has none."""
-    before = tl.associative_scan(tl.where(mask & inside, i, -float("inf")), axis, _larger)
+    before = tl.associative_scan(tl.where(mask & inside, i, float("-inf")), axis, _larger)
     after = tl.associative_scan(tl.where(mask & inside, i, float("inf")), axis, _smaller, reverse=True)
     return tl.minimum(i - before, after - i)
 
@@ -65,7 +64,8 @@ def _scan_lines(
     steps = _steps_to(kind, i, inside, 1)
     if ACROSS:
         steps = tl.where(kind, _steps_to(kind == 0, i, inside, 1), steps)
-    result = _squared(steps, spacing, FACES)
+    length = _length(steps, spacing, FACES)
+    result = length * length
     if ROOT:
         result = tl.sqrt_rn(result)
     elif ACROSS:
@@ -89,24 +89,24 @@ def _min_plus(
         spacing = tl.load(spacings + outer // outer_a_map)
     inside = (row < size)[:, None] & (column < inner)[None, :]
     place = block + row[:, None].to(tl.int64) * inner + column[None, :]
-    if ACROSS:
-        kind = tl.load(sources + place, mask=inside, other=0.0) < 0
+    own = tl.load(sources + place, mask=inside, other=0.0)
+    sign = tl.where(own < 0, -1.0, 1.0)
+    best = tl.abs(own)  # the pair i = j; this load also gives each thread neighbouring columns, which share a rise
     i = row.to(tl.float32)[:, None]
-    best = tl.full((ROWS, COLUMNS), float("inf"), tl.float32)
     stream = sources + block + column
     for j in range(size):
         source = tl.load(stream, mask=column < inner, other=0.0)[None, :]
         stream += inner
-        rise = _squared(tl.abs(i - j), spacing, FACES)
-        if ACROSS:
-            candidate = tl.where(kind, tl.maximum(-source, 0.0), tl.maximum(source, 0.0)) + rise
+        length = _length(tl.abs(i - j), spacing, FACES)
+        if ACROSS:  # a source of the other kind has the other sign: it counts as at distance 0
+            rise = length * length
+            best = tl.minimum(best, tl.maximum(tl.fma(sign, source, rise), rise))
         else:
-            candidate = source + rise
-        best = tl.minimum(best, candidate)
+            best = tl.minimum(best, tl.fma(length, length, source))
     if ROOT:
         best = tl.sqrt_rn(best)
     elif ACROSS:
-        best = tl.where(kind, -best, best)
+        best = sign * best
     tl.store(result + place, best, mask=inside)
 
 
