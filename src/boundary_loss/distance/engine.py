@@ -1,7 +1,7 @@
 """One entrance to the kernels: (N, ...) maps on any device, the same numbers to rounding."""
 
 import importlib.util
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -11,7 +11,9 @@ from boundary_loss.distance import cpu, minplus
 from boundary_loss.distance.layout import SpacingTable
 
 
+@cache
 def has_triton() -> bool:
+    """Whether our CUDA kernels can run; torch's CUDA builds bring Triton with them."""
     return importlib.util.find_spec("triton") is not None
 
 

@@ -129,6 +129,12 @@ def distances(masks: Tensor, spacing: SpacingTable, *, faces: bool, across: bool
     table = torch.as_tensor(spacing.T.copy(), dtype=torch.float32)  # (D, N): one row of spacings an axis
     rows = list(table.to(masks.device)) if per_map else [found] * len(table)  # not read where one spacing serves all
     modes = {"PER_MAP": per_map, "FACES": faces, "ACROSS": across}
+    with torch.cuda.device_of(masks):  # Triton launches on the current device
+        return _launch(masks, found, spacing, rows, modes)
+
+
+def _launch(masks: Tensor, found: Tensor, spacing: SpacingTable, rows: list[Tensor], modes: dict[str, bool]) -> Tensor:
+    """The scan, then one min-plus product an axis, last to first."""
     size = masks.shape[-1]
     lines = masks.numel() // size
     padded = triton.next_power_of_2(size)
