@@ -59,3 +59,154 @@ def test_original_inside(original, dims, name):
     items = both_kinds(labels)
     np.testing.assert_allclose(found[items], expected[items], rtol=1e-6)
     assert not found[[i for i in range(len(labels)) if i not in items]].any()
+
+
+def brute_faces(mask: np.ndarray, spacing) -> np.ndarray:
+    """Distance from each centre to the nearest point of any True voxel's box, by trying them all."""
+    grid = np.stack(np.indices(mask.shape), axis=-1)
+    steps = abs(grid[..., None, :] - np.argwhere(mask)) - 0.5
+    return np.sqrt(((np.maximum(steps, 0) * spacing) ** 2).sum(axis=-1)).min(axis=-1)
+
+
+@pytest.fixture(scope="module")
+def labels() -> np.ndarray:
+    """Two items, three classes; class 2 is absent from the second."""
+    rng = np.random.default_rng(3)
+    drawn = rng.integers(0, 3, (2, 6, 9))
+    drawn[1][drawn[1] == 2] = 0
+    return drawn
+
+
+@pytest.mark.parametrize("spacing", [[1.0, 1.0], [0.7, 3.0]])
+def test_conventions(labels, spacing):
+    maps = {c: signed_distance(labels, spacing, num_classes=3, convention=c) for c in ("paper", "symmetric")}
+    faces = signed_distance(labels, spacing, num_classes=3, convention="interface")
+    for b, k in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]:
+        mask = labels[b] == k
+        outside = distance_transform_edt(~mask, sampling=spacing)
+        inside = distance_transform_edt(mask, sampling=spacing)
+        np.testing.assert_allclose(maps["paper"][b, k], outside - (inside - 1) * mask, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(maps["symmetric"][b, k], outside - inside, rtol=1e-6)
+        np.testing.assert_allclose(
+            faces[b, k], np.where(mask, -brute_faces(~mask, spacing), brute_faces(mask, spacing)), rtol=1e-6
+        )
+    for found in (*maps.values(), faces):
+        assert not found[1, 2].any()
+
+
+def test_interface_is_zero_between_voxels():
+    """Across a straight edge the map crosses zero exactly half way, whatever the spacing."""
+    labels = np.zeros((1, 4, 8), np.uint8)
+    labels[:, :, 3:] = 1
+    for step in (0.5, 1.0, 5.0):
+        maps = signed_distance(labels, [2.0, step], num_classes=2, convention="interface")
+        edge = maps[0, 1, :, 2] + maps[0, 1, :, 3]
+        assert not edge.any()
+        np.testing.assert_allclose(maps[0, 1, 0], (2.5 - np.arange(8)) * step)
+        np.testing.assert_array_equal(maps[0, 0], -maps[0, 1])
+
+
+def test_layouts_agree(labels):
+    one_hot = np.stack([labels == k for k in range(3)], axis=1)
+    expected = signed_distance(labels, num_classes=3)
+    for found in (
+        signed_distance(one_hot),
+        signed_distance(one_hot.astype(np.float64), [1.0, 1.0]),
+        signed_distance(torch.from_numpy(one_hot).int()).numpy(),
+        signed_distance(torch.from_numpy(labels), num_classes=3).numpy(),
+        np.stack([signed_distance(item, [1.0, 1.0], num_classes=3) for item in labels]),
+        np.stack([one_hot2dist(item) for item in one_hot]),
+        np.stack([dist_map_transform([1, 1], 3)(item).numpy() for item in labels]),
+    ):
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, expected)
+    each = signed_distance(labels, [[1.0, 1.0], [2.0, 0.5]], num_classes=3)
+    np.testing.assert_array_equal(each[0], expected[0])
+    np.testing.assert_array_equal(each[1], signed_distance(labels[1:], [2.0, 0.5], num_classes=3)[0])
+
+
+def test_chosen_classes(labels):
+    every = signed_distance(labels, num_classes=3)
+    some = signed_distance(labels, num_classes=3, classes=[2, 1])
+    np.testing.assert_array_equal(some[:, 1:], every[:, 1:])
+    assert not some[:, 0].any()
+
+
+@pytest.mark.parametrize("convention", ["paper", "paper-int", "symmetric", "interface"])
+def test_absent_and_full(convention):
+    labels = np.zeros((1, 3, 4), np.uint8)
+    spacing = [2.0, 1.5]
+    assert not signed_distance(labels, spacing, num_classes=2, convention=convention).any()
+    far = signed_distance(labels, spacing, num_classes=2, convention=convention, absent="far")
+    diagonal = np.hypot(6, 6)
+    np.testing.assert_allclose(far[0, 1], diagonal, rtol=1e-6)
+    np.testing.assert_allclose(far[0, 0], -diagonal, rtol=1e-6)
+    unit = signed_distance(labels, spacing, num_classes=2, convention=convention, absent="far", normalise="maximum")
+    assert (unit[0, 1] == 1).all() and (unit[0, 0] == -1).all()
+
+
+def test_normalised(labels):
+    plain = signed_distance(labels, num_classes=3, convention="symmetric")
+    by_maximum = signed_distance(labels, num_classes=3, convention="symmetric", normalise="maximum")
+    by_side = signed_distance(labels, num_classes=3, convention="symmetric", normalise="sides")
+    for b, k in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]:
+        np.testing.assert_allclose(by_maximum[b, k], plain[b, k] / abs(plain[b, k]).max(), rtol=1e-6)
+        assert by_side[b, k].max() == 1 and by_side[b, k].min() == -1
+    assert not by_side[1, 2].any()
+    cut = signed_distance(labels, num_classes=3, convention="symmetric", max_distance=1.2)
+    np.testing.assert_allclose(cut, plain.clip(-1.2, 1.2))
+
+
+def test_ignored():
+    """An ignored voxel is 0, and the others' distances are as if it were not there to be reached."""
+    labels = np.array([[[0, 0, 255, 1, 1, 255, 255, 0]]], np.uint8)
+    found = signed_distance(labels, num_classes=2, convention="symmetric")
+    np.testing.assert_array_equal(found[0, 1, 0], [3, 2, 0, -2, -3, 0, 0, 3])
+    np.testing.assert_array_equal(found[0, 0, 0], [-3, -2, 0, 2, 3, 0, 0, -3])
+    one_hot = np.stack([labels == 0, labels == 1], axis=1)
+    np.testing.assert_array_equal(signed_distance(one_hot, convention="symmetric"), found)
+    other = signed_distance(np.where(labels == 255, 7, labels), num_classes=2, convention="symmetric", ignore_index=7)
+    np.testing.assert_array_equal(other, found)
+    assert not signed_distance(np.full((1, 3, 3), 255), num_classes=2, absent="far").any()
+    alone = signed_distance(np.array([[[1, 255, 1]]]), num_classes=2, absent="far")  # no background is known
+    np.testing.assert_allclose(alone[0, 1, 0], [-np.hypot(1, 3), 0, -np.hypot(1, 3)], rtol=1e-6)
+
+
+def test_transform_takes_images(labels):
+    from PIL import Image
+
+    expected = one_hot2dist(np.stack([labels[0] == k for k in range(3)]), [0.5, 2.0])
+    transform = dist_map_transform([0.5, 2.0], 3)
+    image = labels[0].astype(np.uint8)
+    for given_image in (Image.fromarray(image), image, image.astype(np.int32), torch.from_numpy(image)):
+        found = transform(given_image)
+        assert isinstance(found, torch.Tensor) and found.dtype == torch.float32
+        np.testing.assert_array_equal(found.numpy(), expected)
+    with pytest.raises(ValueError, match="resolution"):
+        transform(np.zeros((2, 3, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"labels \[5\]"):
+        transform(np.full((3, 3), 5))
+
+
+@pytest.mark.parametrize(
+    "segmentation, options, complaint",
+    [
+        (np.zeros((1, 3, 3), int), {"num_classes": 2, "convention": "signed"}, "known: 'paper', 'paper-int'"),
+        (np.zeros((1, 3, 3), int), {"num_classes": 2, "absent": "near"}, "known: 'zero', 'far'"),
+        (np.zeros((1, 3, 3), int), {"num_classes": 2, "normalise": "max"}, "maximum"),
+        (np.zeros((1, 3, 3), int), {"num_classes": 2, "classes": [2]}, r"0..1"),
+        (np.full((1, 3, 3), 4), {"num_classes": 2}, r"labels \[4\]"),
+        (np.full((1, 3, 3), -1), {"num_classes": 2}, r"labels \[-1\]"),
+        (np.zeros((1, 3, 3)), {"num_classes": 2}, "integers"),
+        (np.zeros((3, 3)), {"spacing_mm": [1, 1]}, "num_classes"),
+        (np.zeros((3, 3)), {}, "spatial"),
+    ],
+)
+def test_bad_input(segmentation, options, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        signed_distance(segmentation, **options)
+
+
+def test_one_hot_is_checked():
+    with pytest.raises(ValueError, match="overlapping"):
+        one_hot2dist(np.ones((2, 3, 3)))

@@ -9,6 +9,7 @@ from boundary_loss.distance import engine
 from boundary_loss.distance.layout import (
     Array,
     Spacing,
+    SpacingTable,
     as_mask,
     as_torch_dtype,
     spacing_array,
@@ -50,15 +51,39 @@ def euclidean_distance(
            [2.828427, 2.236068, 2.      ]], dtype=float32)
     """
     voxels, from_numpy = as_mask(mask)
-    spacing = spacing_array(spacing_mm)
-    dims = spatial_dims_of(voxels.shape, spacing, spatial_dims, default=voxels.ndim)
-    lead, space = voxels.shape[: voxels.ndim - dims], voxels.shape[voxels.ndim - dims :]
-    maps = voxels.reshape(-1, *space)
-    distances = engine.distances_to(maps, spacing_table(spacing, lead, dims), as_torch_dtype(dtype))
+    maps, table = _flat_maps(voxels, spacing_mm, spatial_dims)
+    distances = engine.distances_to(maps, table, as_torch_dtype(dtype))
     if max_distance is not None:
         distances.clamp_(max=max_distance)
     distances = distances.reshape(voxels.shape)
     return distances.numpy() if from_numpy else distances
+
+
+def nearest_foreground(mask: Array, spacing_mm: Spacing = None, *, spatial_dims: int | None = None) -> Array:
+    """Where the nearest foreground voxel of every voxel is (the feature transform); arguments as above.
+
+    Returns:
+        (..., D, X, Y[, Z]) integer index along each of the D spatial axes; -1 in a map without foreground.
+        Of several nearest voxels any one is named.
+
+    >>> nearest_foreground(np.array([0, 0, 1, 0]))
+    array([[2, 2, 2, 2]])
+    """
+    voxels, from_numpy = as_mask(mask)
+    maps, table = _flat_maps(voxels, spacing_mm, spatial_dims)
+    dims = maps.ndim - 1
+    found = engine.nearest(maps, table).reshape(*voxels.shape[: voxels.ndim - dims], dims, *maps.shape[1:])
+    return found.numpy() if from_numpy else found
+
+
+def _flat_maps(
+    voxels: torch.Tensor, spacing_mm: Spacing, spatial_dims: int | None
+) -> tuple[torch.Tensor, SpacingTable]:
+    """(N, X, Y[, Z]) maps and their spacing."""
+    spacing = spacing_array(spacing_mm)
+    dims = spatial_dims_of(voxels.shape, spacing, spatial_dims, default=voxels.ndim)
+    lead, space = voxels.shape[: voxels.ndim - dims], voxels.shape[voxels.ndim - dims :]
+    return voxels.reshape(lead.numel(), *space), spacing_table(spacing, lead, dims)
 
 
 def inside_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: Any = torch.float32) -> torch.Tensor:

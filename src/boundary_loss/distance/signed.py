@@ -91,20 +91,20 @@ def signed_distance(
     default = tensor.ndim - (2 if num_classes is None else 1)
     dims = spatial_dims_of(tensor.shape, spacing, spatial_dims, default)
     masks, ignored = _class_masks(tensor, dims, num_classes, ignore_index)
-    lead, space = masks.shape[: masks.ndim - dims], masks.shape[masks.ndim - dims :]
-    chosen = _chosen(classes, lead[-1]).to(masks.device)
-    picked = masks if classes is None else masks.index_select(-dims - 1, chosen)
+    chosen = None if classes is None else _chosen(classes, masks.shape[-dims - 1]).to(masks.device)
+    picked = masks if chosen is None else masks.index_select(-dims - 1, chosen)
     table = spacing_table(spacing, picked.shape[: picked.ndim - dims], dims)
-    flat_ignored = None if ignored is None else ignored.expand_as(picked).reshape(-1, *space)
+    flat = picked.reshape(picked.shape[: picked.ndim - dims].numel(), *masks.shape[masks.ndim - dims :])
+    flat_ignored = None if ignored is None else ignored.expand_as(picked).reshape(flat.shape)
     exact = torch.float64 if convention == "paper-int" else as_torch_dtype(dtype)  # a rounded 9 mm must not become 8
-    maps = _signed_maps(picked.reshape(-1, *space), flat_ignored, table, convention, absent, exact)
+    maps = _signed_maps(flat, flat_ignored, table, convention, absent, exact)
     maps = maps.to(as_torch_dtype(dtype))
     if max_distance is not None:
         maps = maps.clamp(-max_distance, max_distance)
     if normalise is not None:
         maps = _normalised(maps, sides=normalise == "sides")
     maps = maps.reshape(picked.shape)
-    if classes is not None:
+    if chosen is not None:
         maps = maps.new_zeros(masks.shape).index_copy_(masks.ndim - dims - 1, chosen, maps)
     return maps.numpy() if from_numpy else maps
 
@@ -144,8 +144,8 @@ def _known(name: str, value: str | None, known: Sequence[str | None]) -> None:
         raise ValueError(f"unknown {name} {value!r}; known: {', '.join(map(repr, known))}")
 
 
-def _chosen(classes: Sequence[int] | None, K: int) -> Tensor:
-    chosen = list(range(K)) if classes is None else [int(k) for k in classes]
+def _chosen(classes: Sequence[int], K: int) -> Tensor:
+    chosen = [int(k) for k in classes]
     if any(not 0 <= k < K for k in chosen):
         raise ValueError(f"classes {chosen} are not all in 0..{K - 1}")
     return torch.tensor(chosen, dtype=torch.int64)
@@ -190,13 +190,13 @@ def _signed_maps(
     masks: Tensor, ignored: Tensor | None, spacing: SpacingTable, convention: str, absent: str, dtype: torch.dtype
 ) -> Tensor:
     """(N, ...) bool -> (N, ...) mm."""
+    faces = convention == "interface"
     if ignored is None:
-        distances = engine.distances_across(masks, spacing, dtype)
+        distances = engine.distances_across(masks, spacing, dtype, faces=faces)
     else:
-        rest = ~masks & ~ignored
-        distances = torch.where(
-            masks, engine.distances_to(rest, spacing, dtype), engine.distances_to(masks, spacing, dtype)
-        )
+        to_class = engine.distances_to(masks, spacing, dtype, faces=faces)
+        to_rest = engine.distances_to(~(masks | ignored), spacing, dtype, faces=faces)
+        distances = torch.where(masks, to_rest, to_class)
     inside = 1 - distances if convention.startswith("paper") else -distances
     maps = torch.where(masks, inside, distances)
     if convention == "paper-int":

@@ -1,0 +1,226 @@
+"""Exact distance maps beside their peers: ``PYTHONPATH=src python benchmarks/distances.py [--rounds 7]``.
+
+Every method runs in every round, one after the other in one process; a figure is the median over the rounds of
+SciPy's time divided by the method's (larger is faster), with the median milliseconds beside it. Peers that are not
+installed are left out (``pip install -e .[bench]`` installs them).
+"""
+
+import importlib
+import statistics
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt
+
+from boundary_loss import command
+from boundary_loss.distance import approximate_distance, euclidean_distance, minplus, signed_distance
+
+Methods = dict[str, Callable[[], Any]]
+
+
+def installed(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def organ(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """One ellipsoid, a tenth to a third of the image long."""
+    centre, radius = rng.uniform(0.35, 0.65, len(shape)), rng.uniform(0.06, 0.17, len(shape))
+    axes = np.meshgrid(*[np.linspace(0, 1, n) for n in shape], indexing="ij")
+    return sum(((x - c) / r) ** 2 for x, c, r in zip(axes, centre, radius)) < 1
+
+
+def lesions(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Twelve small boxes anywhere."""
+    mask = np.zeros(shape, bool)
+    for _ in range(12):
+        corner = [rng.integers(0, n - min(6, n // 2)) for n in shape]
+        mask[tuple(slice(c, c + rng.integers(2, 6)) for c in corner)] = True
+    return mask
+
+
+def masks_of(kind: str, count: int, shape: tuple[int, ...]) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.stack([{"organ": organ, "lesions": lesions}[kind](rng, shape) for _ in range(count)])
+
+
+CASES = [
+    ("24 x 256x256, organ", "organ", 24, (256, 256), [1.0, 1.0]),
+    ("24 x 256x256, lesions", "lesions", 24, (256, 256), [1.0, 1.0]),
+    ("256x256x20, lesions, 0.9x0.9x3 mm", "lesions", 1, (256, 256, 20), [0.9, 0.9, 3.0]),
+    ("96x144x224, organ", "organ", 1, (96, 144, 224), [1.0, 1.0, 1.0]),
+    ("160x160x128, lesions", "lesions", 1, (160, 160, 128), [1.0, 1.0, 1.0]),
+]
+
+
+def outside_methods(masks: np.ndarray, spacing: list[float]) -> Methods:
+    """Distance to the mask, of each map."""
+    methods: Methods = {
+        "SciPy": lambda: [distance_transform_edt(~mask, sampling=spacing) for mask in masks],
+        "ours": lambda: euclidean_distance(masks, spacing),
+    }
+    if edt := installed("edt"):
+        for threads in (1, 2):
+            methods[f"edt, {threads} thread"] = lambda n=threads: [
+                edt.edt(~mask, anisotropy=spacing, parallel=n) for mask in masks
+            ]
+    if masks.ndim == 3 and spacing[0] == spacing[1] == 1 and (cv2 := installed("cv2")):
+        bytes_ = (~masks).astype(np.uint8)
+        methods["OpenCV"] = lambda: [cv2.distanceTransform(b, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for b in bytes_]
+    if monai := installed("monai.transforms.utils"):
+        rest = [~mask[None] for mask in masks]
+        methods["MONAI"] = lambda: [monai.distance_transform_edt(mask, sampling=spacing)[0] for mask in rest]
+    return methods
+
+
+def signed_methods(masks: np.ndarray, spacing: list[float]) -> Methods:
+    """Both sides of each map, as a boundary loss needs them."""
+    one_hot = masks[:, None]
+
+    def two_calls(distance: Callable[[np.ndarray], np.ndarray]) -> Callable[[], Any]:
+        return lambda: [distance(~mask) * ~mask - distance(mask) * mask for mask in masks]
+
+    methods: Methods = {
+        "SciPy": two_calls(lambda m: distance_transform_edt(m, sampling=spacing)),
+        "ours": lambda: signed_distance(one_hot, spacing, convention="symmetric", ignore_index=None),
+    }
+    if edt := installed("edt"):
+        methods["edt, 1 thread"] = lambda: [edt.sdf(mask, anisotropy=spacing) for mask in masks]
+        methods["edt, 2 thread"] = lambda: [edt.sdf(mask, anisotropy=spacing, parallel=2) for mask in masks]
+    if masks.ndim == 3 and spacing[0] == spacing[1] == 1 and (cv2 := installed("cv2")):
+        methods["OpenCV"] = two_calls(
+            lambda m: cv2.distanceTransform(m.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        )
+    return methods
+
+
+def race(methods: Methods, rounds: int, *, wait: Callable[[], Any] = lambda: None) -> dict[str, list[float]]:
+    """Seconds of each method in each round, after one round that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in methods}
+    for turn in range(rounds + 1):
+        for name, method in methods.items():
+            start = time.perf_counter()
+            method()
+            wait()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def cell(seconds: dict[str, list[float]], name: str, reference: str) -> str:
+    if name not in seconds:
+        return "–"
+    ratio = statistics.median(r / s for r, s in zip(seconds[reference], seconds[name]))
+    return f"{ratio:.2f}x ({1e3 * statistics.median(seconds[name]):.3g})"
+
+
+def table(title: str, rows: dict[str, dict[str, list[float]]], reference: str) -> None:
+    names = list(dict.fromkeys(name for seconds in rows.values() for name in seconds))
+    print(f"\n{title}\n\n| | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    for case, seconds in rows.items():
+        print(f"| {case} | {' | '.join(cell(seconds, name, reference) for name in names)} |", flush=True)
+
+
+def largest_error(methods: Methods, name: str) -> float:
+    exact, found = np.asarray(methods["SciPy"]()), np.asarray(methods[name]()).reshape(-1)
+    return float((abs(found - exact.ravel()) / np.maximum(abs(exact.ravel()), 1e-9)).max())
+
+
+def on_cpu(rounds: int) -> None:
+    for title, build in (
+        ("Distance to the mask (CPU): SciPy's time over the method's (ms)", outside_methods),
+        ("Signed distance, both sides (CPU): SciPy's time over the method's (ms)", signed_methods),
+    ):
+        rows, error = {}, 0.0
+        for case, kind, count, shape, spacing in CASES:
+            methods = build(masks_of(kind, count, shape), spacing)
+            error = max(error, largest_error(methods, "ours"))
+            rows[case] = race(methods, rounds)
+        table(title, rows, "SciPy")
+        print(f"\nLargest relative difference of ours to SciPy: {error:.1e}.")
+
+
+def approximation_errors() -> None:
+    """The convolutional approximations against the exact distance."""
+    print("\nError of the approximations (largest absolute in mm; largest relative), one organ, unit spacing\n")
+    print("| | 65x65 | 128x128 | 24x28x32 |\n|---|---|---|---|")
+    methods: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        f"ours, kernel {k}, h {h}": lambda m, k=k, h=h: approximate_distance(m, kernel_size=k, h=h)
+        for k, h in ((3, 0.05), (5, 0.05), (7, 0.05), (5, 0.35))
+    }
+    if kornia := installed("kornia.contrib"):
+        methods["kornia, kernel 3, h 0.35"] = lambda m: kornia.distance_transform(m[None, None])[0, 0]
+    for name, method in methods.items():
+        cells = []
+        for shape in ((65, 65), (128, 128), (24, 28, 32)):
+            mask = torch.from_numpy(masks_of("organ", 1, shape)[0]).float()
+            exact = euclidean_distance(mask)
+            error = (method(mask) - exact).abs()
+            cells.append(f"{error.max():.2f}; {100 * (error / exact)[exact > 0].max():.0f} %")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def brute_force(masks: torch.Tensor) -> torch.Tensor:
+    """All pairs of voxels and foreground voxels by matrix products, as in DisTorch; unit spacing."""
+    grid = torch.cartesian_prod(*[torch.arange(n, device=masks.device, dtype=torch.float32) for n in masks.shape[1:]])
+    found = []
+    for mask in masks:
+        sources = mask.nonzero().float()
+        chunks = grid.split(max(1, (1 << 28) // max(1, len(sources))))
+        found.append(torch.cat([torch.cdist(chunk, sources).amin(dim=1) for chunk in chunks]).view(mask.shape))
+    return torch.stack(found)
+
+
+def on_cuda(rounds: int) -> None:
+    """Ours beside the pure torch engine, brute force and the floors; SciPy on the host as the reference."""
+    rows = {}
+    for case, kind, count, shape in (
+        ("16 x 256x256, organ", "organ", 16, (256, 256)),
+        ("128x128x128, organ", "organ", 1, (128, 128, 128)),
+        ("160x160x128, lesions", "lesions", 1, (160, 160, 128)),
+    ):
+        host = masks_of(kind, count, shape)
+        masks = torch.from_numpy(host).cuda()
+        spacing = np.ones(len(shape))
+        floats = masks.float()
+        methods: Methods = {
+            "SciPy on the host": lambda m=host: [distance_transform_edt(~mask) for mask in m],
+            "ours": lambda m=masks, s=spacing: euclidean_distance(m, s),
+            "ours, signed": lambda m=masks, s=spacing: signed_distance(m[:, None], s, ignore_index=None),
+            "plain torch": lambda m=masks, s=spacing: minplus.distances_to(m, s, torch.float32),
+            "brute force": lambda m=masks: brute_force(m),
+            "memory floor": lambda f=floats: [f.clone() for _ in f.shape[1:]],  # one pass an axis
+        }
+        if cupy_edt := installed("cupyx.scipy.ndimage"):
+            cupy = importlib.import_module("cupy")
+            arrays = [~cupy.asarray(mask) for mask in masks]
+            methods["CuPy"] = lambda a=arrays: [cupy_edt.distance_transform_edt(mask) for mask in a]
+        if kornia := installed("kornia.contrib"):
+            as_image = floats[:, None] if len(shape) == 2 else floats[None]
+            methods["kornia"] = lambda f=as_image: kornia.distance_transform(f)
+        rows[case] = race(methods, rounds, wait=torch.cuda.synchronize)
+    device = torch.cuda.get_device_name()
+    table(f"Distance to the mask ({device}): SciPy's time over the method's (ms)", rows, "SciPy on the host")
+
+
+def main() -> None:
+    arguments = command.parser("Compare exact distance maps with their peers.")
+    arguments.add_argument("--rounds", type=int, default=7, help="rounds that count")
+    rounds = arguments.parse_args().rounds
+    if rounds < 1:
+        raise ValueError(f"--rounds must be at least 1, got {rounds}")
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    on_cpu(rounds)
+    approximation_errors()
+    if torch.cuda.is_available():
+        on_cuda(rounds)
+
+
+if __name__ == "__main__":
+    command.run(main)
