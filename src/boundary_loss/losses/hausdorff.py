@@ -4,12 +4,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from boundary_loss.distance import inside_distance
 from boundary_loss.encoding import probs2class
 from boundary_loss.losses.base import Pair, RegionLoss, labels2one_hot, one_of, reduce
 from boundary_loss.shapes import IGNORED
@@ -181,6 +180,7 @@ def most_probable(probs: Tensor) -> Tensor:
     return probs2class(probs).unsqueeze(1) == classes
 
 
+@torch.compiler.disable  # the transform is a program of its own: nothing in it to trace or differentiate
 def boundary_distance(
     mask: Tensor, sides: Sides, spacing_mm: Sequence[float] | None = None, absent: Absent = "zero"
 ) -> Tensor:
@@ -201,12 +201,3 @@ def boundary_distance(
         spacing = spacing_mm or [1.0] * len(over_space)
         nowhere = math.dist([0.0] * len(spacing), [n * s for n, s in zip(mask.shape[2:], spacing, strict=True)])
     return torch.where(bounded, distance, nowhere)
-
-
-def inside_distance(mask: Tensor, spacing_mm: Sequence[float] | None = None) -> Tensor:
-    """Distance to the nearest voxel outside the object, (B, K, ...) bool -> float32; 0 outside."""
-    maps = mask.cpu().numpy()
-    result = np.zeros(maps.shape, np.float32)
-    for index in np.ndindex(maps.shape[:2]):
-        result[index] = distance_transform_edt(maps[index], sampling=spacing_mm)
-    return torch.from_numpy(result).to(mask.device)
