@@ -33,7 +33,7 @@ class Sums(NamedTuple):
 
 class _FusedSums(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int
     ) -> tuple[Tensor, ...]:
         ctx.save_for_backward(logits, labels, distances)
@@ -44,7 +44,7 @@ class _FusedSums(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         logits, labels, distances = ctx.saved_tensors
         of_both, of_predicted, _, of_boundary = gradients
         gradient = engine(logits).gradient(logits, labels, distances, *ctx.settings, of_both, of_predicted, of_boundary)

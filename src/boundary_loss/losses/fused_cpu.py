@@ -138,18 +138,25 @@ def can_compile(device: str) -> bool:
 
 @functools.cache
 def _compiled(work: Callable[..., Any]) -> Callable[..., Any]:
-    compiled = torch.compile(work, dynamic=True)
+    compiled: Callable[..., Any] | None = None
     broken = False
 
     def run(*arguments: Any) -> Any:
-        nonlocal broken
+        nonlocal compiled, broken
         if broken or arguments[0].shape[1] < SHORT:
             return work(*arguments)
-        try:
+        if compiled is not None:
             return compiled(*arguments)
-        except torch._dynamo.exc.TorchDynamoException as error:
+        try:
+            with warnings.catch_warnings():  # the compiler's own, about parts of PyTorch that it uses
+                warnings.simplefilter("ignore")
+                attempt = torch.compile(work, dynamic=True)
+                result = attempt(*arguments)
+            compiled = attempt
+        except Exception as error:  # whatever a half-installed compiler raises; the plain code needs none
             broken = True
-            warnings.warn(f"the fused losses run uncompiled: {type(error).__name__}: {error}", stacklevel=2)
+            warnings.warn(f"the fused losses run uncompiled ({type(error).__name__}: {error})", stacklevel=2)
             return work(*arguments)
+        return result
 
     return run

@@ -79,9 +79,10 @@ class HausdorffErosionLoss(RegionLoss):
     """Σ_{n=1..N} n^α mean(E_n), E_0 = (p − g)² and E_n its n-th soft erosion: thick errors survive longer.
 
     Karimi & Salcudean, equation 9: needs no distance transform. One erosion averages each voxel with its 4 (3D: 6)
-    neighbours, subtracts the threshold ½ and stretches what is left to the old range:
-    E_n = 2 max(mean_cross(E_{n−1}) − ½ max E_{n−1}, 0), the maximum of each item and class. On crisp errors that is
-    the paper's; taking the threshold relative to the maximum keeps soft errors, below ½, from vanishing at once.
+    neighbours, subtracts half the largest error left and doubles:
+    E_n = 2 max(mean_cross(E_{n−1}) − ½ max E_{n−1}, 0), the maximum of each item and class. On a crisp error as long
+    as a solid core is left that is the authors' threshold of ½. Theirs makes soft errors, below ½, vanish at once,
+    and they stretch what is left to [0, 1] each time, after which a thin line weighs as much as a solid.
     Voxels outside the image count as no error.
     """
 
