@@ -1,8 +1,11 @@
 """The losses: one idea a file, all of them ``torch.nn.Module`` for 2D and 3D. See ``docs/losses.md``."""
 
+from boundary_loss.losses.balance import gradient_norms, propose_weight
 from boundary_loss.losses.boundary import BoundaryLoss, SurfaceLoss
+from boundary_loss.losses.fused import FusedDiceLoss, FusedGeneralizedDiceBoundary
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss, HDLoss
 from boundary_loss.losses.region import CrossEntropy, DiceLoss, FocalLoss, GeneralizedDice, TverskyLoss
+from boundary_loss.losses.regression import DistanceHeadLoss, SDF_loss, SDFLoss, SDFProductLoss
 from boundary_loss.losses.table import LOSSES, build
 
 __all__ = [
@@ -10,12 +13,20 @@ __all__ = [
     "BoundaryLoss",
     "CrossEntropy",
     "DiceLoss",
+    "DistanceHeadLoss",
     "FocalLoss",
+    "FusedDiceLoss",
+    "FusedGeneralizedDiceBoundary",
     "GeneralizedDice",
     "HDLoss",
     "HausdorffErosionLoss",
     "HausdorffLoss",
+    "SDFLoss",
+    "SDFProductLoss",
+    "SDF_loss",
     "SurfaceLoss",
     "TverskyLoss",
     "build",
+    "gradient_norms",
+    "propose_weight",
 ]

@@ -160,6 +160,9 @@ def labels2one_hot(labels: Tensor, K: int, ignore_index: int, dtype: torch.dtype
     if ignore_index != IGNORED:
         labels = labels.long()
         labels = torch.where(labels == ignore_index, IGNORED, labels)
+    if torch.compiler.is_compiling():  # the look at the labels' values would cut the graph in two
+        classes = torch.arange(K, device=labels.device).view(1, K, *[1] * (labels.ndim - 1))
+        return (labels.unsqueeze(1) == classes).to(dtype)
     return class2one_hot(labels, K, dtype=dtype)
 
 

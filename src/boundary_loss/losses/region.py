@@ -132,22 +132,25 @@ class GeneralizedDice(_Overlap):
 
     def compute(self, pair: Pair) -> Tensor:
         both, predicted, true = overlap_sums(pair)
-        weight = 1 / (true + EPS) ** 2  # (B, K)
-        if self.absent == "paper":
-            return self.reduce(self._ratio(weight, both, predicted + true, EPS))
-        present = true > 0
-        weight = torch.where(present, weight, 0)
-        if self.absent == "penalise":
-            weight = torch.where(present, weight, weight.amax(dim=1, keepdim=True))
-        # the weights are scaled so that the rarest class has 1: the guard then never outweighs a large class
-        weight = weight / weight.amax(dim=1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny)
-        loss = self._ratio(weight, both, predicted + true, 0.0)
-        nothing = mean_probability(pair, predicted).mean(1) if self.absent == "penalise" else torch.zeros_like(loss)
-        return self.reduce(torch.where(present.any(dim=1), loss, nothing))
+        return self.reduce(generalized_dice(both, predicted, true, pair.known.flatten(1).sum(1), self.absent))
 
-    @staticmethod
-    def _ratio(weight: Tensor, both: Tensor, union: Tensor, eps: float) -> Tensor:
-        denominator = (weight * union).sum(1) + eps
-        # Without eps the denominator is zero only where no chosen class is present; the caller replaces that item
-        safe = torch.where(denominator > 0, denominator, 1)
-        return 1 - 2 * ((weight * both).sum(1) + eps) / safe
+
+def generalized_dice(both: Tensor, predicted: Tensor, true: Tensor, voxels: Tensor, absent: str) -> Tensor:
+    """(B,) generalized Dice losses from sums (B, K) of p·g, p and g and the number (B,) of voxels that count."""
+    weight, union = 1 / (true + EPS) ** 2, predicted + true
+    if absent == "paper":
+        return 1 - 2 * ((weight * both).sum(1) + EPS) / ((weight * union).sum(1) + EPS)
+    present = true > 0
+    weight = torch.where(present, weight, 0)
+    rarest = weight.amax(dim=1, keepdim=True)
+    if absent == "penalise":
+        weight = torch.where(present, weight, rarest)
+    # Only ratios of weights matter; with the largest at 1 no guard is needed against large classes
+    weight = torch.where(rarest > 0, weight / rarest.clamp(min=torch.finfo(weight.dtype).tiny), 1)
+    denominator = (weight * union).sum(1)
+    loss = 1 - 2 * (weight * both).sum(1) / torch.where(denominator > 0, denominator, 1)
+    if absent == "skip":
+        nothing_present = torch.zeros_like(loss)
+    else:
+        nothing_present = (predicted / voxels.clamp(min=1).unsqueeze(1)).mean(1)
+    return torch.where(present.any(dim=1), loss, nothing_present)

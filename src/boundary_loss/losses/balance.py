@@ -1,0 +1,46 @@
+"""How strongly each term of a loss pulls, and the weight that would make them pull alike."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def gradient_norms(terms: Mapping[str, Tensor], outputs: Tensor) -> dict[str, float]:
+    """Euclidean norm of each term's gradient with respect to the network's outputs.
+
+    The values of two losses say little about which one steers the training; their gradients do.
+
+    Args:
+        terms: unweighted scalar losses, all computed from ``outputs``.
+        outputs: the logits (B, K, ...), or any tensor that the terms depend on.
+
+    Returns:
+        The norms, by name; 0 for a term that does not depend on the outputs. The graph is kept for ``backward``.
+
+    >>> logits = torch.tensor([3.0, 4.0], requires_grad=True)
+    >>> gradient_norms({"square": (logits**2).sum(), "mean": logits.mean()}, logits)
+    {'square': 10.0, 'mean': 0.7071067690849304}
+    """
+    norms = {}
+    for name, term in terms.items():
+        gradient = None
+        if term.requires_grad:
+            (gradient,) = torch.autograd.grad(term, outputs, retain_graph=True, allow_unused=True)
+        norms[name] = 0.0 if gradient is None else gradient.detach().float().norm().item()
+    return norms
+
+
+def propose_weight(norms: Mapping[str, float], term: str, beside: str, *, share: float = 1.0) -> float:
+    """The weight that gives ``term`` a gradient ``share`` times as long as that of ``beside`` (at weight 1).
+
+    NaN where the term has no gradient at all: no weight can help there.
+
+    >>> propose_weight({"gdl": 0.2, "boundary": 4.0}, "boundary", beside="gdl")
+    0.05
+    """
+    for name in (term, beside):
+        if name not in norms:
+            raise ValueError(f"no gradient norm of '{name}'; there are {', '.join(norms)}")
+    return share * norms[beside] / norms[term] if norms[term] > 0 else math.nan

@@ -1,0 +1,253 @@
+"""Dice, generalized Dice and boundary losses from logits and labels, without softmax or one-hot in memory.
+
+All of them need only a few sums per item and class. Forward computes the sums piece by piece and keeps the inputs;
+backward computes the probabilities of a piece again and writes its gradient. Peak memory above the inputs is the
+gradient itself. :mod:`boundary_loss.losses.triton_fused` does the same on CUDA.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from boundary_loss.losses import fused_cpu
+from boundary_loss.losses.base import checked_classes, one_of, reduce, select
+from boundary_loss.losses.region import Absent, generalized_dice
+from boundary_loss.shapes import IGNORED, DistMaps, Labels, Logits, Scalar
+
+
+class Sums(NamedTuple):
+    """Per item and class, (B, K), over the voxels that are not ignored; s = softmax of the logits."""
+
+    both: Tensor
+    """Σ s g"""
+    predicted: Tensor
+    """Σ s^p"""
+    true: Tensor
+    """Σ g"""
+    boundary: Tensor
+    """Σ s φ; zeros without distance maps"""
+
+
+class _FusedSums(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int
+    ) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(logits, labels, distances)
+        ctx.settings = ignore_label, p
+        both, predicted, true, boundary = engine(logits).sums(logits, labels, distances, ignore_label, p)
+        ctx.mark_non_differentiable(true)
+        return both, predicted, true, boundary
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        logits, labels, distances = ctx.saved_tensors
+        of_both, of_predicted, _, of_boundary = gradients
+        gradient = engine(logits).gradient(logits, labels, distances, *ctx.settings, of_both, of_predicted, of_boundary)
+        return gradient, None, None, None, None
+
+
+def engine(logits: Tensor) -> Any:
+    """The module that computes sums and gradient where the logits are."""
+    if logits.is_cuda:
+        try:
+            from boundary_loss.losses import triton_fused
+
+            return triton_fused
+        except ImportError:  # Triton is missing: the same arithmetic in plain PyTorch
+            return fused_cpu
+    return fused_cpu
+
+
+@torch.compiler.disable  # traced, the recomputation would be stored after all
+def fused_sums(
+    logits: Logits,
+    labels: Labels,
+    distances: DistMaps | None = None,
+    *,
+    ignore_label: int = IGNORED,
+    p: int = 1,
+    check_labels: bool = True,
+) -> Sums:
+    """The sums that the losses of this file are made of; differentiable once, with respect to the logits.
+
+    Args:
+        logits: (B, K, ...) raw scores; float16 and bfloat16 are computed in float32. One channel x stands for two
+            classes with scores (0, x), that is sigmoid.
+        labels: (B, ...) integers in [0, K).
+        distances: (B, K, ...) signed distances, or None.
+        ignore_label: voxels of this label are in no sum and get no gradient.
+        p: the power of the probabilities in ``predicted``, 1 or more.
+        check_labels: False trusts the labels, which on CUDA saves waiting for the sums.
+
+    Returns:
+        float64 sums (the pieces of up to 2^17 voxels are added in float32, the pieces in float64), always added in
+        one order, so equal inputs give equal bits.
+
+    Raises:
+        ValueError: shapes or types that do not fit, a label that is neither a class nor ignored.
+    """
+    _check(logits, labels, distances)
+    flat = None if distances is None else distances.flatten(2)
+    sums = Sums(*_FusedSums.apply(logits.flatten(2), labels.flatten(1), flat, ignore_label, p))
+    if check_labels:
+        _check_labels(labels, sums.true, ignore_label)
+    return sums
+
+
+def _check_labels(labels: Tensor, true: Tensor, ignore_label: int) -> None:
+    limits = torch.iinfo(labels.dtype)
+    ignored = (labels == ignore_label).sum() if limits.min <= ignore_label <= limits.max else 0
+    if true.sum() + ignored != labels.numel():
+        K = true.shape[1]
+        found = [label for label in labels.unique().tolist() if not 0 <= label < K and label != ignore_label]
+        raise ValueError(f"labels {found} are outside 0..{K - 1} and are not the ignored label {ignore_label}")
+
+
+def _check(logits: Tensor, labels: Tensor, distances: Tensor | None) -> None:
+    if logits.ndim < 3 or not logits.is_floating_point():
+        raise ValueError(f"logits must be (B, K, ...) floating point, got {logits.dtype} {tuple(logits.shape)}")
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise ValueError(f"labels must be integers, got {labels.dtype}; convert with .long()")
+    if tuple(labels.shape) != (logits.shape[0], *logits.shape[2:]):
+        raise ValueError(
+            f"labels {tuple(labels.shape)} do not fit logits {tuple(logits.shape)}: "
+            f"{(logits.shape[0], *logits.shape[2:])} needed"
+        )
+    if labels.device != logits.device:
+        raise ValueError(f"labels are on {labels.device}, logits on {logits.device}")
+    if distances is not None and distances.shape != (logits.shape[0], max(logits.shape[1], 2), *logits.shape[2:]):
+        raise ValueError(f"distance maps {tuple(distances.shape)} do not fit logits {tuple(logits.shape)}")
+
+
+class FusedDiceLoss(nn.Module):
+    """1 − (2 Σ s g + smooth) / (Σ s^p + Σ g + smooth) per class, from logits and labels, in little memory.
+
+    The settings and their meaning are diceloss_cpp's; the gradient with weights is right, ``batch`` is a scalar, and
+    labels that are no class raise.
+
+    Args:
+        weight: (K,) factors of the classes' losses, summed as they are; None averages over all classes. (With one
+            channel K is 2.)
+        ignore_channel: a class whose loss counts 0; its voxels still count for the others, and the mean still
+            divides by K.
+        ignore_label: voxels of this label count nowhere.
+        smooth: added above and below; a class whose denominator is 0 has loss and gradient 0.
+        p: an integer power of the probabilities below.
+        reduction: "mean" or "sum" over the items, "none" (B,), or "batch": sums pooled over the batch, then one loss.
+        check_labels: False trusts the labels, which on CUDA saves waiting for the sums.
+
+    >>> logits = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    >>> labels = torch.zeros(1, 4, 4, dtype=torch.long)
+    >>> labels[:, :2] = 1
+    >>> FusedDiceLoss()(logits, labels).item()
+    0.5
+    """
+
+    def __init__(
+        self,
+        weight: Sequence[float] | Tensor | None = None,
+        ignore_channel: int = -1,
+        ignore_label: int = -1,
+        smooth: float = 0,
+        p: int = 1,
+        reduction: str = "mean",
+        *,
+        check_labels: bool = True,
+    ) -> None:
+        super().__init__()
+        self.check_labels = check_labels
+        if p != int(p) or p < 1:
+            raise ValueError(f"p={p} must be a whole number, 1 or more")
+        if smooth < 0:
+            raise ValueError(f"smooth={smooth} must not be negative")
+        self.weight: Tensor | None
+        self.register_buffer("weight", None if weight is None else torch.as_tensor(weight, dtype=torch.float64))
+        self.ignore_channel, self.ignore_label, self.smooth, self.p = ignore_channel, ignore_label, smooth, int(p)
+        self.reduction = one_of("reduction", reduction, ("mean", "sum", "none", "batch"))
+
+    def forward(self, logits: Logits, labels: Labels) -> Scalar:
+        """(B, K, ...) logits and (B, ...) labels -> scalar, or (B,) with "none"; float32, float64 for float64."""
+        sums = fused_sums(logits, labels, ignore_label=self.ignore_label, p=self.p, check_labels=self.check_labels)
+        both, predicted, true = sums.both, sums.predicted, sums.true
+        if self.reduction == "batch":
+            both, predicted, true = both.sum(0, keepdim=True), predicted.sum(0, keepdim=True), true.sum(0, keepdim=True)
+        denominator = predicted + true + self.smooth
+        defined = denominator > 0
+        loss = 1 - (2 * both + self.smooth) / torch.where(defined, denominator, 1)
+        loss = torch.where(defined, loss, 0) * self._factors(loss)
+        items = loss.sum(1)
+        return reduce(items, "mean" if self.reduction == "batch" else self.reduction).to(result_type(logits))
+
+    def _factors(self, loss: Tensor) -> Tensor:
+        """(K,) what each class's loss is multiplied by."""
+        K = loss.shape[1]
+        if self.weight is None:
+            factors = torch.full((K,), 1 / K, dtype=loss.dtype, device=loss.device)
+        elif self.weight.numel() != K:
+            raise ValueError(f"weight has {self.weight.numel()} numbers, but there are {K} classes")
+        else:
+            factors = self.weight.to(loss)
+        if 0 <= self.ignore_channel < K:
+            factors = factors.index_fill(0, torch.tensor([self.ignore_channel], device=loss.device), 0)
+        return factors
+
+
+class FusedGeneralizedDiceBoundary(nn.Module):
+    """a · generalized Dice + b · boundary loss from logits, labels and distance maps, in one pass and little memory.
+
+    The same value and gradient as ``a * GeneralizedDice(activation="softmax")(logits, labels)
+    + b * BoundaryLoss(activation="softmax")(logits, distances)``, for maps that are 0 where the label is ignored.
+
+    Args:
+        weights: (a, b); ``loss.weights`` may be set anew at each epoch.
+        classes: the classes of the generalized Dice; None = all.
+        boundary_classes: the classes of the boundary loss; None = all.
+        absent: as in :class:`~boundary_loss.losses.region.GeneralizedDice`.
+        ignore_index: voxels of this label count nowhere.
+        reduction: "mean", "sum" or "none".
+        check_labels: as in :class:`FusedDiceLoss`.
+
+    >>> logits = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    >>> labels = torch.zeros(1, 4, 4, dtype=torch.long)
+    >>> labels[:, :2] = 1
+    >>> from boundary_loss import signed_distance
+    >>> FusedGeneralizedDiceBoundary((1.0, 0.01))(logits, labels, signed_distance(labels, num_classes=2))
+    tensor(0.5025, grad_fn=<ToCopyBackward0>)
+    """
+
+    def __init__(
+        self,
+        weights: tuple[float, float] = (1.0, 0.01),
+        *,
+        classes: Sequence[int] | None = None,
+        boundary_classes: Sequence[int] | None = None,
+        absent: Absent = "paper",
+        ignore_index: int = IGNORED,
+        reduction: str = "mean",
+        check_labels: bool = True,
+    ) -> None:
+        super().__init__()
+        self.check_labels = check_labels
+        self.weights = weights
+        self.classes, self.boundary_classes = checked_classes(classes), checked_classes(boundary_classes)
+        self.absent = one_of("absent", absent, ("paper", "skip", "penalise"))
+        self.ignore_index = ignore_index
+        self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
+
+    def forward(self, logits: Logits, labels: Labels, distances: DistMaps) -> Scalar:
+        """(B, K, ...) logits, (B, ...) labels, (B, K, ...) signed distances -> scalar or (B,)."""
+        sums = fused_sums(logits, labels, distances, ignore_label=self.ignore_index, check_labels=self.check_labels)
+        both, predicted, true = (select(of_classes, self.classes) for of_classes in sums[:3])
+        region = generalized_dice(both, predicted, true, sums.true.sum(1), self.absent)
+        boundary = select(sums.boundary, self.boundary_classes).mean(1) / labels[0].numel()
+        a, b = self.weights
+        return reduce(a * region + b * boundary, self.reduction).to(result_type(logits))
+
+
+def result_type(logits: Tensor) -> torch.dtype:
+    return torch.float64 if logits.dtype == torch.float64 else torch.float32

@@ -1,0 +1,178 @@
+"""Losses of networks that predict a distance map beside, or instead of, a segmentation.
+
+A head's output f (B, K, ...) is compared with a map of the target: :func:`normalised_sdf`, which f meets through tanh,
+or :func:`foreground_map`, which f meets as it is. Ma et al., MIDL 2020, compare these.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from boundary_loss.distance import inside_distance
+from boundary_loss.losses.base import labels2one_hot, one_of, reduce
+from boundary_loss.shapes import IGNORED
+
+SMOOTH = 1e-5
+"""Keeps the product loss defined on two empty maps; the authors' value."""
+
+
+class SDFLoss(nn.Module):
+    """Mean of (tanh f − φ)², φ the normalised signed distance map of the target; drop-in for ``SDF_loss``.
+
+    Args:
+        sigmoid: apply tanh to the distance output (the name is the original's).
+        to_onehot_y: the target is (B, 1, ...) class numbers; has no effect on one channel.
+        include_background: False drops the first channel; has no effect on one channel.
+        spacing_mm: of the voxels; None = 1.
+        reduction: "mean", "sum" or "none", the last (B,).
+
+    >>> logits, target = torch.zeros(1, 2, 4, 4), torch.zeros(1, 1, 4, 4, dtype=torch.long)
+    >>> target[..., :2] = 1
+    >>> round(SDFLoss()(logits, torch.zeros(1, 2, 4, 4), target).item(), 4)  # the maps hold −1, 0, ½ and 1
+    0.5625
+    """
+
+    def __init__(
+        self,
+        sigmoid: bool = True,
+        to_onehot_y: bool = True,
+        include_background: bool = True,
+        *,
+        spacing_mm: Sequence[float] | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.sigmoid, self.to_onehot_y, self.include_background = sigmoid, to_onehot_y, include_background
+        self.spacing_mm = spacing_mm
+        self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
+
+    def forward(self, logits: Tensor, dist: Tensor, target: Tensor) -> Tensor:
+        """Loss of the distance output ``dist`` (B, K, ...); ``logits`` only say how many classes there are."""
+        K = logits.shape[1]
+        if self.to_onehot_y and K > 1:
+            if target.ndim != logits.ndim or target.shape[1] != 1:
+                raise ValueError(f"target must be (B, 1, ...) class numbers, got shape {tuple(target.shape)}")
+            target = labels2one_hot(target.squeeze(1).long(), K, IGNORED, torch.float32)
+        if not self.include_background and K > 1:
+            target, dist = target[:, 1:], dist[:, 1:]
+        with torch.autocast(dist.device.type, enabled=False):
+            maps = normalised_sdf(target, self.spacing_mm)
+            check_maps(dist, maps)
+            f = dist.to(wide(dist))
+            f = f.tanh() if self.sigmoid else f
+            return reduce((f - maps.to(f.dtype)).square().flatten(1).mean(1), self.reduction)
+
+
+SDF_loss = SDFLoss
+"""The name in the work this stands in for."""
+
+
+class SDFProductLoss(nn.Module):
+    """−(Σ f φ + s) / (Σ f φ + Σ f² + Σ φ² + s) + mean |f − φ| per item, s = 1e-5 (Xue et al., AAAI 2020, eq. 4 and 5).
+
+    f is the tanh of the output, φ in [−1, 1]; the first term pulls the signs together. At f = φ the value is −1/3.
+    The authors add ten times this to a Dice loss on :func:`sdf_to_probs`.
+    """
+
+    def __init__(self, *, tanh: bool = True, reduction: str = "mean") -> None:
+        super().__init__()
+        self.tanh = tanh
+        self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
+
+    def forward(self, output: Tensor, maps: Tensor) -> Tensor:
+        """(B, K, ...) output, (B, K, ...) maps of :func:`normalised_sdf` -> scalar or (B,)."""
+        check_maps(output, maps)
+        with torch.autocast(output.device.type, enabled=False):
+            f = output.to(wide(output))
+            f = (f.tanh() if self.tanh else f).flatten(1)
+            phi = maps.to(f.dtype).flatten(1)
+            product = (f * phi).sum(1) + SMOOTH
+            likeness = product / (product + f.square().sum(1) + phi.square().sum(1))
+            return reduce((f - phi).abs().mean(1) - likeness, self.reduction)
+
+
+class DistanceHeadLoss(nn.Module):
+    """Mean |f − φ| ("l1"), mean (f − φ)² ("l2") or their sum ("l1+l2"), of a distance head (Ma et al., MIDL 2020).
+
+    Args:
+        kind: "sdf", the head's tanh against :func:`normalised_sdf`; "foreground", the head itself against
+            :func:`foreground_map`.
+        norm: "l1", "l2" or "l1+l2".
+    """
+
+    def __init__(
+        self,
+        kind: Literal["sdf", "foreground"] = "sdf",
+        norm: Literal["l1", "l2", "l1+l2"] = "l2",
+        *,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.kind = one_of("kind", kind, ("sdf", "foreground"))
+        self.norm = one_of("norm", norm, ("l1", "l2", "l1+l2"))
+        self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
+
+    def forward(self, output: Tensor, maps: Tensor) -> Tensor:
+        """(B, K, ...) head output, (B, K, ...) maps -> scalar or (B,)."""
+        check_maps(output, maps)
+        with torch.autocast(output.device.type, enabled=False):
+            f = output.to(wide(output))
+            gap = (f.tanh() if self.kind == "sdf" else f) - maps.to(f.dtype)
+            cost = torch.zeros_like(gap)
+            if "l1" in self.norm:
+                cost = cost + gap.abs()
+            if "l2" in self.norm:
+                cost = cost + gap.square()
+            return reduce(cost.flatten(1).mean(1), self.reduction)
+
+
+@torch.no_grad()
+def normalised_sdf(one_hot: Tensor, spacing_mm: Sequence[float] | None = None) -> Tensor:
+    """Signed distance in [−1, 1] of each class: each side divided by its own maximum, 0 on the inner edge.
+
+    Args:
+        one_hot: (B, K, ...) zeros and ones.
+        spacing_mm: along the spatial axes.
+
+    Returns:
+        (B, K, ...) float32, −1 deepest inside, 1 farthest outside; zeros for a class that is absent or alone.
+        The inner edge is made of the object's voxels with a face on the outside (Xue et al., AAAI 2020).
+    """
+    mask = one_hot > 0.5
+    outside, inside = inside_distance(~mask, spacing_mm), inside_distance(mask, spacing_mm)
+    over_space = tuple(range(2, mask.ndim))
+    inside = inside / inside.amax(dim=over_space, keepdim=True).clamp(min=SMOOTH)
+    outside = outside / outside.amax(dim=over_space, keepdim=True).clamp(min=SMOOTH)
+    return outside - inside.masked_fill(inner_edge(mask), 0)
+
+
+def foreground_map(one_hot: Tensor, spacing_mm: Sequence[float] | None = None) -> Tensor:
+    """(B, K, ...) distance to the outside for the voxels of each class, 0 elsewhere; not normalised."""
+    return inside_distance(one_hot > 0.5, spacing_mm)
+
+
+def sdf_to_probs(sdf: Tensor, steepness: float = 1500.0) -> Tensor:
+    """Probability of being inside, σ(−steepness · f): a smooth step at f = 0 (Xue et al., AAAI 2020, eq. 3)."""
+    return torch.sigmoid(-steepness * sdf)
+
+
+def inner_edge(mask: Tensor) -> Tensor:
+    """Voxels of the object that share a face with a voxel outside it; the image's border is no outside."""
+    edge = torch.zeros_like(mask)
+    for axis in range(2, mask.ndim):
+        length = mask.shape[axis] - 1
+        changes = mask.narrow(axis, 0, length) != mask.narrow(axis, 1, length)
+        edge.narrow(axis, 0, length).logical_or_(changes)
+        edge.narrow(axis, 1, length).logical_or_(changes)
+    return edge & mask
+
+
+def wide(tensor: Tensor) -> torch.dtype:
+    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
+
+
+def check_maps(output: Tensor, maps: Tensor) -> None:
+    if output.shape != maps.shape:
+        raise ValueError(f"output {tuple(output.shape)} and distance maps {tuple(maps.shape)} must have one shape")

@@ -1,0 +1,164 @@
+"""The sums and the gradient of the fused losses as two Triton kernels; same interface as ``fused_cpu``.
+
+Each program walks over several blocks of voxels of one item with the logits of all its classes in registers. It adds
+its sums in float32 and writes them to a row of its own; the rows are added in float64. No atomics: equal inputs give
+equal bits. Each logit and label is read once forward and once backward, each gradient written once.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+ELEMENTS = 4096
+"""Logits (of padded classes) that a program holds at a time."""
+PROGRAMS = 1024
+"""Programs for one item at most, so that there are few rows of sums."""
+
+
+def sums(
+    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums."""
+    B, _, N = logits.shape
+    K, padded, block = _sizes(logits)
+    programs = min(PROGRAMS, triton.cdiv(N, block))
+    rows = torch.empty(B, programs, 4, padded, dtype=_wide(logits), device=logits.device)
+    maps = logits if distances is None else distances  # never read without distances
+    with _device(logits):
+        _sums_kernel[(programs, B)](
+            logits, labels, maps, rows,
+            N, ignore_label, *logits.stride(), *labels.stride(), *maps.stride(),
+            K=K, KP=padded, BLOCK=block, ONE=logits.shape[1] == 1, MAPS=distances is not None, P=p,
+        )  # fmt: skip
+    both, predicted, true, boundary = rows.sum(1, dtype=torch.float64)[..., :K].unbind(1)
+    return both, predicted, true, boundary
+
+
+def gradient(
+    logits: Tensor,
+    labels: Tensor,
+    distances: Tensor | None,
+    ignore_label: int,
+    p: int,
+    of_both: Tensor,
+    of_predicted: Tensor,
+    of_boundary: Tensor,
+) -> Tensor:
+    """(B, K, N) gradient of the logits from the (B, K) gradients of the sums."""
+    B, _, N = logits.shape
+    K, padded, block = _sizes(logits)
+    result = torch.empty_like(logits)
+    factors = torch.stack([of_both, of_predicted, of_boundary], dim=1).to(_wide(logits)).contiguous()  # (B, 3, K)
+    maps = logits if distances is None else distances
+    with _device(logits):
+        _gradient_kernel[(triton.cdiv(N, block), B)](
+            logits, labels, maps, factors, result,
+            N, ignore_label, *logits.stride(), *labels.stride(), *maps.stride(), *result.stride(),
+            K=K, KP=padded, BLOCK=block, ONE=logits.shape[1] == 1, MAPS=distances is not None, P=p,
+        )  # fmt: skip
+    return result
+
+
+def _sizes(logits: Tensor) -> tuple[int, int, int]:
+    """Classes, classes padded to a power of two, voxels in a block."""
+    K = max(logits.shape[1], 2)
+    padded = triton.next_power_of_2(K)
+    return K, padded, max(16, ELEMENTS // padded)
+
+
+def _wide(logits: Tensor) -> torch.dtype:
+    return torch.float64 if logits.dtype == torch.float64 else torch.float32
+
+
+def _device(logits: Tensor) -> torch.cuda.device:
+    return torch.cuda.device(logits.device if logits.is_cuda else -1)  # -1: leave as it is
+
+
+@triton.jit
+def _probabilities(
+    logits, labels, b, n, inside, k, ignore, sb, sk, sn, lb, ln,
+    K: tl.constexpr, ONE: tl.constexpr, wide: tl.constexpr,
+):  # fmt: skip
+    """(KP, BLOCK) softmax, 0 where ignored or outside; (BLOCK,) labels, -1 there."""
+    label = tl.load(labels + b * lb + n * ln, mask=inside, other=0).to(tl.int64)
+    known = inside & (label != ignore)
+    if ONE:  # one channel x: the scores are (0, x)
+        x = tl.load(logits + b * sb + n[None, :] * sn + 0 * k[:, None], mask=inside[None, :], other=0.0).to(wide)
+        x = tl.where(k[:, None] == 1, x, 0.0)
+    else:
+        there = inside[None, :] & (k[:, None] < K)
+        x = tl.load(logits + b * sb + k[:, None] * sk + n[None, :] * sn, mask=there, other=0.0).to(wide)
+    x = tl.where(k[:, None] < K, x, -float("inf"))
+    e = tl.exp(x - tl.max(x, axis=0)[None, :])
+    s = e / tl.sum(e, axis=0)[None, :]
+    return tl.where(known[None, :], s, 0.0), tl.where(known, label, -1)
+
+
+@triton.jit
+def _power(s, P: tl.constexpr):
+    result = s
+    for _ in tl.static_range(P - 1):
+        result = result * s
+    return result
+
+
+@triton.jit
+def _sums_kernel(
+    logits, labels, maps, rows, N, ignore, sb, sk, sn, lb, ln, mb, mk, mn,
+    K: tl.constexpr, KP: tl.constexpr, BLOCK: tl.constexpr, ONE: tl.constexpr, MAPS: tl.constexpr, P: tl.constexpr,
+):  # fmt: skip
+    wide: tl.constexpr = rows.dtype.element_ty
+    b = tl.program_id(1).to(tl.int64)
+    k = tl.arange(0, KP).to(tl.int64)
+    both = tl.zeros((KP,), wide)
+    predicted = tl.zeros((KP,), wide)
+    true = tl.zeros((KP,), wide)
+    boundary = tl.zeros((KP,), wide)
+    for start in range(tl.program_id(0) * BLOCK, N, tl.num_programs(0) * BLOCK):
+        n = start + tl.arange(0, BLOCK).to(tl.int64)
+        inside = n < N
+        s, label = _probabilities(logits, labels, b, n, inside, k, ignore, sb, sk, sn, lb, ln, K, ONE, wide)
+        mine = label[None, :] == k[:, None]
+        both += tl.sum(tl.where(mine, s, 0.0), axis=1)
+        predicted += tl.sum(_power(s, P), axis=1)
+        true += tl.sum(mine.to(wide), axis=1)
+        if MAPS:
+            there = inside[None, :] & (k[:, None] < K)
+            phi = tl.load(maps + b * mb + k[:, None] * mk + n[None, :] * mn, mask=there, other=0.0).to(wide)
+            boundary += tl.sum(s * phi, axis=1)
+    row = rows + (b * tl.num_programs(0) + tl.program_id(0)) * 4 * KP + k
+    tl.store(row, both)
+    tl.store(row + KP, predicted)
+    tl.store(row + 2 * KP, true)
+    tl.store(row + 3 * KP, boundary)
+
+
+@triton.jit
+def _gradient_kernel(
+    logits, labels, maps, factors, out, N, ignore, sb, sk, sn, lb, ln, mb, mk, mn, ob, ok, on,
+    K: tl.constexpr, KP: tl.constexpr, BLOCK: tl.constexpr, ONE: tl.constexpr, MAPS: tl.constexpr, P: tl.constexpr,
+):  # fmt: skip
+    wide: tl.constexpr = factors.dtype.element_ty
+    b = tl.program_id(1).to(tl.int64)
+    k = tl.arange(0, KP).to(tl.int64)
+    n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = n < N
+    s, label = _probabilities(logits, labels, b, n, inside, k, ignore, sb, sk, sn, lb, ln, K, ONE, wide)
+    factor = factors + b * 3 * K + k
+    of_both = tl.load(factor, mask=k < K, other=0.0)
+    of_predicted = tl.load(factor + K, mask=k < K, other=0.0)
+    pull = tl.where(label[None, :] == k[:, None], of_both[:, None], 0.0)
+    if P == 1:
+        pull += of_predicted[:, None]
+    else:
+        pull += of_predicted[:, None] * P * _power(s, P - 1)
+    if MAPS:
+        of_boundary = tl.load(factor + 2 * K, mask=k < K, other=0.0)
+        there = inside[None, :] & (k[:, None] < K)
+        phi = tl.load(maps + b * mb + k[:, None] * mk + n[None, :] * mn, mask=there, other=0.0).to(wide)
+        pull += of_boundary[:, None] * phi
+    gradient = s * (pull - tl.sum(s * pull, axis=0)[None, :])
+    channel = k - 1 if ONE else k
+    written = inside[None, :] & (k[:, None] < K) & (channel[:, None] >= 0)
+    tl.store(out + b * ob + channel[:, None] * ok + n[None, :] * on, gradient, mask=written)

@@ -1,0 +1,90 @@
+"""What is particular to the boundary loss."""
+
+import pytest
+import torch
+
+from boundary_loss import BoundaryLoss, SurfaceLoss, class2one_hot, signed_distance
+
+
+def disc(shape=(12, 10)):
+    x, y = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in shape), indexing="ij")
+    labels = (((x - 5) ** 2 + (y - 4) ** 2) < 9).long()[None]
+    return labels, signed_distance(labels, num_classes=2)
+
+
+def test_the_originals_name():
+    assert SurfaceLoss is BoundaryLoss
+
+
+def test_by_hand():
+    _, maps = disc()
+    probs = torch.rand(1, 2, 12, 10, generator=torch.Generator().manual_seed(0))
+    expected = (probs[:, 1] * maps[:, 1]).mean()
+    torch.testing.assert_close(BoundaryLoss(idc=[1])(probs, maps), expected)
+
+
+@pytest.mark.parametrize("convention", ["paper", "symmetric", "interface"])
+@pytest.mark.parametrize("classes", [None, [1]])
+def test_shifted_value_is_zero_for_the_truth_and_more_elsewhere(convention, classes):
+    labels, _ = disc()
+    maps = signed_distance(labels, num_classes=2, convention=convention)
+    loss = BoundaryLoss(classes=classes, shift="optimum")
+    assert loss(class2one_hot(labels, 2).float(), maps).item() == pytest.approx(0, abs=1e-6)
+    assert loss(class2one_hot(labels.roll(2, 1), 2).float(), maps).item() > 0.1
+
+
+def test_shift_leaves_the_gradient():
+    _, maps = disc()
+    probs = torch.full((1, 2, 12, 10), 0.5, requires_grad=True)
+    gradients = [torch.autograd.grad(BoundaryLoss(shift=s)(probs, maps), probs)[0] for s in ("none", "optimum")]
+    torch.testing.assert_close(*gradients, rtol=0, atol=0)
+
+
+def test_pushes_towards_the_object():
+    labels, maps = disc()
+    probs = torch.full((1, 2, 12, 10), 0.5, requires_grad=True)
+    (gradient,) = torch.autograd.grad(BoundaryLoss(classes=[1])(probs, maps), probs)
+    assert (gradient[:, 1][labels == 0] > 0).all()
+    assert (gradient[:, 1][labels == 1] <= 0).all()
+
+
+def test_blind_or_not_without_a_lesion():
+    empty = torch.zeros(1, 6, 5, dtype=torch.long)
+    probs = torch.full((1, 2, 6, 5), 0.5)
+    for absent, sees in (("zero", False), ("far", True)):
+        loss = BoundaryLoss(classes=[1], absent=absent)
+        maps = signed_distance(empty, num_classes=2, **loss.distance_options)
+        assert (loss(probs, maps).item() > 0) is sees
+
+
+def test_one_channel():
+    _, maps = disc()
+    logit = torch.randn(1, 1, 12, 10, generator=torch.Generator().manual_seed(0))
+    expected = (logit.sigmoid() * maps[:, 1:]).mean()
+    torch.testing.assert_close(BoundaryLoss(activation="sigmoid")(logit, maps[:, 1:]), expected)
+
+
+def test_options_for_the_map():
+    loss = BoundaryLoss(convention="interface", absent="far", normalise="sides", map="step")
+    assert loss.distance_options == {"convention": "interface", "absent": "far", "normalise": "sides"}
+    assert BoundaryLoss().distance_options["normalise"] is None
+    assert loss.map == "step"
+    with pytest.raises(ValueError, match="'2d', '3d', 'step'"):
+        BoundaryLoss(map="4d")
+
+
+def test_masks_are_no_maps():
+    labels, _ = disc()
+    probs = torch.full((1, 2, 12, 10), 0.5)
+    for mask in (class2one_hot(labels, 2), class2one_hot(labels, 2).bool()):
+        with pytest.raises(ValueError, match="signed distances"):
+            BoundaryLoss()(probs, mask)
+    with pytest.raises(ValueError, match="signed_distance"):
+        BoundaryLoss()(probs, labels)
+
+
+def test_whole_number_maps_are_accepted():
+    labels, _ = disc()
+    maps = signed_distance(labels, num_classes=2, convention="paper-int")
+    probs = torch.full((1, 2, 12, 10), 0.5)
+    torch.testing.assert_close(BoundaryLoss()(probs, maps.to(torch.int32)), BoundaryLoss()(probs, maps))

@@ -1,0 +1,313 @@
+"""Fused losses against the plain formula: softmax, one-hot, sums, and autograd."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from boundary_loss import (
+    BoundaryLoss,
+    FusedDiceLoss,
+    FusedGeneralizedDiceBoundary,
+    GeneralizedDice,
+    signed_distance,
+)
+from boundary_loss.losses import fused, fused_cpu
+
+
+def example(B=2, K=3, shape=(7, 5), dtype=torch.float64, ignored=None, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(B, K, *shape, generator=generator, dtype=torch.float64).to(dtype)
+    labels = torch.randint(0, max(K, 2), (B, *shape), generator=generator)
+    if ignored is not None:
+        labels[:, 0] = ignored
+    return logits.requires_grad_(), labels
+
+
+def plain(logits, labels, weight=None, ignore_channel=-1, ignore_label=-1, smooth=0.0, p=1, reduction="mean"):
+    if logits.shape[1] == 1:
+        logits = torch.cat([torch.zeros_like(logits), logits], 1)
+    K = logits.shape[1]
+    known = (labels != ignore_label).unsqueeze(1)
+    s = logits.softmax(1) * known
+    g = F.one_hot(torch.where(labels == ignore_label, 0, labels), K).movedim(-1, 1) * known
+    both, predicted, true = ((t.flatten(2).sum(2)) for t in (s * g, s**p, g))
+    if reduction == "batch":
+        both, predicted, true = (t.sum(0, keepdim=True) for t in (both, predicted, true))
+    below = predicted + true + smooth
+    loss = torch.where(below > 0, 1 - (2 * both + smooth) / below.clamp(min=1e-300), 0)
+    factors = torch.full((K,), 1 / K) if weight is None else torch.tensor(weight)
+    factors = factors.double()
+    if ignore_channel >= 0:
+        factors[ignore_channel] = 0
+    items = (loss * factors).sum(1)
+    return items if reduction == "none" else items.sum() if reduction == "sum" else items.mean()
+
+
+SETTINGS = [
+    {},
+    {"weight": [0.2, 3.0, 1.0]},
+    {"weight": [0.2, 3.0, 1.0], "reduction": "batch", "smooth": 1.0},
+    {"ignore_channel": 1},
+    {"ignore_label": 9, "p": 2},
+    {"ignore_label": 1, "p": 3, "smooth": 0.5, "reduction": "sum"},
+    {"reduction": "none"},
+    {"reduction": "batch"},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("shape", [(7, 5), (3, 4, 5)])
+def test_value_and_gradient_are_the_plain_ones(settings, shape):
+    logits, labels = example(shape=shape, ignored=9 if settings.get("ignore_label") == 9 else None)
+    ours, theirs = FusedDiceLoss(**settings)(logits, labels), plain(logits, labels, **settings)
+    torch.testing.assert_close(ours, theirs)
+    assert ours.shape == ((2,) if settings.get("reduction") == "none" else ())
+    push = torch.rand_like(ours)
+    torch.testing.assert_close(*(torch.autograd.grad(v, logits, push)[0] for v in (ours, theirs)))
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_gradcheck(settings):
+    logits, labels = example(shape=(3, 4))
+    assert torch.autograd.gradcheck(lambda x: FusedDiceLoss(**settings)(x, labels), logits)
+
+
+@pytest.mark.parametrize("weight", [None, [0.3, 2.0]])
+def test_one_channel_is_sigmoid_and_two_classes(weight):
+    logits, labels = example(K=1)
+    ours, theirs = FusedDiceLoss(weight=weight)(logits, labels), plain(logits, labels, weight=weight)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(*(torch.autograd.grad(v, logits)[0] for v in (ours, theirs)))
+
+
+@pytest.mark.parametrize("absent", ["paper", "skip", "penalise"])
+@pytest.mark.parametrize("shape", [(7, 5), (3, 4, 5)])
+def test_generalized_dice_and_boundary_together(absent, shape):
+    logits, labels = example(shape=shape, ignored=255)
+    maps = signed_distance(labels, num_classes=3, dtype=torch.float64)
+    loss = FusedGeneralizedDiceBoundary((0.9, 0.2), classes=[0, 2], boundary_classes=[1], absent=absent)
+    region = GeneralizedDice(classes=[0, 2], activation="softmax", absent=absent)
+    boundary = BoundaryLoss(classes=[1], activation="softmax")
+    ours = loss(logits, labels, maps)
+    theirs = 0.9 * region(logits, labels) + 0.2 * boundary(logits, maps)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(*(torch.autograd.grad(v, logits)[0] for v in (ours, theirs)))
+    assert torch.autograd.gradcheck(lambda x: loss(x, labels, maps), logits)
+
+
+def test_ignored_voxels_have_no_gradient_even_where_they_are_not_numbers():
+    logits, labels = example(ignored=4)
+    with torch.no_grad():
+        before = FusedDiceLoss(ignore_label=4)(logits, labels)
+        logits[:, :, 0] = float("nan")
+    after = FusedDiceLoss(ignore_label=4)(logits, labels)
+    assert after.item() == before.item()
+
+
+def test_an_empty_class_counts_nothing_or_one():
+    logits, labels = example(K=3)
+    labels.clamp_(max=1)
+    below_zero = torch.where(torch.arange(3).view(1, 3, 1, 1) == 2, -torch.inf, logits)
+    torch.testing.assert_close(FusedDiceLoss()(below_zero, labels), plain(below_zero, labels))
+    weight = [0.0, 0.0, 1.0]
+    assert FusedDiceLoss(weight)(logits, labels).item() == pytest.approx(1)
+    assert FusedDiceLoss(weight)(below_zero, labels).item() == 0  # nothing there, nothing predicted: undefined, 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_logits(dtype):
+    logits, labels = example(shape=(40, 50), dtype=dtype)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = FusedDiceLoss()(logits, labels)
+    assert ours.dtype == torch.float32
+    torch.testing.assert_close(ours.double(), plain(logits.double(), labels), rtol=1e-6, atol=1e-7)
+    (gradient,) = torch.autograd.grad(ours, logits)
+    assert gradient.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64])
+def test_labels_of_any_integer_type(dtype):
+    logits, labels = example()
+    torch.testing.assert_close(FusedDiceLoss()(logits, labels.to(dtype)), FusedDiceLoss()(logits, labels))
+
+
+def test_minus_one_is_not_255():
+    logits, labels = example()
+    labels[0, 0, 0] = 255
+    with pytest.raises(ValueError, match=r"\[255\]"):
+        FusedDiceLoss(ignore_label=-1)(logits, labels.to(torch.uint8))
+    torch.testing.assert_close(
+        FusedDiceLoss(ignore_label=255)(logits, labels.to(torch.uint8)), plain(logits, labels, ignore_label=255)
+    )
+
+
+def test_memory_layouts():
+    logits, labels = example(shape=(4, 5, 6))
+    expected = FusedDiceLoss()(logits, labels)
+    (gradient,) = torch.autograd.grad(expected, logits)
+    channels_last = logits.detach().to(memory_format=torch.channels_last_3d).requires_grad_()
+    sliced = torch.stack([logits.detach()] * 2, -1)[..., 0].requires_grad_()
+    for other in (channels_last, sliced):
+        value = FusedDiceLoss()(other, labels.mT.contiguous().mT)
+        torch.testing.assert_close(value, expected)
+        torch.testing.assert_close(torch.autograd.grad(value, other)[0], gradient)
+
+
+def test_pieces_do_not_show(monkeypatch):
+    logits, labels = example(shape=(60, 70))
+    whole = FusedDiceLoss()(logits, labels)
+    monkeypatch.setattr(fused_cpu, "EAGER_ELEMENTS", 1)  # pieces of 1024 voxels, the last one shorter
+    torch.testing.assert_close(FusedDiceLoss()(logits, labels), whole, rtol=1e-12, atol=0)
+
+
+def test_nothing_is_stored_but_the_inputs():
+    logits, labels = example(dtype=torch.float32)
+    stored = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: stored.append(t) or t, lambda t: t):
+        FusedDiceLoss()(logits, labels)
+    large = [t for t in stored if t.numel() >= labels[0].numel()]
+    assert {t.data_ptr() for t in large} == {logits.data_ptr(), labels.data_ptr()}
+
+
+def test_same_input_same_bits():
+    logits, labels = example(shape=(60, 70), dtype=torch.float32)
+    runs = []
+    for _ in range(2):
+        value = FusedDiceLoss()(logits, labels)
+        runs.append((value, torch.autograd.grad(value, logits)[0]))
+    assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
+
+
+@pytest.mark.skipif(not fused_cpu.can_compile("cpu"), reason="needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled(monkeypatch):
+    monkeypatch.setattr(fused_cpu, "COMPILED_VOXELS", 2000)
+    logits, labels = example(K=2, shape=(60, 75), dtype=torch.float32, ignored=255)
+    labels = labels.to(torch.uint8)
+    expected = FusedDiceLoss(ignore_label=255)(logits, labels)
+    (gradient,) = torch.autograd.grad(expected, logits)
+    monkeypatch.setattr(fused_cpu, "WORTH_COMPILING", 1)
+    value = FusedDiceLoss(ignore_label=255)(logits, labels)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(torch.autograd.grad(value, logits)[0], gradient)
+
+
+def test_a_broken_compiler_is_no_obstacle(monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no such compiler")
+
+    fused_cpu._compiled.cache_clear()
+    monkeypatch.setattr(torch, "compile", fail)
+    monkeypatch.setattr(fused_cpu, "WORTH_COMPILING", 1)
+    monkeypatch.setattr(fused_cpu, "can_compile", lambda device: True)
+    logits, labels = example(shape=(60, 70))
+    with pytest.warns(UserWarning, match="uncompiled"):
+        value = FusedDiceLoss()(logits, labels)
+    fused_cpu._compiled.cache_clear()
+    torch.testing.assert_close(value, plain(logits, labels))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # PyTorch's own, where a graph ends at our function
+def test_inside_a_compiled_model():
+    torch._dynamo.reset()
+    logits, labels = example()
+    loss = FusedDiceLoss()
+    traced = torch.compile(lambda x: loss(2 * x, labels), backend="eager")
+    torch.testing.assert_close(traced(logits), loss(2 * logits, labels))
+
+
+class TestRefusals:
+    def test_labels_outside(self):
+        logits, labels = example()
+        labels[0, 0, 0], labels[1, 0, 0] = 3, -2
+        with pytest.raises(ValueError, match=r"\[-2, 3\].*0\.\.2"):
+            FusedDiceLoss()(logits, labels)
+        FusedDiceLoss(check_labels=False)(logits, labels)
+
+    def test_shapes_and_types(self):
+        logits, labels = example()
+        for wrong in (labels.unsqueeze(1), labels[:1], labels.mT):
+            with pytest.raises(ValueError, match="do not fit"):
+                FusedDiceLoss()(logits, wrong)
+        with pytest.raises(ValueError, match="integers"):
+            FusedDiceLoss()(logits, labels.double())
+        with pytest.raises(ValueError, match="floating point"):
+            FusedDiceLoss()(labels.unsqueeze(1), labels)
+        with pytest.raises(ValueError, match="distance maps"):
+            FusedGeneralizedDiceBoundary()(logits, labels, logits[:, :2])
+
+    @pytest.mark.parametrize("wrong", [{"p": 0}, {"p": 1.5}, {"smooth": -1}, {"reduction": "all"}])
+    def test_settings(self, wrong):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            FusedDiceLoss(**wrong)
+
+    def test_too_few_weights(self):
+        with pytest.raises(ValueError, match="2 numbers, but there are 3"):
+            FusedDiceLoss(weight=[1, 2])(*example())
+
+
+AGAINST_CPU = """
+import torch
+from boundary_loss.losses import fused_cpu, triton_fused
+draw = torch.Generator().manual_seed(0)
+for K, p, dtype, with_maps in [(1, 2, torch.float32, True), (3, 1, torch.float64, True), (5, 2, torch.bfloat16, False),
+                               (2, 3, torch.float32, False), (4, 1, torch.float16, True)]:
+    classes = max(K, 2)
+    x = torch.randn(2, 700, K, generator=draw).to(dtype).mT
+    y = torch.randint(0, classes, (2, 700), generator=draw).to(torch.uint8)
+    y[:, :70] = 255
+    maps = torch.randn(2, classes, 700, generator=draw) if with_maps else None
+    pulls = [torch.randn(2, classes, generator=draw, dtype=torch.float64) for _ in range(3)]
+    for engine in (x, x.contiguous()):
+        ours = triton_fused.sums(engine, y, maps, 255, p)
+        for a, b in zip(ours, fused_cpu.sums(x, y, maps, 255, p), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-3)
+        ours = triton_fused.gradient(engine, y, maps, 255, p, *pulls)
+        theirs = fused_cpu.gradient(x, y, maps, 255, p, *pulls)
+        tolerance = {torch.bfloat16: 2e-2, torch.float16: 2e-3}.get(dtype, 1e-5)
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+"""
+
+
+def test_triton_kernels_interpreted():
+    """In a process of its own: Triton decides on import whether it compiles or interprets."""
+    pytest.importorskip("triton")
+    environment = dict(os.environ, TRITON_INTERPRET="1", PYTHONPATH=os.pathsep.join(sys.path))
+    done = subprocess.run([sys.executable, "-c", AGAINST_CPU], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+class TestOnTheDevice:
+    @pytest.mark.parametrize("settings", SETTINGS, ids=str)
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_same_as_on_the_host(self, settings, dtype):
+        logits, labels = example(shape=(70, 50), dtype=dtype, ignored=settings.get("ignore_label"))
+        loss = FusedDiceLoss(**settings)
+        on_device = logits.detach().cuda().requires_grad_()
+        ours, theirs = loss.cuda()(on_device, labels.cuda()), loss.cpu()(logits, labels)
+        torch.testing.assert_close(ours.cpu(), theirs)
+        gradients = [torch.autograd.grad(v.sum(), x)[0].cpu() for v, x in ((ours, on_device), (theirs, logits))]
+        torch.testing.assert_close(*gradients, rtol=2e-2 if dtype == torch.bfloat16 else 1e-4, atol=1e-7)
+
+    def test_same_bits_again(self):
+        logits, labels = (t.cuda() for t in example(K=5, shape=(64, 64, 32), dtype=torch.float32))
+        logits = logits.detach().requires_grad_()
+        runs = [torch.autograd.grad(FusedDiceLoss()(logits, labels), logits)[0] for _ in range(3)]
+        assert all(torch.equal(runs[0], again) for again in runs[1:])
+
+    def test_with_maps(self):
+        logits, labels = example(shape=(20, 30), dtype=torch.float32)
+        maps = signed_distance(labels, num_classes=3)
+        loss = FusedGeneralizedDiceBoundary()
+        ours = loss(logits.cuda(), labels.cuda(), maps.cuda()).cpu()
+        torch.testing.assert_close(ours, loss(logits, labels, maps))
+
+    def test_triton_is_used(self):
+        pytest.importorskip("triton")
+        assert fused.engine(torch.zeros(1, 1, 1, device="cuda")).__name__.endswith("triton_fused")

@@ -1,0 +1,161 @@
+"""What is particular to the Hausdorff losses; SciPy measures the distances here."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import convolve, distance_transform_edt
+
+from boundary_loss import HausdorffErosionLoss, HausdorffLoss, HDLoss, class2one_hot
+
+
+def example(shape=(9, 8), K=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    probs = (2 * torch.randn(2, K, *shape, generator=generator, dtype=torch.float64)).softmax(1)
+    return probs, torch.randint(0, K, (2, *shape), generator=generator)
+
+
+def by_scipy(p, g, predicted, sides, alpha=2.0, spacing=None):
+    weights = np.zeros(p.shape)
+    for masks in (g, predicted):
+        for b, k in np.ndindex(p.shape[:2]):
+            mask = masks[b, k].astype(bool)
+            assert mask.any()
+            assert not mask.all()
+            distance = distance_transform_edt(mask, spacing)
+            if sides == "both":
+                distance = distance + distance_transform_edt(~mask, spacing)
+            weights[b, k] += distance**alpha
+    return ((p - g) ** 2 * weights).mean()
+
+
+@pytest.mark.parametrize(("shape", "spacing"), [((9, 8), None), ((9, 8), (0.7, 2.5)), ((5, 6, 4), (3.0, 1.0, 0.9))])
+@pytest.mark.parametrize("sides", ["inside", "both"])
+@pytest.mark.parametrize("alpha", [1.0, 2.0])
+def test_against_scipy(shape, spacing, sides, alpha):
+    probs, labels = example(shape, K=3)
+    g = class2one_hot(labels, 3).numpy()
+    predicted = class2one_hot(probs.argmax(1), 3).numpy()
+    ours = HausdorffLoss(sides=sides, alpha=alpha, spacing_mm=spacing)(probs, labels)
+    assert ours.item() == pytest.approx(by_scipy(probs.numpy(), g, predicted, sides, alpha, spacing), rel=1e-5)
+
+
+def test_a_lone_voxel_far_away_weighs_by_its_distance_on_both_sides_only():
+    labels = torch.zeros(1, 40, 40, dtype=torch.long)
+    labels[0, 2:5, 2:5] = 1
+    near, far = labels.clone(), labels.clone()
+    near[0, 7, 3] = far[0, 36, 3] = 1
+    cost = {
+        (sides, place): HausdorffLoss(classes=[1], sides=sides)(class2one_hot(mask, 2).float(), labels).item()
+        for sides in ("inside", "both")
+        for place, mask in (("near", near), ("far", far))
+    }
+    assert cost["inside", "far"] == pytest.approx(cost["inside", "near"])
+    assert cost["both", "far"] > 50 * cost["both", "near"]
+
+
+def test_far_makes_false_positives_cost_where_there_is_nothing():
+    probs, empty = torch.full((1, 2, 6, 8), 0.5), torch.zeros(1, 6, 8, dtype=torch.long)
+    assert HausdorffLoss(classes=[1])(probs, empty).item() == 0
+    both = HausdorffLoss(classes=[1], absent="far")(probs, empty).item()
+    assert both == pytest.approx(0.25 * 2 * (6**2 + 8**2))  # neither mask has a boundary: twice the diagonal, squared
+
+
+def test_no_gradient_through_the_distances():
+    probs, labels = example()
+    probs.requires_grad_()
+    g = class2one_hot(labels, 2).double()
+    (gradient,) = torch.autograd.grad(HausdorffLoss()(probs, labels), probs)
+    weight = gradient * probs.numel() / (2 * (probs - g))
+    assert ((weight >= -1e-9) & ((weight - weight.round()).abs() < 1e-4)).all()  # sums of squared whole distances
+
+
+@pytest.mark.parametrize("settings", [{"alpha": 0}, {"sides": "left"}, {"absent": "?"}])
+def test_refusals(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        HausdorffLoss(**settings)
+
+
+class TestErosion:
+    def test_crisp_errors_follow_the_paper(self):
+        """Convolve with the cross / 5, subtract 0.5, cut at 0, stretch to [0, 1]; as long as a core is left."""
+        labels = torch.zeros(1, 16, 14, dtype=torch.long)
+        labels[0, 3:12, 3:10] = 1
+        prediction = torch.zeros_like(labels)
+        error = labels[0].double().numpy()
+        cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]]) / 5
+        expected = 0.0
+        for n in range(1, 4):
+            error = np.maximum(convolve(error, cross, mode="constant") - 0.5, 0)
+            error = error / error.max() if error.any() else error
+            expected += n**2 * error.mean()
+        loss = HausdorffErosionLoss(classes=[1], erosions=3)
+        value = loss(class2one_hot(prediction, 2).double(), labels)
+        assert value.item() == pytest.approx(expected)
+
+    def test_thick_errors_cost_more_than_thin_ones_of_equal_size(self):
+        labels = torch.zeros(1, 20, 20, dtype=torch.long)
+        square, line = labels.clone(), labels.clone()
+        square[0, 5:9, 5:9] = 1
+        line[0, 10, 2:18] = 1
+        loss = HausdorffErosionLoss(classes=[1])
+        thick, thin = (loss(class2one_hot(mask, 2).float(), labels).item() for mask in (square, line))
+        assert thick > 0
+        assert thick > 3 * thin
+
+    def test_soft_errors_scale(self):
+        labels = torch.zeros(1, 9, 9, dtype=torch.long)
+        values = []
+        for p in (0.2, 0.4):
+            probs = torch.zeros(1, 2, 9, 9)
+            probs[:, 1, 2:7, 2:7] = p
+            probs[:, 0] = 1 - probs[:, 1]
+            values.append(HausdorffErosionLoss(classes=[1])(probs, labels).item())
+        assert values[1] == pytest.approx(4 * values[0], rel=1e-5)
+
+    def test_refusals(self):
+        for wrong in ({"alpha": 0.0}, {"erosions": 0}):
+            with pytest.raises(ValueError, match="erosions"):
+                HausdorffErosionLoss(**wrong)
+
+
+class TestDropIn:
+    def test_equals_ours_on_two_classes(self):
+        probs, labels = example()
+        expected = HausdorffLoss()(probs, labels)
+        torch.testing.assert_close(HDLoss()(probs, class2one_hot(labels, 2)), expected)
+        torch.testing.assert_close(HDLoss(to_onehot_y=True)(probs, labels[:, None]), expected)
+        torch.testing.assert_close(HDLoss(softmax=True, to_onehot_y=True)(probs.log(), labels[:, None]), expected)
+
+    def test_without_background(self):
+        probs, labels = example()
+        loss = HDLoss(include_background=False, to_onehot_y=True)
+        torch.testing.assert_close(loss(probs, labels[:, None]), HausdorffLoss(classes=[1])(probs, labels))
+
+    def test_reductions(self):
+        probs, labels = example(K=3)
+        kept = HDLoss(to_onehot_y=True, reduction="none")(probs, labels[:, None])
+        assert kept.shape == (2, 3)
+        pooled = HDLoss(to_onehot_y=True, reduction="none", batch=True)(probs, labels[:, None])
+        torch.testing.assert_close(pooled, kept.mean(0))
+        torch.testing.assert_close(HDLoss(to_onehot_y=True, reduction="sum")(probs, labels[:, None]), kept.sum())
+
+    def test_one_channel_and_other_activations(self):
+        probs, labels = example()
+        logit = probs[:, 1:].logit()
+        expected = HausdorffLoss(classes=[1])(probs, labels)
+        for loss in (HDLoss(sigmoid=True), HDLoss(other_act=torch.sigmoid, include_background=False)):
+            torch.testing.assert_close(loss(logit, labels[:, None]), expected)
+
+    def test_gradient(self):
+        probs, labels = example((4, 3))
+        loss = HDLoss(softmax=True, to_onehot_y=True)
+        assert torch.autograd.gradcheck(lambda x: loss(x, labels[:, None]), probs.log().requires_grad_())
+
+    def test_refusals(self):
+        probs, labels = example()
+        with pytest.raises(ValueError, match="exclude"):
+            HDLoss(sigmoid=True, softmax=True)
+        with pytest.raises(ValueError, match="one shape"):
+            HDLoss()(probs, labels[:, None])
+        with pytest.raises(ValueError, match="'none'"):
+            HDLoss(reduction="all")

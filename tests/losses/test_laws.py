@@ -1,0 +1,200 @@
+"""What every loss obeys: gradients, symmetries, ignored voxels, precision, compilation, clear refusals."""
+
+import shutil
+
+import pytest
+import torch
+
+from boundary_loss import class2one_hot
+from boundary_loss.losses import build
+
+K, B = 3, 2
+
+
+def fresh(name, **common):
+    loss = build(name)
+    return type(loss)(**common)
+
+
+def test_gradient(name, shape, example):
+    loss = build(name)
+    probs, _, target = example(loss, B, K, shape)
+    assert torch.autograd.gradcheck(loss, (probs, target))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_gradient_of_some_classes_from_logits(name, reduction, example):
+    loss = fresh(name, classes=[2, 1], activation="softmax", reduction=reduction)
+    probs, _, target = example(loss, B, K, (4, 3))
+    logits = (probs.detach() * 3).log().requires_grad_()
+    assert torch.autograd.gradcheck(loss, (logits, target))
+
+
+def test_logits_and_probabilities_agree(name, shape, example):
+    probs, _, target = example(build(name), B, K, shape)
+    logits = (probs.detach() * 3).log()
+    torch.testing.assert_close(fresh(name, activation="softmax")(logits, target), build(name)(probs, target).detach())
+
+
+def test_flipping_everything_changes_nothing(name, shape, example, target_of):
+    loss = build(name)
+    probs, labels, target = example(loss, B, K, shape)
+    for axis in range(len(shape)):
+        mirrored = target_of(loss, labels.flip(1 + axis), K)
+        torch.testing.assert_close(loss(probs.flip(2 + axis), mirrored), loss(probs, target))
+
+
+def test_renaming_classes_changes_nothing(name, shape, example, target_of):
+    loss = build(name)
+    probs, labels, target = example(loss, B, K, shape)
+    order = torch.tensor([2, 0, 1])
+    renamed = torch.argsort(order)[labels]
+    torch.testing.assert_close(loss(probs[:, order], target_of(loss, renamed, K)), loss(probs, target))
+
+
+def test_batch_is_the_mean_of_its_items(name, shape, example):
+    loss, items = build(name), fresh(name, reduction="none")
+    probs, _, target = example(loss, 3, K, shape)
+    each = items(probs, target)
+    assert each.shape == (3,)
+    torch.testing.assert_close(each.mean(), loss(probs, target))
+    torch.testing.assert_close(each.sum(), fresh(name, reduction="sum")(probs, target))
+    single = torch.stack([loss(probs[b : b + 1], target[b : b + 1]) for b in range(3)])
+    torch.testing.assert_close(single, each)
+
+
+def test_ignored_voxels_do_not_matter(name, shape, example, target_of):
+    loss = build(name)
+    probs, labels, _ = example(loss, B, K, shape)
+    labels[:, 1] = 255
+    probs.detach()[:, :, 1] = 0.25
+    before = loss(probs, target_of(loss, labels, K))
+    (gradient,) = torch.autograd.grad(before, probs)
+    assert (gradient[:, :, 1] == 0).all()
+    changed = probs.detach().clone()
+    changed[:, :, 1] = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64).view(1, 3, *[1] * (len(shape) - 1))
+    torch.testing.assert_close(loss(changed, target_of(loss, labels, K)), before.detach(), rtol=0, atol=0)
+    changed[:, :, 1] = float("nan")
+    loss = build(name)
+    loss(probs, target_of(loss, labels, K))  # the first call looks at the range, which a NaN would fail
+    torch.testing.assert_close(loss(changed, target_of(loss, labels, K)), before.detach(), rtol=0, atol=0)
+
+
+def test_what_the_training_loop_hands_over(name, example, target_of):
+    """Probabilities zeroed and one-hot empty where ignored is the same as labels with 255 there."""
+    loss = build(name)
+    probs, labels, _ = example(loss, B, K, (5, 4))
+    labels[:, 2] = 255
+    from_labels = loss(probs, target_of(loss, labels, K)).detach()
+    zeroed = probs.detach().clone()
+    zeroed[:, :, 2] = 0
+    target = class2one_hot(labels, K) if loss.target == "one_hot" else target_of(loss, labels, K)
+    torch.testing.assert_close(loss(zeroed, target), from_labels, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.bool, torch.float16, torch.float32])
+def test_one_hot_of_any_type(name, dtype, example):
+    loss = build(name)
+    if loss.target != "one_hot":
+        pytest.skip("takes distances")
+    probs, labels, _ = example(loss, B, K, (5, 4))
+    one_hot = class2one_hot(labels, K).to(dtype)
+    torch.testing.assert_close(loss(probs, one_hot), loss(probs, labels), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(name, dtype, example):
+    loss = build(name)
+    probs, _, target = example(loss, B, K, (5, 4))
+    half = probs.detach().to(dtype)
+    with torch.autocast("cpu", torch.bfloat16):
+        value = loss(half, target)
+    assert value.dtype == torch.float32
+    torch.testing.assert_close(value, loss(half.float(), target), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("labels", [[0] * 6, [1] * 6, [0, 0, 1, 0, 0, 0]], ids=["empty", "full", "one voxel"])
+def test_extreme_masks_give_finite_numbers(name, labels, target_of):
+    loss = build(name)
+    labels = torch.tensor(labels).view(1, 2, 3)
+    for certainty in (0.0, 0.3, 1.0):
+        probs = torch.stack([torch.full((1, 2, 3), 1 - certainty), torch.full((1, 2, 3), certainty)], 1)
+        value = loss(probs.requires_grad_(), target_of(loss, labels, 2))
+        (gradient,) = torch.autograd.grad(value, probs)
+        assert value.isfinite()
+        assert gradient.isfinite().all()
+
+
+def test_traced_into_one_graph(name, example):
+    if name == "hausdorff":
+        pytest.skip("its distance transform stays outside the graph")
+    loss = build(name)
+    probs, _, target = example(loss, B, K, (5, 4))
+    torch._dynamo.reset()  # each test compiles the same few functions for another loss
+    traced = torch.compile(loss, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(traced(probs, target), loss(probs, target))
+    ours, theirs = (torch.autograd.grad(f(probs, target), probs)[0] for f in (traced, loss))
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # PyTorch's own, where a graph ends at our function
+def test_hausdorff_inside_a_compiled_model(example):
+    torch._dynamo.reset()
+    loss = build("hausdorff")
+    probs, _, target = example(loss, B, K, (5, 4))
+    traced = torch.compile(lambda p: loss(p**2, target), backend="eager")
+    torch.testing.assert_close(traced(probs), loss(probs**2, target))
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own
+def test_compiled_to_machine_code(example):
+    loss = build("gdl")
+    probs, _, target = example(loss, B, K, (5, 4))
+    torch.testing.assert_close(torch.compile(loss)(probs.detach(), target), loss(probs, target).detach())
+
+
+class TestRefusals:
+    def test_logits_without_an_activation(self, name, example):
+        loss = build(name)
+        probs, _, target = example(loss, B, K, (5, 4))
+        with pytest.raises(ValueError, match="activation='softmax'"):
+            loss(probs * 7 - 3, target)
+        with pytest.raises(ValueError, match=r"\[0, 1\]"):
+            loss(probs * float("nan"), target)
+
+    def test_shapes(self, name, example):
+        loss = build(name)
+        probs, _, target = example(loss, B, K, (5, 4))
+        with pytest.raises(ValueError, match=r"\(2, 3, 4, 5\)"):
+            loss(probs.transpose(2, 3), target)
+        with pytest.raises(ValueError, match=r"\(B, K, X, Y\[, Z\]\)|one shape"):
+            loss(probs[:, :, 0, 0], target)
+
+    def test_integer_predictions(self, name, example):
+        loss = build(name)
+        probs, _, target = example(loss, B, K, (5, 4))
+        with pytest.raises(ValueError, match="floating point"):
+            loss(probs.long(), target)
+
+    def test_a_class_that_is_not_there(self, name, example):
+        loss = build(name, classes=[1, 3])
+        probs, _, target = example(loss, B, K, (5, 4))
+        with pytest.raises(ValueError, match=r"\[1, 3\].*0\.\.2"):
+            loss(probs, target)
+
+    @pytest.mark.parametrize("classes", [[], [0, 0], [-1], [0.5], [True]])
+    def test_classes_that_are_none(self, name, classes):
+        with pytest.raises(ValueError, match="classes"):
+            build(name, classes=classes)
+
+    def test_two_names_for_two_things(self, name):
+        with pytest.raises(ValueError, match="idc"):
+            fresh(name, idc=[0], classes=[1])
+        assert fresh(name, idc=[1], classes=[1]).classes == (1,)
+
+    def test_unknown_settings(self, name):
+        with pytest.raises(ValueError, match="'softmax'"):
+            fresh(name, activation="relu")
+        with pytest.raises(ValueError, match="'mean', 'sum', 'none'"):
+            fresh(name, reduction="average")

@@ -1,0 +1,161 @@
+"""What is particular to the region losses."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from boundary_loss import CrossEntropy, DiceLoss, FocalLoss, GeneralizedDice, TverskyLoss, class2one_hot
+
+OVERLAPS = [DiceLoss, TverskyLoss, GeneralizedDice]
+
+
+def draw(K=3, shape=(6, 5), B=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(B, K, *shape, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(0, K, (B, *shape), generator=generator)
+
+
+def lesion_free(shape=(6, 5)):
+    logits, _ = draw(2, shape, B=1)
+    return logits.softmax(1).requires_grad_(), torch.zeros(1, *shape, dtype=torch.long)
+
+
+def test_cross_entropy_is_pytorchs():
+    logits, labels = draw()
+    labels[0, :2] = 255
+    ours = CrossEntropy(activation="softmax")(logits, labels)
+    torch.testing.assert_close(ours, F.cross_entropy(logits, labels, ignore_index=255), atol=1e-8, rtol=1e-8)
+
+
+def test_cross_entropy_of_one_channel_is_binary():
+    logits, labels = draw(2)
+    one = logits[:, 1:] - logits[:, :1]
+    expected = F.binary_cross_entropy_with_logits(one[:, 0], labels.double())
+    for target in (labels, labels.unsqueeze(1)):
+        ours = DiceLoss(activation="sigmoid")(one, target)
+        torch.testing.assert_close(ours, DiceLoss(activation="softmax")(logits, labels))
+    torch.testing.assert_close(CrossEntropy()(one.sigmoid(), labels), expected, atol=1e-8, rtol=1e-8)
+
+
+def test_focal_without_focus_is_cross_entropy():
+    logits, labels = draw()
+    probs = logits.softmax(1)
+    torch.testing.assert_close(FocalLoss(gamma=0)(probs, labels), CrossEntropy()(probs, labels))
+    with pytest.raises(ValueError, match="gamma"):
+        FocalLoss(gamma=-1)
+
+
+def test_balanced_tversky_is_dice():
+    logits, labels = draw()
+    probs = logits.softmax(1)
+    torch.testing.assert_close(TverskyLoss(alpha=0.5, beta=0.5)(probs, labels), DiceLoss()(probs, labels))
+
+
+def test_tversky_weighs_misses_more():
+    labels = torch.zeros(1, 4, 4, dtype=torch.long)
+    labels[:, 1:3, 1:3] = 1
+    small, large = labels.clone(), labels.clone()
+    small[:, 1, 1], large[:, 0, 0] = 0, 1
+    missed, invented = (
+        TverskyLoss(classes=[1])(class2one_hot(prediction, 2).double(), labels) for prediction in (small, large)
+    )
+    assert missed > invented
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(-1, 1), (0, 0)])
+def test_tversky_refuses(alpha, beta):
+    with pytest.raises(ValueError, match="alpha"):
+        TverskyLoss(alpha=alpha, beta=beta)
+
+
+@pytest.mark.parametrize("loss", OVERLAPS)
+def test_perfect_is_zero_and_opposite_is_one(loss):
+    labels = torch.tensor([[[0, 1], [1, 0]]])
+    perfect = class2one_hot(labels, 2).double()
+    for absent in ("paper", "skip", "penalise"):
+        assert loss(absent=absent)(perfect, labels) == pytest.approx(0, abs=1e-9)
+        assert loss(absent=absent)(1 - perfect, labels) == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("loss", OVERLAPS)
+@pytest.mark.parametrize("classes", [None, [0, 1], [1]])
+def test_only_penalise_sees_false_positives_on_a_lesion_free_slice(loss, classes):
+    probs, labels = lesion_free()
+    pushes = {}
+    for absent in ("paper", "skip", "penalise"):
+        value = loss(classes=classes, absent=absent)(probs, labels)
+        (gradient,) = torch.autograd.grad(value, probs)
+        pushes[absent] = gradient[:, 1].mean().item() * probs[0, 0].numel()
+    blind = loss is GeneralizedDice or classes == [1]
+    assert abs(pushes["paper"]) < 1e-6 or not blind
+    assert pushes["skip"] >= 0
+    assert pushes["penalise"] > 0.1
+
+
+def test_penalise_is_the_mean_foreground_probability_where_there_is_none():
+    probs, labels = lesion_free()
+    for classes in (None, [1]):
+        value = GeneralizedDice(classes=classes, absent="penalise")(probs, labels)
+        assert value.item() == pytest.approx(probs[:, 1].mean().item())
+
+
+def test_absent_settings_agree_where_nothing_is_absent():
+    logits, labels = draw(3, (6, 5))
+    probs = logits.softmax(1)
+    for loss in OVERLAPS:
+        values = [loss(absent=absent)(probs, labels).item() for absent in ("paper", "skip", "penalise")]
+        assert values == pytest.approx([values[0]] * 3, rel=1e-7)
+
+
+def test_skip_without_any_class_present_is_zero():
+    probs, labels = lesion_free()
+    for loss in OVERLAPS:
+        assert loss(classes=[1], absent="skip")(probs, labels).item() == 0
+
+
+@pytest.mark.parametrize("loss", OVERLAPS)
+def test_large_volumes_in_float32(loss):
+    """A rare class beside a million background voxels keeps its weight."""
+    labels = torch.zeros(1, 128, 128, 64, dtype=torch.uint8)
+    labels[0, 5, 5, 5:8] = 1
+    perfect = class2one_hot(labels, 2, dtype=torch.float32)
+    for absent in ("paper", "skip", "penalise"):
+        assert loss(absent=absent)(perfect, labels).item() == pytest.approx(0, abs=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 4), st.sampled_from(["paper", "skip", "penalise"]))
+def test_values_lie_between_zero_and_one(seed, K, absent):
+    logits, labels = draw(K, (3, 4), seed=seed)
+    for loss in OVERLAPS:
+        values = loss(absent=absent, reduction="none")((3 * logits).softmax(1), labels).numpy()
+        assert np.all((values > -1e-9) & (values < 1 + 1e-9))
+
+
+def test_other_ignored_labels():
+    logits, labels = draw()
+    marked = labels.clone()
+    labels[:, 0], marked[:, 0] = 255, -1
+    probs = logits.softmax(1)
+    torch.testing.assert_close(DiceLoss(ignore_index=-1)(probs, marked), DiceLoss()(probs, labels))
+    with pytest.raises(ValueError, match=r"labels \[-1\]"):
+        DiceLoss()(probs, marked)
+
+
+def test_labels_must_be_integers():
+    logits, labels = draw()
+    with pytest.raises(ValueError, match="integers"):
+        DiceLoss()(logits.softmax(1), labels.double())
+
+
+def test_multi_label_sigmoid_keeps_empty_voxels():
+    logits = torch.zeros(1, 3, 2, 2)
+    nothing = torch.zeros(1, 3, 2, 2)
+    assert DiceLoss(activation="sigmoid")(logits, nothing).item() == pytest.approx(1)
+    with pytest.raises(ValueError, match="sigmoid"):
+        CrossEntropy(activation="sigmoid")
+    with pytest.raises(ValueError, match="one channel"):
+        DiceLoss(activation="softmax")(logits[:, :1], nothing[:, :1])
