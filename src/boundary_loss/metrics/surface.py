@@ -90,7 +90,8 @@ class Surface:
         """(n, axes) indices of the border voxels in the image."""
         if self.box is None:
             return np.zeros((0, len(self.shape)), np.intp)
-        return np.argwhere(self._inside_box) + [side.start for side in self.box]
+        in_box = np.unravel_index(np.flatnonzero(self._inside_box), self._inside_box.shape)  # argwhere, much faster
+        return np.stack([along + side.start for along, side in zip(in_box, self.box)], axis=1)
 
     @cached_property
     def points_mm(self) -> NDArray[np.float64]:
@@ -139,24 +140,28 @@ def surface_distances(pred: ArrayLike, gt: ArrayLike, spacing_mm: Sequence[float
 def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
     """The smallest box that holds the mask; None if it is empty."""
     box: list[slice] = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        occupied = np.flatnonzero(mask[(*box,)].any(axis=others))
+    shadow = mask  # of the mask on the axes that are left
+    for _ in range(mask.ndim):
+        occupied = np.flatnonzero(shadow.reshape(len(shadow), -1).any(axis=1))
         if not len(occupied):
             return None
         box.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
+        shadow = np.logical_or.reduce(shadow[box[-1]], axis=0)
     return tuple(box)
 
 
 def border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The voxels of the mask with a face neighbour outside the mask or outside the array."""
-    inside = mask.copy()
-    for axis in range(mask.ndim):
-        along_inside, along_mask = np.moveaxis(inside, axis, 0), np.moveaxis(mask, axis, 0)  # views
-        along_inside[1:] &= along_mask[:-1]
-        along_inside[:-1] &= along_mask[1:]
-        along_inside[0] = along_inside[-1] = False
-    return mask & ~inside
+    padded = np.zeros([size + 2 for size in mask.shape], bool)
+    centre = (slice(1, -1),) * mask.ndim
+    padded[centre] = mask
+    # A face neighbour is one stride away in memory; the padding keeps a row's end from meeting the next row's start.
+    flat = padded.reshape(-1)
+    inside = flat.copy()
+    for stride in padded.strides:
+        inside[stride:] &= flat[:-stride]
+        inside[:-stride] &= flat[stride:]
+    return np.ascontiguousarray((flat & ~inside).reshape(padded.shape)[centre])
 
 
 def _by_tree(a: Surface, b: Surface) -> NDArray[np.float64]:

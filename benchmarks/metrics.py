@@ -1,0 +1,154 @@
+"""HD + HD95 + ASSD in mm: ours beside medpy, MONAI and surface-distance, those that are installed.
+
+    PYTHONPATH=src python benchmarks/metrics.py [--rounds 5] [--write benchmarks/RESULTS.md]
+
+Methods take turns in one process; "×" is the median over rounds of (their time / our time in that round).
+"""
+
+import argparse
+import os
+import re
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from boundary_loss.metrics import surface_distances
+
+HEADING = "Surface metrics"
+Method = Callable[[np.ndarray, np.ndarray, tuple[float, ...]], tuple[float, ...]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", type=Path, help="replace the section in this file")
+    args = parser.parse_args()
+    methods = {name: method for name, method in METHODS.items() if find_spec(name.split()[0].replace("-", "_"))}
+    columns = "".join(f" {name} ms | × |" for name in methods)
+    lines = [
+        "HD, HD95 and ASSD of a pair of masks, all three, one thread; milliseconds, median of "
+        f"{args.rounds} rounds; × = their time / ours, median of the rounds. `python benchmarks/metrics.py`, "
+        f"{os.cpu_count()} cores shared with other work; "
+        f"{', '.join(f'{name} {version(name)}' for name in ('scipy', *methods))}.",
+        "",
+        f"| masks | border voxels | ours ms |{columns} largest difference from medpy, mm |",
+        f"|---|---|---|{'---|---|' * len(methods)}---|",
+    ]
+    for case, (pred, gt, spacing) in cases().items():
+        lines.append(row(case, pred, gt, spacing, methods, args.rounds))
+        print(lines[-1], flush=True)
+    table = "\n".join(lines)
+    print(table)
+    if args.write:
+        write_section(args.write, table)
+
+
+def row(
+    case: str,
+    pred: np.ndarray,
+    gt: np.ndarray,
+    spacing: tuple[float, ...],
+    methods: dict[str, Method],
+    rounds: int,
+) -> str:
+    everyone = {"ours": ours, **methods}
+    seconds: dict[str, list[float]] = {name: [] for name in everyone}
+    values: dict[str, tuple[float, ...]] = {}
+    for _ in range(rounds):
+        for name, method in everyone.items():
+            start = time.perf_counter()
+            values[name] = method(pred, gt, spacing)
+            seconds[name].append(time.perf_counter() - start)
+    cells = [case, str(len(surface_distances(pred, gt, spacing).from_pred)), f"{median_ms(seconds['ours']):.1f}"]
+    for name in methods:
+        ratios = [theirs / own for theirs, own in zip(seconds[name], seconds["ours"])]
+        cells += [f"{median_ms(seconds[name]):.0f}", f"{statistics.median(ratios):.1f}"]
+    difference = np.abs(np.subtract(values["ours"], values["medpy"])).max() if "medpy" in values else np.nan
+    return f"| {' | '.join([*cells, f'{difference:.0e}'])} |"
+
+
+def median_ms(seconds: list[float]) -> float:
+    return 1000 * statistics.median(seconds)
+
+
+def ours(pred: np.ndarray, gt: np.ndarray, spacing: tuple[float, ...]) -> tuple[float, ...]:
+    distances = surface_distances(pred, gt, spacing)
+    return distances.hausdorff, distances.hd95, distances.assd
+
+
+def medpy(pred: np.ndarray, gt: np.ndarray, spacing: tuple[float, ...]) -> tuple[float, ...]:
+    from medpy.metric import binary
+
+    return tuple(float(metric(pred, gt, spacing)) for metric in (binary.hd, binary.hd95, binary.assd))
+
+
+def monai(pred: np.ndarray, gt: np.ndarray, spacing: tuple[float, ...]) -> tuple[float, ...]:
+    import torch
+    from monai import metrics
+
+    y_pred, y = (torch.from_numpy(mask)[None, None] for mask in (pred, gt))
+    options: dict[str, Any] = {"include_background": True, "spacing": spacing}
+    return (
+        float(metrics.compute_hausdorff_distance(y_pred, y, **options)),
+        float(metrics.compute_hausdorff_distance(y_pred, y, percentile=95, **options)),
+        float(metrics.compute_average_surface_distance(y_pred, y, symmetric=True, **options)),
+    )
+
+
+def surface_distance(pred: np.ndarray, gt: np.ndarray, spacing: tuple[float, ...]) -> tuple[float, ...]:
+    import surface_distance as deepmind
+
+    distances = deepmind.compute_surface_distances(gt, pred, spacing)
+    average = deepmind.compute_average_surface_distance(distances)
+    hausdorff, hd95 = (deepmind.compute_robust_hausdorff(distances, percent) for percent in (100, 95))
+    return hausdorff, hd95, sum(average) / 2
+
+
+METHODS: dict[str, Method] = {"medpy": medpy, "monai": monai, "surface-distance": surface_distance}
+
+
+def cases() -> dict[str, tuple[np.ndarray, np.ndarray, tuple[float, ...]]]:
+    stroke, lesions = (256, 256, 20), (160, 160, 160)
+    return {
+        "organ 256×256×20": (ellipsoid(stroke, 0), ellipsoid(stroke, 1), (0.9, 0.9, 5.0)),
+        "lesions 256×256×20": (*blobs(stroke, 2.8), (0.9, 0.9, 5.0)),
+        "organ 160³": (ellipsoid(lesions, 0), ellipsoid(lesions, 1), (1.0, 1.0, 1.0)),
+        "lesions 160³": (*blobs(lesions, 3.2), (1.0, 1.0, 1.0)),
+        "one slice 256×256": (ellipsoid((256, 256), 0), ellipsoid((256, 256), 1), (0.9, 0.9)),
+    }
+
+
+def ellipsoid(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """A smooth organ that fills a quarter of each axis, with a bumpy surface."""
+    grid = np.ogrid[tuple(slice(-1, 1, size * 1j) for size in shape)]  # type: ignore[misc]
+    radius = sum((axis / size) ** 2 for axis, size in zip(grid, (0.45, 0.35, 0.6)))
+    noise = gaussian_filter(np.random.default_rng(seed).normal(size=shape), [max(1, size / 40) for size in shape])
+    return radius + 0.15 * noise / noise.std() < 1
+
+
+def blobs(shape: tuple[int, ...], threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Scattered lesions, and a prediction that finds most of them."""
+    rng = np.random.default_rng(0)
+    base, error = (gaussian_filter(rng.normal(size=shape), [max(1, size / 60) for size in shape]) for _ in range(2))
+    base, error = base / base.std(), error / error.std()
+    return base + 0.2 * error > threshold, base > threshold
+
+
+def write_section(path: Path, text: str) -> None:
+    """Replace what stands under our heading, or add it at the end."""
+    old = path.read_text(encoding="utf-8") if path.is_file() else "# Benchmark results\n"
+    section = f"## {HEADING}\n\n{text}\n"
+    pattern = re.compile(rf"^## {HEADING}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+    new = pattern.sub(lambda _: section + "\n", old) if pattern.search(old) else f"{old.rstrip()}\n\n{section}"
+    path.write_text(new.rstrip() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
