@@ -81,8 +81,8 @@ given  = $(if $(filter-out undefined,$(origin $1)),$($1))
 fresh := $(if $(FRESH)$(findstring B,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--fresh)
 
 phantom_settings := --study $(STUDY) $(PHANTOM) --seed $(SEED)
-unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(LINEAGE)) \
-	--zips $(if $(phantom),$(RAW)-zips,$(ZIPS)) $(UNPACK) $(if $(TRUST),--trust)
+unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(LINEAGE)) $(UNPACK)
+unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(ZIPS)) $(if $(TRUST),--trust)
 slice_settings   := --source $(RAW) --retain $(RETAIN) --fold $(FOLD) --seed $(SEED) $(SLICE)
 train_settings    = --data $(SLICED) --losses $(foreach term,$($1.losses),'$(term)') \
 	$(call option,--schedule,$(patsubst %,'%',$(call given,$1.schedule))) \
@@ -113,7 +113,7 @@ $(RAW)-zips: $(call stale,$(RAW)-zips,$(phantom_settings)) | $(venv)
 	$(python) -m boundary_loss.phantom $@ $(phantom_settings) $(fresh)
 
 $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $(venv)
-	$(python) -m boundary_loss.unpack $@ $(unpack_settings) $(fresh)
+	$(python) -m boundary_loss.unpack $@ $(unpack_settings) $(unpack_from) $(fresh)
 
 $(SLICED): $(call stale,$(SLICED),$(slice_settings)) | $(RAW) $(venv)
 	$(python) preprocess/slice_$(STUDY).py $@ $(slice_settings) $(fresh)

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -79,24 +78,51 @@ def test_one_seed_one_result_another_seed_another(finished: Path, data: Path, tm
     assert not np.array_equal(np.load(tmp_path / "other" / "val_dice.npy"), np.load(finished / "val_dice.npy")[:1])
 
 
+KILLER = """
+import importlib, os, signal, sys
+from boundary_loss import command, train
+
+module, name, count = sys.argv.pop(1).split(":")
+module = importlib.import_module(module)
+original, calls = getattr(module, name), []
+
+def deadly(*arguments, **options):
+    calls.append(0)
+    if len(calls) == int(count):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments, **options)
+
+setattr(module, name, deadly)
+command.run(train.main)
+"""
+
+
 def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_path: Path) -> None:
+    """kill -9 at each kind of moment, one after the other on the same run; the last make completes it."""
     folder = tmp_path / "killed"
-    for wait_for in ("gdl_surface_nothing", "checkpoint.pt", "iter002_tmp"):
-        process = subprocess.Popen(
-            command(folder, data, *ROW, "--epochs", "4"), env=environment(), stdout=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + (3.5 if "nothing" in wait_for else 60)
-        while time.monotonic() < deadline and process.poll() is None:
-            if (tmp_path / "killed_tmp" / wait_for).exists():
-                break
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert not folder.exists() or wait_for == "iter002_tmp"
-    done = train(folder, data, *ROW, "--epochs", "4")
-    assert "complete" in done.stdout or "going on after epoch" in done.stdout
+    moments = [
+        "boundary_loss.command:record:1",  # before the run has begun
+        "boundary_loss.training.predictions:write_png:3",  # first epoch, in the middle of its pictures
+        "boundary_loss.training.run:save_checkpoint:1",  # everything written but the checkpoint
+        "boundary_loss.training.run:keep_best:1",
+        "boundary_loss.training.run:write_array:7",  # second epoch from there, between two arrays
+        "torch:save:3",
+        "boundary_loss.training.predictions:write_png:5",  # the last epoch
+        "boundary_loss.training.folder:publish:1",  # all epochs done, not published
+    ]
+    for moment in moments:
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLER, moment, *command(folder, data, *ROW, "--epochs", "4")[3:]],
+            env=environment(), capture_output=True, text=True,
+        )  # fmt: skip
+        assert killed.returncode == -signal.SIGKILL, (moment, killed.stdout, killed.stderr)
+        assert not folder.exists(), moment
+    train(folder, data, *ROW, "--epochs", "4")
     same_arrays(finished, folder)
     assert sorted(p.name for p in folder.glob("iter*")) == ["iter000", "iter001", "iter002", "iter003"]
+    assert not list(tmp_path.glob("*_tmp"))
+    for path in finished.rglob("*.png"):
+        assert path.read_bytes() == (folder / path.relative_to(finished)).read_bytes()
 
 
 def test_a_spoilt_checkpoint_falls_back_to_the_one_before(finished: Path, data: Path, tmp_path: Path) -> None:
@@ -150,7 +176,7 @@ def test_options_of_the_loop(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_slices_named(data: Path, tmp_path: Path) -> None:
-    done = train(tmp_path / "run", data, *ROW, "--epochs", "2", "--lr", "1e38", check=False)
+    done = train(tmp_path / "run", data, *ROW, "--epochs", "2", "--lr", "1e30", check=False)
     assert done.returncode == 2 and "not finite" in done.stderr and "case_" in done.stderr
 
 

@@ -1,0 +1,35 @@
+"""Slices of ISLES 2018: python preprocess/slice_isles.py data/ISLES --source data/isles --retain 20
+
+Only TRAINING is cut: the challenge's testing cases have no label.
+"""
+
+from pathlib import Path
+
+from boundary_loss.slicing import Case, Files, Study, run
+
+MODALITIES = {"ct": "CT", "cbf": "CT_CBF", "cbv": "CT_CBV", "mtt": "CT_MTT", "tmax": "CT_Tmax"}
+
+
+def find_cases(source: Path) -> list[Case]:
+    return [
+        Case(
+            volume=folder.name,
+            patient=folder.name,
+            images=tuple(Files.match(folder, f"SMIR.Brain.XX.O.{name}.*/*.nii") for name in MODALITIES.values()),
+            labels=Files.match(folder, "SMIR.Brain.XX.O.OT.*/*.nii"),
+        )
+        for folder in sorted(source.glob("TRAINING/case_*"))
+    ]
+
+
+STUDY = Study(
+    name="isles",
+    classes=("background", "lesion"),
+    modalities=tuple(MODALITIES),
+    values={0: 0, 1: 1},
+    find=find_cases,
+    expects="TRAINING/case_N/SMIR.Brain.XX.O.{CT,CT_CBF,CT_CBV,CT_MTT,CT_Tmax,OT}.ID/*.nii",
+)
+
+if __name__ == "__main__":
+    run(STUDY)

@@ -1,0 +1,17 @@
+"""From unpacked volumes to a folder of slices: one engine, and a short declaration for each dataset.
+
+``preprocess/slice_*.py`` say where a dataset's files are and what must be true of them; everything else is here:
+
+    study.py    what a dataset declares
+    checks.py   what must be true of every case, before anything is written
+    split.py    which patients are held out
+    cut.py      one case: normalise, resize, measure distances, cut, write
+    augment.py  altered copies of training slices
+    workers.py  cases in parallel
+    engine.py   the command
+"""
+
+from boundary_loss.slicing.engine import run
+from boundary_loss.slicing.study import Case, Files, Study
+
+__all__ = ["Case", "Files", "Study", "run"]

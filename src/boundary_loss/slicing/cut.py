@@ -1,0 +1,153 @@
+"""One case, from volumes to the files of its slices."""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from skimage.transform import resize
+
+from boundary_loss.distance import one_hot2dist
+from boundary_loss.files import write_array
+from boundary_loss.shapes import IGNORED
+from boundary_loss.slicedfolder import IMAGES, LABELS, LABELS_PNG, MAPS_3D, write_png
+from boundary_loss.slicing.augment import flipped, turned
+from boundary_loss.slicing.study import Case, Recipe
+from boundary_loss.volumes import read_volume
+
+
+@dataclass
+class Cut:
+    """What a worker reports of a case; ``digests`` are sha256 sums of arrays by file, ``voxels`` counts by sign."""
+
+    volume: str
+    spacing_mm: tuple[float, float, float]
+    stems: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+    positive: int = 0
+    negative: int = 0
+    num_slices: int = 0
+    num_with_object: int = 0
+
+
+def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
+    """Write all slices of a case below ``folder/which``; the case has passed its checks."""
+    volumes = [read_volume(files.found[0]) for files in case.images]
+    labels = to_classes(read_volume(case.labels.found[0]).array, recipe.values)
+    spacing = volumes[0].spacing_mm
+    channels = [normalise(volume.array) for volume in volumes]
+    if recipe.pictures:
+        channels = [(255 * channel).astype(np.uint8) for channel in channels]
+    if recipe.shape is not None and recipe.shape != labels.shape[:2]:
+        x, y = labels.shape[:2]
+        spacing = (spacing[0] * x / recipe.shape[0], spacing[1] * y / recipe.shape[1], spacing[2])
+        channels = [resize_slices(channel, recipe.shape, order=1) for channel in channels]
+        labels = resize_slices(labels, recipe.shape, order=0)
+    images = np.stack(channels)  # (C, X, Y, Z)
+    maps = None if recipe.pictures else signed_maps(labels, recipe.num_classes, spacing)
+
+    cut = Cut(case.volume, spacing)
+    for z in range(labels.shape[2]):
+        present = int(np.count_nonzero((labels[:, :, z] > 0) & (labels[:, :, z] != IGNORED)))
+        if which == "train" and recipe.discard_negatives and not present:
+            continue
+        cut.positive += present
+        cut.negative += int(np.count_nonzero(labels[:, :, z] == 0))
+        cut.num_slices += 1
+        cut.num_with_object += present > 0
+        arrays = [images[..., z], labels[None, :, :, z]] + ([maps[..., z]] if maps is not None else [])
+        for copy, altered in copies(arrays, case.volume, z, recipe, recipe.n_augment if which == "train" else 0):
+            stem = recipe.stem(case.volume, copy, z)
+            cut.stems.append(stem)
+            write_slice(folder, which, stem, altered, recipe, cut.digests)
+    return cut
+
+
+def to_classes(array: np.ndarray, values: dict[int, int]) -> np.ndarray:
+    """Label values as in the file -> uint8 classes."""
+    classes = np.zeros(array.shape, np.uint8)
+    for value, k in values.items():
+        classes[array == value] = k
+    return classes
+
+
+def normalise(array: np.ndarray) -> np.ndarray:
+    """The whole volume's smallest value becomes 0, its largest 1; float32."""
+    values = array.astype(np.float32)
+    values -= values.min()
+    return values / values.max()
+
+
+def resize_slices(volume: np.ndarray, shape: tuple[int, int], *, order: int) -> np.ndarray:
+    """Resize each slice of (X, Y, Z) by interpolation of ``order`` without smoothing, in the volume's dtype.
+
+    As in the original, what lies outside a slice counts as 0, which touches the outermost row of voxels only.
+    """
+    layers = [
+        resize(volume[:, :, z], shape, order=order, mode="constant", preserve_range=True, anti_aliasing=False)
+        for z in range(volume.shape[2])
+    ]
+    return np.stack(layers, axis=-1).astype(volume.dtype)
+
+
+def signed_maps(labels: np.ndarray, num_classes: int, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Signed distance map of each class of a volume, (X, Y, Z) -> (K, X, Y, Z) float32 mm.
+
+    Ignored voxels are neither object nor background: they get 0, and inside an object the distance is to the
+    nearest voxel that is known not to belong to it.
+    """
+    ignored = labels == IGNORED
+    one_hot = np.stack([labels == k for k in range(num_classes)]).astype(np.uint8)
+    maps = one_hot2dist(one_hot, spacing_mm, dtype=np.float32)
+    if ignored.any():
+        widened = one_hot2dist(one_hot | ignored, spacing_mm, dtype=np.float32)
+        maps = np.where(one_hot == 1, widened, maps)
+        maps[:, ignored] = 0
+    return maps
+
+
+def copies(
+    arrays: list[np.ndarray], volume: str, z: int, recipe: Recipe, count: int
+) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """The slice itself as copy 0, then ``count`` altered ones."""
+    yield 0, arrays
+    for copy in range(1, count + 1):
+        draw = random.Random(f"{recipe.seed} {recipe.stem(volume, copy, z)}")
+        if recipe.pictures:
+            image, labels = turned(arrays[0][0], arrays[1][0], draw)
+            yield copy, [image[None], labels[None]]
+        else:
+            yield copy, flipped(arrays, draw)
+
+
+def write_slice(
+    folder: Path, which: str, stem: str, arrays: list[np.ndarray], recipe: Recipe, digests: dict[str, str]
+) -> None:
+    """Write the files of a slice, and note the digests of those that training reads."""
+    image, (labels,) = arrays[0], arrays[1]
+    content: dict[str, np.ndarray] = {f"{LABELS_PNG}/{stem}.png": labels}
+    pictures = image if recipe.pictures else (image * 255).astype(np.uint8)
+    shown = {f"{name}/{stem}.png": picture for name, picture in zip(recipe.modalities, pictures)}
+    if recipe.pictures:
+        content |= shown
+    else:
+        content |= {
+            f"{IMAGES}/{stem}.npy": image,
+            f"{LABELS}/{stem}.npy": labels,
+            f"{MAPS_3D}/{stem}.npy": arrays[2],
+        }
+    for name, array in (shown | content).items():
+        path = folder / which / name
+        if path.suffix == ".npy":
+            write_array(path, array)
+        else:
+            write_png(path, array)
+    digests |= {f"{which}/{name}": digest(array) for name, array in content.items()}
+
+
+def digest(array: np.ndarray) -> str:
+    """sha256 of an array's dtype, shape and values: not of a file, whose compression depends on the library."""
+    about = f"{array.dtype.str} {array.shape}\n".encode()
+    return hashlib.sha256(about + np.ascontiguousarray(array).tobytes()).hexdigest()

@@ -1,0 +1,66 @@
+"""Cases in parallel: workers return, in order; the parent writes. Nothing outlives the parent."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+from tqdm import tqdm
+
+from boundary_loss.command import Stop
+
+Map = Callable[[str, Callable[..., Any], Sequence[tuple]], list[Any]]
+"""``(what to show, function, its arguments for each item) -> results in order``."""
+
+
+def available() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Map]:
+    """A map over ``count`` processes with a progress bar; with one, everything happens in this process."""
+    if count == 1:
+        yield lambda what, function, items: [function(*item) for item in _bar(items, what, len(items))]
+        return
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(os.getpid(),))
+
+    def spread(what: str, function: Callable[..., Any], items: Sequence[tuple]) -> list[Any]:
+        futures: list[Future] = [pool.submit(function, *item) for item in items]
+        try:
+            for future in _bar(as_completed(futures), what, len(futures)):
+                future.result()
+        except BrokenProcessPool:
+            raise Stop("a worker process was killed, probably for lack of memory; try --workers 1") from None
+        return [future.result() for future in futures]
+
+    try:
+        yield spread
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _bar(items: Any, what: str, total: int) -> tqdm:
+    return tqdm(items, desc=what, total=total, unit="case", disable=None, leave=False)
+
+
+def _start(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+
+    def watch() -> None:
+        # a parent killed with -9 cannot call its workers off; they must not go on writing into a folder that
+        # the next attempt is filling
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

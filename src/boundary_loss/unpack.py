@@ -1,0 +1,270 @@
+"""Unpack a challenge's archives, after checking where they come from and what is inside.
+
+python -m boundary_loss.unpack data/isles --lineage lineage/ISLES.lineage --zips data --root TRAINING TESTING
+"""
+
+import argparse
+import shutil
+import stat
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from boundary_loss import command
+from boundary_loss.files import new_folder, read_json, write_json
+from boundary_loss.lineage import CHUNK, Checked, Lineage, check
+
+RECORD = "lineage.json"
+"""Written into the unpacked folder: which archives, with which checksums, it came from."""
+
+GIB = 1 << 30
+MAX_BYTES = 200 * GIB
+"""All that is unpacked together; the largest of the challenges is below 30 GiB."""
+MAX_RATIO, RATIO_FROM = 200, 4 * GIB
+"""An archive that unpacks to more than ``RATIO_FROM`` may grow at most this many times. Below, an honest volume
+of zeros may shrink a thousandfold."""
+SPARE_BYTES = GIB // 4
+"""What must stay free on the disk."""
+ADVICE = """\
+  A damaged file must be downloaded again. Hosts also repack: if you are sure of a file, TRUST=1 accepts it and
+  records its checksum; or add the checksum to the lineage file as a further line."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which members of the archives are unpacked, and where to."""
+
+    root: tuple[str, ...] = ()
+    """Paths begin at the first component with one of these names; members without one are left out."""
+    strip: int = 0
+    """Leading components to remove, after ``root``."""
+    drop: tuple[str, ...] = ()
+    """Patterns, as ``*_4d.nii.gz``: a member is left out if one matches its whole path or any component."""
+
+    def target(self, name: str) -> PurePosixPath | None:
+        """Where a member goes, relative to the folder; None if it is left out."""
+        parts = PurePosixPath(name).parts
+        if any(fnmatchcase(text, pattern) for pattern in self.drop for text in (name, *parts)):
+            return None
+        if self.root:
+            start = next((i for i, part in enumerate(parts) if part in self.root), None)
+            if start is None:
+                return None
+            parts = parts[start:]
+        parts = parts[self.strip :]
+        return PurePosixPath(*parts) if parts else None
+
+
+@dataclass(frozen=True)
+class Member:
+    archive: Path
+    info: zipfile.ZipInfo
+    target: PurePosixPath
+
+
+def find_archives(lineage: Lineage, folder: Path) -> list[Path]:
+    """The archives of a lineage file, in its order; all that are missing are named at once."""
+    missing = [name for name in lineage.archives if not (folder / name).is_file()]
+    if missing:
+        sources = "".join(f"\n    {line}" for line in lineage.header["Source"])
+        raise FileNotFoundError(
+            f"missing in {folder}: {', '.join(missing)}\n"
+            f"  The archives of {lineage.name} come from:{sources or ' (the lineage file names no source)'}\n"
+            "  Put them there, or name another folder with ZIPS=folder;\n"
+            "  or try the study on synthetic data: make -f STUDY.make SRC=phantom"
+        )
+    return [folder / name for name in lineage.archives]
+
+
+def check_archives(lineage: Lineage, archives: Sequence[Path], *, trust: bool) -> list[Checked]:
+    """Take all checksums; every archive that is refused is named at once."""
+    size = sum(path.stat().st_size for path in archives)
+    checked, refused = [], []
+    with tqdm(total=size, unit="B", unit_scale=True, desc="checksums", disable=None, leave=False) as bar:
+        for path in archives:
+            try:
+                checked.append(check(path, lineage.archives[path.name], trust=trust, progress=bar.update))
+            except ValueError as error:
+                refused.append(str(error))
+    if refused:
+        raise ValueError("\n".join([*refused, ADVICE]))
+    for archive in checked:
+        if archive.trusted:
+            print(
+                f"warning: {archive.name} has a checksum that {lineage.name} does not know, accepted on your word "
+                f"(TRUST=1): {archive.algorithm} {archive.checksum}",
+                file=sys.stderr,
+            )
+    return checked
+
+
+def list_members(archive: Path, selection: Selection) -> list[Member]:
+    """The members to unpack; an archive with a dangerous member is refused as a whole."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            infos = opened.infolist()
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{archive} is not a whole zip archive ({error}); download it again") from None
+    for info in infos:
+        fault = danger(info)
+        if fault:
+            raise ValueError(f"{archive} is refused: member {info.orig_filename!r} {fault}")
+    wanted = [(info, selection.target(info.filename)) for info in infos if not info.is_dir()]
+    return [Member(archive, info, target) for info, target in wanted if target is not None]
+
+
+def danger(info: zipfile.ZipInfo) -> str | None:
+    """Why a member must not be unpacked; None if it may."""
+    name = info.orig_filename
+    mode = info.external_attr >> 16
+    if "\0" in name:
+        return "has a zero byte in its name"
+    if "\\" in name:
+        return "has a backslash in its name"
+    if name.startswith("/") or (len(name) > 1 and name[1] == ":"):
+        return "has an absolute path"
+    if ".." in name.split("/"):
+        return "leaves the folder ('..')"
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a special file"
+    if info.flag_bits & 0x1:
+        return "is encrypted"
+    return None
+
+
+def check_members(members: Sequence[Member]) -> int:
+    """Refuse collisions and bombs; return the number of bytes that unpacking will write."""
+    seen: dict[PurePosixPath, Member] = {}
+    for member in members:
+        other = seen.setdefault(member.target, member)
+        if other is not member:
+            raise ValueError(
+                f"two members would become {member.target}: {other.info.filename} of {other.archive.name} "
+                f"and {member.info.filename} of {member.archive.name}"
+            )
+    for member in members:
+        inside = next((parent for parent in member.target.parents if parent in seen), None)
+        if inside:
+            raise ValueError(f"{member.archive}: {inside} is a file, yet {member.info.filename} would go inside it")
+    total = 0
+    for archive in sorted({member.archive for member in members}):
+        size = sum(member.info.file_size for member in members if member.archive == archive)
+        if size > max(RATIO_FROM, MAX_RATIO * archive.stat().st_size):
+            raise ValueError(
+                f"{archive} would unpack to {size / GIB:.1f} GiB, over {MAX_RATIO} times its own size: "
+                "refused as a bomb"
+            )
+        total += size
+    if total > MAX_BYTES:
+        raise ValueError(f"the archives would unpack to {total / GIB:.0f} GiB; the limit is {MAX_BYTES / GIB:.0f} GiB")
+    return total
+
+
+def check_space(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if size + SPARE_BYTES > free:
+        raise ValueError(
+            f"unpacking needs {size / GIB:.2f} GiB and {SPARE_BYTES / GIB:.2f} to spare; "
+            f"the disk of {folder} has {free / GIB:.2f} free"
+        )
+
+
+def extract(members: Sequence[Member], folder: Path, progress: Callable[[int], object]) -> None:
+    """Write each member below ``folder``, read-only: raw data is never edited in place."""
+    for archive in dict.fromkeys(member.archive for member in members):
+        with zipfile.ZipFile(archive) as opened:
+            for member in members:
+                if member.archive == archive:
+                    target = folder / member.target
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    _extract_one(opened, member, target, progress)
+                    target.chmod(0o444)
+
+
+def _extract_one(opened: zipfile.ZipFile, member: Member, target: Path, progress: Callable[[int], object]) -> None:
+    where = f"{member.archive}, member {member.info.filename}"
+    written = 0
+    try:
+        with opened.open(member.info) as packed, target.open("xb") as file:
+            while piece := packed.read(CHUNK):
+                written += len(piece)
+                if written > member.info.file_size:
+                    raise ValueError(f"{where}: holds more than the {member.info.file_size} bytes it declares; refused")
+                file.write(piece)
+                progress(len(piece))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise ValueError(f"{where}: cannot be unpacked ({error}); download the archive again") from None
+    if written != member.info.file_size:
+        raise ValueError(f"{where}: {written} bytes instead of {member.info.file_size}; download the archive again")
+
+
+def unpack(target: Path, lineage: Lineage, zips: Path, selection: Selection, *, trust: bool, words: list[str]) -> int:
+    """Check, then unpack all archives of a lineage file into a new folder; returns the number of files."""
+    archives = find_archives(lineage, zips)
+    checked = check_archives(lineage, archives, trust=trust)
+    members = [member for archive in archives for member in list_members(archive, selection)]
+    if not members:
+        raise ValueError(f"nothing to unpack: no member of {', '.join(lineage.archives)} matches {selection}")
+    size = check_members(members)
+    with new_folder(target) as grown:
+        check_space(grown, size)
+        with tqdm(total=size, unit="B", unit_scale=True, desc=f"unpacking {target}", disable=None, leave=False) as bar:
+            extract(members, grown, bar.update)
+        write_json(grown / RECORD, provenance(lineage, checked))
+        command.record(grown, words)
+    return len(members)
+
+
+def provenance(lineage: Lineage, checked: Sequence[Checked]) -> dict:
+    """What ``lineage.json`` holds; slicing hands it on."""
+    titles = [title for title in lineage.header if title != "Phantom"]
+    header = {title.lower(): list(lineage.header[title]) for title in titles}
+    return {
+        "lineage": lineage.name,
+        "phantom": lineage.phantom,
+        "archives": [asdict(archive) for archive in checked],
+        **header,
+    }
+
+
+def read_provenance(folder: Path) -> dict | None:
+    """The content of ``lineage.json``; None for a folder that this module did not make."""
+    path = folder / RECORD
+    return read_json(path) if path.is_file() else None
+
+
+def arguments() -> argparse.Namespace:
+    parser = command.parser("Check the archives listed in a lineage file and unpack them into a new folder.")
+    parser.add_argument("dest", type=Path, help="folder to make, as data/isles")
+    parser.add_argument("--lineage", type=Path, required=True, help="checksums and sources of the archives")
+    parser.add_argument("--zips", type=Path, default=Path("data"), help="folder with the archives")
+    parser.add_argument("--root", nargs="+", default=[], help="paths begin at a component with one of these names")
+    parser.add_argument("--strip", type=int, default=0, help="leading path components to remove")
+    parser.add_argument("--drop", nargs="+", default=[], help="patterns of paths or components to leave out")
+    parser.add_argument("--trust", action="store_true", help="accept unknown checksums, and record them")
+    parser.add_argument("--fresh", action="store_true", help="move an existing folder aside and make it anew")
+    args = parser.parse_args()
+    if args.strip < 0:
+        parser.error("--strip must be 0 or more")
+    return args
+
+
+def main() -> None:
+    args = arguments()
+    words = command.settings(sys.argv[1:], beside=("--zips", "--trust", "--fresh"))
+    if command.refuse_other_settings(args.dest, words, fresh=args.fresh):
+        print(f"{args.dest} is already unpacked")
+        return
+    selection = Selection(tuple(args.root), args.strip, tuple(args.drop))
+    count = unpack(args.dest, Lineage.read(args.lineage), args.zips, selection, trust=args.trust, words=words)
+    print(f"{args.dest}: {count} files unpacked")
+
+
+if __name__ == "__main__":
+    command.run(main)
