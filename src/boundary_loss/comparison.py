@@ -3,6 +3,7 @@
 Axis letters: E epochs, N rows (slices, volumes or batches), C the columns looked at (classes or losses).
 """
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from boundary_loss.runfolder import Metric, RunFolder, metric
+from boundary_loss.runfolder import ROWS, Metric, RunFolder, metric
+
+_SET_ASIDE = re.compile(r"_\d{8}-\d{6}(-\d+)?$")  # files.set_aside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,11 +172,12 @@ def short_label(name: str) -> str:
 
 
 def axis_label(name: str) -> str:
-    """``HD95 (mm, lower is better)``."""
+    """``HD95 (mm, lower is better)``; a long name takes a line of its own."""
     found = metric(name)
     direction = "lower is better" if found.lower_is_better else "higher is better"
     label = short_label(name)
-    return f"{label[0].upper()}{label[1:]} ({found.unit + ', ' if found.unit else ''}{direction})"
+    space = " " if len(label) < 24 else "\n"
+    return f"{label[0].upper()}{label[1:]}{space}({found.unit + ', ' if found.unit else ''}{direction})"
 
 
 def choose_columns(name: str, runs: Sequence[RunFolder], wanted: Sequence[str]) -> tuple[str, ...]:
@@ -201,3 +205,14 @@ def _measure(run: RunFolder, label: str, name: str, wanted: Sequence[str]) -> Me
     columns = tuple(column for column in wanted if column in names)
     values = array[:, :, [names.index(column) for column in columns]].astype(np.float64)
     return Measured(run=run, label=label, columns=columns, values=np.where(np.isfinite(values), values, np.nan))
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The finished runs of a results folder, sorted; growing ones and those set aside under a dated name left out."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no results at {folder}; train with make, or check the folder's name")
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if (path / ROWS).is_file() and not path.name.endswith("_tmp") and not _SET_ASIDE.search(path.name)
+    )
