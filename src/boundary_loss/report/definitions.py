@@ -2,8 +2,8 @@
 
 DEFINITIONS = {
     "val_3d_dsc": "Dice coefficient 2|P∩G| / (|P|+|G|) of all voxels of a volume, P predicted and G ground truth.",
-    "val_3d_hausdorff": "Hausdorff distance: the largest distance from a border voxel of one mask to the nearest border "
-    "voxel of the other, in both directions, in mm with the volume's spacing.",
+    "val_3d_hausdorff": "Hausdorff distance: the largest distance from a border voxel of one mask to the nearest "
+    "border voxel of the other, in both directions, in mm with the volume's spacing.",
     "val_3d_hd95": "95th percentile of the distances of both borders pooled (not the larger of two directed "
     "percentiles), in mm with the volume's spacing.",
     "val_3d_assd": "Average symmetric surface distance: the mean of the distances of all border voxels of both masks "

@@ -208,10 +208,10 @@ def tidy(word: str) -> str:
 
 
 def _definitions(scores: Scores) -> str:
-    items = [
-        f"<dt>{escape(shown.metric.label[0].upper() + shown.metric.label[1:])}</dt><dd>{escape(DEFINITIONS[shown.name])}</dd>"
-        for shown in scores.comparisons
-    ]
+    items = []
+    for shown in scores.comparisons:
+        label = shown.metric.label[0].upper() + shown.metric.label[1:]
+        items.append(f"<dt>{escape(label)}</dt><dd>{escape(DEFINITIONS[shown.name])}</dd>")
     touched = [text for run, label in zip(scores.runs, scores.labels, strict=True) for text in _touched(run, label)]
     listed = "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in touched) + "</ul>" if touched else ""
     return f"<dl>{''.join(items)}</dl><h3>Empty masks</h3><p>{EMPTY_RULE}</p>{listed}"

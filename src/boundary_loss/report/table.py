@@ -42,7 +42,7 @@ class Score:
 
     @property
     def text(self) -> str:
-        """``0.812 ± 0.043``; three decimals for overlaps, two for millimetres; the cases where some were not measured."""
+        """``0.812 ± 0.043``; the number of cases too where some were not measured."""
         if self.n == 0:
             return "–"
         spread = f" ± {number(self.metric, self.sd)}" if np.isfinite(self.sd) else ""
