@@ -8,7 +8,7 @@ SLICED_AS := ACDC-2D
 LINEAGE   ?= lineage/acdc.lineage
 UNPACK    := --root training --drop '__MACOSX' '*_4d.nii.gz'
 
-RETAIN    ?= 25
+HELD_OUT  := 25
 NET       ?= ENet
 EPC       ?= 100
 BS        ?= 8

@@ -7,7 +7,7 @@ STUDY     := isles
 SLICED_AS := ISLES
 UNPACK    := --root TRAINING TESTING --drop '__MACOSX' '*CT_4DPWI*'
 
-RETAIN    ?= 20
+HELD_OUT  := 20
 NET       ?= UNet
 EPC       ?= 100
 BS        ?= 8

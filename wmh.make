@@ -8,7 +8,7 @@ SLICED_AS := WMH
 LINEAGE   ?= lineage/wmh.lineage
 UNPACK    := --strip 1 --drop '__MACOSX' 'orig' '3DT1.nii.gz'
 
-RETAIN    ?= 10
+HELD_OUT  := 10
 NET       ?= UNet
 EPC       ?= 100
 BS        ?= 8

@@ -20,7 +20,6 @@ ZIPS     ?= data
 LINEAGE  ?= lineage/$(SLICED_AS).lineage
 TRUST    ?=
 PHANTOM  ?= --cases 40 --size 128
-RETAIN   ?= 20
 FOLD     ?= 0
 SLICE    ?=
 NET      ?= UNet
@@ -35,6 +34,8 @@ DEBUG    ?=
 FRESH    ?=
 RUNS     ?= $(rows)
 PLOT     ?=
+BOXPLOT  ?=
+HIST     ?=
 MODALITY ?=
 SLICES   ?=
 EPOCH    ?= best
@@ -42,13 +43,14 @@ SAVE     ?=
 ARCHIVE  ?=
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE DEBUG FRESH RUNS RD \
-	PLOT MODALITY SLICES EPOCH SAVE ARCHIVE CC CFLAGS
+	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE ARCHIVE CC CFLAGS
 
 include src/venv.mk
 
 # ---- Where things are: a phantom, a debug run or another fold never stands where a result should -------------------
 
 phantom := $(if $(filter phantom,$(SRC)),-phantom)
+RETAIN  ?= $(if $(phantom),10,$(HELD_OUT))
 fold    := $(if $(filter-out 0,$(FOLD)),-fold$(FOLD))
 
 RAW    := data/$(STUDY)$(phantom)
@@ -149,10 +151,10 @@ $(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(RUNS)),,FORCE)
 	@mkdir -p $(@D) && echo '$(RUNS)' > $@
 
 $(RD)/%_boxplot.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
-	$(python) -m boundary_loss.boxplot $@ --runs $(runs) --study $(STUDY) $(PLOT)
+	$(python) -m boundary_loss.boxplot $@ --runs $(runs) --study $(STUDY) $(BOXPLOT)
 
 $(RD)/%_hist.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
-	$(python) -m boundary_loss.hist $@ --runs $(runs) --study $(STUDY) $(PLOT)
+	$(python) -m boundary_loss.hist $@ --runs $(runs) --study $(STUDY) $(HIST)
 
 $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 	$(python) -m boundary_loss.plot $@ --runs $(runs) --study $(STUDY) $(PLOT)
@@ -160,10 +162,10 @@ $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 # ---- Report, archive, pictures -------------------------------------------------------------------------------------
 
 $(RD)/report.html: $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
-	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --quiet
+	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(call option,--modality,$(MODALITY)) --quiet
 
 report: $(RD)/report.html  ## table of every run; also report.html and report.csv beside the runs
-	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --show
+	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --show
 
 $(RD)/archive.txt: $(RD)/report.html | $(venv)
 	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) --stamp $@

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from boundary_loss.labels import IGNORED as IGNORED
+
 Logits = Tensor  # (B, K, ...) float, unbounded
 Probs = Tensor  # (B, K, ...) float in [0, 1], summing to 1 over K
 OneHot = Tensor  # (B, K, ...) 0 or 1, exactly one 1 a voxel (none where the voxel is ignored)
@@ -22,6 +24,3 @@ Scalar = Tensor  # ()
 
 LabelArray = NDArray[np.uint8]  # (...)
 FloatArray = NDArray[np.float32]
-
-IGNORED = 255
-"""The label of voxels that count in no map, no loss and no metric."""

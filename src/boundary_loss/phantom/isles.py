@@ -2,7 +2,7 @@
 
 What makes it hard is what makes the patients hard: the label is the infarct core, where blood volume has dropped
 *and* blood comes late. Late blood alone (penumbra, a narrowed artery), low flow alone (white matter, old infarcts) and
-dark CT alone (old infarcts, fluid) are everywhere around it. The core covers 0.5 to 2 % of the head in about half
+dark CT alone (old infarcts, fluid) are everywhere around it. The core covers 0.5 to 5 % of the head in about half
 of the slices.
 """
 
@@ -82,7 +82,7 @@ def draw_stroke(head: Head, rng: Generator) -> Stroke:
 
     share = np.zeros(num_slices)
     along = (np.arange(extent) + 0.5) / extent
-    share[first : first + extent] = np.exp(rng.uniform(np.log(0.005), np.log(0.02))) * (
+    share[first : first + extent] = np.exp(rng.uniform(np.log(0.01), np.log(0.05))) * (
         0.55 + 0.45 * np.sin(np.pi * along)
     )
     if scattered:

@@ -17,7 +17,7 @@ from boundary_loss.command import Stop
 from boundary_loss.data import MapNeed, Slices
 from boundary_loss.encoding import probs2class
 from boundary_loss.experiment import Experiment
-from boundary_loss.metrics.overlap import dice_from_counts, slice_counts
+from boundary_loss.metrics import dice_from_counts, slice_counts
 from boundary_loss.naming import by_volume
 from boundary_loss.shapes import IGNORED, Probs
 from boundary_loss.training.clock import Clock
