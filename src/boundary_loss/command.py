@@ -6,6 +6,7 @@ the command, which calls :func:`refuse_other_settings`.
 """
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -27,12 +28,13 @@ def run(main: Callable[[], Any]) -> None:
         main()
     except (Stop, ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
         sys.exit(fail(str(error), 2))
+    except BrokenPipeError:  # an OSError too, hence before it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush finds a place
+        sys.exit(1)
     except OSError as error:
         sys.exit(fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 2))
     except KeyboardInterrupt:
         sys.exit(fail("interrupted; what is finished is kept, and the same command goes on from there", 130))
-    except BrokenPipeError:
-        sys.exit(1)
 
 
 def fail(message: str, status: int) -> int:

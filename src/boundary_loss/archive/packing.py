@@ -1,0 +1,164 @@
+"""From a results folder to ``archives/REPO-DATE-HASH-HOST-STUDY.tar.gz``.
+
+Inside: ``isles/`` as it stands under ``results/``, and last ``isles/MANIFEST.sha256``. No user names, no environment.
+"""
+
+import gzip
+import io
+import os
+import re
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from boundary_loss.archive.hashing import MANIFEST, HashingReader
+from boundary_loss.files import read_json, unfinished
+from boundary_loss.runfolder import CHECKPOINT, ROWS, RUN
+
+
+def archive_name(study: str) -> str:
+    """``REPO-DATE-HASH-HOST-STUDY.tar.gz``; the current folder and ``nogit`` where there is no git."""
+    top, commit = _git("rev-parse", "--show-toplevel"), _git("rev-parse", "--short", "HEAD")
+    repository = Path(top).name if top else Path.cwd().name
+    host = socket.gethostname().split(".")[0]
+    parts = [repository, time.strftime("%y%m%d"), commit or "nogit", host, study]
+    return "-".join(_plain(part) for part in parts) + ".tar.gz"
+
+
+def _plain(text: str) -> str:
+    """Letters, digits, dot, dash and underscore only: a name that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-") or "unnamed"
+
+
+def _git(*words: str) -> str:
+    try:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def study_name(study: str, runs: Sequence[Path]) -> str:
+    """The study with ``-phantom`` or ``-debug`` where a run was that and the name does not say so."""
+    about = [read_json(run / RUN) for run in runs]
+    for mark in ("phantom", "debug"):
+        if any(a.get(mark) for a in about) and mark not in study:
+            study += f"-{mark}"
+    return study
+
+
+def check_runs(folder: Path, runs: Sequence[Path]) -> None:
+    """Refuse runs that are not finished or do not lie in the folder: an archive is whole or not made."""
+    for run in runs:
+        if not (run / ROWS).is_file():
+            where = f"; {unfinished(run)} is not finished" if unfinished(run).exists() else ""
+            raise FileNotFoundError(f"no finished run at {run}{where}")
+        if run.resolve().parent != folder.resolve():
+            raise ValueError(f"{run} does not lie in {folder}, which is what is packed")
+    if not runs:
+        raise FileNotFoundError(f"no finished run in {folder}: there is nothing to pack")
+
+
+def contents(folder: Path, runs: Sequence[Path], stamp: Path | None) -> list[Path]:
+    """The files to pack, sorted: those of the runs, and what lies beside the runs (plots, report, ``view/``).
+
+    Left out: what is unfinished (``*_tmp``), hidden, a link, a checkpoint, the stamp, an old manifest.
+    """
+    places = [*runs, *([folder / "view"] if (folder / "view").is_dir() else [])]
+    found = [path for place in places for path in place.rglob("*")] + list(folder.iterdir())
+    return sorted({path for path in found if _belongs(path, folder, stamp)})
+
+
+def _belongs(path: Path, folder: Path, stamp: Path | None) -> bool:
+    words = path.relative_to(folder).parts
+    return (
+        path.is_file()
+        and not path.is_symlink()
+        and not any(word.startswith(".") or word.endswith("_tmp") for word in words)
+        and not path.name.endswith(CHECKPOINT)  # also the one before it
+        and path.name != MANIFEST
+        and (stamp is None or path.resolve() != stamp.resolve())
+    )
+
+
+def pack(
+    destination: Path, study: str, folder: Path, runs: Sequence[Path], *, ledger: Path | None, stamp: Path | None
+) -> Path:
+    """Write a new archive into ``destination``: it appears whole, read-only, under a name that nothing has.
+
+    Raises:
+        FileNotFoundError: no finished run, or one of those named is not finished.
+        ValueError: a run elsewhere, or a file that changed while it was packed.
+    """
+    check_runs(folder, runs)
+    inside = [folder / run.resolve().name for run in runs]
+    members = {path.relative_to(folder).as_posix(): path for path in contents(folder, inside, stamp)}
+    if ledger is not None:
+        members[ledger.name] = ledger
+    target = destination / archive_name(study_name(study, inside))
+    destination.mkdir(parents=True, exist_ok=True)
+    grown = destination / f".{_plain(study)}_tmp"  # one name a study: what a killed attempt left is written over
+    grown.unlink(missing_ok=True)
+    try:
+        with grown.open("xb") as file:
+            write_archive(file, folder.resolve().name, members)
+            file.flush()
+            os.fsync(file.fileno())
+        grown.chmod(0o444)
+        return _claim(grown, target)
+    finally:
+        grown.unlink(missing_ok=True)
+
+
+def write_archive(file: IO[bytes], root: str, members: dict[str, Path]) -> None:
+    """Members in sorted order, the manifest last. The same files give the same bytes."""
+    lines, newest = [], 0
+    total = sum(path.stat().st_size for path in members.values())
+    with (
+        gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+        tqdm(total=total, unit="B", unit_scale=True, desc="packing", disable=None, leave=False) as bar,
+    ):
+        for name in sorted(members):
+            with members[name].open("rb") as source:
+                before = os.fstat(source.fileno())
+                reader = HashingReader(source, bar.update)
+                tar.addfile(_member(f"{root}/{name}", before.st_size, int(before.st_mtime)), reader)
+                after = members[name].stat()
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                raise ValueError(f"{members[name]} changed while it was packed; pack again when nothing else runs")
+            lines.append(f"{reader.sha256}  {name}\n")
+            newest = max(newest, int(before.st_mtime))
+        manifest = "".join(lines).encode()
+        tar.addfile(_member(f"{root}/{MANIFEST}", len(manifest), newest), io.BytesIO(manifest))
+
+
+def _member(name: str, size: int, modified: int) -> tarfile.TarInfo:
+    """Nobody's file: no user, no group, no mode of the machine that packed it."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mtime, info.mode = size, modified, 0o644
+    return info
+
+
+def _claim(grown: Path, target: Path) -> Path:
+    """Give the archive its name, or the next free one (``-2``, ``-3``, ...); an existing archive is never touched."""
+    count = 1
+    while True:
+        numbered = f"-{count}" if count > 1 else ""
+        free = target.with_name(target.name.removesuffix(".tar.gz") + numbered + ".tar.gz")
+        try:
+            os.link(grown, free)  # unlike a rename, fails where something stands
+            return free
+        except FileExistsError:
+            count += 1
+        except OSError:  # a file system without hard links
+            if not free.exists():
+                grown.rename(free)
+                return free
+            count += 1

@@ -1,0 +1,218 @@
+"""Several runs under one metric: which columns, which epochs, which numbers. NumPy alone, so that drawing is quick.
+
+Axis letters: E epochs, N rows (slices, volumes or batches), C the columns looked at (classes or losses).
+"""
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from boundary_loss.runfolder import ROWS, Metric, RunFolder, metric
+
+_SET_ASIDE = re.compile(r"_\d{8}-\d{6}(-\d+)?$")  # files.set_aside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One run's values of a metric."""
+
+    run: RunFolder
+    label: str
+    """What legends call the run."""
+    columns: tuple[str, ...]
+    values: np.ndarray
+    """(E, N, C) float64; NaN where nothing was measured."""
+
+    @property
+    def num_epochs(self) -> int:
+        return len(self.values)
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """(E, C) mean over rows; NaN where an epoch was not measured."""
+        return nanmean(self.values, axis=1)
+
+    @property
+    def best(self) -> int | None:
+        """The run's best epoch; None before it has one, or where this array does not reach it."""
+        try:
+            epoch = self.run.best_epoch
+        except FileNotFoundError:
+            return None
+        return epoch if epoch < self.num_epochs else None
+
+    @property
+    def last(self) -> int | None:
+        """The last epoch that was measured at all; None if none was."""
+        measured = np.flatnonzero(np.isfinite(self.values).any(axis=(1, 2)))
+        return int(measured[-1]) if measured.size else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What one picture or one column of a table shows."""
+
+    name: str
+    """The metric, as ``val_3d_hd95``."""
+    study: str
+    columns: tuple[str, ...]
+    """Every class or loss shown, in order; a run may lack a loss."""
+    runs: tuple[Measured, ...]
+
+    @property
+    def metric(self) -> Metric:
+        return metric(self.name)
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        runs: Sequence[RunFolder],
+        *,
+        columns: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        study: str = "",
+    ) -> "Comparison":
+        """Read ``name`` of every run.
+
+        Args:
+            columns: class numbers or names (loss names for a loss); none = every foreground class, every loss.
+            labels: a name for each run in legends; none = the folders' names.
+
+        Raises:
+            ValueError: an unknown metric or column, a wrong number of labels, an array of another shape.
+            FileNotFoundError: a run without that array.
+        """
+        if labels and len(labels) != len(runs):
+            raise ValueError(f"{len(labels)} names were given for {len(runs)} runs ({', '.join(names_of(runs))})")
+        chosen = choose_columns(name, runs, columns)
+        measured = tuple(
+            _measure(run, label, name, chosen) for run, label in zip(runs, labels or names_of(runs), strict=True)
+        )
+        return cls(name=name, study=study or study_of(runs), columns=chosen, runs=measured)
+
+    @property
+    def set_name(self) -> str:
+        return "training set" if self.name.startswith("tra_") else "validation set"
+
+    @property
+    def counted(self) -> str:
+        """``22 slices of the validation set``; a range where the runs differ."""
+        noun = {"": "batches", "volumes": "volumes"}.get(self.metric.rows, "slices")
+        counts = sorted({m.values.shape[1] for m in self.runs})
+        number = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+        return f"{number} {noun if counts != [1] else noun.removesuffix('s')} of the {self.set_name}"
+
+
+def nanmean(values: np.ndarray, axis: int) -> np.ndarray:
+    """Mean that leaves NaN out, and is NaN where there is nothing else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmean(values, axis=axis)
+
+
+def nanstd(values: np.ndarray, axis: int) -> np.ndarray:
+    """Sample standard deviation (n - 1) without NaN; NaN for fewer than two values."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanstd(values, axis=axis, ddof=1)
+
+
+def moving_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """Mean of the ``width`` entries around each one along axis 0, fewer at the ends; NaN stays NaN and is not counted.
+
+    An even width takes one entry more before than after.
+    """
+    if width < 1:
+        raise ValueError(f"--smooth {width}: a moving mean needs at least 1 epoch")
+    before, after = width // 2, (width - 1) // 2
+    windows = [values[max(i - before, 0) : i + after + 1] for i in range(len(values))]
+    smooth = np.stack([nanmean(window, axis=0) for window in windows])
+    return np.where(np.isfinite(values), smooth, np.nan)
+
+
+def find_runs(paths: Sequence[Path]) -> list[RunFolder]:
+    """The runs at ``paths``, each once, in the order given."""
+    return [RunFolder.find(path) for path in dict.fromkeys(paths)]
+
+
+def names_of(runs: Sequence[RunFolder]) -> list[str]:
+    """The folders' names; with their parents' where two share one (``isles/gdl``, ``wmh/gdl``)."""
+    names = [run.name for run in runs]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{run.path.parent.name}/{run.name}" for run in runs]
+
+
+def study_of(runs: Sequence[RunFolder]) -> str:
+    """The study that the runs say they belong to; its folder's name where they do not say."""
+    found = dict.fromkeys(str(run.about.get("study") or run.path.resolve().parent.name) for run in runs)
+    return ", ".join(found)
+
+
+def warnings_of(runs: Sequence[RunFolder]) -> list[str]:
+    """What must stand in every picture of these runs: that the data are synthetic, that it was a debug run."""
+    texts = []
+    if any(run.about.get("phantom") for run in runs):
+        texts.append("SYNTHETIC DATA (phantom): these numbers say nothing about patients")
+    if any(run.about.get("debug") for run in runs):
+        texts.append("DEBUG RUN: a few slices only")
+    return texts
+
+
+def short_label(name: str) -> str:
+    """``validation HD95 per volume, pooled`` -> ``HD95``."""
+    label = metric(name).label.removeprefix("validation ").removeprefix("training ")
+    return label.split(" per ")[0].split(",")[0]
+
+
+def axis_label(name: str) -> str:
+    """``HD95 (mm, lower is better)``; a long name takes a line of its own."""
+    found = metric(name)
+    direction = "lower is better" if found.lower_is_better else "higher is better"
+    label = short_label(name)
+    space = " " if len(label) < 24 else "\n"
+    return f"{label[0].upper()}{label[1:]}{space}({found.unit + ', ' if found.unit else ''}{direction})"
+
+
+def choose_columns(name: str, runs: Sequence[RunFolder], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Names of the columns to show, in the arrays' order when none are asked for."""
+    known = list(dict.fromkeys(column for run in runs for column in run.column_names(name)))
+    if not wanted:
+        by_class = metric(name).columns == "classes" and len(known) > 1
+        return tuple(known[1:] if by_class else known)
+    chosen = []
+    for word in wanted:
+        column = known[int(word)] if word.isdigit() and int(word) < len(known) else word
+        if column not in known:
+            listed = ", ".join(f"{i} {column}" for i, column in enumerate(known))
+            raise ValueError(f"{name} has no column '{word}'; it has {listed}")
+        chosen.append(column)
+    return tuple(dict.fromkeys(chosen))
+
+
+def _measure(run: RunFolder, label: str, name: str, wanted: Sequence[str]) -> Measured:
+    array, names, rows = run.array(name), run.column_names(name), run.row_names(name)
+    found = array.shape[1:] if rows is None else array.shape[1:2]
+    if array.ndim != 3 or array.shape[2] != len(names) or (rows is not None and found != (len(rows),)):
+        expected = f"(epochs, {'batches' if rows is None else len(rows)}, {len(names)})"
+        raise ValueError(f"{run.path / name}.npy has shape {array.shape}, expected {expected}: make it again")
+    columns = tuple(column for column in wanted if column in names)
+    values = array[:, :, [names.index(column) for column in columns]].astype(np.float64)
+    return Measured(run=run, label=label, columns=columns, values=np.where(np.isfinite(values), values, np.nan))
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The finished runs of a results folder, sorted; growing ones and those set aside under a dated name left out."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no results at {folder}; train with make, or check the folder's name")
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if (path / ROWS).is_file() and not path.name.endswith("_tmp") and not _SET_ASIDE.search(path.name)
+    )

@@ -1,0 +1,101 @@
+"""One slice over the epochs: the contour of the prediction growing into the ground truth's, as an animated GIF.
+
+python -m boundary_loss.gif results/isles/gdl/case_14_00_0003.gif --data data/ISLES
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from boundary_loss import command
+from boundary_loss.comparison import warnings_of
+from boundary_loss.files import write_file
+from boundary_loss.overlays import TRUTH_COLOUR, Look, Row, check_runs, class_colour, edges, read_row
+from boundary_loss.runfolder import RunFolder
+from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.view import check_slices, pick_modality
+
+WIDTH = 512
+"""Pixels of the picture, about: a whole number for each pixel of the slice."""
+LINE = 26  # height of a line of text
+LAST_FRAME_MS = 1500
+
+
+def frame(row: Row, lines: list[str], num_classes: int) -> Image.Image:
+    """One epoch: lines of text, and below them the image with the outlines of ground truth and prediction."""
+    height, width = row.picture.shape
+    sx = max(1, round(WIDTH / width))
+    sy = max(1, round(sx * row.aspect))
+    top = LINE * len(lines) + 6
+    canvas = Image.new("RGB", (max(width * sx, WIDTH), height * sy + top))
+    left = (canvas.width - width * sx) // 2
+    grey = Image.fromarray(np.asarray(row.picture, np.uint8))
+    canvas.paste(grey.resize((width * sx, height * sy), Image.Resampling.NEAREST), (left, top))
+    draw = ImageDraw.Draw(canvas)
+    for k in range(1, num_classes):
+        for mask, colour, thick in ((row.predictions[0] == k, class_colour(k), 3), (row.truth == k, TRUTH_COLOUR, 1)):
+            for (x0, y0), (x1, y1) in (edges(mask) + 0.5) * (sx, sy) + (left, top):
+                draw.line((x0, y0, x1, y1), fill=colour, width=thick)
+    for i, text in enumerate(lines):
+        draw.text((8, 4 + LINE * i), text, fill="white", font=ImageFont.load_default(17))
+    return canvas
+
+
+def frames(run: RunFolder, data: SlicedFolder, stem: str, look: Look) -> list[Image.Image]:
+    """A frame an epoch, of the epochs whose predictions are on disk."""
+    epochs = run.epochs
+    if not epochs:
+        raise FileNotFoundError(f"{run.path} has no predictions over the epochs (iter000/val, iter001/val, ...)")
+    try:
+        best = run.best_epoch
+    except FileNotFoundError:
+        best = -1
+    banners = [text.split(":")[0] for text in warnings_of([run])]
+    found = []
+    for epoch in epochs:
+        mark = ", the best" if epoch == best else ""
+        lines = [f"{run.name}, {stem}", f"epoch {epoch} / {epochs[-1]}{mark}", *banners]
+        found.append(frame(read_row(data, [run], stem, epoch, look), lines, len(data.classes)))
+    return found
+
+
+def encode(path: Path, pictures: list[Image.Image], ms: int) -> None:
+    """One palette for all frames, so that nothing flickers; the last frame stays longer, then it starts again."""
+    sheet = Image.new("RGB", (pictures[0].width, pictures[0].height * 2))
+    sheet.paste(pictures[0], (0, 0))
+    sheet.paste(pictures[-1], (0, pictures[0].height))
+    palette = sheet.quantize(256)
+    shown = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    durations = [ms] * (len(shown) - 1) + [max(ms, LAST_FRAME_MS)]
+    shown[0].save(path, format="GIF", save_all=True, append_images=shown[1:], duration=durations, loop=0)
+
+
+def arguments() -> argparse.Namespace:
+    parser = command.parser("Animate one validation slice over the epochs of a run.")
+    parser.add_argument("gif", type=Path, help="RUN/SLICE.gif, as results/isles/gdl/case_14_00_0003.gif")
+    parser.add_argument("--data", type=Path, required=True, help="sliced data, as data/ISLES")
+    parser.add_argument("--modality", help="image below the contours; default: the last one")
+    parser.add_argument("--ms", type=int, default=150, help="milliseconds an epoch")
+    parser.add_argument("--crop", type=int, default=0, help="pixels to cut off on each side")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
+    if args.gif.suffix != ".gif":
+        raise ValueError(f"{args.gif} should be RUN/SLICE.gif, as results/isles/gdl/case_14_00_0003.gif")
+    if args.ms < 20:
+        raise ValueError(f"--ms {args.ms}: viewers show a frame for 20 ms at least")
+    run, data = RunFolder.find(args.gif.parent), SlicedFolder.open(args.data)
+    check_runs(data, [run])
+    check_slices([args.gif.stem], sorted(run.names["val"]))
+    look = Look(modality=pick_modality(data, args.modality), crop=args.crop)
+    pictures = frames(run, data, args.gif.stem, look)
+    write_file(run.path / args.gif.name, lambda grown: encode(grown, pictures, args.ms))
+    print(f"{run.path / args.gif.name}: {len(pictures)} epochs")
+
+
+if __name__ == "__main__":
+    command.run(main)

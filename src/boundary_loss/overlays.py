@@ -1,0 +1,175 @@
+"""Outlines of classes over an image, along the edges of the pixels: nothing is smoothed, a single pixel is seen.
+
+Pictures lie as their PNGs do: rows are X (down), columns Y (right).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from boundary_loss.comparison import names_of, warnings_of
+from boundary_loss.drawing import LIGHT, Theme, heading, style
+from boundary_loss.runfolder import RunFolder
+from boundary_loss.slicedfolder import SlicedFolder, read_png
+
+CLASS_COLOURS = ("#FF7A1A", "#3EC1FF", "#7CFC5B", "#FF5CC8", "#F0E442", "#B18CFF", "#FFFFFF")
+"""Of classes 1, 2, ...: bright, for they lie on grey images."""
+TRUTH_COLOUR = "#FFFFFF"
+"""Of the ground truth where it lies under a prediction."""
+
+
+def class_colour(k: int) -> str:
+    return CLASS_COLOURS[(k - 1) % len(CLASS_COLOURS)]
+
+
+def edges(mask: np.ndarray) -> np.ndarray:
+    """The outline of a mask as straight segments along pixel edges.
+
+    Args:
+        mask: (X, Y) bool. The array's own border counts as an edge of the mask.
+
+    Returns:
+        (S, 2, 2) float: segments of two points (column, row); pixel (x, y) covers columns y - 0.5 to y + 0.5.
+    """
+    inside = np.pad(np.asarray(mask, bool), 1).astype(np.int8)
+    level = _runs(np.diff(inside, axis=0)[:, 1:-1])  # between the pixels of two rows
+    upright = _runs(np.diff(inside, axis=1)[1:-1].T)  # between those of two columns
+    return np.concatenate([level, upright[:, :, ::-1]]) - 0.5
+
+
+def _runs(steps: np.ndarray) -> np.ndarray:
+    """Neighbouring non-zero steps of a row as one segment: (S, 2, 2) points (position along, row), in pixel corners."""
+    padded = np.pad((steps != 0).astype(np.int8), ((0, 0), (1, 1)))
+    changes = np.diff(padded, axis=1)
+    rows, starts = np.nonzero(changes == 1)
+    _, ends = np.nonzero(changes == -1)
+    return np.stack([np.stack([starts, rows], axis=1), np.stack([ends, rows], axis=1)], axis=1).astype(float)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What of a slice is drawn, and how."""
+
+    modality: str
+    crop: int = 0
+    """Pixels cut off on each side."""
+    filled: bool = False
+    """Classes also tinted inside."""
+
+    def cut(self, array: np.ndarray) -> np.ndarray:
+        if min(array.shape) <= 2 * self.crop:
+            raise ValueError(
+                f"--crop {self.crop} leaves nothing of a slice of {array.shape[0]} x {array.shape[1]} pixels"
+            )
+        return array[self.crop : array.shape[0] - self.crop, self.crop : array.shape[1] - self.crop]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A slice as every run sees it; arrays are (X, Y), cut alike."""
+
+    title: str
+    picture: np.ndarray
+    truth: np.ndarray
+    predictions: tuple[np.ndarray, ...]
+    aspect: float
+    """Height of a pixel over its width, in mm."""
+
+
+def check_runs(data: SlicedFolder, runs: Sequence[RunFolder]) -> None:
+    """Refuse runs of other data: their predictions would lie on the wrong images."""
+    for run in runs:
+        if run.names["classes"] != data.classes:
+            found, expected = ", ".join(run.names["classes"]), ", ".join(data.classes)
+            raise ValueError(f"{run.path} was trained on the classes {found}, but {data.path} has {expected}")
+
+
+def read_prediction(run: RunFolder, epoch: int | None, stem: str, shape: tuple[int, ...]) -> np.ndarray:
+    """(X, Y) uint8 classes; an error says which epochs there are, or that the run saw other data."""
+    path = run.prediction(epoch, stem)
+    if not path.is_file():
+        found = run.epochs
+        there = f"epochs {found[0]} to {found[-1]}" if found else "no epochs"
+        raise FileNotFoundError(f"{path} is missing; {run.path} has predictions of {there}")
+    classes = read_png(path)
+    if classes.shape != shape:
+        raise ValueError(f"{path} is {classes.shape}, the slice is {shape}: the run was trained on other data")
+    return classes
+
+
+def read_row(
+    data: SlicedFolder, runs: Sequence[RunFolder], stem: str, epoch: int | None, look: Look, title: str = ""
+) -> Row:
+    """A validation slice with the predictions of every run at ``epoch`` (None = each run's best)."""
+    truth = data.labels("val", stem)
+    predictions = [read_prediction(run, epoch, stem, truth.shape) for run in runs]
+    dx, dy = data.spacing("val", stem)
+    return Row(
+        title=title or stem,
+        picture=look.cut(data.picture("val", stem, look.modality)),
+        truth=look.cut(truth),
+        predictions=tuple(look.cut(prediction) for prediction in predictions),
+        aspect=dx / dy,
+    )
+
+
+def draw_grid(
+    figure: Figure, rows: Sequence[Row], runs: Sequence[RunFolder], classes: Sequence[str], look: Look, title: str,
+    theme: Theme = LIGHT,
+) -> None:  # fmt: skip
+    """A row a slice: ground truth, then every run with the ground truth as a thin white line."""
+    legend = ", ".join(f"{name}" for name in classes[1:])
+    with style(theme):
+        heading(
+            figure,
+            title,
+            f"outlines: {legend}  ·  thin white: ground truth  ·  {look.modality}",
+            warnings_of(runs),
+            theme,
+        )
+        grid = figure.subplots(len(rows), 1 + len(runs), squeeze=False)
+        for i, row in enumerate(rows):
+            for j, axes in enumerate(grid[i]):
+                classes_shown = row.truth if j == 0 else row.predictions[j - 1]
+                draw_panel(axes, row, classes_shown, len(classes), filled=look.filled, truth=j > 0)
+                if i == 0:
+                    axes.set_title(["ground truth", *names_of(runs)][j], fontsize=9)
+            grid[i][0].set_ylabel(row.title, fontsize=8)
+        _class_legend(figure, classes)
+
+
+def draw_panel(axes: Axes, row: Row, classes: np.ndarray, num_classes: int, *, filled: bool, truth: bool) -> None:
+    axes.imshow(row.picture, cmap="gray", vmin=0, vmax=255, aspect=row.aspect, interpolation="nearest")
+    for k in range(1, num_classes):
+        mask = classes == k
+        if filled:
+            tint = np.zeros((*mask.shape, 4))
+            tint[mask] = [*(int(class_colour(k)[i : i + 2], 16) / 255 for i in (1, 3, 5)), 0.35]
+            axes.imshow(tint, aspect=row.aspect, interpolation="nearest")
+        axes.add_collection(
+            LineCollection(list(edges(mask)), colors=class_colour(k), linewidths=1.3, capstyle="projecting")
+        )
+        if truth:
+            axes.add_collection(LineCollection(list(edges(row.truth == k)), colors=TRUTH_COLOUR, linewidths=0.6))
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+
+def _class_legend(figure: Figure, classes: Sequence[str]) -> None:
+    from matplotlib.patches import Patch
+
+    if len(classes) > 2:
+        handles = [Patch(color=class_colour(k), label=name) for k, name in enumerate(classes) if k > 0]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def grid_size(rows: Sequence[Row], num_runs: int) -> tuple[float, float]:
+    """Inches for :func:`draw_grid`: panels 2 inches wide, as high as the slices are."""
+    heights = [1.85 * row.picture.shape[0] * row.aspect / row.picture.shape[1] for row in rows]
+    return 0.5 + 2.0 * (1 + num_runs), 1.5 + sum(heights) + 0.06 * len(rows)

@@ -1,0 +1,161 @@
+"""Curves over epochs, one colour a run.
+
+    python -m boundary_loss.plot results/isles/val_dice.png --runs results/isles/gdl results/isles/gdl_surface_steal
+
+The mean over slices or volumes at every epoch; a line style a class, or a panel a loss (losses share no scale). The
+mark on a curve is the run's best epoch. Runs may differ in length; epochs that were not measured are left out.
+"""
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from boundary_loss import command, figurecommand
+from boundary_loss.comparison import Comparison, Measured, axis_label, moving_mean, nanstd, warnings_of
+from boundary_loss.drawing import LIGHT, LINES, MARKERS, Theme, heading, new_figure, save, style
+from boundary_loss.files import write_text
+
+Spread = Literal["none", "sd", "sem"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """How the curves are drawn."""
+
+    smooth: int = 1
+    """Epochs of the moving mean."""
+    spread: Spread = "none"
+    """Band around a curve: none, the standard deviation over rows, or the standard error of their mean."""
+    title: str | None = None
+    ylabel: str | None = None
+    xlim: tuple[float, float] | None = None
+    ylim: tuple[float, float] | None = None
+
+
+def draw(shown: Comparison, how: Curves | None = None, theme: Theme = LIGHT) -> Figure:
+    """Curves of every run of ``shown``; figures of the same content are the same bytes when saved."""
+    how = how or Curves()
+    if not any(np.isfinite(measured.means).any() for measured in shown.runs):
+        raise ValueError(
+            f"nothing was measured for {shown.name}, {', '.join(shown.columns)}: there is no curve to draw"
+        )
+    by_loss = shown.metric.columns == "losses" and len(shown.columns) > 1
+    panels = [(column,) for column in shown.columns] if by_loss else [shown.columns]
+    with style(theme):
+        figure = new_figure(height=4.4 if len(panels) == 1 else 1.2 + 1.9 * len(panels))
+        heading(figure, how.title or figurecommand.title_of(shown), _subtitle(shown, how),
+                warnings_of([measured.run for measured in shown.runs]), theme)  # fmt: skip
+        for i, columns in enumerate(panels):
+            axes = figure.add_subplot(len(panels), 1, i + 1)
+            _panel(axes, shown, columns, how, theme)
+            axes.set_ylabel(how.ylabel or (columns[0] if by_loss else axis_label(shown.name)))
+            if i == len(panels) - 1:
+                axes.set_xlabel("epoch")
+            else:
+                axes.tick_params(labelbottom=False)
+        _legend(figure, shown, theme, classes=not by_loss and len(shown.columns) > 1)
+    return figure
+
+
+def _panel(axes: Axes, shown: Comparison, columns: tuple[str, ...], how: Curves, theme: Theme) -> None:
+    for i, measured in enumerate(shown.runs):
+        for column in columns:
+            if column in measured.columns:
+                _curve(axes, measured, column, how, i, LINES[columns.index(column) % len(LINES)], theme)
+    last = max(measured.num_epochs for measured in shown.runs) - 1
+    axes.set_xlim(*(how.xlim or (0, max(last, 1))))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if how.ylim:
+        axes.set_ylim(*how.ylim)
+
+
+def _curve(axes: Axes, measured: Measured, column: str, how: Curves, i: int, line: object, theme: Theme) -> None:
+    c, colour = measured.columns.index(column), theme.colour(i)
+    means = moving_mean(measured.means[:, c], how.smooth)
+    epochs = np.flatnonzero(np.isfinite(means))
+    alone = {"marker": ".", "markersize": 6} if epochs.size == 1 else {}  # a single epoch is no line
+    axes.plot(epochs, means[epochs], color=colour, linestyle=line, **alone)  # type: ignore[arg-type]
+    if how.spread != "none":
+        half = moving_mean(_half_width(measured.values[:, :, c], how.spread), how.smooth)[epochs]
+        axes.fill_between(epochs, means[epochs] - half, means[epochs] + half, color=colour, alpha=0.15, linewidth=0)
+    if measured.best is not None and np.isfinite(means[measured.best]):
+        axes.plot(measured.best, means[measured.best], marker=MARKERS[i % len(MARKERS)], color=colour,
+                  markersize=7, markeredgecolor=theme.paper, clip_on=False, zorder=5)  # fmt: skip
+
+
+def _half_width(values: np.ndarray, spread: Spread) -> np.ndarray:
+    """(E, N) -> (E,), zero where there are fewer than two rows."""
+    deviation = np.nan_to_num(nanstd(values, axis=1))
+    if spread == "sd":
+        return deviation
+    return deviation / np.sqrt(np.maximum(np.isfinite(values).sum(axis=1), 1))
+
+
+def _subtitle(shown: Comparison, how: Curves) -> str:
+    parts = [f"mean over {shown.counted}"]
+    if shown.metric.columns == "classes" and len(shown.columns) == 1:
+        parts.append(shown.columns[0])
+    if how.smooth > 1:
+        parts.append(f"moving mean of {how.smooth} epochs")
+    if how.spread != "none":
+        parts.append({"sd": "band: ± standard deviation", "sem": "band: ± standard error of the mean"}[how.spread])
+    if any(measured.best is not None for measured in shown.runs):
+        parts.append("mark: the run's best epoch")
+    return "  ·  ".join(parts)
+
+
+def _legend(figure: Figure, shown: Comparison, theme: Theme, *, classes: bool) -> None:
+    handles = [
+        Line2D([], [], color=theme.colour(i), marker=MARKERS[i % len(MARKERS)], markeredgecolor=theme.paper,
+               markersize=7, label=measured.label)
+        for i, measured in enumerate(shown.runs)
+    ]  # fmt: skip
+    if classes:
+        handles += [
+            Line2D([], [], color=theme.ink, linestyle=LINES[i % len(LINES)], label=column)  # type: ignore[arg-type]
+            for i, column in enumerate(shown.columns)
+        ]
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    across = max(1, min(len(handles), 100 // (longest + 8)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=across, handlelength=3.2)
+
+
+def table(shown: Comparison, smooth: int = 1) -> str:
+    """The curves as CSV: a line an epoch, a column a run and class; empty where nothing was measured."""
+    columns = [
+        (f"{measured.label}:{column}", moving_mean(measured.means[:, c], smooth))
+        for measured in shown.runs
+        for c, column in enumerate(measured.columns)
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["epoch", *(name for name, _ in columns)])
+    for epoch in range(max(len(values) for _, values in columns)):
+        cells = [values[epoch] if epoch < len(values) else np.nan for _, values in columns]
+        writer.writerow([epoch, *("" if np.isnan(cell) else f"{cell:.6g}" for cell in cells)])
+    return text.getvalue()
+
+
+def main() -> None:
+    parser = figurecommand.parser("Draw a metric over epochs, a curve a run.")
+    parser.add_argument("--smooth", type=int, default=1, metavar="EPOCHS", help="moving mean over so many epochs")
+    parser.add_argument("--spread", choices=("none", "sd", "sem"), default="none", help="band over slices or volumes")
+    parser.add_argument("--csv", action="store_true", help="also write the curves as .csv beside the picture")
+    args = parser.parse_args()
+    shown = figurecommand.comparison(args)
+    how = Curves(smooth=args.smooth, spread=args.spread, title=args.title, ylabel=args.ylabel,
+                 xlim=args.xlim, ylim=args.ylim)  # fmt: skip
+    save(draw(shown, how), args.png)
+    if args.csv:
+        write_text(args.png.with_suffix(".csv"), table(shown, args.smooth))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,1 @@
+"""A study's report: a table for the terminal, ``report.csv`` and a self-contained ``report.html``."""

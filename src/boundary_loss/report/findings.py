@@ -1,0 +1,51 @@
+"""What a report says in words: which run has the best mean, and why a comparison may not be fair."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from boundary_loss.comparison import names_of, short_label
+from boundary_loss.report.table import Scores, number
+from boundary_loss.runfolder import RunFolder
+
+
+def sentences(scores: Scores) -> list[str]:
+    """One a metric: ``HD95 over volumes (mm): best mean gdl for core (12.83); ce for rim (14.18).``"""
+    found = []
+    for shown in scores.comparisons:
+        rows = "volumes" if shown.metric.rows == "volumes" else "slices"
+        unit = f" ({shown.metric.unit})" if shown.metric.unit else ""
+        label = short_label(shown.name)
+        winners = []
+        for column in shown.columns:
+            best = scores.best(shown.name, column, "best")
+            if best:
+                names = " and ".join(score.run for score in best)
+                winners.append(f"{names} for {column} ({number(shown.name, best[0].mean)})")
+        if winners:
+            found.append(f"{label[0].upper()}{label[1:]} over {rows}{unit}: best mean {'; '.join(winners)}.")
+    return found
+
+
+def differences(runs: Sequence[RunFolder]) -> list[str]:
+    """Settings in which runs differ although a comparison of losses needs them equal."""
+    compared: dict[str, Callable[[RunFolder], Any]] = {
+        "data (checksum)": lambda run: str(run.about.get("data_checksum", "unknown"))[:12],
+        "number of epochs": lambda run: run.about.get("epochs", "unknown"),
+        "network": lambda run: run.about.get("network", "unknown"),
+        "seed": lambda run: run.about.get("seed", "unknown"),
+        "validation cases": lambda run: _cases(run),
+    }
+    found = []
+    for what, read in compared.items():
+        by_value: dict[str, list[str]] = {}
+        for run, name in zip(runs, names_of(runs), strict=True):
+            by_value.setdefault(str(read(run)), []).append(name)
+        if len(by_value) > 1:
+            listed = "; ".join(f"{value}: {', '.join(names)}" for value, names in by_value.items())
+            found.append(f"The runs differ in {what} ({listed}).")
+    return found
+
+
+def _cases(run: RunFolder) -> str:
+    volumes = run.names["volumes"]
+    return f"{len(volumes)} from {volumes[0]} to {volumes[-1]}, {len(run.names['val'])} slices" if volumes else "none"
