@@ -42,6 +42,7 @@ def arguments() -> argparse.Namespace:
     parser = command.parser(
         f"Write synthetic archives in exactly a challenge's layout, with a lineage file. Studies: {', '.join(STUDIES)}."
     )
+    parser.prog = "python -m boundary_loss.phantom"
     parser.add_argument("dest", type=Path, help="folder to make, for the archives and phantom.lineage")
     parser.add_argument("--study", choices=list(STUDIES), required=True, help="which challenge to imitate")
     parser.add_argument("--cases", type=int, default=40, help="number of patients (isles: training cases)")
