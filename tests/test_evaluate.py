@@ -165,7 +165,8 @@ def drop(name):
         (lambda run, data: write_png(run / "iter001/val" / f"{STEMS[0]}.png", np.zeros((4, 4), np.uint8)), [],
          r"has shape \(4, 4\), its ground truth \(18, 24\)"),
         (lambda run, data: (data.path / "val/gt" / f"{STEMS[0]}.png").unlink(), [], "another fold"),
-        (lambda run, data: write_json(data.path / "val/spacing.json", {}), [], "case_10: no spacing for"),
+        (lambda run, data: write_json(data.path / "val/spacing.json", {}), [],
+         "case_10: .*states no spacing for 'case_10_00_0000'"),
         (lambda run, data: write_json(run / "rows.json", RunFolder.find(run).names | {"classes": ["a", "b"]}), [],
          "has classes"),
         (lambda run, data: None, ["--metrics", "dsc"], "unknown metric 'dsc'; known: all, 3d_dsc"),
@@ -202,10 +203,18 @@ def test_the_command_ends_with_one_line_and_status_2(run, data):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads /proc")
+def test_a_killed_process_is_reported(run, data):
+    make_long(run)
+    process = start(run, data, "--workers", "2")
+    os.kill(wait_for_children(process.pid)[-1], signal.SIGKILL)
+    _, errors = process.communicate()
+    assert process.returncode == 2 and "was killed, perhaps for lack of memory" in errors
+    assert set(bytes_of(run)) == {"val_dice.npy"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads /proc")
 def test_killed_half_way_it_leaves_no_half_array_and_no_process(run, data):
-    for epoch in range(4, 400):  # enough work to be killed in
-        (run / f"iter{epoch:03d}").symlink_to(run / f"iter{epoch % 4:03d}")
-    write_array(run / "val_dice.npy", np.zeros((400, len(STEMS), 3), np.float32))
+    make_long(run)
     process = start(run, data, "--workers", "2")
     children = wait_for_children(process.pid)
     os.kill(process.pid, signal.SIGKILL)
@@ -217,6 +226,13 @@ def test_killed_half_way_it_leaves_no_half_array_and_no_process(run, data):
         time.sleep(0.1)
     else:
         pytest.fail(f"processes {children} outlived the command")
+
+
+def make_long(run):
+    """Give the run enough epochs to be killed in."""
+    for epoch in range(4, 4000):
+        (run / f"iter{epoch:03d}").symlink_to(run / f"iter{epoch % 4:03d}")
+    write_array(run / "val_dice.npy", np.zeros((4000, len(STEMS), 3), np.float32))
 
 
 def wait_for_children(pid):

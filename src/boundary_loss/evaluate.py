@@ -82,15 +82,19 @@ class Job:
 
     def __call__(self) -> list[Comparison]:
         """A comparison for each folder."""
-        data = SlicedFolder.open(self.data)
-        truth = VolumeTruth(
-            [data.labels("val", stem) for stem in self.stems],
-            self.num_classes,
-            data.spacing_3d(self.volume),
-            [data.spacing("val", stem) for stem in self.stems],
-        )
+        truth = self._truth()
         known: dict[bytes, Comparison] = {}  # epochs often repeat a prediction, above all an empty one
         return [self._compare(truth, self.run / folder / "val", known) for folder in self.folders]
+
+    def _truth(self) -> VolumeTruth:
+        data = SlicedFolder.open(self.data)
+        try:
+            spacing = data.spacing_3d(self.volume)
+            slice_spacing = [data.spacing("val", stem) for stem in self.stems]
+        except KeyError as missing:
+            raise ValueError(f"{data.path} states no spacing for {missing}; slice it anew") from None
+        labels = [data.labels("val", stem) for stem in self.stems]
+        return VolumeTruth(labels, self.num_classes, spacing, slice_spacing)
 
     def _compare(self, truth: VolumeTruth, folder: Path, known: dict[bytes, Comparison]) -> Comparison:
         paths = [folder / f"{stem}.png" for stem in self.stems]
@@ -176,16 +180,18 @@ def _measure(jobs: Sequence[Job], workers: int) -> dict[str, list[Comparison]]:
 def _run(job: Job) -> list[Comparison]:
     try:
         return job()
-    except (ValueError, FileNotFoundError, KeyError) as error:
-        what = f"no spacing for {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{job.volume}: {what}") from error
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{job.volume}: {error}") from error
+    except Exception as error:
+        error.add_note(f"while measuring {job.volume} of {job.run}")
+        raise
 
 
 def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, list[Comparison]]]:
     # A fork of this process could inherit a lock held by one of its threads; a fork server has no threads.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    if "boundary" in jobs[0].metrics and method == "forkserver":
+    if "boundary" in jobs[0].metrics and method == "forkserver":  # so that each worker need not load it
         context.set_forkserver_preload(["boundary_loss.metrics.volume", "boundary_loss.distance"])
     pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_start_worker)
     try:
@@ -199,8 +205,8 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, list
 
 
 def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it even when it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End at once and without a word at Ctrl-C, and with the parent when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
