@@ -12,7 +12,7 @@ class Stem(NamedTuple):
 
     volume: str
     augmentation: int
-    index: int
+    position: int
 
     @classmethod
     def parse(cls, text: str) -> "Stem":
@@ -28,5 +28,5 @@ def by_volume(stems: Iterable[str]) -> dict[str, list[str]]:
     for text in stems:
         stem = Stem.parse(text)
         if stem.augmentation == 0:
-            volumes.setdefault(stem.volume, []).append((stem.index, text))
+            volumes.setdefault(stem.volume, []).append((stem.position, text))
     return {volume: [text for _, text in sorted(volumes[volume])] for volume in sorted(volumes)}

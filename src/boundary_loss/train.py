@@ -93,7 +93,7 @@ def main() -> None:
 def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) -> tuple[nn.Module, dict[str, Any]]:
     """The seeded network, and what is needed to build it again."""
     torch.manual_seed(experiment.seed)
-    about = {
+    about: dict[str, Any] = {
         "network": experiment.network,
         "in_channels": len(data.modalities),
         "num_classes": len(data.classes),

@@ -11,7 +11,7 @@ from boundary_loss.phantom.head import largest
 
 
 def write(study, path, monkeypatch, *options):
-    monkeypatch.setattr(sys, "argv", ["phantom", study, str(path), "--size", "40", *options])
+    monkeypatch.setattr(sys, "argv", ["phantom", str(path), "--study", study, "--size", "40", *options])
     phantom.main()
     return path
 
