@@ -46,6 +46,9 @@ def test_across_with_edt(spacing):
     """Where the edt package is installed it takes over spread masks; the numbers stay."""
     pytest.importorskip("edt")
     maps = drawn((12, 9, 14))
+    maps[1] = False
+    maps[1, 1:3, 1:3, 1:3] = maps[1, 9:11, 6:8, 11:13] = True
+    assert cpu._is_spread(maps[1])
     found = cpu.distances_across(maps, spacing, np.float32)
     exact = cpu.distances_across(maps, spacing, np.float64)
     np.testing.assert_allclose(found, exact, rtol=1e-6)

@@ -76,9 +76,11 @@ def _has_edt() -> bool:
 
 
 def _is_spread(mask: np.ndarray) -> bool:
-    """Whether the foreground spans more than a quarter of every axis."""
+    """Whether the foreground spans more than a quarter of every axis, and far voxels lie between."""
     box = _box(mask)
-    return box is not None and all(4 * (hi - lo) > size for (lo, hi), size in zip(box, mask.shape))
+    if box is None or _short_axis(~mask) is not None:
+        return False
+    return all(4 * (hi - lo) > size for (lo, hi), size in zip(box, mask.shape))
 
 
 def nearest(mask: np.ndarray, spacing: SpacingTable) -> np.ndarray:
@@ -129,9 +131,9 @@ def _squared(mask: np.ndarray, spacing: np.ndarray, dtype: Any, faces: bool) -> 
     """Squared distances within one map that has foreground."""
     if mask.ndim == 1:
         return _squared_on_line(mask, spacing[0], dtype, faces)
-    for axis in range(mask.ndim):
-        if _runs_are_short(~mask, axis):
-            return _squared_by_products(mask, spacing, dtype, faces, axis)
+    short = _short_axis(~mask)
+    if short is not None:
+        return _squared_by_products(mask, spacing, dtype, faces, short)
     if mask.ndim == 2 and not faces:
         return _squared_from_nearest(mask, spacing, dtype)
     box = _box(mask)
@@ -170,6 +172,10 @@ def _squared_from_nearest(mask: np.ndarray, spacing: np.ndarray, dtype: Any) -> 
         steps *= steps
         total += steps
     return total
+
+
+def _short_axis(unknown: np.ndarray) -> int | None:
+    return next((axis for axis in range(unknown.ndim) if _runs_are_short(unknown, axis)), None)
 
 
 def _runs_are_short(unknown: np.ndarray, axis: int) -> bool:
