@@ -3,7 +3,8 @@
     python benchmarks/epoch.py --network Dimwit --size 256 --modalities 5
 
 The original's loop spends about 100 ms a slice on everything but the network on two shared CPU cores (assertions,
-one-hot checks, transforms, maps, collating); this prints what ours spends. "Network" is forward, backward and optimiser.
+one-hot checks, transforms, maps, collating); this prints what ours spends. The network is forward, backward and
+optimiser.
 """
 
 import argparse

@@ -41,6 +41,19 @@ def test_torch_equals_cpu(shape, faces, monkeypatch):
         np.testing.assert_allclose(single, exact, rtol=5e-7)
 
 
+@pytest.mark.parametrize("spacing", [np.array([0.7, 1.3, 5.0]), np.array([[1.0, 1.0, 1.0], [2.0, 0.5, 1.0]] * 2)])
+def test_across_with_edt(spacing):
+    """Where the edt package is installed it takes over spread masks; the numbers stay."""
+    pytest.importorskip("edt")
+    maps = drawn((12, 9, 14))
+    maps[1] = False
+    maps[1, 1:3, 1:3, 1:3] = maps[1, 9:11, 6:8, 11:13] = True
+    assert cpu._is_spread(maps[1])
+    found = cpu.distances_across(maps, spacing, np.float32)
+    exact = cpu.distances_across(maps, spacing, np.float64)
+    np.testing.assert_allclose(found, exact, rtol=1e-6)
+
+
 def test_torch_nearest():
     maps = torch.from_numpy(drawn((6, 7, 5)))
     spacing = np.array([1.0, 2.0, 0.5])

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import distance_transform_edt
 
-from boundary_loss.distance import inside_distance, one_hot2dist, signed_distance
+from boundary_loss.distance import dist_map_transform, inside_distance, one_hot2dist, signed_distance
 
 ORIGINAL = Path(__file__).parent / "original.npz"
 SPACINGS = {
@@ -164,12 +165,22 @@ def test_ignored():
     np.testing.assert_array_equal(found[0, 1, 0], [3, 2, 0, -2, -3, 0, 0, 3])
     np.testing.assert_array_equal(found[0, 0, 0], [-3, -2, 0, 2, 3, 0, 0, -3])
     one_hot = np.stack([labels == 0, labels == 1], axis=1)
-    np.testing.assert_array_equal(signed_distance(one_hot, convention="symmetric"), found)
+    unlabelled = signed_distance(one_hot, convention="symmetric", ignore_unlabelled=True)
+    np.testing.assert_array_equal(unlabelled, found)
     other = signed_distance(np.where(labels == 255, 7, labels), num_classes=2, convention="symmetric", ignore_index=7)
     np.testing.assert_array_equal(other, found)
     assert not signed_distance(np.full((1, 3, 3), 255), num_classes=2, absent="far").any()
     alone = signed_distance(np.array([[[1, 255, 1]]]), num_classes=2, absent="far")  # no background is known
     np.testing.assert_allclose(alone[0, 1, 0], [-np.hypot(1, 3), 0, -np.hypot(1, 3)], rtol=1e-6)
+
+
+def test_masks_without_a_background_channel():
+    """A foreground alone, or classes that overlap: what is not in a class is its rest, not ignored."""
+    mask = np.zeros((1, 5, 6), bool)
+    mask[0, 1:3, 2:4] = True
+    whole = np.concatenate([~mask, mask])
+    np.testing.assert_array_equal(one_hot2dist(mask)[0], one_hot2dist(whole)[1])
+    np.testing.assert_array_equal(signed_distance(mask[None])[0, 0], one_hot2dist(whole)[1])
 
 
 def test_transform_takes_images(labels):

@@ -30,8 +30,7 @@ def distances_to(masks: Tensor, spacing: SpacingTable, dtype: torch.dtype, *, fa
         (N, ...) mm on the same device; 0 on True voxels, inf throughout a map that has none.
     """
     if masks.device.type == "cpu":
-        kind = np.float64 if dtype == torch.float64 else np.float32
-        return torch.from_numpy(cpu.distances_to(masks.numpy(), spacing, kind, faces=faces))
+        return torch.from_numpy(cpu.distances_to(masks.numpy(), spacing, _numpy_type(dtype), faces=faces))
     if masks.is_cuda and dtype == torch.float32 and has_triton():
         from boundary_loss.distance import triton_edt
 
@@ -44,6 +43,8 @@ def distances_across(masks: Tensor, spacing: SpacingTable, dtype: torch.dtype, *
 
     Shapes as in :func:`distances_to`; inf throughout a map that is all of one kind.
     """
+    if masks.device.type == "cpu":
+        return torch.from_numpy(cpu.distances_across(masks.numpy(), spacing, _numpy_type(dtype), faces=faces))
     if masks.is_cuda and dtype == torch.float32 and has_triton():
         from boundary_loss.distance import triton_edt
 
@@ -51,6 +52,10 @@ def distances_across(masks: Tensor, spacing: SpacingTable, dtype: torch.dtype, *
     to_true = distances_to(masks, spacing, dtype, faces=faces)
     to_true += distances_to(~masks, spacing, dtype, faces=faces)  # everywhere one of the two is 0
     return to_true
+
+
+def _numpy_type(dtype: torch.dtype) -> type:
+    return np.float64 if dtype == torch.float64 else np.float32
 
 
 def nearest(masks: Tensor, spacing: SpacingTable) -> Tensor:

@@ -1,7 +1,7 @@
 """Which axes of an array are space, and how far apart its voxels are: checked once, for every distance map."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Array = np.ndarray | Tensor
+ArrayT = TypeVar("ArrayT", np.ndarray, Tensor)  # what goes in comes out
 Spacing = Sequence[float] | np.ndarray | Tensor | None
 SpacingTable = NDArray[np.float64]  # (D,) one spacing for every map, or (N, D) one a map; mm
 

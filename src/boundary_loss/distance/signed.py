@@ -9,7 +9,7 @@ from torch import Tensor
 
 from boundary_loss.distance import engine
 from boundary_loss.distance.layout import (
-    Array,
+    ArrayT,
     Spacing,
     SpacingTable,
     as_tensor,
@@ -26,7 +26,7 @@ NORMALISATIONS = (None, "maximum", "sides")
 
 
 def signed_distance(
-    segmentation: Array,
+    segmentation: ArrayT,
     spacing_mm: Spacing = None,
     *,
     num_classes: int | None = None,
@@ -36,9 +36,10 @@ def signed_distance(
     normalise: str | None = None,
     max_distance: float | None = None,
     ignore_index: int | None = IGNORED,
+    ignore_unlabelled: bool = False,
     spatial_dims: int | None = None,
     dtype: Any = np.float32,
-) -> Array:
+) -> ArrayT:
     """Signed distance map of each class: negative inside, positive outside, in mm.
 
     With ``out`` a voxel's distance to the nearest voxel of the class and ``in`` its distance to the nearest voxel
@@ -69,7 +70,9 @@ def signed_distance(
             the outside each by its own, so that both reach the ends of [-1, 1] (Xue et al., AAAI 2020).
         max_distance: mm; values are cut to +- this, before they are normalised.
         ignore_index: the label of voxels that are neither class nor rest: they get 0, and no distance is measured to
-            them. In a one-hot segmentation these are the voxels without a class. None: no voxel is treated so.
+            them. None: no voxel is treated so.
+        ignore_unlabelled: treat the voxels of a one-hot segmentation that have no class so. Otherwise they are the rest
+            of every class, as where the background has no channel, or where classes overlap.
         spatial_dims: how many of the last axes are space; not given, the length of the spacing, and without
             a spacing all but the first of labels (B, ...) or the first two of one-hot (B, K, ...).
         dtype: float32 or float64.
@@ -90,7 +93,7 @@ def signed_distance(
     spacing = spacing_array(spacing_mm)
     default = tensor.ndim - (2 if num_classes is None else 1)
     dims = spatial_dims_of(tensor.shape, spacing, spatial_dims, default)
-    masks, ignored = _class_masks(tensor, dims, num_classes, ignore_index)
+    masks, ignored = _class_masks(tensor, dims, num_classes, ignore_index, ignore_unlabelled)
     chosen = None if classes is None else _chosen(classes, masks.shape[-dims - 1]).to(masks.device)
     picked = masks if chosen is None else masks.index_select(-dims - 1, chosen)
     table = spacing_table(spacing, picked.shape[: picked.ndim - dims], dims)
@@ -106,10 +109,11 @@ def signed_distance(
     maps = maps.reshape(picked.shape)
     if chosen is not None:
         maps = maps.new_zeros(masks.shape).index_copy_(masks.ndim - dims - 1, chosen, maps)
-    return maps.numpy() if from_numpy else maps
+    found: Any = maps.numpy() if from_numpy else maps
+    return found
 
 
-def one_hot2dist(seg: Array, resolution: Sequence[float] | None = None, dtype: Any = np.float32) -> Array:
+def one_hot2dist(seg: ArrayT, resolution: Sequence[float] | None = None, dtype: Any = np.float32) -> ArrayT:
     """Signed distance map of each class of one item, as the original's function of this name, in float.
 
     Args:
@@ -152,7 +156,7 @@ def _chosen(classes: Sequence[int], K: int) -> Tensor:
 
 
 def _class_masks(
-    tensor: Tensor, dims: int, num_classes: int | None, ignore_index: int | None
+    tensor: Tensor, dims: int, num_classes: int | None, ignore_index: int | None, ignore_unlabelled: bool
 ) -> tuple[Tensor, Tensor | None]:
     """(..., K, X, Y[, Z]) bool masks, and (..., 1, X, Y[, Z]) ignored voxels or None if there are none."""
     if num_classes is None:
@@ -162,7 +166,7 @@ def _class_masks(
                 "if these are integer labels, give num_classes="
             )
         masks = tensor != 0
-        ignored = None if ignore_index is None else ~masks.any(dim=-dims - 1, keepdim=True)
+        ignored = ~masks.any(dim=-dims - 1, keepdim=True) if ignore_unlabelled else None
     else:
         if tensor.is_floating_point() or tensor.dtype == torch.bool:
             raise ValueError(f"labels must be integers, got {tensor.dtype}; for one-hot leave num_classes out")
