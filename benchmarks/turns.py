@@ -1,0 +1,81 @@
+"""Side by side timing: methods take turns in one process, so that the machine's moods hit all of them alike."""
+
+import gc
+import os
+import platform
+import re
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+Step = Callable[[], object]
+
+
+def take_turns(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each step in each round, after one round that is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(rounds + 1):
+        for name, step in steps.items():
+            took = milliseconds(step)
+            if turn:
+                times[name].append(took)
+    return times
+
+
+def milliseconds(step: Step) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    step()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def ratio(theirs: list[float], ours: list[float]) -> float:
+    """Median over the rounds of (their time / our time)."""
+    return statistics.median(t / o for t, o in zip(theirs, ours, strict=True))
+
+
+def peak_bytes(step: Step, device: str) -> int | None:
+    """Memory that the step needs at its worst moment, above what was there before; None where it cannot be seen."""
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.synchronize()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        step()
+        return torch.cuda.max_memory_allocated() - before
+    if not Path("/proc/self/clear_refs").exists():
+        return None
+    Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back to what is held now
+    before = resident("VmRSS")
+    step()
+    return resident("VmHWM") - before
+
+
+def resident(field: str) -> int:
+    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return 1024 * int(found[1])
+
+
+def machine(device: str) -> str:
+    if device == "cuda":
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    return (
+        f"CPU {platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} shared cores used, "
+        f"torch {torch.__version__}"
+    )
+
+
+def write_section(path: Path, heading: str, text: str) -> None:
+    """Replace one section of the results, or add it."""
+    old = path.read_text(encoding="utf-8") if path.exists() else "# Benchmark results\n"
+    section = f"## {heading}\n\n{text.strip()}\n\n"
+    pattern = re.compile(rf"^## {re.escape(heading)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    new = pattern.sub(lambda _: section, old) if pattern.search(old) else f"{old.rstrip()}\n\n{section}"
+    path.write_text(new.rstrip() + "\n", encoding="utf-8")
