@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from boundary_loss import command
 from boundary_loss.comparison import warnings_of
 from boundary_loss.files import write_file
-from boundary_loss.overlays import TRUTH_COLOUR, Look, Row, check_runs, class_colour, edges, read_row
+from boundary_loss.overlays import EDGE_COLOUR, TRUTH_COLOUR, Look, Row, check_runs, class_colour, edges, read_row
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.view import check_slices, pick_modality
@@ -35,7 +35,9 @@ def frame(row: Row, lines: list[str], num_classes: int) -> Image.Image:
     canvas.paste(grey.resize((width * sx, height * sy), Image.Resampling.NEAREST), (left, top))
     draw = ImageDraw.Draw(canvas)
     for k in range(1, num_classes):
-        for mask, colour, thick in ((row.predictions[0] == k, class_colour(k), 3), (row.truth == k, TRUTH_COLOUR, 1)):
+        truth, prediction = row.truth == k, row.predictions[0] == k
+        layers = ((truth, EDGE_COLOUR, 3), (prediction, class_colour(k), 3), (truth, TRUTH_COLOUR, 1))
+        for mask, colour, thick in layers:
             for (x0, y0), (x1, y1) in (edges(mask) + 0.5) * (sx, sy) + (left, top):
                 draw.line((x0, y0, x1, y1), fill=colour, width=thick)
     for i, text in enumerate(lines):

@@ -168,7 +168,7 @@ def test_page_is_whole_and_needs_nothing_else(runs: list[Path], sliced: Path, ca
         assert base64.b64decode(content).startswith(b"\x89PNG")
     assert not re.search(r"https?://|@import|<script|url\(", text)
     assert '<div class="banner">SYNTHETIC DATA' in text
-    assert "gdl: the rule set the value of val_3d_hd95 1 of 12." in text
+    assert "gdl, best epoch: the rule set the value of val_3d_hd95 1 of 12." in text
     for part in ("no significance is claimed", "steal(0.01)", "UNet(width=8)", "0123456789ab", "torch 2.13.0"):
         assert part in text
 
