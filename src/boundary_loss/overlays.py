@@ -152,17 +152,19 @@ def draw_panel(axes: Axes, row: Row, classes: np.ndarray, num_classes: int, *, f
             tint = np.zeros((*mask.shape, 4))
             tint[mask] = [*(int(class_colour(k)[i : i + 2], 16) / 255 for i in (1, 3, 5)), 0.35]
             axes.imshow(tint, aspect=row.aspect, interpolation="nearest")
-        outline = list(edges(mask))
-        if truth:  # white with a dark edge, for a lesion may be as bright as white; the prediction lies between
-            true_outline = list(edges(row.truth == k))
-            axes.add_collection(LineCollection(true_outline, colors=EDGE_COLOUR, linewidths=1.6, capstyle="projecting"))
-        axes.add_collection(LineCollection(outline, colors=class_colour(k), linewidths=1.3, capstyle="projecting"))
-        if truth:
-            axes.add_collection(LineCollection(true_outline, colors=TRUTH_COLOUR, linewidths=0.6))
+        _outline(axes, mask, class_colour(k), 1.3, layer=3)
+        if truth:  # white with a dark edge, for a lesion may be as bright as white; predictions lie between the two
+            _outline(axes, row.truth == k, EDGE_COLOUR, 1.4, layer=2)
+            _outline(axes, row.truth == k, TRUTH_COLOUR, 0.6, layer=4)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+
+
+def _outline(axes: Axes, mask: np.ndarray, colour: str, width: float, layer: int) -> None:
+    lines = LineCollection(list(edges(mask)), colors=colour, linewidths=width, capstyle="projecting", zorder=layer)
+    axes.add_collection(lines)
 
 
 def _class_legend(figure: Figure, classes: Sequence[str]) -> None:
