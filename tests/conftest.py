@@ -1,8 +1,11 @@
 """Fixtures that several test files share."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from toyruns import write_runs
 from toys import write_sliced
 
 
@@ -10,3 +13,20 @@ from toys import write_sliced
 def sliced(tmp_path: Path) -> Path:
     """A sliced folder of a few tiny volumes: two modalities, background and lesion, some slices empty."""
     return write_sliced(tmp_path / "data" / "TOY")
+
+
+@pytest.fixture
+def runs(tmp_path: Path, sliced: Path) -> list[Path]:
+    """Three runs of unequal lengths on the sliced folder, as training and evaluation leave them."""
+    return write_runs(tmp_path / "results" / "toy", sliced)
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Run a command's ``main`` with these words as its command line."""
+
+    def run(main: Callable[[], object], *words: object) -> None:
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
+        main()
+
+    return run

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -55,7 +56,7 @@ ALARM = "#B3261E"
 @contextmanager
 def style(theme: Theme) -> Iterator[None]:
     """Within it, new figures and axes take the theme's look."""
-    look = {
+    look: dict[Any, Any] = {
         "figure.facecolor": theme.paper,
         "savefig.facecolor": theme.paper,
         "axes.facecolor": theme.paper,

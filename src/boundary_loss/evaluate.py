@@ -268,7 +268,8 @@ def _report(
     print(_line("", classes[1:], "cases", "empty"))
     for name, array in arrays.items():
         values = array[run.best_epoch, :, 1:]
-        cells = [f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(values.mean(0), values.std(0))]
+        spread = values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+        cells = [f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(values.mean(0), spread)]
         count = touched.get(name)
         unit = metric(name).unit
         by_rule = f"{count['touched']} of {count['of']}" if count else "-"

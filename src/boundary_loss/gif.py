@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from boundary_loss import command
 from boundary_loss.comparison import warnings_of
 from boundary_loss.files import write_file
-from boundary_loss.overlays import TRUTH_COLOUR, Look, Row, check_runs, class_colour, edges, read_row
+from boundary_loss.overlays import EDGE_COLOUR, TRUTH_COLOUR, Look, Row, check_runs, class_colour, edges, read_row
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.view import check_slices, pick_modality
@@ -34,10 +34,15 @@ def frame(row: Row, lines: list[str], num_classes: int) -> Image.Image:
     grey = Image.fromarray(np.asarray(row.picture, np.uint8))
     canvas.paste(grey.resize((width * sx, height * sy), Image.Resampling.NEAREST), (left, top))
     draw = ImageDraw.Draw(canvas)
-    for k in range(1, num_classes):
-        for mask, colour, thick in ((row.predictions[0] == k, class_colour(k), 3), (row.truth == k, TRUTH_COLOUR, 1)):
-            for (x0, y0), (x1, y1) in (edges(mask) + 0.5) * (sx, sy) + (left, top):
-                draw.line((x0, y0, x1, y1), fill=colour, width=thick)
+    classes = range(1, num_classes)
+    layers = [
+        *((row.truth == k, EDGE_COLOUR, 3) for k in classes),
+        *((row.predictions[0] == k, class_colour(k), 3) for k in classes),
+        *((row.truth == k, TRUTH_COLOUR, 1) for k in classes),
+    ]
+    for mask, colour, thick in layers:
+        for (x0, y0), (x1, y1) in (edges(mask) + 0.5) * (sx, sy) + (left, top):
+            draw.line((x0, y0, x1, y1), fill=colour, width=thick)
     for i, text in enumerate(lines):
         draw.text((8, 4 + LINE * i), text, fill="white", font=ImageFont.load_default(17))
     return canvas

@@ -19,7 +19,9 @@ from boundary_loss.slicedfolder import SlicedFolder, read_png
 CLASS_COLOURS = ("#FF7A1A", "#3EC1FF", "#7CFC5B", "#FF5CC8", "#F0E442", "#B18CFF", "#FFFFFF")
 """Of classes 1, 2, ...: bright, for they lie on grey images."""
 TRUTH_COLOUR = "#FFFFFF"
-"""Of the ground truth where it lies under a prediction."""
+"""Of the ground truth where a prediction lies beside it."""
+EDGE_COLOUR = "#101010"
+"""On both sides of that thin line."""
 
 
 def class_colour(k: int) -> str:
@@ -150,15 +152,19 @@ def draw_panel(axes: Axes, row: Row, classes: np.ndarray, num_classes: int, *, f
             tint = np.zeros((*mask.shape, 4))
             tint[mask] = [*(int(class_colour(k)[i : i + 2], 16) / 255 for i in (1, 3, 5)), 0.35]
             axes.imshow(tint, aspect=row.aspect, interpolation="nearest")
-        axes.add_collection(
-            LineCollection(list(edges(mask)), colors=class_colour(k), linewidths=1.3, capstyle="projecting")
-        )
-        if truth:
-            axes.add_collection(LineCollection(list(edges(row.truth == k)), colors=TRUTH_COLOUR, linewidths=0.6))
+        _outline(axes, mask, class_colour(k), 1.3, layer=3)
+        if truth:  # white with a dark edge, for a lesion may be as bright as white; predictions lie between the two
+            _outline(axes, row.truth == k, EDGE_COLOUR, 1.4, layer=2)
+            _outline(axes, row.truth == k, TRUTH_COLOUR, 0.6, layer=4)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+
+
+def _outline(axes: Axes, mask: np.ndarray, colour: str, width: float, layer: int) -> None:
+    lines = LineCollection(list(edges(mask)), colors=colour, linewidths=width, capstyle="projecting", zorder=layer)
+    axes.add_collection(lines)
 
 
 def _class_legend(figure: Figure, classes: Sequence[str]) -> None:

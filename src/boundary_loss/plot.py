@@ -60,6 +60,7 @@ def draw(shown: Comparison, how: Curves | None = None, theme: Theme = LIGHT) -> 
                 axes.set_xlabel("epoch")
             else:
                 axes.tick_params(labelbottom=False)
+        figure.align_ylabels()
         _legend(figure, shown, theme, classes=not by_loss and len(shown.columns) > 1)
     return figure
 

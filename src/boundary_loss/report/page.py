@@ -227,4 +227,4 @@ def _touched(run: RunFolder, label: str) -> Sequence[str]:
         for name, found in read_json(path).items()
         if isinstance(found, dict) and "touched" in found and "of" in found
     ]
-    return [f"{label}: the rule set the value of {'; '.join(counts)}."] if counts else []
+    return [f"{label}, best epoch: the rule set the value of {'; '.join(counts)}."] if counts else []

@@ -81,7 +81,9 @@ class Scores:
 
 
 def number(name: str, value: float) -> str:
-    text = f"{value:.{2 if metric(name).unit == 'mm' else 3}f}"
+    """Three decimals for an overlap, two for a distance, four for the boundary value (most pixels count 0)."""
+    decimals = 4 if name == "val_boundary" else 2 if metric(name).unit == "mm" else 3
+    text = f"{value:.{decimals}f}"
     return text.lstrip("-") if float(text) == 0 else text  # no -0.00
 
 

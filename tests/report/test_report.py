@@ -1,0 +1,246 @@
+"""The table's numbers, the words around them, and the page."""
+
+import base64
+import csv
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toyruns import write_runs
+from toys import write_sliced
+
+from boundary_loss.comparison import find_runs
+from boundary_loss.files import read_json, write_array, write_json
+from boundary_loss.report import __main__ as report
+from boundary_loss.report import gallery
+from boundary_loss.report.definitions import DEFINITIONS
+from boundary_loss.report.findings import differences, sentences
+from boundary_loss.report.page import page, tidy
+from boundary_loss.report.table import Scores, collect, to_csv, to_text
+from boundary_loss.runfolder import METRICS, RunFolder
+
+Call = Callable[..., None]
+
+
+def set_dice(run: Path, values: list[float]) -> None:
+    """Dice per volume of the lesion at every epoch."""
+    array = np.load(run / "val_3d_dsc.npy")
+    array[:, :, 1] = values
+    write_array(run / "val_3d_dsc.npy", array)
+
+
+def scores_of(runs: list[Path], *metrics: str) -> Scores:
+    return collect(find_runs(runs), metrics)
+
+
+def test_scores_are_mean_and_sample_deviation_over_cases(runs: list[Path]) -> None:
+    scores = scores_of(runs)
+    array = RunFolder(runs[1]).array("val_dice").astype(float)
+    for when, epoch in (("best", 6), ("last", 7)):
+        score = scores.get("gdl_surface_steal", "val_dice", "lesion", when)
+        assert score is not None
+        assert (score.epoch, score.n) == (epoch, 8)
+        assert score.mean == pytest.approx(array[epoch, :, 1].mean())
+        assert score.sd == pytest.approx(array[epoch, :, 1].std(ddof=1))
+
+
+def test_cases_that_were_not_measured_are_left_out_and_counted(runs: list[Path]) -> None:
+    array = np.load(runs[0] / "val_3d_dsc.npy")
+    array[4, 0, 1] = np.nan
+    write_array(runs[0] / "val_3d_dsc.npy", array)
+    score = scores_of(runs).get("gdl", "val_3d_dsc", "lesion", "best")
+    assert score is not None
+    assert (score.n, score.of) == (1, 2)
+    assert np.isnan(score.sd)
+    assert score.text == f"{array[4, 1, 1]:.3f} (n = 1)"
+
+
+def test_the_best_mean_is_marked_by_the_metrics_direction(runs: list[Path]) -> None:
+    for run, value in zip(runs, (0.5, 0.7, 0.6)):
+        set_dice(run, [value, value])
+        distances = np.load(run / "val_3d_hd95.npy")
+        distances[:, :, 1] = 10 * value
+        write_array(run / "val_3d_hd95.npy", distances)
+    scores = scores_of(runs, "val_3d_dsc", "val_3d_hd95")
+    assert [score.run for score in scores.best("val_3d_dsc", "lesion", "best")] == ["gdl_surface_steal"]
+    assert [score.run for score in scores.best("val_3d_hd95", "lesion", "last")] == ["gdl"]
+    assert sentences(scores) == [
+        "Dice over volumes: best mean gdl_surface_steal for lesion (0.700).",
+        "HD95 over volumes (mm): best mean gdl for lesion (5.00).",
+    ]
+    table = to_text(scores)
+    assert table.count("*") == 5  # two metrics, best and last epoch, and the explanation
+    assert "0.700 ± 0.000 *" in table and "5.00 ± 0.00 *" in table
+
+
+def test_equal_as_printed_is_a_tie(runs: list[Path]) -> None:
+    for run, value in zip(runs, (0.70001, 0.7, 0.6)):
+        set_dice(run, [value, value])
+    assert sentences(scores_of(runs, "val_3d_dsc")) == [
+        "Dice over volumes: best mean gdl and gdl_surface_steal for lesion (0.700)."
+    ]
+
+
+def test_one_run_alone_is_the_best_of_nothing(runs: list[Path]) -> None:
+    scores = scores_of(runs[:1])
+    assert sentences(scores) == []
+    assert differences(scores.runs) == []
+    assert "no significance" not in page(scores, "none")
+
+
+def test_csv_has_a_line_a_run_metric_class_and_epoch(runs: list[Path]) -> None:
+    scores = scores_of(runs, "val_3d_dsc", "val_dice")
+    lines = list(csv.DictReader(to_csv(scores).splitlines()))
+    assert len(lines) == 3 * 2 * 2
+    assert lines[0]["run"] == "gdl" and lines[0]["when"] == "best" and lines[0]["epoch"] == "4"
+    assert float(lines[0]["mean"]) == pytest.approx(scores.all[0].mean, rel=1e-5)
+
+
+def test_differences_that_make_a_comparison_unfair_are_said(runs: list[Path]) -> None:
+    for run in runs:  # the runs differ in length
+        about = read_json(run / "run.json")
+        write_json(run / "run.json", about | {"epochs": 5})
+    assert differences(find_runs(runs)) == []
+    about = read_json(runs[2] / "run.json")
+    write_json(runs[2] / "run.json", about | {"seed": 1, "network": "ENet", "data_checksum": "f" * 64})
+    found = "\n".join(differences(find_runs(runs)))
+    assert "seed (0: gdl, gdl_surface_steal; 1: gdl_hausdorff_w)" in found
+    assert "network" in found and "ffffffffffff: gdl_hausdorff_w" in found
+
+
+def test_missing_metrics_are_said_and_the_rest_is_used(runs: list[Path]) -> None:
+    (runs[1] / "val_3d_hd95.npy").unlink()
+    for run in runs:
+        (run / "val_boundary.npy").unlink()
+    scores = scores_of(runs)
+    assert scores.get("gdl_surface_steal", "val_3d_hd95", "lesion", "best") is None
+    assert scores.get("gdl", "val_3d_hd95", "lesion", "best") is not None
+    assert scores.missing[0].startswith("val_3d_hd95 is missing from gdl_surface_steal; make metrics")
+    assert "val_boundary is missing from gdl, gdl_surface_steal, gdl_hausdorff_w" in scores.missing[1]
+    assert "val_boundary is missing" in page(scores, "none")
+    assert "gdl_surface_steal" in to_text(scores)
+
+
+def test_unknown_metric_and_no_metric_at_all(runs: list[Path]) -> None:
+    with pytest.raises(ValueError, match="unknown metric 'dice'; known: tra_loss"):
+        scores_of(runs, "dice")
+    for path in runs[0].glob("val_*.npy"):
+        path.unlink()
+    with pytest.raises(ValueError, match="none of the runs has any of the metrics"):
+        scores_of(runs[:1])
+
+
+def test_every_metric_is_defined() -> None:
+    assert DEFINITIONS.keys() == METRICS.keys()
+
+
+class Page(HTMLParser):
+    """The tags that are open, and every address that a page refers to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "img", "source", "br"):
+            self.open.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_page_is_whole_and_needs_nothing_else(runs: list[Path], sliced: Path, call: Call) -> None:
+    folder = runs[0].parent
+    call(report.main, folder, "--data", sliced, "--quiet", "--metrics", "val_3d_dsc", "val_dice")
+    text = (folder / "report.html").read_text()
+    found = Page(text)
+    assert found.open == []
+    assert len(found.addresses) == 2 * 5  # light and dark: two curves, a box plot, the losses, the gallery
+    for address in found.addresses:
+        kind, _, content = address.partition(",")
+        assert kind == "data:image/png;base64"
+        assert base64.b64decode(content).startswith(b"\x89PNG")
+    assert not re.search(r"https?://|@import|<script|url\(", text)
+    assert '<div class="banner">SYNTHETIC DATA' in text
+    assert "gdl, best epoch: the rule set the value of val_3d_hd95 1 of 12." in text
+    for part in ("no significance is claimed", "steal(0.01)", "UNet(width=8)", "0123456789ab", "torch 2.13.0"):
+        assert part in text
+
+
+def test_page_holds_no_path_of_the_machine(runs: list[Path], call: Call) -> None:
+    call(report.main, runs[0].parent, "--data", "/home/someone/nowhere/TOY", "--quiet", "--metrics", "val_dice")
+    text = (runs[0].parent / "report.html").read_text()
+    assert "/home" not in text and "someone" not in text
+    assert "…/TOY" in text  # of --data, and of the reason why there is no gallery
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"),
+    [
+        ("/home/me/data/ISLES", "…/ISLES"),
+        ("--data=/home/me/data/ISLES/", "--data=…/ISLES"),
+        ("C:\\Users\\me\\ISLES", "…/ISLES"),
+        ("data/ISLES", "data/ISLES"),
+        ("boundary(map=3d):0.01@1", "boundary(map=3d):0.01@1"),
+        ("1/2", "1/2"),
+    ],
+)
+def test_tidy_shortens_absolute_paths_only(word: str, kept: str) -> None:
+    assert tidy(word) == kept
+
+
+def test_names_are_escaped(runs: list[Path]) -> None:
+    about = read_json(runs[0] / "run.json")
+    write_json(runs[0] / "run.json", about | {"network": "<script>alert(1)</script>", "study": "<b>"})
+    text = page(scores_of(runs[:1], "val_dice"), "<i>")
+    assert "<script" not in text and "<b>" not in text and "<i>" not in text
+
+
+def test_gallery_shows_worst_median_and_best(tmp_path: Path) -> None:
+    sliced = write_sliced(tmp_path / "data", depth=2)
+    (run,) = write_runs(tmp_path / "results", sliced, {"gdl": 3})
+    names = read_json(run / "rows.json")
+    write_json(run / "rows.json", names | {"volumes": [f"case_{i}" for i in range(5)]})
+    dice = np.zeros((3, 5, 2), np.float32)
+    dice[1, :, 1] = [0.5, 0.9, np.nan, 0.1, 0.7]
+    write_array(run / "val_3d_dsc.npy", dice)
+    found = gallery.cases(scores_of([run], "val_3d_dsc"))
+    assert {word: volume for word, (volume, _) in found.items()} == {
+        "worst": "case_3",
+        "median": "case_0",
+        "best": "case_1",
+    }
+
+
+def test_show_writes_nothing_and_quiet_prints_no_table(
+    runs: list[Path], call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = runs[0].parent
+    call(report.main, folder, "--show")
+    shown = capsys.readouterr().out
+    assert "SYNTHETIC DATA" in shown and "note: The runs differ in number of epochs" in shown
+    assert not (folder / "report.html").exists()
+    call(report.main, folder, "--quiet", "--metrics", "val_dice")
+    assert "±" not in capsys.readouterr().out
+    assert (folder / "report.csv").exists()
+
+
+def test_a_folder_without_runs_is_named(tmp_path: Path, call: Call) -> None:
+    with pytest.raises(FileNotFoundError, match="no finished run in"):
+        call(report.main, tmp_path)
+    with pytest.raises(FileNotFoundError, match="no results at"):
+        call(report.main, tmp_path / "none")
+
+
+def test_an_interrupted_run_without_best_epoch_is_reported_at_its_last(runs: list[Path]) -> None:
+    (runs[0] / "best_epoch.txt").unlink()
+    scores = scores_of(runs, "val_3d_dsc")
+    assert scores.get("gdl", "val_3d_dsc", "lesion", "best") is None
+    assert scores.get("gdl", "val_3d_dsc", "lesion", "last") is not None
+    assert "<td>–</td>" in page(scores, "none")

@@ -1,0 +1,173 @@
+"""plot, boxplot and hist: what is drawn, from the command line to the lines in the figure."""
+
+import csv
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from toyruns import write_runs
+from toys import REPOSITORY, write_sliced
+
+from boundary_loss import boxplot, hist, plot
+from boundary_loss.comparison import Comparison, find_runs
+from boundary_loss.drawing import DARK, LIGHT, new_figure, save, to_png
+from boundary_loss.files import write_array
+from boundary_loss.plot import Curves
+from boundary_loss.runfolder import RunFolder
+
+Call = Callable[..., None]
+DRAWING = ("plot", "boxplot", "hist", "report.__main__", "view", "gif", "archive.__main__")
+
+
+def shown(runs: list[Path], name: str, **options: object) -> Comparison:
+    return Comparison.of(name, find_runs(runs), **options)  # type: ignore[arg-type]
+
+
+def texts(figure: Figure) -> str:
+    legends = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    return "\n".join([text.get_text() for text in figure.texts] + legends)
+
+
+def test_drawing_imports_no_torch() -> None:
+    code = f"import sys, importlib\nfor m in {DRAWING}: importlib.import_module('boundary_loss.' + m)\n"
+    code += "assert 'torch' not in sys.modules and 'matplotlib.pyplot' not in sys.modules, 'too much was imported'"
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(REPOSITORY / "src")})
+
+
+def test_curves_are_the_means_over_rows_from_epoch_0_to_the_last(runs: list[Path]) -> None:
+    figure = plot.draw(shown(runs, "val_3d_dsc"))
+    (axes,) = figure.axes
+    curves = [line for line in axes.lines if len(line.get_xdata()) > 1]
+    for path, line in zip(runs, curves, strict=True):
+        means = RunFolder(path).array("val_3d_dsc")[:, :, 1].mean(axis=1)
+        np.testing.assert_allclose(line.get_ydata(), means, rtol=1e-6)
+        assert list(line.get_xdata()) == list(range(len(means)))
+    assert axes.get_xlim() == (0, 7)  # the longest run has 8 epochs
+    assert len({line.get_color() for line in curves}) == 3
+
+
+def test_a_mark_stands_at_each_runs_best_epoch(runs: list[Path]) -> None:
+    figure = plot.draw(shown(runs, "val_dice"))
+    marks = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
+    assert [int(line.get_xdata()[0]) for line in marks] == [4, 6, 2]
+    assert len({line.get_marker() for line in marks}) == 3
+
+
+def test_epochs_that_were_not_measured_are_left_out(runs: list[Path]) -> None:
+    dice = np.load(runs[0] / "val_dice.npy")
+    dice[[1, 3]] = np.nan
+    write_array(runs[0] / "val_dice.npy", dice)
+    figure = plot.draw(shown(runs[:1], "val_dice"), Curves(smooth=3, spread="sem"))
+    assert list(figure.axes[0].lines[0].get_xdata()) == [0, 2, 4, 5]
+
+
+def test_a_run_of_one_epoch_is_a_point(tmp_path: Path, sliced: Path) -> None:
+    runs = write_runs(tmp_path / "results", sliced, {"gdl": 1})
+    (runs[0] / "best_epoch.txt").unlink()
+    figure = plot.draw(shown(runs, "val_dice"), Curves(spread="sd"))
+    assert figure.axes[0].lines[0].get_marker() == "."
+
+
+def test_losses_have_a_panel_each_and_classes_a_line_style(runs: list[Path], tmp_path: Path) -> None:
+    assert len(plot.draw(shown(runs, "tra_loss")).axes) == 3
+    sliced = write_sliced(tmp_path / "four", num_classes=4)
+    four = write_runs(tmp_path / "heart", sliced, {"ce": 3, "diceloss": 2})
+    figure = plot.draw(shown(four, "val_3d_hd95"))
+    assert len(figure.axes) == 1
+    assert len({str(line._unscaled_dash_pattern) for line in figure.axes[0].lines}) == 3
+    assert {"lesion", "core", "rim"} <= set(texts(figure).splitlines())
+
+
+def test_title_names_study_metric_unit_and_set(runs: list[Path]) -> None:
+    for figure in (
+        plot.draw(shown(runs, "val_3d_hd95")),
+        boxplot.draw(shown(runs, "val_3d_hd95")),
+        hist.draw(shown(runs, "val_3d_hd95")),
+    ):
+        text = texts(figure)
+        assert "toy: validation HD95 per volume, pooled (mm)" in text
+        assert "2 volumes of the validation set" in text
+        assert "SYNTHETIC DATA" in text
+
+
+def test_real_data_have_no_banner(tmp_path: Path, sliced: Path) -> None:
+    runs = write_runs(tmp_path / "real", sliced, {"gdl": 2}, phantom=False)
+    assert "SYNTHETIC" not in texts(plot.draw(shown(runs, "val_dice")))
+    runs = write_runs(tmp_path / "debug", sliced, {"gdl": 2}, phantom=False, debug=True)
+    assert "DEBUG RUN" in texts(plot.draw(shown(runs, "val_dice")))
+
+
+def test_what_was_never_measured_is_refused(runs: list[Path]) -> None:
+    for draw in (plot.draw, boxplot.draw, hist.draw):
+        with pytest.raises(ValueError, match="nothing was measured for val_3d_hd95"):
+            draw(shown(runs, "val_3d_hd95", columns=["background"]))
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_same_content_same_bytes(runs: list[Path], theme: object) -> None:
+    for draw in (plot.draw, boxplot.draw, hist.draw):
+        first, second = (to_png(draw(shown(runs, "val_dice"), theme=theme), dpi=40) for _ in range(2))
+        assert first == second
+
+
+def test_box_plot_shows_every_case_at_the_best_epoch(runs: list[Path]) -> None:
+    figure = boxplot.draw(shown(runs, "val_dice"))
+    points = [np.asarray(dots.get_offsets())[:, 1] for dots in figure.axes[0].collections]
+    for path, best, values in zip(runs, (4, 6, 2), points, strict=True):
+        np.testing.assert_allclose(values, np.load(path / "val_dice.npy")[best, :, 1])
+    assert "gdl (epoch 4, n = 8)" in texts(figure)
+
+
+def test_box_plot_of_one_epoch_leaves_nan_out(runs: list[Path]) -> None:
+    dice = np.load(runs[0] / "val_dice.npy")
+    dice[1, :3] = np.nan
+    write_array(runs[0] / "val_dice.npy", dice)
+    assert "gdl (epoch 1, n = 5)" in texts(boxplot.draw(shown(runs, "val_dice"), epoch=1))
+    with pytest.raises(ValueError, match="gdl_hausdorff_w has epochs 0 to 3, not 5"):
+        boxplot.draw(shown(runs, "val_dice"), epoch=5)
+
+
+def test_histogram_counts_every_row(runs: list[Path]) -> None:
+    comparison = shown(runs, "val_dice")
+    edges = hist.bin_edges(comparison, 10, None)
+    assert (edges[0], edges[-1], len(edges)) == (0, 1, 11)
+    figure = hist.draw(comparison, bins=10)
+    assert [stairs.get_data().values.sum() for stairs in figure.axes[0].patches] == [8, 8, 8]
+    with pytest.raises(ValueError, match="at least 1 bin"):
+        hist.draw(comparison, bins=0)
+
+
+def test_commands_write_their_picture(runs: list[Path], call: Call) -> None:
+    results = runs[0].parent
+    options = ["--study", "ISLES", "--ylim", "0", "1", "--legend-names", "a", "b", "c", "--columns", "lesion"]
+    for module, name in ((plot, "val_dice.png"), (boxplot, "val_3d_dsc_boxplot.png"), (hist, "val_dice_hist.png")):
+        call(module.main, results / name, "--runs", *runs, *options)
+        with Image.open(results / name) as picture:
+            assert picture.size[0] == 1440
+    assert not list(results.glob(".*"))  # nothing half-written is left
+
+
+def test_csv_beside_the_picture(runs: list[Path], call: Call) -> None:
+    results = runs[0].parent
+    call(plot.main, results / "curves.png", "--metric", "val_3d_dsc", "--runs", *runs, "--csv")
+    lines = list(csv.DictReader((results / "curves.csv").read_text().splitlines()))
+    assert len(lines) == 8
+    assert lines[7]["gdl:lesion"] == ""  # shorter than the longest run
+    mean = np.load(runs[1] / "val_3d_dsc.npy")[7, :, 1].mean()
+    assert float(lines[7]["gdl_surface_steal:lesion"]) == pytest.approx(mean, rel=1e-5)
+
+
+def test_a_name_without_metric_lists_the_known_ones(runs: list[Path], call: Call) -> None:
+    with pytest.raises(ValueError, match=r"val_dise.png names no metric; .* val_dice"):
+        call(plot.main, runs[0].parent / "val_dise.png", "--runs", *runs)
+    with pytest.raises(ValueError, match=r"should end in .png"):
+        call(plot.main, runs[0].parent / "val_dice.pdf", "--runs", *runs)
+    with pytest.raises(ValueError, match=r"should end in .png"):
+        save(new_figure(), Path("figure.svg"))
+    with pytest.raises(FileNotFoundError, match="no run at"):
+        call(plot.main, runs[0].parent / "val_dice.png", "--runs", "results/none")
