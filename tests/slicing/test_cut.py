@@ -7,7 +7,7 @@ from skimage.transform import resize
 from boundary_loss.distance import one_hot2dist
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.slicing import engine
-from boundary_loss.slicing.cut import digest, resize_slices, signed_maps, to_classes
+from boundary_loss.slicing.cut import digest, resize_slices, to_classes
 from boundary_loss.volumes import write_volume
 
 SPACING = (0.9 * 12 / 16, 1.1 * 10 / 20, 3.0)
@@ -161,16 +161,6 @@ def test_labels_are_never_blended():
     labels = np.zeros((7, 9, 1), np.uint8)
     labels[2:5, 3:6] = 3
     assert set(np.unique(resize_slices(labels, (23, 31), order=0))) == {0, 3}
-
-
-def test_ignored_voxels_are_neither_object_nor_background():
-    labels = np.array([[0, 0, 1, 255, 255, 0]], np.uint8)[:, :, None]
-    maps = signed_maps(labels, 2, (1.0, 1.0, 1.0))
-    np.testing.assert_allclose(maps[1].ravel(), [2, 1, 0, 0, 0, 3])
-    np.testing.assert_allclose(maps[0].ravel(), [-1, 0, 1, 0, 0, -2])
-    labels[0, 1] = 255
-    labels[0, 2:3] = 1  # the known background is 2 to the left, 3 to the right
-    assert signed_maps(labels, 2, (1.0, 1.0, 1.0))[1, 0, 2, 0] == -1
 
 
 def test_classes_and_digests():

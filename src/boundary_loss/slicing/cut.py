@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from skimage.transform import resize
 
-from boundary_loss.distance import one_hot2dist
+from boundary_loss.distance import signed_distance
 from boundary_loss.files import write_array
 from boundary_loss.shapes import IGNORED
 from boundary_loss.slicedfolder import IMAGES, LABELS, LABELS_PNG, MAPS_3D, write_png
@@ -46,7 +46,7 @@ def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
         channels = [resize_slices(channel, recipe.shape, order=1) for channel in channels]
         labels = resize_slices(labels, recipe.shape, order=0)
     images = np.stack(channels)  # (C, X, Y, Z)
-    maps = None if recipe.pictures else signed_maps(labels, recipe.num_classes, spacing)
+    maps = None if recipe.pictures else signed_distance(labels, spacing, num_classes=recipe.num_classes)
 
     cut = Cut(case.volume, spacing)
     for z in range(labels.shape[2]):
@@ -90,22 +90,6 @@ def resize_slices(volume: np.ndarray, shape: tuple[int, int], *, order: int) -> 
         for z in range(volume.shape[2])
     ]
     return np.stack(layers, axis=-1).astype(volume.dtype)
-
-
-def signed_maps(labels: np.ndarray, num_classes: int, spacing_mm: tuple[float, float, float]) -> np.ndarray:
-    """Signed distance map of each class of a volume, (X, Y, Z) -> (K, X, Y, Z) float32 mm.
-
-    Ignored voxels are neither object nor background: they get 0, and inside an object the distance is to the
-    nearest voxel that is known not to belong to it.
-    """
-    ignored = labels == IGNORED
-    one_hot = np.stack([labels == k for k in range(num_classes)]).astype(np.uint8)
-    maps = one_hot2dist(one_hot, spacing_mm, dtype=np.float32)
-    if ignored.any():
-        widened = one_hot2dist(one_hot | ignored, spacing_mm, dtype=np.float32)
-        maps = np.where(one_hot == 1, widened, maps)
-        maps[:, ignored] = 0
-    return maps
 
 
 def copies(
