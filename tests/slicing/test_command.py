@@ -116,7 +116,7 @@ def test_faults_end_in_status_2_without_traceback_even_optimised(wmh):
 def test_from_archives_to_slices_and_back_after_a_kill(tmp_path):
     """Phantom, unpacking and slicing as make runs them; slicing is killed half-way, and the next call completes."""
     zips, raw, dest = tmp_path / "zips", tmp_path / "isles", tmp_path / "ISLES"
-    assert python("-m", "boundary_loss.phantom", "isles", zips, "--cases=6", "--size=48").wait() == 0
+    assert python("-m", "boundary_loss.phantom", zips, "--study=isles", "--cases=6", "--size=48").wait() == 0
     options = ["--lineage", zips / "phantom.lineage", "--zips", zips, "--root", "TRAINING", "TESTING"]
     drop = ["--drop", "__MACOSX", "*CT_4DPWI*"]
     assert python("-O", "-m", "boundary_loss.unpack", raw, *options, *drop).wait() == 0
