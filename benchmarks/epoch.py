@@ -1,6 +1,6 @@
-"""Where the time of an epoch goes: seconds a slice and shares, per loss, for a network on synthetic slices.
+"""Where the time of an epoch goes: seconds a slice and shares, per loss, for a network on phantom slices.
 
-    python benchmarks/epoch.py --network Dimwit --size 256 --modalities 5
+    python benchmarks/epoch.py --network Dimwit --size 256
 
 The original's loop spends about 100 ms a slice on everything but the network on two shared CPU cores (assertions,
 one-hot checks, transforms, maps, collating); this prints what ours spends. The network is forward, backward and
@@ -17,9 +17,11 @@ import numpy as np
 import torch
 
 from boundary_loss.data import Slices
+from boundary_loss.distance import signed_distance
 from boundary_loss.experiment import Experiment
 from boundary_loss.files import write_array, write_json
 from boundary_loss.networks import build_network
+from boundary_loss.phantom.isles import draw_case
 from boundary_loss.slicedfolder import SlicedFolder, write_png
 from boundary_loss.training.devices import describe, pick_device
 from boundary_loss.training.epoch import EpochRunner, activate
@@ -38,7 +40,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--network", default="Dimwit")
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--modalities", type=int, default=5)
     parser.add_argument("--slices", type=int, default=48)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--device", default="auto")
@@ -47,29 +48,31 @@ def main() -> None:
     print(f"{args.network}, {args.slices} + {args.slices} slices of {args.size} x {args.size}, {describe(device)}")
     print("\n| run | everything but the network, ms a slice | " + "sections, ms a slice |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
-        folder = SlicedFolder.open(write_study(Path(name) / "data", args.size, args.modalities, args.slices))
+        folder = SlicedFolder.open(write_study(Path(name) / "data", args.size, args.slices))
         for row, terms in ROWS.items():
             print(measure(row, terms, folder, Path(name) / "run", args, device), flush=True)
 
 
-def write_study(folder: Path, size: int, modalities: int, num_slices: int) -> Path:
-    """A study whose pixels are noise and whose lesions are discs; every third slice has none."""
+def write_study(folder: Path, size: int, num_slices: int) -> Path:
+    """Slices of phantom ISLES cases, five modalities, as slicing would leave them."""
     rng = np.random.default_rng(0)
-    x, y = np.mgrid[:size, :size]
-    names = [f"modality{i}" for i in range(modalities)]
     for which in ("train", "val"):
-        stems = [f"case_{i // 8}_00_{i % 8:04d}" for i in range(num_slices)]
-        for i, stem in enumerate(stems):
-            cx, cy = rng.integers(size // 4, 3 * size // 4, 2)
-            labels = ((x - cx) ** 2 + (y - cy) ** 2 < (size / 20) ** 2).astype(np.uint8) * (i % 3 > 0)
-            image = rng.random((modalities, size, size), np.float32)
-            write_array(folder / which / "in_npy" / f"{stem}.npy", image)
-            write_array(folder / which / "gt_npy" / f"{stem}.npy", labels)
-            write_array(folder / which / "3d_distmap" / f"{stem}.npy", rng.random((2, size, size), np.float32))
-            (folder / which / "gt").mkdir(exist_ok=True)
-            write_png(folder / which / "gt" / f"{stem}.png", labels)
+        stems: list[str] = []
+        while len(stems) < num_slices:
+            images, _ = draw_case(rng, size)
+            labels = images.pop("OT")
+            volume = np.stack([image / image.max() for image in images.values()]).astype(np.float32)
+            maps = signed_distance(labels, (1.0, 1.0, 5.0), num_classes=2)
+            for z in range(min(labels.shape[-1], num_slices - len(stems))):
+                stem = f"case_{len(stems)}_00_{z:04d}"
+                write_array(folder / which / "in_npy" / f"{stem}.npy", volume[..., z])
+                write_array(folder / which / "gt_npy" / f"{stem}.npy", labels[..., z])
+                write_array(folder / which / "3d_distmap" / f"{stem}.npy", maps[..., z])
+                (folder / which / "gt").mkdir(exist_ok=True)
+                write_png(folder / which / "gt" / f"{stem}.png", labels[..., z])
+                stems.append(stem)
         write_json(folder / which / "spacing.json", {stem: [1.0, 1.0] for stem in stems})
-    about = {"study": "benchmark", "classes": ["background", "lesion"], "modalities": names, "checksum": ""}
+    about = {"study": "benchmark", "classes": ["background", "lesion"], "modalities": list(images), "checksum": ""}
     write_json(folder / "slicing.json", about)
     return folder
 
@@ -85,7 +88,7 @@ def measure(
     active = activate(experiment)
     needs = [term.need for term in active if term.need]
     train, val = (Slices(folder, which, needs=needs, device=device) for which in ("train", "val"))
-    net = build_network(args.network, args.modalities, 2).to(device)
+    net = build_network(args.network, len(folder.modalities), 2).to(device)
     runner = EpochRunner(net, active, torch.optim.Adam(net.parameters()), experiment, device)
     weights = tuple(term.weight for term in experiment.terms)
     epochs = []
