@@ -17,13 +17,14 @@ setup: $(venv)  ## .venv from the lock file
 # What the demo trains: small enough for 8 minutes on two cores, long enough that the losses differ
 demo: RD  := results/isles-demo
 demo: NET := UNet(width=8)
-demo: EPC := 20
+demo: EPC := 18
+demo: LR  := 5e-3
 demo: $(venv)  ## synthetic ISLES archives through the whole pipeline: trainings, curves, report, archive
-	$(MAKE) -f isles.make SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) CC='$(CC)'
+	$(MAKE) -f isles.make SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) LR=$(LR)
 	@echo
 	@echo "report    $(RD)/report.html (and report.csv)"
 	@echo "curves    $(RD)/*.png"
-	@echo "overlays  $(RD)/view/ (make -f isles.make view SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) draws others)"
+	@echo "overlays  $(RD)/view/ (make -f isles.make view SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) LR=$(LR) draws others)"
 	@echo "archive   $$(cat $(RD)/archive.txt)"
 
 test: $(venv)  ## the whole test suite
