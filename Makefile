@@ -21,10 +21,11 @@ demo: EPC := 18
 demo: LR  := 5e-3
 demo: $(venv)  ## synthetic ISLES archives through the whole pipeline: trainings, curves, report, archive
 	$(MAKE) -f isles.make SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) LR=$(LR)
+	@$(MAKE) -s -f isles.make view SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) LR=$(LR) SAVE=$(RD)/view
 	@echo
 	@echo "report    $(RD)/report.html (and report.csv)"
 	@echo "curves    $(RD)/*.png"
-	@echo "overlays  $(RD)/view/ (make -f isles.make view SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) LR=$(LR) draws others)"
+	@echo "overlays  $(RD)/view/*.png"
 	@echo "archive   $$(cat $(RD)/archive.txt)"
 
 test: $(venv)  ## the whole test suite

@@ -54,3 +54,19 @@ def test_schedule_and_rate_are_checked_with_the_row() -> None:
         make(["gdl:1"], "steal(0.01)")
     with pytest.raises(ValueError, match="epochs must be positive"):
         make(["gdl:1"], epochs=0)
+
+
+def test_a_loss_of_the_users_own_by_import_path() -> None:
+    term = Term.parse("toys:Brier(scale=2.0):0.5@1", 4)
+    assert (term.name, term.weight, term.classes) == ("toys:Brier", 0.5, (1,))
+    loss = term.build()
+    assert loss.classes == (1,) and loss.scale == 2.0
+    for text, says in [
+        ("toys:Brier(scale=big):1", "expected float"),
+        ("toys:Brier(size=1):1", "unknown option 'size' of toys:Brier; known: .*scale"),
+        ("toys:Briar:1", "toys has no Briar"),
+        ("toyz:Brier:1", "PYTHONPATH"),
+        ("toys:number:1", "made a int, not a torch.nn.Module"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            Term.parse(text, 4)

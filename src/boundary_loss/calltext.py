@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 Value = int | float | bool | str
@@ -57,6 +58,24 @@ def _value(argument: re.Match[str]) -> Value:
     if _FLOAT.fullmatch(bare):
         return float(bare)
     return _BOOLS.get(bare.lower(), bare)
+
+
+def import_named(path: str, what: str) -> Callable[..., Any]:
+    """The class or function at an import path, ``mypackage.nets:TinyNet``; ValueError if it leads nowhere.
+
+    Args:
+        what: what is looked for, for the message: ``network``, ``loss``.
+    """
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{what} '{path}': {error}; is its folder in PYTHONPATH?") from None
+    except AttributeError:
+        raise ValueError(f"{what} '{path}': module {module} has no {name}") from None
+    if not callable(found):
+        raise ValueError(f"{what} '{path}' is not a class")
+    return found
 
 
 def check_options(name: str, function: Callable[..., Any], options: Mapping[str, Value], given: int = 0) -> None:

@@ -4,6 +4,9 @@ import inspect
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
+from torch import nn
+
+from boundary_loss.calltext import check_options, import_named
 from boundary_loss.losses.base import Loss
 from boundary_loss.losses.boundary import BoundaryLoss
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
@@ -46,14 +49,18 @@ def find(name: str) -> type[Loss]:
     return LOSSES[name]
 
 
-def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> Loss:
+def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> nn.Module:
     """The loss of that name with these options; ``build("gdl", classes=[0, 1], absent="penalise")``.
 
-    Values may be text, as in a ledger; numbers are read from it.
+    Values may be text, as in a ledger; numbers are read from it. A loss of your own is named by its import path,
+    ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options as they are, and with
+    ``classes`` if it takes them; with ``target = "distance"`` it gets signed distance maps, as BoundaryLoss.
 
     Raises:
         ValueError: unknown name or option, with the known ones; a value of the wrong type or out of range.
     """
+    if ":" in name:
+        return build_own(name, classes, given)
     known = options(name)
     for option in given:
         if option not in known:
@@ -63,6 +70,17 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> L
         return find(name)(classes=classes, **{o: read(o, v, known[o].annotation) for o, v in given.items()})
     except ValueError as error:
         raise ValueError(f"loss '{name}': {error}") from None
+
+
+def build_own(path: str, classes: Sequence[int] | None, given: dict[str, Any]) -> nn.Module:
+    """A loss that is not ours, by import path."""
+    made = import_named(path, "loss")
+    check_options(path, made, given)
+    takes_classes = "classes" in inspect.signature(made).parameters
+    loss = made(classes=classes, **given) if takes_classes else made(**given)
+    if not isinstance(loss, nn.Module):
+        raise ValueError(f"{path} made a {type(loss).__name__}, not a torch.nn.Module")
+    return loss
 
 
 def read(option: str, value: Any, kind: Any) -> Any:

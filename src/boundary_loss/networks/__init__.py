@@ -1,10 +1,8 @@
 """Networks by name: ``build_network("UNet(width=8)", in_channels=5, num_classes=2)``."""
 
-from importlib import import_module
-
 from torch import nn
 
-from boundary_loss.calltext import check_options, parse_call
+from boundary_loss.calltext import check_options, import_named, parse_call
 from boundary_loss.networks.dimwit import Dimwit, Dimwit3D
 from boundary_loss.networks.enet import ENet
 from boundary_loss.networks.residual_unet import ResidualUNet
@@ -31,7 +29,7 @@ def build_network(text: str, in_channels: int, num_classes: int) -> nn.Module:
             import path that leads nowhere.
     """
     name, options = parse_call(text)
-    network = _imported(name) if ":" in name else NETWORKS.get(name)
+    network = import_named(name, "network") if ":" in name else NETWORKS.get(name)
     if network is None:
         raise ValueError(
             f"unknown network '{name}'; known: {', '.join(NETWORKS)}, or your own as mypackage.module:Network"
@@ -41,16 +39,3 @@ def build_network(text: str, in_channels: int, num_classes: int) -> nn.Module:
     if not isinstance(built, nn.Module):
         raise ValueError(f"{name} made a {type(built).__name__}, not a torch.nn.Module")
     return built
-
-
-def _imported(path: str) -> type[nn.Module]:
-    module, _, name = path.partition(":")
-    try:
-        found = getattr(import_module(module), name)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"network '{path}': {error}; is its folder in PYTHONPATH?") from None
-    except AttributeError:
-        raise ValueError(f"network '{path}': module {module} has no {name}") from None
-    if not callable(found):
-        raise ValueError(f"network '{path}' is not a class")
-    return found

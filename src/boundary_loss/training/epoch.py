@@ -43,7 +43,8 @@ def activate(experiment: Experiment) -> list[ActiveTerm]:
         loss: Any = term.build()  # a module of the user's own may lack `target`: it gets the one-hot labels
         need = None
         if getattr(loss, "target", "one_hot") == "distance":
-            need = MapNeed.of(loss.map, term.classes, loss.distance_options)
+            options = getattr(loss, "distance_options", {})
+            need = MapNeed.of(getattr(loss, "map", "2d"), term.classes, options)
         terms.append(ActiveTerm(term.text, loss, need))
     return terms
 

@@ -147,10 +147,10 @@ class Training:
         left = (experiment.epochs - epoch - 1) * seconds
         others = max(len(self.queue) - 1, 0) * experiment.epochs * seconds
         name = self.run.name.removesuffix("_tmp")
-        study = f", {len(self.queue)} runs in about {hours(left + others)}" if others else ""
-        score = f"(best {max(self.history.scores):.3f} at {self.history.best + 1})"
+        study = f", of the study about {hours(left + others)}" if others else ""
+        score = f"(best {max(self.history.scores):.3f} at epoch {self.history.best})"
         print(
-            f"{name}  epoch {epoch + 1:3d}/{experiment.epochs}"
+            f"{name}  epoch {epoch} ({epoch + 1}/{experiment.epochs})"
             f"  loss {line['tra_loss']:.4f}, val {line['val_loss']:.4f}"
             f"  Dice per volume {line['val_dice_volume']:.3f} {score}"
             f"  {seconds:.1f} s, left {hours(left)}{study}",
