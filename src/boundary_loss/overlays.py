@@ -1,6 +1,7 @@
 """Outlines of classes over an image, along the edges of the pixels: nothing is smoothed, a single pixel is seen.
 
-Pictures lie as their PNGs do: rows are X (down), columns Y (right).
+Slices are drawn upright as radiologists see them, the patient's right on the left, where the data says how the scanner
+lay; otherwise as their PNGs lie, rows X (down), columns Y (right).
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 
 from boundary_loss.comparison import names_of, warnings_of
 from boundary_loss.drawing import LIGHT, Theme, heading, style
+from boundary_loss.naming import Stem
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder, read_png
 
@@ -72,7 +74,7 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A slice as every run sees it; arrays are (X, Y), cut alike."""
+    """A slice as every run sees it; arrays are turned and cut alike."""
 
     title: str
     picture: np.ndarray
@@ -109,14 +111,42 @@ def read_row(
     """A validation slice with the predictions of every run at ``epoch`` (None = each run's best)."""
     truth = data.labels("val", stem)
     predictions = [read_prediction(run, epoch, stem, truth.shape) for run in runs]
+    orientation = data.orientation(Stem.parse(stem).volume)
     dx, dy = data.spacing("val", stem)
+
+    def seen(array: np.ndarray) -> np.ndarray:
+        return look.cut(upright(array, orientation))
+
     return Row(
         title=title or stem,
-        picture=look.cut(data.picture("val", stem, look.modality)),
-        truth=look.cut(truth),
-        predictions=tuple(look.cut(prediction) for prediction in predictions),
-        aspect=dx / dy,
+        picture=seen(data.picture("val", stem, look.modality)),
+        truth=seen(truth),
+        predictions=tuple(seen(prediction) for prediction in predictions),
+        aspect=dy / dx if _is_turned(orientation) else dx / dy,
     )
+
+
+def upright(array: np.ndarray, orientation: str) -> np.ndarray:
+    """(X, Y) as a radiologist sees it: front or head on top, the patient's right (or front) on the left.
+
+    Args:
+        orientation: where X and Y point, as ``LP``; with other letters the array stays as it lies.
+    """
+    if len(orientation) < 2 or not set(orientation[:2]) <= set("LRAPSI"):
+        return array
+    down, right = orientation[0], orientation[1]
+    if _is_turned(orientation):
+        array, down, right = array.T, right, down
+    if down in "AS":
+        array = array[::-1]
+    if right in "RA":
+        array = array[:, ::-1]
+    return array
+
+
+def _is_turned(orientation: str) -> bool:
+    """Whether X runs across the upright picture, instead of down."""
+    return orientation[:1] in tuple("LR") or (orientation[:1] in tuple("AP") and orientation[1:2] in tuple("SI"))
 
 
 def draw_grid(

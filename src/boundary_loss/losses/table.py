@@ -53,8 +53,8 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
     """The loss of that name with these options; ``build("gdl", classes=[0, 1], absent="penalise")``.
 
     Values may be text, as in a ledger; numbers are read from it. A loss of your own is named by its import path,
-    ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options as they are, and with
-    ``classes`` if it takes them; with ``target = "distance"`` it gets signed distance maps, as BoundaryLoss.
+    ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options as they are, and
+    with ``classes`` if it takes them; with ``target = "distance"`` it gets signed distance maps, as BoundaryLoss.
 
     Raises:
         ValueError: unknown name or option, with the known ones; a value of the wrong type or out of range.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from nibabel.orientations import aff2axcodes
 from skimage.transform import resize
 
 from boundary_loss.distance import signed_distance
@@ -24,6 +25,8 @@ class Cut:
 
     volume: str
     spacing_mm: tuple[float, float, float]
+    orientation: str
+    """Where the axes X, Y, Z point in the patient, in nibabel's letters, as ``LPS``; ``?`` where no one can tell."""
     stems: list[str] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     positive: int = 0
@@ -48,7 +51,7 @@ def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
     images = np.stack(channels)  # (C, X, Y, Z)
     maps = None if recipe.pictures else signed_distance(labels, spacing, num_classes=recipe.num_classes)
 
-    cut = Cut(case.volume, spacing)
+    cut = Cut(case.volume, spacing, "".join(letter or "?" for letter in aff2axcodes(volumes[0].affine)))
     for z in range(labels.shape[2]):
         present = int(np.count_nonzero((labels[:, :, z] > 0) & (labels[:, :, z] != IGNORED)))
         if which == "train" and recipe.discard_negatives and not present:
