@@ -37,7 +37,7 @@ check: $(venv)  ## lint, types, import contract
 	$(CC) -m ruff check .
 	$(CC) -m ruff format --check .
 	$(CC) -m mypy
-	PYTHONPATH=src .venv/bin/lint-imports
+	PYTHONPATH=src $(CC) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
 bench: $(venv)  ## where the time of an epoch goes, and how fast each loss is; see benchmarks/README.md
 	PYTHONPATH=src $(CC) benchmarks/epoch.py

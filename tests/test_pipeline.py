@@ -182,6 +182,16 @@ def test_pictures_of_slices(study: Path) -> None:
     assert (study / RD / "gdl" / f"{stem}.gif").read_bytes()[:4] == b"GIF8"
 
 
+def test_every_row_of_the_ledger_trains(study: Path) -> None:
+    rows = re.findall(r"^(\w+)\.losses", (study / "isles.make").read_text(), flags=re.M)
+    assert len(rows) > 15
+    make(study, *ISLES, "EPC=1", "TRAIN=--gradients", "DEBUG=--debug", f"RUNS={' '.join(rows)}", "train", "-j2")
+    for row in rows:
+        lines = (study / "results" / "isles-phantom-debug" / row / "metrics.csv").read_text().splitlines()
+        assert len(lines) == 2 and "gradient_0" in lines[0]
+    shutil.rmtree(study / "results" / "isles-phantom-debug")
+
+
 def test_debug_runs_without_assertions_in_a_folder_of_their_own(study: Path) -> None:
     make(study, *ISLES, "DEBUG=--debug", "CFLAGS=-O", "RUNS=hausdorff", "metrics")
     run = study / "results" / "isles-phantom-debug" / "hausdorff"

@@ -89,6 +89,8 @@ class Experiment:
     """The best epoch maximises Dice per ``volume``, or per ``slice`` as the original (see docs)."""
     save_train: bool = False
     """Also keep the predictions on the training slices."""
+    gradients: bool = False
+    """Measure each term's gradient and propose weights; the training itself stays the same."""
     debug: bool = False
     """Ten slices a set."""
 

@@ -52,6 +52,7 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--group", action="store_true", help="one validation batch a volume")
     run.add_argument("--best", choices=("volume", "slice"), default="volume", help="what the best epoch maximises")
     run.add_argument("--save_train", action="store_true", help="keep predictions on training slices too")
+    run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     run.add_argument("--queue", nargs="*", default=[], help="the study's runs, for the estimate of the time left")
@@ -70,6 +71,7 @@ def main() -> None:
         terms=args.losses, schedule=args.schedule, rate=args.rate, num_classes=len(data.classes), network=args.network,
         epochs=args.epochs, batch_size=args.batch_size, learning_rate=args.lr, optimiser=args.optimiser,
         temperature=args.temperature, seed=args.seed, group=args.group, best=args.best, save_train=args.save_train,
+        gradients=args.gradients,
         debug=args.debug,
     )  # fmt: skip
     device = pick_device(args.device)

@@ -17,6 +17,7 @@ from boundary_loss.command import Stop
 from boundary_loss.data import MapNeed, Slices
 from boundary_loss.encoding import probs2class
 from boundary_loss.experiment import Experiment
+from boundary_loss.losses import gradient_norms
 from boundary_loss.metrics import dice_from_counts, slice_counts
 from boundary_loss.naming import by_volume
 from boundary_loss.shapes import IGNORED, Probs
@@ -58,6 +59,7 @@ class EpochLog:
     volume_dice: np.ndarray  # (P, K) float32
     foreground: int
     """Voxels predicted as any class but the background."""
+    gradients: np.ndarray  # (T,) mean over the batches of each term's gradient norm; empty where not asked for
     clock: Clock = field(default_factory=Clock)
 
     def total_loss(self, weights: Sequence[float]) -> float:
@@ -114,13 +116,18 @@ class EpochRunner:
     ) -> EpochLog:
         clock = Clock()
         losses = np.zeros((len(batches), len(self.terms)), np.float32)
+        gradients = np.zeros((len(batches) if learn and self.experiment.gradients else 0, len(self.terms)))
         counts = np.zeros((3, len(slices), slices.num_classes), np.int64)  # intersection, predicted, true
         with tqdm(total=len(batches), desc=title, leave=False, disable=None, mininterval=0.5) as bar:
             for i, batch in enumerate(self._load(slices, batches, clock)):
-                probs = self._forward(batch, slices.has_ignored, clock)
+                logits, probs = self._forward(batch, slices.has_ignored, clock)
                 with clock("loss"):
                     values = [term(probs, batch) for term in self.terms]
                     losses[i] = self._finite(torch.stack([value.detach() for value in values]), batch)
+                if len(gradients):
+                    with clock("gradients"):
+                        norms = gradient_norms({str(t): value for t, value in enumerate(values)}, logits)
+                        gradients[i] = list(norms.values())
                 if learn:
                     self._step(values, weights, clock)
                 with clock("metrics"):
@@ -136,6 +143,7 @@ class EpochRunner:
             dice=_dice(counts),
             volume_dice=_dice(_by_volume(counts, slices.stems)),
             foreground=int(counts[1, :, 1:].sum()),
+            gradients=gradients.mean(axis=0) if len(gradients) else np.zeros(0),
             clock=clock,
         )
 
@@ -145,13 +153,14 @@ class EpochRunner:
                 batch = slices.batch(indices, self.device)
             yield batch
 
-    def _forward(self, batch: dict[str, Any], has_ignored: bool, clock: Clock) -> Probs:
-        """(B, K, X, Y); zero in every class where the label is ignored, so that no loss counts it."""
+    def _forward(self, batch: dict[str, Any], has_ignored: bool, clock: Clock) -> tuple[Tensor, Probs]:
+        """Logits and probabilities, (B, K, X, Y); these are zero in every class where the label is ignored."""
         with clock("forward"):
-            probs = torch.softmax(self.net(batch["images"]).float() / self.experiment.temperature, dim=1)
+            logits = self.net(batch["images"]).float()
+            probs = torch.softmax(logits / self.experiment.temperature, dim=1)
             if has_ignored:
-                probs = probs * (batch["labels"] != IGNORED).unsqueeze(1)
-            return probs
+                probs = probs * (batch["labels"] != IGNORED).unsqueeze(1)  # so that no loss counts it
+            return logits, probs
 
     def _step(self, values: list[Tensor], weights: Sequence[float], clock: Clock) -> None:
         with clock("backward"):

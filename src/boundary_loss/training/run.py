@@ -13,6 +13,7 @@ import torch
 
 from boundary_loss.data import Slices
 from boundary_loss.files import write_array, write_text
+from boundary_loss.losses import propose_weight
 from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV
 from boundary_loss.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from boundary_loss.training.clock import hours
@@ -127,6 +128,7 @@ class Training:
             "lr": rate,
         }
         line |= {f"weight_{i}": weight for i, weight in enumerate(weights)}
+        line |= {f"gradient_{i}": float(norm) for i, norm in enumerate(train.gradients)}
         score = line["val_dice_volume" if self.runner.experiment.best == "volume" else "val_dice"]
         self.history.add(line, train, val, score)
         if self.history.best == epoch:
@@ -156,9 +158,20 @@ class Training:
             f"  {seconds:.1f} s, left {hours(left)}{study}",
             flush=True,
         )
+        if experiment.gradients and len(self.runner.terms) > 1:
+            print(f"{name}  {self._balance()}", flush=True)
         if self.history.collapsed():
             print(
                 f"{name}  warning: nothing but background predicted for {_ALARM_AFTER} epochs; "
                 "a boundary or Hausdorff term may weigh too much, or the rate be too high",
                 flush=True,
             )
+
+    def _balance(self) -> str:
+        """How the terms pull, and the weights that would give each the pull of the first."""
+        line, terms = self.history.lines[-1], self.runner.terms
+        norms = {str(i): line[f"gradient_{i}"] for i in range(len(terms))}
+        first = terms[0].text.split(":")[0]
+        pulls = [f"{term.text} {line[f'weight_{i}'] * norms[str(i)]:.3g}" for i, term in enumerate(terms)]
+        equal = [f"{propose_weight(norms, str(i), '0') * line['weight_0']:.3g}" for i in range(1, len(terms))]
+        return f"gradients, weighted: {', '.join(pulls)}; weights that pull as {first} does: {', '.join(equal)}"
