@@ -187,6 +187,12 @@ $(RD)/%.gif: | $$(RD)/$$(firstword $$(subst /, ,$$*)) $(venv)
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 
+results/%:
+	@echo "error: nothing makes $@; with these variables the results are in $(RD)" >&2; exit 2
+
+data/%:
+	@echo "error: nothing makes $@; with these variables the data is $(RAW), then $(SLICED)" >&2; exit 2
+
 $(RD)/%:
 	@echo "error: nothing makes $@; the runs of the ledger are: $(rows)" >&2; exit 2
 

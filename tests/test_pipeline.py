@@ -219,6 +219,8 @@ def test_missing_archives_are_named_with_where_to_get_them(study: Path) -> None:
     [
         (["RUNS=gld"], "RUNS names no row of the ledger: gld. The rows are: .*gdl"),
         ([f"{RD}/gld"], "the runs of the ledger are: .*gdl"),
+        (["results/isles/gdl"], "the results are in results/isles-phantom"),
+        (["data/ISLES"], "the data is data/isles-phantom, then data/ISLES-phantom"),
         (["SRC=moon"], "SRC=moon is unknown"),
         (["NET=UNot", "RUNS=ce"], "unknown network 'UNot'; known: Dimwit"),
         (["unpack"], "needs ARCHIVE="),

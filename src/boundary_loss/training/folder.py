@@ -63,6 +63,7 @@ def start(run: Path, words: list[str], about: dict[str, Any], data: SlicedFolder
         "arguments": words,
         "data_checksum": data.about["checksum"],
         "data_arguments": command.recorded(data.path),
+        "data_source": data.about.get("source"),
         "num_train_slices": len(train),
         "num_val_slices": len(val),
         "commit": provenance.commit(),
