@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from boundary_loss.files import set_aside, write_text
+from boundary_loss.files import write_text
 
 RECORD = "arguments.txt"
 
@@ -89,12 +89,9 @@ def _by_option(words: Sequence[str]) -> dict[str, str]:
 def refuse_other_settings(folder: Path, words: Sequence[str], *, fresh: bool) -> bool:
     """Whether ``folder`` is already what ``words`` would make; if it was made otherwise, stop and say how.
 
-    With ``fresh`` the existing folder moves aside and False is returned: make it anew.
+    With ``fresh`` the answer is False whatever is there: make it anew; publishing it then sets the old one aside.
     """
-    if not folder.exists():
-        return False
-    if fresh:
-        print(f"{folder} moved to {set_aside(folder)}")
+    if fresh or not folder.exists():
         return False
     old = recorded(folder)
     if old is None:

@@ -45,7 +45,9 @@ def new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(grown)
     grown.mkdir(parents=True)
     yield grown
-    publish(grown, target)
+    aside = publish(grown, target)
+    if aside is not None:
+        print(f"{target}: the one before is kept as {aside}")
 
 
 def write_file(path: Path, write: Callable[[Path], Any]) -> None:

@@ -144,6 +144,20 @@ def test_a_finished_run_is_not_trained_again_nor_silently_reused(finished: Path,
     assert (finished / "val_dice.npy").stat().st_mtime_ns == before
 
 
+def test_a_fresh_run_goes_on_when_killed_and_leaves_the_old_one(finished: Path, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(folder, data, *ROW, "--epochs", "1", "--seed", "5")
+    old = np.load(folder / "val_dice.npy")
+    again = [*ROW, "--epochs", "4", "--fresh"]
+    moment = "boundary_loss.training.predictions:write_png:20"
+    killed = [sys.executable, "-c", KILLER, moment, *command(folder, data, *again)[3:]]
+    assert subprocess.run(killed, env=environment(), capture_output=True).returncode == -signal.SIGKILL
+    np.testing.assert_array_equal(np.load(folder / "val_dice.npy"), old)
+    assert "going on after epoch" in train(folder, data, *again).stdout
+    same_arrays(finished, folder)
+    assert len(list(tmp_path.glob("run_2*"))) == 1
+
+
 def test_predictions_and_scores_agree(finished: Path, data: Path) -> None:
     """The PNGs are what the recorded Dice was measured on."""
     from boundary_loss.slicedfolder import SlicedFolder, read_png

@@ -15,19 +15,20 @@ from boundary_loss.slicedfolder import SlicedFolder
 
 
 def is_done(folder: Path, words: list[str], *, fresh: bool) -> bool:
-    """Whether the run stands there as asked; more epochs than it has are prepared for, other settings refused."""
+    """Whether the run stands there as asked; more epochs than it has are prepared for, other settings refused.
+
+    With ``fresh`` it is trained anew, or gone on with if that had begun; the old run stays until the new is complete.
+    """
     grown = unfinished(folder)
+    if grown.exists() and command.recorded(grown) is None:
+        shutil.rmtree(grown)  # killed before it began
     if fresh:
-        for existing in (folder, grown):
-            if existing.exists():
-                print(f"{existing} moved to {set_aside(existing)}")
-        return False
-    if folder.exists():
+        if grown.exists() and command.recorded(grown) != words:
+            print(f"{grown} moved to {set_aside(grown)}")
+    elif folder.exists():
         if not grows(folder, words):
             return command.refuse_other_settings(folder, words, fresh=False)
         extend(folder, grown)
-    elif grown.exists() and command.recorded(grown) is None:
-        shutil.rmtree(grown)  # killed before it began
     elif not grows(grown, words):
         command.refuse_other_settings(grown, words, fresh=False)
     return False
@@ -92,4 +93,4 @@ def refuse_other_data(run: Path, checksum: str) -> None:
 def finish(run: Path, folder: Path) -> None:
     aside = publish(run, folder)
     if aside is not None:
-        print(f"the run with fewer epochs is kept as {aside}")
+        print(f"{folder}: the one before is kept as {aside}")
