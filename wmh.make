@@ -36,4 +36,5 @@ hausdorff.losses              := hausdorff:1@1
 
 RUNS ?= gdl gdl_surface_steal gdl_3d_surface_steal gdl_hausdorff_w
 
+include src/lesion_rows.mk
 include src/pipeline.mk

@@ -183,7 +183,8 @@ def test_pictures_of_slices(study: Path) -> None:
 
 
 def test_every_row_of_the_ledger_trains(study: Path) -> None:
-    rows = re.findall(r"^(\w+)\.losses", (study / "isles.make").read_text(), flags=re.M)
+    ledger = (study / "isles.make").read_text() + (study / "src" / "lesion_rows.mk").read_text()
+    rows = re.findall(r"^(\w+)\.losses", ledger, flags=re.M)
     assert len(rows) > 15
     make(study, *ISLES, "EPC=1", "TRAIN=--gradients", "DEBUG=--debug", f"RUNS={' '.join(rows)}", "train", "-j2")
     for row in rows:

@@ -1,0 +1,21 @@
+# Further rows for studies of two classes, background and lesion: RUNS='gdl gdl_penalise ...'.
+# docs/losses.md says what each is for. gdl_penalise and gdl_surface_far see false positives on slices without a lesion,
+# to which the paper's pair is blind.
+
+ce.losses                     := ce:1
+focal.losses                  := focal:1
+tversky.losses                := tversky:1@1
+gdl_penalise.losses           := gdl(absent=penalise):1
+gdl_surface_far.losses        := gdl(absent=penalise):1 boundary(absent=far):0.01@1
+gdl_surface_far.schedule      := steal(0.01)
+gdl_surface_interface.losses  := gdl:1 boundary(convention=interface,shift=optimum):0.01@1
+gdl_surface_sides.losses      := gdl:1 boundary(normalise=sides):0.5@1
+gdl_surface_step.losses       := gdl:1 boundary(map=step):0.01@1
+gdl_surface_rebalance.losses  := gdl:1 boundary:0.01@1
+gdl_surface_rebalance.schedule := rebalance(0.01)
+gdl_surface_linear.losses     := gdl:1 boundary:0@1
+gdl_surface_linear.schedule   := linear(0,0.1,50)
+gdl_surface_after.losses      := gdl:1 boundary:0.1@1
+gdl_surface_after.schedule    := after(dice>0.3)
+gdl_hausdorff_both.losses     := gdl:1 hausdorff(sides=both):0.01@1
+gdl_hausdorff_erosion.losses  := gdl:1 hausdorff_erosion:0.1@1
