@@ -1,0 +1,34 @@
+"""What a borrower imports needs no more than it says."""
+
+import subprocess
+import sys
+
+import pytest
+from toys import REPOSITORY
+
+import boundary_loss
+
+BORROWED = "boundary_loss.losses, boundary_loss.distance, boundary_loss.metrics, boundary_loss.encoding"
+DRAWN = "boundary_loss.plot, boundary_loss.boxplot, boundary_loss.hist, boundary_loss.report, boundary_loss.archive"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "absent"),
+    [
+        (BORROWED, ("nibabel", "skimage", "matplotlib", "PIL", "tqdm")),
+        (DRAWN, ("torch", "nibabel", "skimage", "scipy")),
+        ("boundary_loss.unpack, boundary_loss.evaluate", ("torch", "skimage", "matplotlib")),
+    ],
+)
+def test_imports_stay_light(wanted: str, absent: tuple[str, ...]) -> None:
+    blocked = "; ".join(f"sys.modules['{name}'] = None" for name in absent)
+    code = f"import sys; sys.path.insert(0, 'src'); {blocked}; import {wanted}"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
+
+
+def test_the_public_names_are_there() -> None:
+    for name in boundary_loss.__all__:
+        assert callable(getattr(boundary_loss, name))
+    assert set(boundary_loss.__all__) == set(dir(boundary_loss))
+    with pytest.raises(AttributeError, match="BundaryLoss"):
+        _ = boundary_loss.BundaryLoss
