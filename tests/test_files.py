@@ -1,5 +1,8 @@
 """Files and folders appear whole or not at all."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +68,27 @@ def test_publish_returns_where_the_old_one_went(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     aside = publish(tmp_path / "grown", tmp_path / "target")
     assert aside is not None and aside.is_dir()
+
+
+def test_two_processes_do_not_make_one_folder(tmp_path: Path) -> None:
+    """The second is refused while the first lives; a killed one holds nobody up."""
+    target = tmp_path / "run"
+    code = f"""
+import sys, time
+from pathlib import Path
+from boundary_loss.files import new_folder
+with new_folder(Path({str(target)!r})) as grown:
+    (grown / "started").touch()
+    print("making", flush=True)
+    time.sleep(60)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"making\n"
+        with pytest.raises(FileExistsError, match="another process is making"), new_folder(target):
+            pass
+        assert (tmp_path / "run_tmp" / "started").exists(), "what the other makes is left alone"
+        other.kill()
+    with new_folder(target):
+        pass
+    assert target.is_dir() and sorted(p.name for p in tmp_path.iterdir()) == ["run"]

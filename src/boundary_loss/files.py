@@ -1,5 +1,6 @@
 """Files and folders appear whole or not at all, and nothing that exists is overwritten unseen."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -38,14 +39,34 @@ def publish(grown: Path, target: Path) -> Path | None:
 
 
 @contextmanager
+def sole_maker(target: Path) -> Iterator[None]:
+    """Refuse to make ``target`` while another process does; the lock of a process that died holds nobody up."""
+    lock = target.with_name(f".{target.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = lock.stat().st_ino == os.fstat(file.fileno()).st_ino  # not if its last owner has just removed it
+        except (BlockingIOError, FileNotFoundError):
+            ours = False
+        if not ours:
+            raise FileExistsError(f"another process is making {target} right now; wait for it, or stop it")
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+@contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """Fill a folder beside ``target`` and publish it on success; what a killed attempt left is cleared first."""
-    grown = unfinished(target)
-    if grown.exists():
-        shutil.rmtree(grown)
-    grown.mkdir(parents=True)
-    yield grown
-    aside = publish(grown, target)
+    with sole_maker(target):
+        grown = unfinished(target)
+        if grown.exists():
+            shutil.rmtree(grown)
+        grown.mkdir(parents=True)
+        yield grown
+        aside = publish(grown, target)
     if aside is not None:
         print(f"{target}: the one before is kept as {aside}")
 

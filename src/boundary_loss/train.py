@@ -18,7 +18,7 @@ from boundary_loss import command
 from boundary_loss.command import Stop
 from boundary_loss.data import Slices
 from boundary_loss.experiment import Experiment
-from boundary_loss.files import unfinished
+from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.networks import build_network
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
@@ -63,17 +63,17 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     words = command.settings(sys.argv[1:], BESIDE)
-    if folder.is_done(args.folder, words, fresh=args.fresh):
-        print(f"{args.folder} is complete")
-        return
+    with sole_maker(args.folder):
+        if folder.is_done(args.folder, words, fresh=args.fresh):
+            print(f"{args.folder} is complete")
+        else:
+            train_run(args, words)
+
+
+def train_run(args: argparse.Namespace, words: list[str]) -> None:
+    """Train to the last epoch, from the start or from where the run was left, and publish."""
     data = SlicedFolder.open(args.data)
-    experiment = Experiment.parse(
-        terms=args.losses, schedule=args.schedule, rate=args.rate, num_classes=len(data.classes), network=args.network,
-        epochs=args.epochs, batch_size=args.batch_size, learning_rate=args.lr, optimiser=args.optimiser,
-        temperature=args.temperature, seed=args.seed, group=args.group, best=args.best, save_train=args.save_train,
-        gradients=args.gradients,
-        debug=args.debug,
-    )  # fmt: skip
+    experiment = read_experiment(args, len(data.classes))
     device = pick_device(args.device)
     terms = activate(experiment)
     net, about_network = network(experiment, data, args.weights)
@@ -90,6 +90,27 @@ def main() -> None:
     runner = EpochRunner(net, terms, make_optimiser(experiment, net), experiment, device)
     Training(run, runner, train, val, about_network, queue)()
     folder.finish(run, args.folder)
+
+
+def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
+    return Experiment.parse(
+        terms=args.losses,
+        schedule=args.schedule,
+        rate=args.rate,
+        num_classes=num_classes,
+        network=args.network,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        learning_rate=args.lr,
+        optimiser=args.optimiser,
+        temperature=args.temperature,
+        seed=args.seed,
+        group=args.group,
+        best=args.best,
+        save_train=args.save_train,
+        gradients=args.gradients,
+        debug=args.debug,
+    )
 
 
 def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) -> tuple[nn.Module, dict[str, Any]]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from toys import REPOSITORY, write_sliced
 
+from boundary_loss.files import sole_maker
 from boundary_loss.naming import by_volume
 from boundary_loss.runfolder import TRAINING_ARRAYS, RunFolder
 
@@ -192,6 +193,12 @@ def test_options_of_the_loop(data: Path, tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_stops_with_the_slices_named(data: Path, tmp_path: Path) -> None:
     done = train(tmp_path / "run", data, *ROW, "--epochs", "2", "--lr", "1e30", check=False)
     assert done.returncode == 2 and "not finite" in done.stderr and "case_" in done.stderr
+
+
+def test_two_trainings_of_one_run_at_once(data: Path, tmp_path: Path) -> None:
+    with sole_maker(tmp_path / "run"):
+        done = train(tmp_path / "run", data, *ROW, "--epochs", "1", check=False)
+    assert done.returncode == 2 and "another process is making" in done.stderr
 
 
 def test_unknown_device_and_missing_data(data: Path, tmp_path: Path) -> None:
