@@ -81,10 +81,10 @@ given  = $(if $(filter-out undefined,$(origin $1)),$($1))
 # -B makes everything anew, FRESH=1 what was made with other settings; what stands there moves aside, nothing is lost
 fresh := $(if $(FRESH)$(findstring B,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--fresh)
 
-phantom_settings := --study $(STUDY) $(PHANTOM) --seed $(SEED)
+phantom_settings := --study $(STUDY) $(PHANTOM)
 unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(LINEAGE)) $(UNPACK)
 unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(ZIPS)) $(if $(TRUST),--trust)
-slice_settings   := --source $(RAW) --retain $(RETAIN) --fold $(FOLD) --seed $(SEED) $(SLICE)
+slice_settings   := --source $(RAW) --retain $(RETAIN) --fold $(FOLD) $(SLICE)
 train_settings    = --data $(SLICED) --losses $(foreach term,$($1.losses),'$(term)') \
 	$(call option,--schedule,$(patsubst %,'%',$(call given,$1.schedule))) \
 	--network '$(NET)' --epochs $(EPC) --batch_size $(BS) --lr $(LR) --rate '$(RATE)' --seed $(SEED) \
