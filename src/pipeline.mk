@@ -164,7 +164,7 @@ $(RD)/report.html: $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) |
 	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(call option,--modality,$(MODALITY)) --quiet
 
 report: $(RD)/report.html  ## table of every run; also report.html and report.csv beside the runs
-	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --show
+	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --show
 
 $(RD)/archive.txt: $(RD)/report.html | $(venv)
 	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) --stamp $@

@@ -31,7 +31,7 @@ def blobs(seed):
 @pytest.fixture
 def data(tmp_path):
     folder = tmp_path / "data"
-    write_json(folder / "slicing.json", {"study": "toy", "classes": CLASSES, "modalities": []})
+    write_json(folder / "slicing.json", {"study": "toy", "classes": CLASSES, "modalities": [], "checksum": "0" * 64})
     extra = [*STEMS, "case_3_00_0000"]  # a debug run sees fewer slices than there are
     write_json(folder / "spacing_3d.json", dict.fromkeys(by_volume(extra), SPACING))
     write_json(folder / "train" / "spacing.json", {})
@@ -168,7 +168,7 @@ def drop(name):
         (lambda run, data: write_json(data.path / "val/spacing.json", {}), [],
          "case_10: .*states no spacing for 'case_10_00_0000'"),
         (lambda run, data: write_json(run / "rows.json", RunFolder.find(run).names | {"classes": ["a", "b"]}), [],
-         "has classes"),
+         "was trained on the classes"),
         (lambda run, data: None, ["--metrics", "dsc"], "unknown metric 'dsc'; known: all, 3d_dsc"),
         (lambda run, data: None, ["--epochs", "some"], "known: all, best, every N"),
         (lambda run, data: None, ["--epochs", "every", "0"], "known: all, best, every N"),

@@ -140,6 +140,18 @@ def test_fresh_keeps_the_old_run_beside_the_new(study: Path, tmp_path: Path) -> 
     assert "4" in (where / RD / "gdl" / "arguments.txt").read_text().split()
 
 
+def test_data_that_changed_after_training_is_said(study: Path, tmp_path: Path) -> None:
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    done = make(where, *ISLES, "RETAIN=1", "FRESH=1", "data", "report")
+    assert "was trained on other data than data/ISLES-phantom now holds" in done.stdout
+    (where / RD / "gdl" / "val_3d_dsc.npy").unlink()
+    refused = make(where, *ISLES, "RETAIN=1", "metrics", check=False)
+    assert (
+        refused.returncode == 2 and "has no slice" in refused.stderr
+    ) or "was trained on other data" in refused.stderr
+
+
 def test_more_epochs_go_on_where_the_run_stopped(study: Path, tmp_path: Path) -> None:
     where = tmp_path / "study"
     shutil.copytree(study, where)

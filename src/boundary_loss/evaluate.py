@@ -125,8 +125,7 @@ def _jobs(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], folders: d
             f"{data.path}/val has no slice {unknown[0]}, which {run.path} predicted "
             f"({len(unknown)} of {len(stems)} are not there): the run belongs to other data or another fold"
         )
-    if run.names["classes"] != data.classes:
-        raise ValueError(f"{run.path} has classes {run.names['classes']}, {data.path} has {data.classes}")
+    run.refuse_other_data(data.path, data.classes, data.about["checksum"])
     shared = (tuple(folders.values()), len(data.classes), tuple(metrics))
     return [Job(volume, tuple(own), run.path, data.path, *shared) for volume, own in by_volume(stems).items()]
 

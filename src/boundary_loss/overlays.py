@@ -87,9 +87,7 @@ class Row:
 def check_runs(data: SlicedFolder, runs: Sequence[RunFolder]) -> None:
     """Refuse runs of other data: their predictions would lie on the wrong images."""
     for run in runs:
-        if run.names["classes"] != data.classes:
-            found, expected = ", ".join(run.names["classes"]), ", ".join(data.classes)
-            raise ValueError(f"{run.path} was trained on the classes {found}, but {data.path} has {expected}")
+        run.refuse_other_data(data.path, data.classes, data.about["checksum"])
 
 
 def read_prediction(run: RunFolder, epoch: int | None, stem: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -132,3 +132,15 @@ class RunFolder:
         """The PNG of a validation slice at an epoch; None = the best."""
         folder = BEST_PREDICTIONS if epoch is None else iteration(epoch)
         return self.path / folder / "val" / f"{stem}.png"
+
+    def refuse_other_data(self, data: Path, classes: list[str], checksum: str) -> None:
+        """Stop where the sliced data is not what the run was trained on: predictions and images would not match."""
+        if self.names["classes"] != classes:
+            found, expected = ", ".join(self.names["classes"]), ", ".join(classes)
+            raise ValueError(f"{self.path} was trained on the classes {found}, but {data} has {expected}")
+        trained_on = self.about.get("data_checksum") if (self.path / RUN).is_file() else None
+        if trained_on not in (None, checksum):
+            raise ValueError(
+                f"{self.path} was trained on other data than {data} now holds (checksum {trained_on[:12]}, now "
+                f"{checksum[:12]}); slice it as then (data_arguments in {RUN}), or remove the run and train again"
+            )

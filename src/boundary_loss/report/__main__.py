@@ -17,6 +17,7 @@ from boundary_loss.report.definitions import NO_SIGNIFICANCE
 from boundary_loss.report.findings import differences, sentences
 from boundary_loss.report.page import page
 from boundary_loss.report.table import Scores, collect, to_csv, to_text
+from boundary_loss.slicedfolder import SLICING, SlicedFolder
 
 
 def arguments() -> argparse.Namespace:
@@ -43,14 +44,27 @@ def pictures(scores: Scores, data: Path | None, modality: str | None) -> tuple[b
         return str(error)
 
 
-def say(scores: Scores) -> None:
+def other_data(scores: Scores, data: Path | None) -> list[str]:
+    """What is to be said if the data has changed since the runs were trained."""
+    if data is None or not (data / SLICING).is_file():
+        return []
+    folder, found = SlicedFolder.open(data), []
+    for run in scores.runs:
+        try:
+            run.refuse_other_data(data, folder.classes, folder.about["checksum"])
+        except ValueError as error:
+            found.append(str(error))
+    return found
+
+
+def say(scores: Scores, data: Path | None) -> None:
     for text in warnings_of(scores.runs):
         print(f"*** {text} ***")
     print(f"\n{scores.study}: {', '.join(scores.labels)}\n\n{to_text(scores)}\n")
     found = sentences(scores)
     for text in (*found, *([NO_SIGNIFICANCE] if found else [])):
         print(text)
-    for text in (*differences(scores.runs), *scores.missing):
+    for text in (*differences(scores.runs), *other_data(scores, data), *scores.missing):
         print(f"note: {text}")
 
 
@@ -61,7 +75,7 @@ def main() -> None:
         raise FileNotFoundError(f"no finished run in {args.folder}; train with make")
     scores = collect(runs, args.metrics, args.columns, args.study)
     if not args.quiet:
-        say(scores)
+        say(scores, args.data)
     if not args.show:
         write_text(args.folder / "report.csv", to_csv(scores))
         write_text(args.folder / "report.html", page(scores, pictures(scores, args.data, args.modality)))
