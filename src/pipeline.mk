@@ -39,10 +39,11 @@ MODALITY ?=
 SLICES   ?=
 EPOCH    ?= best
 SAVE     ?=
+VIEW     ?=
 ARCHIVE  ?=
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE DEBUG FRESH RUNS RD \
-	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE ARCHIVE CC CFLAGS
+	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
 
 include src/venv.mk
 
@@ -180,7 +181,7 @@ verify: | $(venv)  ## ARCHIVE=archives/... against the checksums inside it
 
 view: $(runs) | $(venv)  ## contours over images: SLICES='case_10_00_0003 ...' EPOCH=best SAVE=folder
 	$(python) -m boundary_loss.view --data $(SLICED) --runs $(runs) --epoch $(EPOCH) $(call option,--slices,$(SLICES)) \
-		$(call option,--modality,$(MODALITY)) --save '$(or $(SAVE),$(RD)/view)' $(if $(SAVE),,--window)
+		$(call option,--modality,$(MODALITY)) --save '$(or $(SAVE),$(RD)/view)' $(if $(SAVE),,--window) $(VIEW)
 
 $(RD)/%.gif: | $$(RD)/$$(firstword $$(subst /, ,$$*)) $(venv)
 	$(python) -m boundary_loss.gif $@ --data $(SLICED) $(call option,--modality,$(MODALITY))
