@@ -159,3 +159,15 @@ class TestDropIn:
             HDLoss()(probs, labels[:, None])
         with pytest.raises(ValueError, match="'none'"):
             HDLoss(reduction="all")
+
+
+@pytest.mark.parametrize("options", [{}, {"sides": "both"}, {"absent": "far"}, {"alpha": 1.0, "idc": [1, 2]}])
+def test_distances_of_the_target_may_be_kept(options):
+    torch.manual_seed(0)
+    probs = torch.rand(2, 3, 9, 7).softmax(dim=1)
+    labels = torch.randint(0, 3, (2, 9, 7))
+    labels[1][labels[1] == 2] = 0
+    loss = HausdorffLoss(**options)
+    kept = loss.measure_target(class2one_hot(labels, 3))
+    assert kept.shape == probs.shape
+    assert torch.equal(loss(probs, labels, kept), loss(probs, labels))

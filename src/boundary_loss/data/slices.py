@@ -4,7 +4,7 @@ Axis letters: N slices, C modalities, K classes, X Y pixels (see :mod:`boundary_
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -23,13 +23,16 @@ from boundary_loss.slicedfolder import SlicedFolder
 
 @dataclass(frozen=True)
 class MapNeed:
-    """A signed distance map that some loss reads."""
+    """A distance map that some loss reads."""
 
     source: str
-    """``2d``, of each slice; ``3d``, of the whole volume; ``step``, of each slice, at each step on its device."""
+    """``target``: what the loss measures of the labels alone. Or a signed map: ``2d``, of each slice; ``3d``, of the
+    whole volume; ``step``, of each slice, at each step on its device."""
     classes: tuple[int, ...]
     options: tuple[tuple[str, Any], ...] = ()
     """Arguments of ``signed_distance`` that differ from its defaults, which are the paper's."""
+    measure: Callable[[Tensor], Tensor] | None = None
+    """For ``target``: (B, K, X, Y) one-hot -> (B, K, X, Y) distances."""
 
     @classmethod
     def of(cls, source: str, classes: tuple[int, ...], options: Mapping[str, Any]) -> "MapNeed":
@@ -104,7 +107,7 @@ class Slices(Dataset):
         classes = list(need.classes)
         if need.is_saved:
             return torch.from_numpy(np.stack([self.folder.map_3d(self.which, s)[classes] for s in self.stems]))
-        compute = self._volume_maps if need.source == "3d" else self._slice_maps
+        compute = {"3d": self._volume_maps, "2d": self._slice_maps, "target": self._target_maps}[need.source]
         maps = torch.empty(len(self.stems), len(classes), *self.labels.shape[1:])
         compute(maps, need)
         return maps
@@ -113,6 +116,12 @@ class Slices(Dataset):
         chunks = torch.arange(len(self.stems)).split(32)  # the maps of all classes exist for one chunk at a time
         for rows in self._progress(chunks, "distance maps"):
             maps[rows] = self._signed(self.labels[rows], self.spacings[rows], need)[:, list(need.classes)]
+
+    def _target_maps(self, maps: Tensor, need: MapNeed) -> None:
+        assert need.measure is not None
+        for rows in self._progress(torch.arange(len(self.stems)).split(32), "distances"):
+            one_hot = encode_one_hot(self.labels[rows], self.num_classes, torch.float32)
+            maps[rows] = need.measure(one_hot)[:, list(need.classes)]
 
     def _volume_maps(self, maps: Tensor, need: MapNeed) -> None:
         """Of the volumes as they were sliced; augmented copies have no volume of their own."""

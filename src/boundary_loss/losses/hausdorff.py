@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from boundary_loss.distance import inside_distance
 from boundary_loss.encoding import probs2class
 from boundary_loss.losses.base import Pair, RegionLoss, labels2one_hot, one_of, reduce
-from boundary_loss.shapes import IGNORED
+from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs, Scalar
 
 Sides = Literal["inside", "both"]
 Absent = Literal["zero", "far"]
@@ -56,16 +56,31 @@ class HausdorffLoss(RegionLoss):
         self.alpha, self.truncate = alpha, truncate
         self.spacing_mm = None if spacing_mm is None else tuple(spacing_mm)
 
-    def pair(self, probs: Tensor, target: Tensor) -> Pair:
-        """All classes: which one is the most probable depends on all."""
-        return self.every_class(probs, target)
+    def forward(self, probs: Probs, target: OneHot | Labels, target_distances: Tensor | None = None) -> Scalar:
+        """The loss of a batch, as every other; see :meth:`RegionLoss.forward`.
 
-    def compute(self, pair: Pair) -> Tensor:
+        Args:
+            target_distances: (B, K, ...) from :meth:`measure_target`, where a data set keeps them: half of the
+                distance transforms of a step are of targets that never change.
+        """
+        with torch.autocast(probs.device.type, enabled=False):
+            return self.compute(self.every_class(probs, target), target_distances)
+
+    def measure_target(self, one_hot: OneHot) -> Tensor:
+        """The distances of the target alone, (B, K, ...) one-hot -> (B, K, ...) float32; 0 in classes not chosen."""
+        distances = one_hot.new_zeros(one_hot.shape, dtype=torch.float32)
+        chosen = list(range(one_hot.shape[1]) if self.classes is None else self.classes)
+        distances[:, chosen] = self.distances(one_hot[:, chosen] > 0.5)
+        return distances
+
+    def compute(self, pair: Pair, target_distances: Tensor | None = None) -> Tensor:
+        """The formula; the pair holds all classes: which one is the most probable depends on all."""
         p, g = self.choose(pair.probs), self.choose(pair.one_hot)
         with torch.no_grad():
             independent = self.activation == "sigmoid" and pair.probs.shape[1] > 2
             predicted = p > 0.5 if independent else self.choose(most_probable(pair.probs) & pair.known)
-            from_predicted, from_true = self.distances(predicted), self.distances(g > 0.5)
+            from_predicted = self.distances(predicted)
+            from_true = self.distances(g > 0.5) if target_distances is None else self.choose(target_distances)
             if self.truncate:
                 from_predicted = from_predicted.trunc()
             weight = from_predicted**self.alpha + from_true**self.alpha

@@ -34,7 +34,10 @@ class ActiveTerm:
     need: MapNeed | None
 
     def __call__(self, probs: Probs, batch: dict[str, Any]) -> Tensor:
-        return self.loss(probs, batch["gt"] if self.need is None else batch["maps"][self.need])
+        if self.need is None:
+            return self.loss(probs, batch["gt"])
+        distances = batch["maps"][self.need]
+        return self.loss(probs, batch["gt"], distances) if self.need.measure else self.loss(probs, distances)
 
 
 def activate(experiment: Experiment) -> list[ActiveTerm]:
@@ -46,6 +49,8 @@ def activate(experiment: Experiment) -> list[ActiveTerm]:
         if getattr(loss, "target", "one_hot") == "distance":
             options = getattr(loss, "distance_options", {})
             need = MapNeed.of(getattr(loss, "map", "2d"), term.classes, options)
+        elif hasattr(loss, "measure_target"):
+            need = MapNeed("target", term.classes, measure=loss.measure_target)
         terms.append(ActiveTerm(term.text, loss, need))
     return terms
 
