@@ -99,6 +99,10 @@ def inside_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: A
     """
     if masks.ndim < 3:
         raise ValueError(f"masks must be (B, K, ...), got shape {tuple(masks.shape)}")
-    distances = euclidean_distance(masks == 0, spacing_mm, spatial_dims=masks.ndim - 2, dtype=dtype)
+    rest = masks == 0
+    distances = euclidean_distance(rest, spacing_mm, spatial_dims=masks.ndim - 2, dtype=dtype)
     assert isinstance(distances, torch.Tensor)
-    return distances.masked_fill_(torch.isinf(distances), 0)
+    nowhere = ~rest.flatten(2).any(dim=2)  # infinitely far from a background that is not there
+    if masks.is_cuda or bool(nowhere.any()):  # on CUDA looking would make the device wait
+        distances.masked_fill_(nowhere.view(*nowhere.shape, *[1] * (masks.ndim - 2)), 0)
+    return distances

@@ -210,10 +210,10 @@ def boundary_distance(
     """
     inside = inside_distance(mask, spacing_mm)
     distance = inside + inside_distance(~mask, spacing_mm) if sides == "both" else inside
+    if absent == "zero":
+        return distance
     over_space = tuple(range(2, mask.ndim))
     bounded = mask.any(dim=over_space, keepdim=True) & ~mask.all(dim=over_space, keepdim=True)
-    nowhere = 0.0
-    if absent == "far":
-        spacing = spacing_mm or [1.0] * len(over_space)
-        nowhere = math.dist([0.0] * len(spacing), [n * s for n, s in zip(mask.shape[2:], spacing, strict=True)])
-    return torch.where(bounded, distance, nowhere)
+    spacing = spacing_mm or [1.0] * len(over_space)
+    diagonal = math.dist([0.0] * len(spacing), [n * s for n, s in zip(mask.shape[2:], spacing, strict=True)])
+    return torch.where(bounded, distance, diagonal)
