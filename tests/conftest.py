@@ -5,8 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from toyruns import write_runs
 from toys import write_sliced
+
+# The same examples on every machine and in every run: a failure is of the code, and repeats
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile("steady")
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_laws(case, data):
     np.testing.assert_allclose(turned, found.transpose(order), rtol=5e-7)
     np.testing.assert_allclose(euclidean_distance(mask, [2.5 * s for s in spacing]), 2.5 * found, rtol=5e-7)
     smaller = mask & data.draw(arrays(bool, mask.shape))
-    assert (euclidean_distance(smaller, spacing) >= found).all()  # fewer voxels to be near to
+    assert (euclidean_distance(smaller, spacing) >= found * (1 - 5e-7)).all()  # fewer voxels to be near to
     for a, step in enumerate(spacing):  # walking one voxel changes the distance by no more than the step
         assert (abs(np.diff(found, axis=a)) <= step * (1 + 1e-6)).all()
 
