@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                         help=f"all, or some of: {' '.join(map(_short, EVALUATION_ARRAYS))}")  # fmt: skip
     parser.add_argument("--epochs", nargs="+", default=["all"], metavar="WHICH",
                         help="all, best, or every N (also the best and the last)")  # fmt: skip
-    parser.add_argument("--workers", type=int, default=_num_cores(), help="processes that measure at once")
+    parser.add_argument("--workers", type=int, default=command.num_cores(), help="processes that measure at once")
     args = parser.parse_args(argv)
     metrics = _parse_metrics(args.metrics)
     run, data = RunFolder.find(args.run), SlicedFolder.open(args.data)
@@ -278,10 +278,6 @@ def _report(
 
 def _line(name: str, cells: Iterable[str], cases: str, empty: str) -> str:
     return f"  {name:24}" + "".join(f"{cell:>20}" for cell in cells) + f"{cases:>8}{empty:>14}"
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

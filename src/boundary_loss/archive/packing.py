@@ -8,7 +8,6 @@ import io
 import os
 import re
 import socket
-import subprocess
 import tarfile
 import time
 from collections.abc import Sequence
@@ -19,12 +18,14 @@ from tqdm import tqdm
 
 from boundary_loss.archive.hashing import MANIFEST, HashingReader
 from boundary_loss.files import read_json, unfinished
+from boundary_loss.provenance import git
 from boundary_loss.runfolder import CHECKPOINT, ROWS, RUN
 
 
 def archive_name(study: str) -> str:
     """``REPO-DATE-HASH-HOST-STUDY.tar.gz``; the current folder and ``nogit`` where there is no git."""
-    top, commit = _git("rev-parse", "--show-toplevel"), _git("rev-parse", "--short", "HEAD")
+    top = (git("rev-parse", "--show-toplevel") or "").strip()
+    commit = (git("rev-parse", "--short", "HEAD") or "").strip()
     repository = Path(top).name if top else Path.cwd().name
     host = socket.gethostname().split(".")[0]
     parts = [repository, time.strftime("%y%m%d"), commit or "nogit", host, study]
@@ -34,14 +35,6 @@ def archive_name(study: str) -> str:
 def _plain(text: str) -> str:
     """Letters, digits, dot, dash and underscore only: a name that every file system takes."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-") or "unnamed"
-
-
-def _git(*words: str) -> str:
-    try:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
 
 
 def study_name(study: str, runs: Sequence[Path]) -> str:

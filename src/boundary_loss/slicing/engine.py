@@ -13,7 +13,7 @@ from boundary_loss.slicing.checks import check_case, refuse_faulty
 from boundary_loss.slicing.cut import Cut, cut_case
 from boundary_loss.slicing.split import Split, draw_split, read_split
 from boundary_loss.slicing.study import Case, Recipe, Study
-from boundary_loss.slicing.workers import available, workers
+from boundary_loss.slicing.workers import workers
 from boundary_loss.unpack import read_provenance
 
 
@@ -65,7 +65,7 @@ def arguments(study: Study, argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--discard_negatives", action="store_true", help="leave out training slices without object")
     parser.add_argument("--ignore", action="store_true", help="ignored labels count in no loss and no metric")
     parser.add_argument("--trust_affine", action="store_true", help="print disagreeing affines instead of refusing")
-    parser.add_argument("--workers", type=int, default=available(), help="processes")
+    parser.add_argument("--workers", type=int, default=command.num_cores(), help="processes")
     parser.add_argument("--fresh", action="store_true", help="move an existing folder aside and make it anew")
     args = parser.parse_args(argv)
     if args.retain is None and args.split is None:

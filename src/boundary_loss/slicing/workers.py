@@ -20,11 +20,6 @@ Map = Callable[[str, Callable[..., Any], Sequence[tuple]], list[Any]]
 """``(what to show, function, its arguments for each item) -> results in order``."""
 
 
-def available() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextmanager
 def workers(count: int) -> Iterator[Map]:
     """A map over ``count`` processes with a progress bar; with one, everything happens in this process."""

@@ -1,6 +1,5 @@
 """A run folder's life: begun, killed and gone on with, extended, finished, never overwritten."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 from boundary_loss import command, provenance
 from boundary_loss.command import Stop
 from boundary_loss.data import Slices
-from boundary_loss.files import publish, read_json, set_aside, unfinished, write_json, write_text
+from boundary_loss.files import link_folder, publish, read_json, set_aside, unfinished, write_json, write_text
 from boundary_loss.naming import by_volume
-from boundary_loss.runfolder import ROWS, RUN
+from boundary_loss.runfolder import EVALUATION_ARRAYS, ROWS, RUN
 from boundary_loss.slicedfolder import SlicedFolder
 
 
@@ -50,8 +49,8 @@ def extend(folder: Path, grown: Path) -> None:
         return
     copy = grown.with_name(grown.name + "_copy")
     shutil.rmtree(copy, ignore_errors=True)
-    keep_out = shutil.ignore_patterns("val_3d_*", "val_hausdorff.npy", "val_boundary.npy", "evaluation.json", "*.gif")
-    shutil.copytree(folder, copy, copy_function=os.link, ignore=keep_out)
+    computed = [f"{name}.npy" for name in EVALUATION_ARRAYS]
+    link_folder(folder, copy, leave_out=[*computed, "evaluation.json", "*.gif"])
     copy.rename(grown)
     print(f"{folder} goes on to more epochs in {grown}")
 

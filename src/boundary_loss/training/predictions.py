@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boundary_loss.files import unfinished
+from boundary_loss.files import link_folder, unfinished
 from boundary_loss.runfolder import BEST_PREDICTIONS, iteration
 from boundary_loss.slicedfolder import write_png
 
@@ -54,12 +54,5 @@ def keep_best(run: Path, epoch: int) -> None:
     for stale in (grown, best):
         if stale.exists():
             shutil.rmtree(stale)
-    shutil.copytree(run / iteration(epoch), grown, copy_function=_link_or_copy)
+    link_folder(run / iteration(epoch), grown)
     grown.rename(best)
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        Path(target).hardlink_to(source)
-    except OSError:
-        shutil.copy2(source, target)

@@ -14,7 +14,7 @@ import torch
 from boundary_loss.data import Slices
 from boundary_loss.files import write_array, write_text
 from boundary_loss.losses import propose_weight
-from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV
+from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV, TRAINING_ARRAYS
 from boundary_loss.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from boundary_loss.training.clock import hours
 from boundary_loss.training.epoch import EpochLog, EpochRunner, foreground_mean
@@ -26,17 +26,15 @@ _ALARM_AFTER = 3  # epochs that predict nothing but background
 class History:
     """Everything measured so far, one entry an epoch; all of it goes into the checkpoint."""
 
-    ARRAYS = ("tra_loss", "val_loss", "tra_dice", "val_dice")
-
     def __init__(self) -> None:
-        self.arrays: dict[str, list[np.ndarray]] = {name: [] for name in self.ARRAYS}
+        self.arrays: dict[str, list[np.ndarray]] = {name: [] for name in TRAINING_ARRAYS}
         self.lines: list[dict[str, float]] = []
         self.scores: list[float] = []
         """What the best epoch maximises."""
         self.foreground: list[int] = []
 
     def add(self, line: dict[str, float], train: EpochLog, val: EpochLog, score: float) -> None:
-        for name, array in zip(self.ARRAYS, (train.losses, val.losses, train.dice, val.dice), strict=True):
+        for name, array in zip(TRAINING_ARRAYS, (train.losses, val.losses, train.dice, val.dice), strict=True):
             self.arrays[name].append(array)
         self.lines.append(line)
         self.scores.append(score)
@@ -54,7 +52,9 @@ class History:
     def collapsed(self) -> bool:
         """Whether nothing but background was predicted for some epochs, and this has just become so."""
         last = self.foreground[-_ALARM_AFTER - 1 :]
-        return self.epochs >= _ALARM_AFTER and not any(last[-_ALARM_AFTER:]) and (len(last) == 3 or last[0] > 0)
+        return (
+            self.epochs >= _ALARM_AFTER and not any(last[-_ALARM_AFTER:]) and (len(last) == _ALARM_AFTER or last[0] > 0)
+        )
 
     def state(self) -> dict[str, Any]:
         arrays = {name: torch.from_numpy(np.stack(rows)) for name, rows in self.arrays.items()}
