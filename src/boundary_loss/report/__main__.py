@@ -10,9 +10,8 @@ from pathlib import Path
 
 from boundary_loss import command
 from boundary_loss.comparison import find_runs, runs_in, warnings_of
-from boundary_loss.drawing import DARK, LIGHT
 from boundary_loss.files import write_text
-from boundary_loss.report import gallery
+from boundary_loss.report import fromdata
 from boundary_loss.report.definitions import NO_SIGNIFICANCE
 from boundary_loss.report.findings import differences, sentences
 from boundary_loss.report.page import page
@@ -32,16 +31,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quiet", action="store_true", help="write the files and print no table")
     parser.add_argument("--show", action="store_true", help="print the table and write nothing")
     return parser.parse_args()
-
-
-def pictures(scores: Scores, data: Path | None, modality: str | None) -> tuple[bytes, bytes] | str:
-    """The gallery, or the reason why there is none: a report of old results needs no data."""
-    if data is None:
-        return "no data were given (--data data/ISLES)"
-    try:
-        return gallery.draw(scores, data, modality, LIGHT), gallery.draw(scores, data, modality, DARK)
-    except (FileNotFoundError, ValueError) as error:
-        return str(error)
 
 
 def other_data(scores: Scores, data: Path | None) -> list[str]:
@@ -78,7 +67,8 @@ def main() -> None:
         say(scores, args.data)
     if not args.show:
         write_text(args.folder / "report.csv", to_csv(scores))
-        write_text(args.folder / "report.html", page(scores, pictures(scores, args.data, args.modality)))
+        seen = fromdata.take_or_kept(scores, args.data, args.modality, args.folder)
+        write_text(args.folder / "report.html", page(scores, seen))
         print(f"\n{args.folder / 'report.html'}  {args.folder / 'report.csv'}")
 
 
