@@ -16,7 +16,7 @@ from boundary_loss.slicedfolder import SlicedFolder
 
 
 def count(scores: Scores, data: SlicedFolder) -> list[dict[str, Any]]:
-    """For each foreground class: the cases where it is absent or was missed, at each run's best epoch.
+    """For each foreground class: the cases where it is absent or was missed, at each run's best epoch (a row's first run).
 
     Returns:
         A dictionary a class: ``name``; ``slices`` (how many), ``empty`` (slices without the class), ``false`` (a number
@@ -24,7 +24,7 @@ def count(scores: Scores, data: SlicedFolder) -> list[dict[str, Any]]:
         (``[slice, false voxels of each run]``, those with any, most first); ``volumes`` (how many), ``absent``
         (``[volume, false voxels of each run]``), ``missed`` (``[volume, true voxels, runs that predicted none]``).
     """
-    stems = predicted_stems(scores.runs)
+    stems = predicted_stems(scores.pictured)
     volumes = by_volume(stems)
     truth, predicted = _voxels(scores, data, stems)
     return [
@@ -38,12 +38,12 @@ def _voxels(scores: Scores, data: SlicedFolder, stems: list[str]) -> tuple[np.nd
     """(slices, K) voxels of the ground truth and (runs, slices, K) of the predictions; ignored voxels count nowhere."""
     num_classes = len(data.classes)
     truth = np.zeros((len(stems), num_classes), np.int64)
-    predicted = np.zeros((len(scores.runs), len(stems), num_classes), np.int64)
+    predicted = np.zeros((len(scores.pictured), len(stems), num_classes), np.int64)
     for i, stem in enumerate(stems):
         labels = data.labels("val", stem)
         counted = labels != IGNORED
         truth[i] = np.bincount(labels[counted], minlength=num_classes)[:num_classes]
-        for r, run in enumerate(scores.runs):
+        for r, run in enumerate(scores.pictured):
             classes = read_prediction(run, None, stem, labels.shape)
             predicted[r, i] = np.bincount(classes[counted], minlength=num_classes)[:num_classes]
     return truth, predicted

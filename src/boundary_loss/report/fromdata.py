@@ -7,6 +7,7 @@ from an archive.
 from pathlib import Path
 from typing import Any
 
+from boundary_loss.comparison import names_of
 from boundary_loss.files import read_json, write_text
 from boundary_loss.report import absent, gallery
 from boundary_loss.report.payload import to_script
@@ -36,8 +37,8 @@ def take(scores: Scores, data: Path, modality: str | None) -> dict[str, Any]:
 def identity(scores: Scores) -> list[list[Any]]:
     """What must agree for a kept file to belong to these runs."""
     return [
-        [label, run.about.get("data_checksum"), run.best_epoch, run.epochs]
-        for label, run in zip(scores.labels, scores.runs, strict=True)
+        [name, run.about.get("data_checksum"), run.best_epoch, run.epochs]
+        for name, run in zip(names_of(scores.runs), scores.runs, strict=True)
     ]
 
 

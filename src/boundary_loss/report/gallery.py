@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, nanmean
+from boundary_loss.comparison import Comparison, names_of
+from boundary_loss.measured import nanmean
 from boundary_loss.naming import by_volume
 from boundary_loss.overlays import check_runs, class_colour, is_turned, read_prediction, upright
 from boundary_loss.report import pixels
@@ -62,7 +63,7 @@ def cases(scores: Scores) -> dict[str, tuple[str, float]]:
 
 def ranking(scores: Scores) -> list[tuple[str, float]]:
     """Volumes with the first run's mean foreground Dice at its best epoch, the worst first."""
-    run = scores.runs[0]
+    run = scores.pictured[0]
     (measured,) = Comparison.of(ORDERED_BY, [run]).runs
     if measured.best is None:
         raise FileNotFoundError(f"{run.path} has no best epoch yet")
@@ -83,7 +84,7 @@ def build(
         wanted: volumes instead of the worst, median and best; the others follow where there is room.
         room: bytes that the pictures may take. Where not all fits, images are JPEG instead of PNG.
     """
-    check_runs(data, scores.runs)
+    check_runs(data, scores.pictured)
     first = pick_modality(data, modality)
     builder = _Builder(scores, data, [first, *(name for name in data.modalities if name != first)])
     found, left = builder.fill(Room(room), wanted)
@@ -93,8 +94,9 @@ def build(
         "classes": data.classes,
         "colours": [class_colour(k) for k in range(1, len(data.classes))],
         "modalities": builder.modalities,
-        "orderedBy": f"mean foreground Dice per volume of {scores.labels[0]} at its best epoch",
-        "best": [run.best_epoch for run in scores.runs],
+        "orderedBy": f"mean foreground Dice per volume of {names_of(scores.pictured)[0]} at its best epoch",
+        "shown": names_of(scores.pictured),
+        "best": [run.best_epoch for run in scores.pictured],
         "lossless": left.lossless,
         "leftOut": left.left_out,
         "cases": found,
@@ -103,10 +105,10 @@ def build(
 
 class _Builder:
     def __init__(self, scores: Scores, data: SlicedFolder, modalities: list[str]) -> None:
-        self.scores, self.data, self.modalities = scores, data, modalities
-        self.slices = by_volume(predicted_stems(scores.runs))
-        self.epochs = [shown_epochs(run) for run in scores.runs]
-        self._dice = {label: _dice(run) for label, run in zip(scores.labels, scores.runs, strict=True)}
+        self.scores, self.runs, self.data, self.modalities = scores, scores.pictured, data, modalities
+        self.slices = by_volume(predicted_stems(self.runs))
+        self.epochs = [shown_epochs(run) for run in self.runs]
+        self._dice = [_dice(run) for run in self.runs]
 
     def fill(self, room: Room, wanted: Sequence[str]) -> tuple[list[dict[str, Any]], Room]:
         """The cases in the order of the page."""
@@ -146,7 +148,7 @@ class _Builder:
                 "name": stem,
                 "images": {self.modalities[0]: self.image(stem, volume, self.modalities[0], room)},
                 "truth": pixels.runs(self.seen(truth[stem], volume)),
-                "predictions": [{} for _ in self.scores.runs],
+                "predictions": [{} for _ in self.runs],
                 "maps": {},
             }
             for stem in stems
@@ -163,14 +165,14 @@ class _Builder:
             "slices": slices,
             "dice": {},
         }
-        self.predict(case, [[run.best_epoch] for run in self.scores.runs], room, f"predictions of {volume}")
+        self.predict(case, [[run.best_epoch] for run in self.runs], room, f"predictions of {volume}")
         return case
 
     def predict(self, case: dict[str, Any], epochs: list[list[int]], room: Room, what: str) -> None:
         """Add each run's predictions of the slices at these epochs, all or none."""
         found = [
             (s, number, epoch, pixels.runs(self.predicted(run, epoch, s["name"], case["name"])))
-            for number, (run, listed) in enumerate(zip(self.scores.runs, epochs, strict=True))
+            for number, (run, listed) in enumerate(zip(self.runs, epochs, strict=True))
             for epoch in listed
             for s in case["slices"]
         ]
@@ -184,7 +186,7 @@ class _Builder:
         return self.seen(read_prediction(run, None if epoch == run.best_epoch else epoch, stem, shape), volume)
 
     def add_epochs(self, case: dict[str, Any], room: Room) -> None:
-        others = [[e for e in listed if e != run.best_epoch] for run, listed in zip(self.scores.runs, self.epochs)]
+        others = [[e for e in listed if e != run.best_epoch] for run, listed in zip(self.runs, self.epochs)]
         if any(others):
             self.predict(case, others, room, f"further epochs of {case['name']}")
 
@@ -217,7 +219,7 @@ class _Builder:
         return upright(array, self.data.orientation(volume))
 
     def dice(self, number: int, epoch: int, volume: str) -> float | None:
-        values, volumes = self._dice[self.scores.labels[number]]
+        values, volumes = self._dice[number]
         return rounded([values[epoch, volumes.index(volume)]])[0] if epoch < len(values) else None
 
 

@@ -32,7 +32,7 @@ def page(scores: Scores, seen: dict[str, Any] | str) -> str:
         ("made", "How the runs were made", provenance_section.html(scores, seen)),
         ("meaning", "What the numbers mean", results_section.definitions(scores)),
     ]
-    title = f"{scores.study}: {count(len(scores.runs), 'run')}"
+    title = f"{scores.study}: {count(len(scores.labels), 'run')}"
     return document(title, results_section.summary(scores), sections, payload(scores, gallery), warnings_of(scores.runs))
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, Measured, axis_label, short_label
+from boundary_loss.comparison import Comparison, axis_label, short_label
 from boundary_loss.drawing import LIGHT
+from boundary_loss.measured import Measured, When, nanstd
 from boundary_loss.report.table import Scores, decimals, heading_of
 
 DIGITS = 5
+CHOICES: tuple[When, ...] = ("best", "last")
 LOSSES = ("tra_loss", "val_loss")
 
 
@@ -28,10 +30,10 @@ def losses(scores: Scores) -> list[Comparison]:
     """The curves that stand beside the metrics: each loss on training and validation data."""
     found = []
     for name in LOSSES:
-        having = [(run, label) for run, label in zip(scores.runs, scores.labels, strict=True) if run.has(name)]
+        having = {label: own for label, own in scores.rows.items() if all(run.has(name) for run in own)}
         if having:
-            runs, labels = zip(*having, strict=True)
-            found.append(Comparison.of(name, runs, labels=labels, study=scores.study))
+            runs = [run for own in having.values() for run in own]
+            found.append(Comparison.of(name, runs, labels=list(having), study=scores.study))
     return found
 
 
@@ -42,29 +44,40 @@ def _metric(shown: Comparison, scores: Scores) -> dict[str, Any]:
         "axis": axis_label(shown.name).replace("\n", " "),
         "heading": " · ".join(heading_of(shown.name)),
         "short": short_label(shown.name),
+        "about": about(shown),
         "unit": shown.metric.unit,
         "lower": shown.metric.lower_is_better,
         "loss": shown.metric.columns == "losses",
         "decimals": decimals(shown.name),
         "columns": list(shown.columns),
-        "runs": [_run(shown.name, measured, scores.labels.index(measured.label)) for measured in shown.runs],
+        "runs": [_run(measured, scores.labels.index(measured.label)) for measured in shown.runs],
     }
 
 
-def _run(name: str, measured: Measured, number: int) -> dict[str, Any]:
+def about(shown: Comparison) -> str:
+    """``volumes, mm, lower is better``"""
+    direction = "lower is better" if shown.metric.lower_is_better else "higher is better"
+    return f"{heading_of(shown.name)[1]}, {direction}"
+
+
+def _run(measured: Measured, number: int) -> dict[str, Any]:
+    """A row's curves; a band of one standard deviation over its seeds; its cases at the best and the last epoch."""
+    columns = list(enumerate(measured.columns))
     found: dict[str, Any] = {
         "run": number,
         "best": measured.best,
-        "last": measured.last,
-        "mean": {column: rounded(measured.means[:, c]) for c, column in enumerate(measured.columns)},
+        "mean": {column: rounded(measured.means[:, c]) for c, column in columns},
     }
-    rows = measured.run.row_names(name)
-    if rows is not None:
-        found["rows"] = rows
+    if measured.num_seeds > 1:
+        spread = nanstd(measured.seed_means, axis=0)
+        found["low"] = {column: rounded(measured.means[:, c] - spread[:, c]) for c, column in columns}
+        found["high"] = {column: rounded(measured.means[:, c] + spread[:, c]) for c, column in columns}
+    if measured.cases:
+        found["names"] = list(measured.cases)
         found["cases"] = {
-            when: {column: rounded(measured.values[epoch, :, c]) for c, column in enumerate(measured.columns)}
-            for when, epoch in (("best", measured.best), ("last", measured.last))
-            if epoch is not None
+            when: {column: rounded(measured.at(when)[:, c]) for c, column in columns}
+            for when in CHOICES
+            if measured.epochs(when)
         }
     return found
 

@@ -1,11 +1,13 @@
 """How the runs were made: settings side by side, ledger rows, commands, data and split."""
 
 import shlex
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from boundary_loss.report.parts import key, tidy
 from boundary_loss.report.table import Scores
+from boundary_loss.runfolder import RunFolder
 
 _SETTINGS = {
     "terms": "losses",
@@ -32,7 +34,7 @@ def html(scores: Scores, seen: dict[str, Any] | str) -> str:
     return "\n".join(
         [
             _settings(scores),
-            '<p class="faint">Shaded: the runs differ.</p>',
+            '<p class="faint">Said once where all runs agree.</p>',
             "<h3>Ledger</h3>",
             _block(_ledger(scores)),
             "<h3>Commands</h3>",
@@ -47,17 +49,24 @@ def html(scores: Scores, seen: dict[str, Any] | str) -> str:
 def _settings(scores: Scores) -> str:
     rows = []
     for setting, name in _SETTINGS.items():
-        values = [_value(setting, run.about.get(setting)) for run in scores.runs]
+        values = [_row_value(setting, own) for own in scores.rows.values()]
         if not any(values):
             continue
-        mark = ' class="differs"' if len(set(values)) > 1 else ""
-        cells = "".join(f"<td{mark}>{value or '–'}</td>" for value in values)
+        if len(values) > 1 and len(set(values)) == 1:
+            cells = f'<td colspan="{len(values)}">{values[0]}</td>'
+        else:
+            cells = "".join(f"<td>{value or '–'}</td>" for value in values)
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     top = "".join(f'<th class="run" scope="col">{key(i)}{escape(label)}</th>' for i, label in enumerate(scores.labels))
     return (
         '<div class="wide" tabindex="0" role="region" aria-label="Settings of the runs"><table>'
         f"<thead><tr><td></td>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _row_value(setting: str, runs: Sequence[RunFolder]) -> str:
+    """A setting of a row as HTML; all of its values where its runs differ, as in their seeds."""
+    return ", ".join(dict.fromkeys(value for run in runs if (value := _value(setting, run.about.get(setting)))))
 
 
 def _value(setting: str, value: Any) -> str:
@@ -78,16 +87,16 @@ def _value(setting: str, value: Any) -> str:
 def _ledger(scores: Scores) -> str:
     """The rows as a study file has them."""
     lines = []
-    for run in scores.runs:
-        lines.append(f"{run.name}.losses := {' '.join(map(str, run.about.get('terms', [])))}")
+    for run in scores.pictured:
+        lines.append(f"{run.row}.losses := {' '.join(map(str, run.about.get('terms', [])))}")
         if run.about.get("schedule") not in (None, "constant"):
-            lines.append(f"{run.name}.schedule := {run.about['schedule']}")
+            lines.append(f"{run.row}.schedule := {run.about['schedule']}")
     return "\n".join(lines)
 
 
 def _commands(scores: Scores) -> str:
     return "\n".join(
-        f"python -m boundary_loss.train {run.path.parent.name}/{run.name} "
+        f"python -m boundary_loss.train results/{run.home.resolve().name}/{run.name} "
         + shlex.join(tidy(str(word)) for word in run.about.get("arguments", []))
         for run in scores.runs
     )

@@ -5,12 +5,13 @@ from html import escape
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison
+from boundary_loss.comparison import Comparison, names_of
 from boundary_loss.files import read_json
+from boundary_loss.measured import When, epoch_words
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE, NO_SIGNIFICANCE
 from boundary_loss.report.findings import differences, sentences
 from boundary_loss.report.parts import bullets, count, download, key, paragraphs
-from boundary_loss.report.table import WHEN, Scores, heading_of, to_csv
+from boundary_loss.report.table import WHEN, Scores, heading_of, legend, to_csv
 from boundary_loss.runfolder import RunFolder
 
 EVALUATION = "evaluation.json"
@@ -34,7 +35,7 @@ def html(scores: Scores) -> str:
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in scores.study)
     return "\n".join(
         [
-            '<p class="faint">Mean ± standard deviation over cases; bold: best mean of its column; '
+            f'<p class="faint">{legend(scores).capitalize()}; bold: best mean of its column; '
             "↑ higher is better, ↓ lower is better. A column's heading sorts.</p>",
             *(_table(scores, when) for when in WHEN),
             f'<p class="buttons">{download(to_csv(scores), f"{stem}.csv", "text/csv", "Download CSV")}</p>',
@@ -42,7 +43,7 @@ def html(scores: Scores) -> str:
     )
 
 
-def _table(scores: Scores, when: str) -> str:
+def _table(scores: Scores, when: When) -> str:
     top = ""
     for shown in scores.comparisons:
         name, rows_of = heading_of(shown.name)
@@ -62,21 +63,27 @@ def _table(scores: Scores, when: str) -> str:
     )
 
 
-def _row(scores: Scores, i: int, label: str, when: str) -> str:
-    epochs = sorted({score.epoch for score in scores.all if (score.run, score.when) == (label, when)})
+def _row(scores: Scores, i: int, label: str, when: When) -> str:
+    epochs = sorted({e for score in scores.all if (score.run, score.when) == (label, when) for e in score.epochs})
     cells = [_cell(scores, shown, label, column, when) for shown in scores.comparisons for column in shown.columns]
-    epoch = ", ".join(map(str, epochs)) or "–"
+    epoch = epoch_words(epochs).split()[1] if epochs else "–"
     value = f' data-value="{epochs[0]}"' if epochs else ""
     return f'<tr><th scope="row">{key(i)}{escape(label)}</th><td{value}>{epoch}</td>{"".join(cells)}</tr>'
 
 
-def _cell(scores: Scores, shown: Comparison, label: str, column: str, when: str) -> str:
+def _cell(scores: Scores, shown: Comparison, label: str, column: str, when: When) -> str:
     score = scores.get(label, shown.name, column, when)
     if score is None:
         return "<td>–</td>"
     mark = ' class="best"' if score in scores.best(shown.name, column, when) else ""
     value = f' data-value="{score.mean:.6g}"' if np.isfinite(score.mean) else ""
-    return f'<td{mark}{value} title="{count(score.n, "case")}">{escape(score.text)}</td>'
+    return f'<td{mark}{value} title="{count(score.n, "case")}">{_spread(score.text)}</td>'
+
+
+def _spread(text: str) -> str:
+    """The mean, and fainter what follows it."""
+    mean, _, rest = text.partition(" ")
+    return escape(mean) + (f' <span class="sd">{escape(rest)}</span>' if rest else "")
 
 
 def definitions(scores: Scores) -> str:
@@ -84,7 +91,8 @@ def definitions(scores: Scores) -> str:
     for shown in scores.comparisons:
         label = shown.metric.label[0].upper() + shown.metric.label[1:]
         items.append(f"<dt>{escape(label)}</dt><dd>{escape(DEFINITIONS[shown.name])}</dd>")
-    touched = [text for run, label in zip(scores.runs, scores.labels, strict=True) for text in _touched(run, label)]
+    named = zip(scores.runs, names_of(scores.runs), strict=True)
+    touched = [text for run, label in named for text in _touched(run, label)]
     return f"<dl>{''.join(items)}</dl><h3>Empty masks</h3><p>{EMPTY_RULE}</p>{bullets(touched)}"
 
 

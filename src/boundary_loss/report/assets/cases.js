@@ -54,7 +54,7 @@ function casesOf(run) {
   const found = casesState.metric.runs.find((each) => each.run === run);
   const values = found && found.cases && found.cases[casesState.when] && found.cases[casesState.when][casesState.column];
   if (!values) return [];
-  return values.map((value, i) => ({ name: found.rows[i], value })).filter((each) => each.value !== null);
+  return values.map((value, i) => ({ name: found.names[i], value })).filter((each) => each.value !== null);
 }
 
 function quantile(sorted, share) {
@@ -152,7 +152,7 @@ function drawPairs(place) {
   yAxis(chart, y, range, left, right);
   for (const [at, run] of [[from, a], [to, b]]) {
     chart.append(svg("line", { x1: at, x2: at, y1: top, y2: bottom, class: "pole", style: `stroke:${colour(run)}` }));
-    chart.append(svg("text", { x: at, y: 16, class: "label", "text-anchor": "middle" }, data.runs[run].name));
+    chart.append(svg("text", { x: run === a ? left : right, y: 16, class: "label", "text-anchor": run === a ? "start" : "end" }, data.runs[run].name));
   }
   for (const pair of pairs) drawPair(chart, pair, from, to, y, place);
 }

@@ -46,8 +46,8 @@ function groups(name) {
 function curveCard(metric, column) {
   const readout = make("p", { class: "readout" });
   const place = make("div", { class: "plot" });
-  const title = metric.loss ? `${capital(metric.label)}: ${column}` : capital(metric.axis);
-  const about = metric.loss ? "unweighted" : `${column} · ${metric.name.startsWith("val_3d") ? "volumes" : "slices"}`;
+  const title = metric.loss ? `${capital(metric.label)}: ${column}` : capital(metric.short);
+  const about = metric.loss ? "unweighted" : metric.about + (metric.columns.length > 1 ? ` · ${column}` : "");
   let chart = null;
   let width = 0;
   const redraw = () => { if (width) chart = curveChart(place, width, metric, column, title); read(); };
@@ -148,11 +148,19 @@ function drawCurve(chart, each, column, x, y) {
   }
 }
 
+// Where each of several seeds has a best epoch of its own, the mean over the cases there.
+function bestMean(each, column) {
+  if (each.best !== null) return each.mean[column][each.best];
+  const cases = ((each.cases || {}).best || {})[column] || [];
+  const found = cases.filter((value) => value !== null);
+  return found.length ? found.reduce((sum, value) => sum + value, 0) / found.length : null;
+}
+
 // Values at the epoch that is read; without one, at each run's best.
 function curveReadout(metric, column) {
   const when = epochRead === null ? "best epochs" : `epoch ${epochRead}`;
   const values = seriesOf(metric, column).map((each) => {
-    const value = each.mean[column][epochRead === null ? each.best : epochRead];
+    const value = epochRead === null ? bestMean(each, column) : each.mean[column][epochRead];
     return make("span", { title: data.runs[each.run].name }, dot(each.run),
       make("span", { class: "unseen" }, `${data.runs[each.run].name} `), number(value, metric.loss ? 4 : metric.decimals));
   });

@@ -31,11 +31,20 @@ function gallery() {
   section.append(galleryParts.controls, galleryParts.legend, host, galleryParts.readout, galleryNotes());
   addPanel(host, "image", null);
   addPanel(host, "ground truth", "truth");
-  data.runs.forEach((run, i) => addPanel(host, run.name, i));
+  data.gallery.shown.forEach((name, i) => addPanel(host, name, i));
   zoomable(host);
-  followWidth(host, paintGallery);
-  runWatchers.push(paintGallery);
+  followWidth(host, () => { evenRows(); paintGallery(); });
+  runWatchers.push(() => { evenRows(); paintGallery(); });
   chooseCase(0);
+}
+
+// As many panels in each row, at least 170 pixels wide (150 on a phone).
+function evenRows() {
+  const { host } = galleryParts;
+  const count = panels.length - hiddenRuns.size;
+  const fit = Math.max(2, Math.floor((host.clientWidth + 14) / 184));
+  const columns = Math.ceil(count / Math.ceil(count / fit));
+  host.style.gridTemplateColumns = `repeat(${Math.min(columns, Math.max(2, count))}, minmax(0, 1fr))`;
 }
 
 function addPanel(host, name, what) {
