@@ -218,9 +218,9 @@ unpack: | $(venv)  ## ARCHIVE=archives/... back under results/
 verify: | $(venv)  ## ARCHIVE=archives/... against the checksums inside it
 	$(python) -m boundary_loss.archive verify '$(or $(ARCHIVE),$(error verify needs ARCHIVE=archives/...tar.gz))'
 
-view: $(pictured) | $(venv)  ## contours over images: SLICES='case_10_00_0003 ...' EPOCH=best SAVE=folder
+view: $(pictured) | $(venv)  ## the gallery in a browser: SLICES='case_10_00_0003 ...' EPOCH=best; as pictures: SAVE=folder
 	$(python) -m boundary_loss.view --data $(firstword $(SLICED)) --runs $(pictured) --epoch $(EPOCH) $(call option,--slices,$(SLICES)) \
-		$(call option,--modality,$(MODALITY)) --save '$(or $(SAVE),$(RD)/view)' $(if $(SAVE),,--window) $(VIEW)
+		$(call option,--modality,$(MODALITY)) $(call option,--save,$(SAVE)) $(VIEW)
 
 $(RD)/%.gif: | $$(RD)/$$(call folder_of,$$*) $(venv)
 	$(python) -m boundary_loss.gif $@ --data $(call data_of,$(call folder_of,$*)) $(call option,--modality,$(MODALITY))

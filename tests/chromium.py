@@ -34,7 +34,8 @@ class Chromium:
         self.profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
         to_read, self.to = os.pipe()
         self.back, to_write = os.pipe()
-        words = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+        words = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                 "--hide-scrollbars",
                  "--disable-background-networking", "--no-first-run", "--remote-debugging-pipe",
                  f"--user-data-dir={self.profile.name}", "about:blank"]  # fmt: skip
         shell = ["bash", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "bash", *words]
@@ -54,7 +55,9 @@ class Chromium:
     def __enter__(self) -> "Chromium":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self.to)
         self.process.terminate()
         self.process.wait(PATIENCE)
@@ -103,7 +106,9 @@ class Chromium:
             case "Network.requestWillBeSent":
                 self.requests.append(given["request"]["url"][:100])
 
-    def open(self, page: Path, *, width: int = 1280, height: int = 900, dark: bool = False, phone: bool = False) -> None:
+    def open(
+        self, page: Path, *, width: int = 1280, height: int = 900, dark: bool = False, phone: bool = False
+    ) -> None:
         """Open a file in a window of this size and wait until its scripts have run."""
         self.errors.clear()
         self.requests.clear()
@@ -115,7 +120,9 @@ class Chromium:
 
     def size(self, width: int, height: int, *, phone: bool = False) -> None:
         ratio = 2 if phone else 1
-        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=ratio, mobile=phone)
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=ratio, mobile=phone
+        )
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page; a promise is waited for."""

@@ -27,8 +27,8 @@ def take(scores: Scores, data: Path, modality: str | None) -> dict[str, Any]:
     folder = SlicedFolder.open(data)
     return {
         "runs": identity(scores),
-        "gallery": gallery.build(scores, folder, modality),
-        "absent": absent.count(scores, folder),
+        "gallery": gallery.build(scores.pictured, folder, modality),
+        "absent": absent.count(scores.pictured, folder),
         "split": read_json(data / SPLIT) if (data / SPLIT).is_file() else {},
         "orientation": sorted(set(folder.about.get("orientation", {}).values())),
     }

@@ -16,7 +16,6 @@ from boundary_loss.naming import by_volume
 from boundary_loss.overlays import check_runs, class_colour, is_turned, read_prediction, upright
 from boundary_loss.report import pixels
 from boundary_loss.report.payload import rounded
-from boundary_loss.report.table import Scores
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicechoice import pick_modality, predicted_stems
 from boundary_loss.slicedfolder import MAPS_3D, SlicedFolder
@@ -46,13 +45,13 @@ class Room:
         return True
 
 
-def cases(scores: Scores) -> dict[str, tuple[str, float]]:
-    """``{"worst": (volume, its mean foreground Dice), "median": ..., "best": ...}`` of the first run's best epoch.
+def cases(run: RunFolder) -> dict[str, tuple[str, float]]:
+    """``{"worst": (volume, its mean foreground Dice), "median": ..., "best": ...}`` of a run's best epoch.
 
     Raises:
-        FileNotFoundError: that run has no Dice per volume, or no best epoch.
+        FileNotFoundError: the run has no Dice per volume, or no best epoch.
     """
-    ordered = ranking(scores)
+    ordered = ranking(run)
     places = {"worst": 0, "median": (len(ordered) - 1) // 2, "best": len(ordered) - 1}
     chosen: dict[str, tuple[str, float]] = {}
     for word, i in places.items():
@@ -61,9 +60,8 @@ def cases(scores: Scores) -> dict[str, tuple[str, float]]:
     return chosen
 
 
-def ranking(scores: Scores) -> list[tuple[str, float]]:
-    """Volumes with the first run's mean foreground Dice at its best epoch, the worst first."""
-    run = scores.pictured[0]
+def ranking(run: RunFolder) -> list[tuple[str, float]]:
+    """Volumes with their mean foreground Dice at the run's best epoch, the worst first."""
     (measured,) = Comparison.of(ORDERED_BY, [run]).runs
     if measured.best is None:
         raise FileNotFoundError(f"{run.path} has no best epoch yet")
@@ -75,44 +73,62 @@ def ranking(scores: Scores) -> list[tuple[str, float]]:
 
 
 def build(
-    scores: Scores, data: SlicedFolder, modality: str | None, *, wanted: Sequence[str] = (), room: int = ROOM
+    runs: Sequence[RunFolder],
+    data: SlicedFolder,
+    modality: str | None = None,
+    *,
+    wanted: Sequence[str] = (),
+    num_epochs: int = NUM_EPOCHS,
+    room: int = ROOM,
 ) -> dict[str, Any]:
     """What assets/gallery.js shows.
 
     Args:
+        runs: a panel each.
         modality: the image shown first, and of every case; None = the last one.
-        wanted: volumes instead of the worst, median and best; the others follow where there is room.
+        wanted: volumes that come first, instead of the worst, median and best; the others follow where there is room.
+        num_epochs: of each run.
         room: bytes that the pictures may take. Where not all fits, images are JPEG instead of PNG.
     """
-    check_runs(data, scores.pictured)
+    check_runs(data, runs)
     first = pick_modality(data, modality)
-    builder = _Builder(scores, data, [first, *(name for name in data.modalities if name != first)])
+    builder = _Builder(runs, data, [first, *(name for name in data.modalities if name != first)], num_epochs)
     found, left = builder.fill(Room(room), wanted)
     if left.left_out:
         found, left = builder.fill(Room(room, lossless=False), wanted)
+    names = names_of(runs)
     return {
+        "shown": names,
         "classes": data.classes,
         "colours": [class_colour(k) for k in range(1, len(data.classes))],
         "modalities": builder.modalities,
-        "orderedBy": f"mean foreground Dice per volume of {names_of(scores.pictured)[0]} at its best epoch",
-        "shown": names_of(scores.pictured),
-        "best": [run.best_epoch for run in scores.pictured],
+        "orderedBy": f"mean foreground Dice per volume of {names[0]} at its best epoch",
+        "best": [run.best_epoch for run in runs],
         "lossless": left.lossless,
         "leftOut": left.left_out,
         "cases": found,
     }
 
 
+def begin_at(content: dict[str, Any], stem: str | None, epoch: int | None) -> None:
+    """Let the page open at a slice, and at an epoch instead of each run's best."""
+    if stem is not None:
+        first = content["cases"][0]
+        first["start"] = [s["name"] for s in first["slices"]].index(stem)
+    if epoch is not None:
+        content["epoch"] = epoch
+
+
 class _Builder:
-    def __init__(self, scores: Scores, data: SlicedFolder, modalities: list[str]) -> None:
-        self.scores, self.runs, self.data, self.modalities = scores, scores.pictured, data, modalities
+    def __init__(self, runs: Sequence[RunFolder], data: SlicedFolder, modalities: list[str], num_epochs: int) -> None:
+        self.runs, self.data, self.modalities = runs, data, modalities
         self.slices = by_volume(predicted_stems(self.runs))
-        self.epochs = [shown_epochs(run) for run in self.runs]
+        self.epochs = [shown_epochs(run, num_epochs) for run in self.runs]
         self._dice = [_dice(run) for run in self.runs]
 
     def fill(self, room: Room, wanted: Sequence[str]) -> tuple[list[dict[str, Any]], Room]:
         """The cases in the order of the page."""
-        chosen = {volume: "chosen" for volume in wanted} or {v: word for word, (v, _) in cases(self.scores).items()}
+        chosen = dict.fromkeys(wanted, "") or {v: word for word, (v, _) in cases(self.runs[0]).items()}
         for volume in chosen:
             if volume not in self.slices:
                 raise ValueError(f"not every run predicted {volume}: there is no common gallery")
@@ -120,7 +136,7 @@ class _Builder:
         for extend in (self.add_epochs, self.add_images, self.add_maps):
             for case in shown:
                 extend(case, room)
-        others = [volume for volume, _ in ranking(self.scores) if volume in self.slices and volume not in chosen]
+        others = [volume for volume in self.order() if volume in self.slices and volume not in chosen]
         for volume in others:
             whole = Room(room.bytes, room.lossless)  # a further case comes whole or not at all
             case = self.begin(volume, "", whole)
@@ -134,6 +150,13 @@ class _Builder:
             shown.append(case)
         return shown, room
 
+    def order(self) -> list[str]:
+        """The volumes, the worst first; by name where that was not measured."""
+        try:
+            return [volume for volume, _ in ranking(self.runs[0])]
+        except FileNotFoundError:
+            return list(self.slices)
+
     def begin(self, volume: str, word: str, room: Room) -> dict[str, Any] | None:
         """A case with its first image, the ground truth and each run's best epoch."""
         stems = self.slices[volume]
@@ -143,7 +166,7 @@ class _Builder:
             raise ValueError(f"the slices of {volume} in {self.data.path} differ in shape: {sorted(shapes)}")
         (shape,) = shapes
         dx, dy = self.data.spacing("val", stems[0])
-        slices = [
+        slices: list[dict[str, Any]] = [
             {
                 "name": stem,
                 "images": {self.modalities[0]: self.image(stem, volume, self.modalities[0], room)},
@@ -231,11 +254,11 @@ def _dice(run: RunFolder) -> tuple[np.ndarray, list[str]]:
     return nanmean(measured.values, axis=2), run.names["volumes"]
 
 
-def shown_epochs(run: RunFolder) -> list[int]:
-    """Up to :data:`NUM_EPOCHS` of the epochs on disk, evenly spread; the best and the last are among them."""
+def shown_epochs(run: RunFolder, most: int) -> list[int]:
+    """Up to ``most`` of the epochs on disk, evenly spread; the best and the last are among them."""
     found = run.epochs
-    if len(found) > NUM_EPOCHS:
-        places = np.unique(np.linspace(0, len(found) - 1, NUM_EPOCHS - 1).round().astype(int))
+    if len(found) > most:
+        places = np.unique(np.linspace(0, len(found) - 1, most - 1).round().astype(int))
         found = [found[i] for i in places]
     return sorted({*found, run.best_epoch})
 

@@ -20,37 +20,37 @@ def html(scores: Scores, seen: dict[str, Any] | str) -> str:
 
 
 def _of_class(scores: Scores, found: dict[str, Any]) -> str:
-    parts = [f"<h3>{escape(found['name'])}</h3>"]
-    if found["empty"]:
-        rows = [
-            f'<tr><th scope="row">{key(i)}{escape(label)}</th><td>{false}</td><td>{100 * false / found["empty"]:.0f} %</td>'
-            f"<td>{_thousands(voxels)}</td></tr>"
-            for i, (label, false, voxels) in enumerate(zip(scores.labels, found["false"], found["voxels"], strict=True))
-        ]
-        title = f"{found['empty']} of {count(found['slices'], 'validation slice')} have none"
-        parts.append(_table(title, ["run", "of them with false voxels", "share", "false voxels"], rows))
-    else:
-        parts.append(f"<p>Every one of the {count(found['slices'], 'validation slice')} has some.</p>")
+    parts = [f"<h3>{escape(found['name'])}</h3>", _empty_slices(scores, found)]
     if found["listed"]:
-        parts.append(_listed(scores, found["listed"]))
+        table = _table("", ["slice", *scores.labels], [_counts(*row) for row in found["listed"]])
+        title = f"{count(len(found['listed']), 'such slice')} with false voxels, the most first"
+        parts.append(f"<details><summary>{title}</summary>{table}</details>")
     if found["absent"]:
-        title = f"{len(found['absent'])} of {count(found['volumes'], 'volume')} have none at all"
+        title = (
+            f"{len(found['absent'])} of {count(found['volumes'], 'volume')} have none at all: voxels predicted there"
+        )
         parts.append(_table(title, ["volume", *scores.labels], [_counts(*row) for row in found["absent"]]))
     else:
-        parts.append(f"<p>No volume of the {found['volumes']} is without {escape(found['name'])}.</p>")
+        parts.append(f"<p>None of the {count(found['volumes'], 'volume')} is without {escape(found['name'])}.</p>")
     if found["missed"]:
-        rows = [
-            f'<tr><th scope="row">{escape(volume)}</th><td>{_thousands(voxels)}</td><td>{escape(", ".join(runs))}</td></tr>'
-            for volume, voxels, runs in found["missed"]
-        ]
+        rows = [_row(volume, _thousands(voxels), escape(", ".join(runs))) for volume, voxels, runs in found["missed"]]
         parts.append(_table("Missed altogether", ["volume", "true voxels", "not a voxel predicted by"], rows))
     return "\n".join(parts)
 
 
-def _listed(scores: Scores, listed: Sequence[tuple[str, list[int]]]) -> str:
-    rows = [_counts(*row) for row in listed]
-    table = _table("", ["slice", *scores.labels], rows)
-    return f"<details><summary>{count(len(listed), 'such slice')} with false voxels, the most first</summary>{table}</details>"
+def _empty_slices(scores: Scores, found: dict[str, Any]) -> str:
+    if not found["empty"]:
+        return f"<p>Every one of the {count(found['slices'], 'validation slice')} has some.</p>"
+    rows = [
+        _row(label, str(false), f"{100 * false / found['empty']:.0f} %", _thousands(voxels), mark=key(i))
+        for i, (label, false, voxels) in enumerate(zip(scores.labels, found["false"], found["voxels"], strict=True))
+    ]
+    title = f"{found['empty']} of {count(found['slices'], 'validation slice')} have none"
+    return _table(title, ["run", "of them with false voxels", "share", "false voxels"], rows)
+
+
+def _row(name: str, *cells: str, mark: str = "") -> str:
+    return f'<tr><th scope="row">{mark}{escape(name)}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _counts(name: str, numbers: Sequence[int]) -> str:
@@ -61,7 +61,8 @@ def _counts(name: str, numbers: Sequence[int]) -> str:
 def _table(title: str, names: Sequence[str], rows: Sequence[str]) -> str:
     top = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     caption = f"<caption>{escape(title)}</caption>" if title else ""
-    return f'<div class="wide"><table>{caption}<thead><tr>{top}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    table = f"<table>{caption}<thead><tr>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<div class="wide">{table}</div>'
 
 
 def _thousands(number: int) -> str:

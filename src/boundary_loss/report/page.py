@@ -9,14 +9,29 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from boundary_loss.comparison import warnings_of
+from boundary_loss.comparison import study_of, warnings_of
 from boundary_loss.drawing import DARK, LIGHT, Theme
 from boundary_loss.report import nothing_there, provenance_section, results_section
 from boundary_loss.report.parts import count, tidy
-from boundary_loss.report.payload import payload, to_script
+from boundary_loss.report.payload import gallery_payload, payload, to_script
 from boundary_loss.report.table import Scores
+from boundary_loss.runfolder import RunFolder
 
-SCRIPTS = ("dom", "theme", "table", "runs", "chart", "curves", "cases", "masks", "pictures", "panel", "gallery", "controls", "main")
+SCRIPTS = (
+    "dom",
+    "theme",
+    "table",
+    "runs",
+    "chart",
+    "curves",
+    "cases",
+    "masks",
+    "pictures",
+    "panel",
+    "gallery",
+    "controls",
+    "main",
+)
 """In this order: each uses what those before it define."""
 
 
@@ -33,13 +48,16 @@ def page(scores: Scores, seen: dict[str, Any] | str) -> str:
         ("meaning", "What the numbers mean", results_section.definitions(scores)),
     ]
     title = f"{scores.study}: {count(len(scores.labels), 'run')}"
-    return document(title, results_section.summary(scores), sections, payload(scores, gallery), warnings_of(scores.runs))
+    return document(
+        title, results_section.summary(scores), sections, payload(scores, gallery), warnings_of(scores.runs)
+    )
 
 
-def gallery_page(scores: Scores, gallery: dict[str, Any]) -> str:
+def gallery_page(runs: Sequence[RunFolder], gallery: dict[str, Any]) -> str:
     """The gallery alone, as ``make view`` opens it."""
-    sections = [("gallery", "Gallery", _gallery(gallery))]
-    return document(f"{scores.study}: gallery", "", sections, payload(scores, gallery), warnings_of(scores.runs))
+    study = study_of(runs)
+    content = gallery_payload(study, gallery)
+    return document(f"{study}: gallery", "", [("gallery", "Gallery", "")], content, warnings_of(runs))
 
 
 def _gallery(gallery: dict[str, Any] | str) -> str:
@@ -55,7 +73,8 @@ def document(
     """HTML around ``(anchor, heading, html)`` sections and the scripts' data."""
     links = "".join(f'<a href="#{anchor}">{escape(heading)}</a>' for anchor, heading, _ in sections)
     body = "\n".join(
-        f'<section id="{anchor}" aria-labelledby="{anchor}-h"><h2 id="{anchor}-h">{escape(heading)}</h2>\n{html}\n</section>'
+        f'<section id="{anchor}" aria-labelledby="{anchor}-h">'
+        f'<h2 id="{anchor}-h">{escape(heading)}</h2>\n{html}\n</section>'
         for anchor, heading, html in sections
     )
     return (

@@ -12,6 +12,8 @@ from boundary_loss.measured import Measured, When, nanstd
 from boundary_loss.report.table import Scores, decimals, heading_of
 
 DIGITS = 5
+SHOWN_FIRST = ("val_3d_dsc", "val_3d_hd95")
+"""One overlap and one distance stand for all."""
 CHOICES: tuple[When, ...] = ("best", "last")
 LOSSES = ("tra_loss", "val_loss")
 
@@ -20,10 +22,19 @@ def payload(scores: Scores, gallery: dict[str, Any] | str) -> dict[str, Any]:
     """Everything under one roof; ``gallery`` as :func:`boundary_loss.report.gallery.build` made it, or why not."""
     return {
         "study": scores.study,
-        "runs": [{"name": name, "colour": i % len(LIGHT.colours)} for i, name in enumerate(scores.labels)],
+        "runs": _named(scores.labels),
         "metrics": [_metric(shown, scores) for shown in (*scores.comparisons, *losses(scores))],
         "gallery": None if isinstance(gallery, str) else gallery,
     }
+
+
+def gallery_payload(study: str, gallery: dict[str, Any]) -> dict[str, Any]:
+    """The gallery alone: every run of it is a row of its own."""
+    return {"study": study, "runs": _named(gallery["shown"]), "metrics": [], "gallery": gallery}
+
+
+def _named(names: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"name": name, "colour": i % len(LIGHT.colours)} for i, name in enumerate(names)]
 
 
 def losses(scores: Scores) -> list[Comparison]:

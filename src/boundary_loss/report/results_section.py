@@ -47,7 +47,8 @@ def _table(scores: Scores, when: When) -> str:
     top = ""
     for shown in scores.comparisons:
         name, rows_of = heading_of(shown.name)
-        top += f'<th colspan="{len(shown.columns)}" scope="colgroup">{escape(name)}<br><small>{escape(rows_of)}</small></th>'
+        text = f"{escape(name)}<br><small>{escape(rows_of)}</small>"
+        top += f'<th colspan="{len(shown.columns)}" scope="colgroup">{text}</th>'
     below = "".join(
         f'<th scope="col" data-sort="{"up" if shown.metric.lower_is_better else "down"}">{escape(column)}</th>'
         for shown in scores.comparisons

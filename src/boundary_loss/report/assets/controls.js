@@ -38,8 +38,8 @@ function galleryControls() {
 function epochControls() {
   const epochs = epochsHere();
   if (epochs.length < 2) return [];
-  const start = view.epoch === "best" ? epochs[epochs.length - 1] : view.epoch;
-  const value = epochs.includes(start) ? start : epochs[epochs.length - 1];
+  const last = epochs[epochs.length - 1];
+  const value = epochs.includes(view.epoch) ? view.epoch : last;
   const range = slider("Epoch", epochs, value, String, (epoch) => { setBest(false); view.epoch = epoch; paintGallery(); });
   const best = check("each run's best", view.epoch === "best", (on) => {
     view.epoch = on ? "best" : epochs[Number(range.querySelector("input").value)];

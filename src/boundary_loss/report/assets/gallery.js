@@ -35,6 +35,7 @@ function gallery() {
   zoomable(host);
   followWidth(host, () => { evenRows(); paintGallery(); });
   runWatchers.push(() => { evenRows(); paintGallery(); });
+  if (data.gallery.epoch !== undefined) view.epoch = data.gallery.epoch;
   chooseCase(0);
 }
 
@@ -180,7 +181,7 @@ function galleryUnder(name) {
 
 function galleryNotes() {
   const { leftOut, lossless, orderedBy } = data.gallery;
-  const notes = [`Ordered by the ${orderedBy}.`, "Thin white: ground truth."];
+  const notes = [data.gallery.cases.some((each) => each.word) ? `Ordered by the ${orderedBy}.` : "", "Thin white: ground truth."];
   if (!lossless) notes.push("Images are JPEG here; the outlines are exact.");
   if (leftOut.length) notes.push(`Left out to keep this file small: ${leftOut.join("; ")}.`);
   return make("p", { class: "faint" }, notes.join(" "));
