@@ -22,7 +22,7 @@ from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.networks import build_network
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
-from boundary_loss.training.arithmetic import best_layout, configure, make_optimiser
+from boundary_loss.training.arithmetic import configure, make_optimiser
 from boundary_loss.training.checkpoint import load_weights
 from boundary_loss.training.devices import describe, pick_device
 from boundary_loss.training.epoch import EpochRunner
@@ -39,6 +39,7 @@ def arguments() -> argparse.Namespace:
     data = parser.add_argument_group("data and losses")
     data.add_argument("--data", type=Path, required=True, help="sliced data, as data/ISLES")
     data.add_argument("--losses", nargs="+", required=True, help="terms loss[(option=value)]:weight[@classes]")
+    data.add_argument("--augment", nargs="+", default=[], help="altered training slices: flip rotate(15) ..., or none")
     data.add_argument("--schedule", default="constant", help="rule of the terms' weights, as steal(0.01)")
     net = parser.add_argument_group("network and optimiser")
     net.add_argument("--network", default="UNet", help="name[(option=value)] or package.module:Class")
@@ -52,7 +53,7 @@ def arguments() -> argparse.Namespace:
     net.add_argument("--seed", type=int, default=0)
     speed = parser.add_argument_group("arithmetic of the network; the losses are computed in float32 always")
     speed.add_argument("--amp", choices=PRECISIONS, default="off", help="16-bit floats where they are safe")
-    speed.add_argument("--layout", choices=LAYOUTS, default="auto", help="where an image's channels stand in memory")
+    speed.add_argument("--layout", choices=LAYOUTS, default="last", help="where an image's channels stand in memory")
     speed.add_argument("--compile", action="store_true", help="torch.compile, with CUDA graphs on a GPU")
     speed.add_argument("--deterministic", action="store_true", help="the same bits from the same GPU, every time")
     run = parser.add_argument_group("the run")
@@ -91,7 +92,8 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
         "limit": DEBUG_SLICES if experiment.debug else None,
         "device": device,
     }
-    train, val = (Slices(data, which, **options) for which in ("train", "val"))
+    train = Slices(data, "train", augmentation=experiment.augmentation, **options)
+    val = Slices(data, "val", **options)
     run = unfinished(args.folder)
     folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
     queue = [name for name in args.queue if not (args.folder.parent / name).exists()]
@@ -104,6 +106,7 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
     return Experiment.parse(
         terms=args.losses,
         schedule=args.schedule,
+        augment=args.augment,
         rate=args.rate,
         num_classes=num_classes,
         network=args.network,
@@ -153,6 +156,7 @@ def describe_run(
         "name": args.folder.name,
         "terms": [term.text for term in experiment.terms],
         "schedule": args.schedule,
+        "augment": args.augment,
         "rate": args.rate,
         "network": experiment.network,
         "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
@@ -164,7 +168,7 @@ def describe_run(
         "best": experiment.best,
         "debug": experiment.debug,
         "amp": experiment.amp,
-        "layout": best_layout(device) if experiment.layout == "auto" else experiment.layout,
+        "layout": experiment.layout,
         "compiled": experiment.compiled,
         "deterministic": experiment.deterministic,
         "losses": loss_names(experiment),

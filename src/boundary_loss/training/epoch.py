@@ -60,7 +60,7 @@ class EpochRunner:
         self.net.train()
         batches = shuffled_batches(len(slices), self.experiment.batch_size, seed)
         keep = writer if self.experiment.save_train else None
-        return self._run(slices, batches, weights, f"{epoch:3d} training", keep, learn=True)
+        return self._run(slices, batches, weights, f"{epoch:3d} training", keep, seed=seed, learn=True)
 
     def validate(self, slices: Slices, epoch: int, weights: Sequence[float], writer: PredictionWriter) -> EpochLog:
         self.net.eval()
@@ -90,12 +90,13 @@ class EpochRunner:
         title: str,
         writer: PredictionWriter | None,
         *,
+        seed: int = 0,
         learn: bool,
     ) -> EpochLog:
         clock = Clock(self.device if self.timed else None)
         tally = Tally(slices, batches, [term.text for term in self.terms], self.device)
         with tqdm(total=len(batches), desc=title, leave=False, disable=None, mininterval=0.5) as bar:
-            for batch in self._load(slices, batches, clock):
+            for batch in self._load(slices, batches, seed, clock):
                 logits, probs = self._forward(batch, slices.has_ignored, clock)
                 with clock("loss"):
                     values = [term(probs, batch) for term in self.terms]
@@ -117,10 +118,11 @@ class EpochRunner:
                     bar.set_postfix_str("Dice " + " ".join(f"{d:.3f}" for d in tally.dice_so_far()), refresh=False)
         return tally.log(clock)
 
-    def _load(self, slices: Slices, batches: list[Tensor], clock: Clock) -> Iterator[dict[str, Any]]:
-        for rows in batches:
+    def _load(self, slices: Slices, batches: list[Tensor], seed: int, clock: Clock) -> Iterator[dict[str, Any]]:
+        arriving = slices.batches(batches, self.device, seed)
+        for _ in batches:
             with clock("data"):
-                batch = slices.batch(rows, self.device)
+                batch = next(arriving)
             yield batch
 
     def _forward(self, batch: dict[str, Any], has_ignored: bool, clock: Clock) -> tuple[Tensor, Probs]:
