@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from boundary_loss.comparison import group, short_label
-from boundary_loss.report.table import Scores, number
+from boundary_loss.comparison import group, number, short_label
+from boundary_loss.report.table import Scores
 from boundary_loss.runfolder import RunFolder
 
 

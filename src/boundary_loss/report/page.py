@@ -12,10 +12,11 @@ from boundary_loss.comparison import Comparison, names_of, warnings_of
 from boundary_loss.drawing import DARK, LIGHT, to_png
 from boundary_loss.files import read_json
 from boundary_loss.measured import When
-from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE, NO_SIGNIFICANCE
+from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE
 from boundary_loss.report.findings import differences, sentences
 from boundary_loss.report.table import WHEN, Scores, heading_of, legend
 from boundary_loss.runfolder import RunFolder
+from boundary_loss.statistics import CHOICES, Statistics
 
 EVALUATION = "evaluation.json"
 _SETTINGS = {
@@ -39,13 +40,13 @@ _SETTINGS = {
 }
 
 
-def page(scores: Scores, gallery: tuple[bytes, bytes] | str) -> str:
+def page(scores: Scores, statistics: Statistics, gallery: tuple[bytes, bytes] | str) -> str:
     """The whole page. ``gallery``: a light and a dark PNG, or why there is none."""
     banners = "".join(f'<div class="banner">{escape(text)}</div>' for text in warnings_of(scores.runs))
     body = "\n".join(
         [
             f"<h1>{escape(scores.study)}: {_count(len(scores.labels), 'run')}</h1>",
-            _summary(scores),
+            _summary(scores, statistics),
             "<h2>Results</h2>",
             *(_results(scores, when) for when in WHEN),
             f'<p class="faint">{legend(scores).capitalize()}; bold: best mean of its column; '
@@ -80,15 +81,15 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _summary(scores: Scores) -> str:
+def _summary(scores: Scores, statistics: Statistics) -> str:
     first = scores.comparisons[0]
     parts = [f'<p class="faint">{escape(first.counted)}; classes reported: {escape(", ".join(first.columns))}.</p>']
-    found = sentences(scores)
-    if found:
-        parts.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in found) + "</ul>")
-        parts.append(f"<p>{NO_SIGNIFICANCE} {CHOICE_OF_EPOCH}</p>")
-    else:
-        parts.append(f"<p>{CHOICE_OF_EPOCH}</p>")
+    if statistics.differences:
+        for when, said in [("", sentences(scores)), *((f"{WHEN[w]}", statistics.sentences(w)) for w in CHOICES)]:
+            parts.append(f"<p>Paired comparisons {escape(when)}:</p>" if when else "")
+            parts.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in said) + "</ul>")
+        parts.append(f'<p class="faint">{escape(statistics.method)}</p>')
+    parts.append(f"<p>{CHOICE_OF_EPOCH}</p>")
     notices = [*differences(scores.runs), *(f"{text}." for text in scores.missing)]
     if notices:
         parts.append('<div class="notice">' + "".join(f"<p>{escape(text)}</p>" for text in notices) + "</div>")
