@@ -92,8 +92,8 @@ runs  := $(patsubst %,$(RD)/%,$(call names,$(RUNS)))
 # Of a run's name, gdl/fold1_seed0: the row gdl, the number after `fold` or `seed` (else $3), the data it is trained on;
 # of a file inside, gdl/fold1_seed0/NAME, the run
 row_of    = $(firstword $(subst /, ,$1))
-number    = $(or $(patsubst $2%,%,$(filter $2%,$(subst _, ,$(word 2,$(subst /, ,$1))))),$3)
-data_of   = $(call sliced_of,$(call number,$1,fold,$(FOLD)))
+number_of = $(or $(patsubst $2%,%,$(filter $2%,$(subst _, ,$(word 2,$(subst /, ,$1))))),$3)
+data_of   = $(call sliced_of,$(call number_of,$1,fold,$(FOLD)))
 folder_of = $(patsubst %/,%,$(dir $1))
 
 # What is drawn of slices: the first part of each row, and the data of the first fold
@@ -115,7 +115,7 @@ phantom_settings := --study $(STUDY) $(PHANTOM)
 unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(LINEAGE)) $(UNPACK)
 unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(ZIPS)) $(if $(TRUST),--trust)
 slice_settings    = --source $(RAW) --retain $(RETAIN) --fold $(or $(word 2,$(subst -fold, ,$1)),0) $(SLICE)
-train_settings    = --data $(call data_of,$1) $(call row_settings,$(call row_of,$1)) --seed $(call number,$1,seed,$(SEED)) \
+train_settings    = --data $(call data_of,$1) $(call row_settings,$(call row_of,$1)) --seed $(call number_of,$1,seed,$(SEED)) \
 	$(TRAIN) $(call given,$(call row_of,$1).options) $(DEBUG)
 row_settings      = --losses $(foreach term,$($1.losses),'$(term)') \
 	$(call option,--schedule,$(patsubst %,'%',$(call given,$1.schedule))) \
@@ -234,7 +234,7 @@ data/%:
 	@echo "error: nothing makes $@; with these variables the data is $(RAW), then $(SLICED)" >&2; exit 2
 
 $(RD)/%:
-	@echo "error: nothing makes $@; the runs of the ledger are: $(rows)" >&2; exit 2
+	@echo "error: nothing makes $@; the runs of the ledger are: $(rows)$(if $(parts),; the parts of each: $(parts))" >&2; exit 2
 
 help:  ## this page
 	@echo "make -f $(STUDY).make [TARGET] [VARIABLE=value] [-n] [-B] [-j2]"

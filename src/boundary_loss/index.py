@@ -19,10 +19,10 @@ from boundary_loss.comparison import find_runs, group, runs_in, warnings_of
 from boundary_loss.files import write_text
 from boundary_loss.report.page import document
 from boundary_loss.report.parts import count
-from boundary_loss.report.payload import SHOWN_FIRST
 from boundary_loss.runfolder import RunFolder, metric
+from boundary_loss.statistics import TESTED
 
-NOTHING: dict[str, Any] = {"study": "", "runs": [], "metrics": [], "gallery": None}
+NOTHING: dict[str, Any] = {"study": "", "runs": [], "metrics": [], "differences": [], "gallery": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def _study(results: Path, study: Study) -> str:
     report = study.folder / "report.html"
     link = f'<a href="{_link(report, results)}">{name}</a>' if report.is_file() else f"{name} (no report yet)"
     marks = "".join(f' <span class="mark">{escape(mark)}</span>' for mark in study.marks)
-    cells = "".join(f"<td>{escape(best_mean(study, name)) or '–'}</td>" for name in SHOWN_FIRST)
+    cells = "".join(f"<td>{escape(best_mean(study, name)) or '–'}</td>" for name in TESTED)
     return (
         f'<tr><th scope="row">{link}{marks}</th><td class="long">{escape(", ".join(study.rows))}</td>{cells}'
         f'<td class="long">{escape(study.made)}</td></tr>'

@@ -1,7 +1,7 @@
 """The values of one metric, of a run or of a ledger row that was trained several times (SEEDS, FOLDS).
 
 Pooling: the cases of the folds are joined, for every case is held out once; then each case is averaged over the seeds,
-for two trainings on the same case are not two cases. A case that one of the seeds did not measure counts as not measured.
+for two trainings on the same case are not two cases. A case that a seed did not measure counts as not measured.
 
 Axis letters: S seeds, E epochs, N cases (slices, volumes or batches), C the columns looked at (classes or losses).
 """

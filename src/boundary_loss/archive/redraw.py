@@ -73,5 +73,5 @@ def _report(folder: Path) -> str:
     content = again(folder)
     if content is None:
         return "report.html is in it, but not what it was made from (report_data.json)"
-    verdict = "the same byte for byte" if content == path.read_text(encoding="utf-8") else "not the same: other versions?"
-    return f"report.html drawn again, {verdict}"
+    same = content == path.read_text(encoding="utf-8")
+    return f"report.html drawn again, {'the same byte for byte' if same else 'not the same: other versions?'}"

@@ -70,7 +70,8 @@ def describe(recipe: Recipe) -> str:
     lines += [f"git checkout {value}" for value in recipe.abouts("commit")[-1:]]
     if len(recipe.abouts("commit")) > 1:
         lines.insert(1, f"# the runs are of several commits: {', '.join(map(str, recipe.abouts('commit')))}")
-    changed = [run.name for run in recipe.runs if (run.path / "repo.diff").is_file() and (run.path / "repo.diff").stat().st_size]
+    diffs = {run.name: run.path / "repo.diff" for run in recipe.runs}
+    changed = [name for name, path in diffs.items() if path.is_file() and path.stat().st_size]
     if changed:
         lines.append(f"# with the changes in {', '.join(f'{name}/repo.diff' for name in changed)} of the archive")
     for source in recipe.abouts("data_source"):
@@ -115,9 +116,10 @@ def call(words: list[str]) -> None:
 
 def check_data(recipe: Recipe) -> None:
     found = [str(read_json(Path(path) / SLICING)["checksum"]) for path in recipe.data]
-    wanted = recipe.abouts("data_checksum")
-    if sorted(found) != sorted(map(str, wanted)):
-        raise Stop(f"{', '.join(recipe.data)} now has the checksum {', '.join(found)}, the archive {', '.join(map(str, wanted))}")
+    wanted = [str(value) for value in recipe.abouts("data_checksum")]
+    if sorted(found) != sorted(wanted):
+        here = ", ".join(recipe.data)
+        raise Stop(f"{here} came out with the checksum {', '.join(found)}, the archive's is {', '.join(wanted)}")
 
 
 def compare(recipe: Recipe, results: Path) -> list[str]:

@@ -24,5 +24,3 @@ def order(folder: Path, paths: list[Path]) -> list[Path]:
     known = {path.relative_to(folder).as_posix(): path for path in paths}
     first = [known.pop(name) for name in names if name in known]
     return [*first, *known.values()]
-
-

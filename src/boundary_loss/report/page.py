@@ -16,30 +16,20 @@ from boundary_loss.report.parts import count, tidy
 from boundary_loss.report.payload import gallery_payload, payload, to_script
 from boundary_loss.report.table import Scores
 from boundary_loss.runfolder import RunFolder
+from boundary_loss.statistics import Statistics
 
 SCRIPTS = (
-    "dom",
-    "theme",
-    "table",
-    "runs",
-    "chart",
-    "curves",
-    "cases",
-    "masks",
-    "pictures",
-    "panel",
-    "gallery",
-    "controls",
+    "dom", "theme", "table", "runs", "chart", "curves", "cases", "masks", "pictures", "panel", "gallery", "controls",
     "main",
-)
+)  # fmt: skip
 """In this order: each uses what those before it define."""
 
 
-def page(scores: Scores, seen: dict[str, Any] | str) -> str:
+def page(scores: Scores, statistics: Statistics, seen: dict[str, Any] | str) -> str:
     """The whole page. ``seen``: what was taken from the data (:mod:`boundary_loss.report.fromdata`), or why not."""
     gallery = seen if isinstance(seen, str) else seen["gallery"]
     sections = [
-        ("results", "Results", results_section.html(scores)),
+        ("results", "Results", results_section.html(scores, statistics)),
         ("curves", "Curves", '<p class="faint">Mean over cases at every epoch; ring: best epoch.</p>'),
         ("cases", "Cases", '<p class="faint">Every point and every line is a case.</p>'),
         ("gallery", "Gallery", _gallery(gallery)),
@@ -48,9 +38,8 @@ def page(scores: Scores, seen: dict[str, Any] | str) -> str:
         ("meaning", "What the numbers mean", results_section.definitions(scores)),
     ]
     title = f"{scores.study}: {count(len(scores.labels), 'run')}"
-    return document(
-        title, results_section.summary(scores), sections, payload(scores, gallery), warnings_of(scores.runs)
-    )
+    summary = results_section.summary(scores, statistics)
+    return document(title, summary, sections, payload(scores, statistics, gallery), warnings_of(scores.runs))
 
 
 def gallery_page(runs: Sequence[RunFolder], gallery: dict[str, Any]) -> str:

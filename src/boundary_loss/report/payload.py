@@ -6,31 +6,33 @@ from typing import Any
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, axis_label, short_label
+from boundary_loss.comparison import Comparison, axis_label, decimals, short_label
 from boundary_loss.drawing import LIGHT
-from boundary_loss.measured import Measured, When, nanstd
-from boundary_loss.report.table import Scores, decimals, heading_of
+from boundary_loss.measured import Measured, nanstd
+from boundary_loss.report.table import Scores, heading_of
+from boundary_loss.statistics import CHOICES, Statistics
 
 DIGITS = 5
-SHOWN_FIRST = ("val_3d_dsc", "val_3d_hd95")
-"""One overlap and one distance stand for all."""
-CHOICES: tuple[When, ...] = ("best", "last")
 LOSSES = ("tra_loss", "val_loss")
 
 
-def payload(scores: Scores, gallery: dict[str, Any] | str) -> dict[str, Any]:
+def payload(scores: Scores, statistics: Statistics, gallery: dict[str, Any] | str) -> dict[str, Any]:
     """Everything under one roof; ``gallery`` as :func:`boundary_loss.report.gallery.build` made it, or why not."""
     return {
         "study": scores.study,
         "runs": _named(scores.labels),
         "metrics": [_metric(shown, scores) for shown in (*scores.comparisons, *losses(scores))],
+        "differences": [
+            {"metric": d.metric, "column": d.column, "when": d.when, "rows": [d.first, d.second], "text": d.sentence}
+            for d in statistics.differences
+        ],
         "gallery": None if isinstance(gallery, str) else gallery,
     }
 
 
 def gallery_payload(study: str, gallery: dict[str, Any]) -> dict[str, Any]:
     """The gallery alone: every run of it is a row of its own."""
-    return {"study": study, "runs": _named(gallery["shown"]), "metrics": [], "gallery": gallery}
+    return {"study": study, "runs": _named(gallery["shown"]), "metrics": [], "differences": [], "gallery": gallery}
 
 
 def _named(names: Sequence[str]) -> list[dict[str, Any]]:

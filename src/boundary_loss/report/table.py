@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, group, short_label, study_of
+from boundary_loss.comparison import Comparison, group, number, short_label, study_of
 from boundary_loss.measured import Measured, When, epoch_words, nanmean, nanstd
 from boundary_loss.runfolder import METRICS, RunFolder, metric
 
@@ -106,16 +106,6 @@ class Scores:
         pick = min if metric(name).lower_is_better else max
         winner = pick(found, key=lambda score: score.mean)
         return [score for score in found if number(name, score.mean) == number(name, winner.mean)]
-
-
-def decimals(name: str) -> int:
-    """Three for an overlap, two for a distance, four for the boundary value (most pixels count 0)."""
-    return 4 if name == "val_boundary" else 2 if metric(name).unit == "mm" else 3
-
-
-def number(name: str, value: float) -> str:
-    text = f"{value:.{decimals(name)}f}"
-    return text.lstrip("-") if float(text) == 0 else text  # no -0.00
 
 
 def collect(

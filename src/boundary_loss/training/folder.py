@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from boundary_loss.slicedfolder import SlicedFolder
 
 
 def refuse_mixture(folder: Path) -> None:
-    """A row is one run (``gdl``) or a folder of them (``gdl/seed0``): stop where it is the one and asked as the other."""
+    """A row is one run, ``gdl``, or a folder of them, ``gdl/seed0``: stop where it is one and asked as the other."""
     asked, row = RunFolder(folder), folder.parent
     plain = command.recorded(row) if asked.part else None
     if plain is not None:
@@ -36,7 +37,7 @@ def refuse_mixture(folder: Path) -> None:
 
 def part_like(asked: RunFolder, settings: list[str]) -> str:
     """What a run made with these settings is called among parts like ``asked``."""
-    options = dict(zip(settings, settings[1:], strict=False))
+    options = dict(pairwise(settings))
     fold = re.search(r"-fold(\d+)$", options.get("--data", ""))
     names = {asked.fold: f"fold{fold[1] if fold else 0}", asked.seed: f"seed{options.get('--seed', 0)}"}
     return "_".join(name for was, name in names.items() if was)

@@ -145,7 +145,7 @@ function drawPairs(place) {
   const chart = svg("svg", { viewBox: `0 0 ${place.width} ${height}`, width: place.width, height, role: "img", "aria-label": words });
   place.plot.replaceChildren(chart);
   place.readout.textContent = pairs.length ? `${words}.` : "These two runs have no measured case in common.";
-  place.more.replaceChildren(pairTable(pairs));
+  place.more.replaceChildren(pairWords(), pairTable(pairs));
   const range = extent(pairs.flatMap((pair) => [pair.from, pair.to]));
   if (!range) return;
   const y = scale(range, [bottom, top]);
@@ -170,6 +170,17 @@ function drawPair(chart, pair, from, to, y, place) {
   });
   line.addEventListener("click", () => openCase(pair.name));
   chart.append(line);
+}
+
+// What the paired test says of these two runs, if it was made under this metric.
+function pairWords() {
+  const { metric, column, when, a, b } = casesState;
+  const rows = [data.runs[a].name, data.runs[b].name];
+  const found = data.differences.find((each) => each.metric === metric.name && each.column === column
+    && each.when === when && each.rows.every((name) => rows.includes(name)) && a !== b);
+  const tested = [...new Set(data.differences.map((each) => each.metric))].map((name) => data.metrics.find((m) => m.name === name).short);
+  const words = found ? found.text : `No test was made under this metric, only under ${tested.join(" and ") || "none"}: each further one makes all harder to show.`;
+  return make("p", { class: found ? "verdict" : "verdict faint" }, words);
 }
 
 function pairTable(pairs) {
