@@ -138,6 +138,7 @@ def arguments() -> argparse.Namespace:
     parser = command.parser("Write an index of all studies and archives.")
     parser.add_argument("results", type=Path, help="the folder of results; index.html goes there")
     parser.add_argument("--archives", type=Path, default=Path("archives"), help="the folder of archives")
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
     return parser.parse_args()
 
 
@@ -147,7 +148,8 @@ def main() -> None:
         raise FileNotFoundError(f"no results at {args.results}; train with make, or check the folder's name")
     path = args.results / "index.html"
     write_text(path, page(args.results, args.archives))
-    print(path)
+    if not args.quiet:
+        print(path)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ With --run that line is run here, into a folder of its own, and the new arrays a
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def describe(recipe: Recipe) -> str:
     return "\n".join([*lines, shlex.join(recipe.make())])
 
 
-def rerun(archive: Path, *, run: bool, make: tuple[str, ...] = ()) -> None:
+def rerun(archive: Path, *, run: bool, make: Sequence[str] = ()) -> None:
     """Print the commands; with ``run``, run them and compare.
 
     Args:

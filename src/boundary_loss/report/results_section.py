@@ -39,12 +39,18 @@ def summary(scores: Scores, statistics: Statistics) -> str:
 
 
 def _compared(statistics: Statistics, when: Choice) -> str:
-    """The sentences at one choice of epoch; past a handful the rest is folded."""
-    said = statistics.sentences(when)
-    more = f"<details><summary>{len(said) - FEW} more</summary>{bullets(said[FEW:])}</details>" if said[FEW:] else ""
-    return (
-        f'<h3>Compared case by case, {escape(WHEN[when])}</h3><div class="compared">{bullets(said[:FEW])}{more}</div>'
+    """What is shown at one choice of epoch; why the rest is not, folded."""
+    compared, said = statistics.at(when), statistics.sentences(when)
+    shown = sum(difference.better is not None for difference in compared)
+    lead = f"Case by case, {WHEN[when]}: {shown} of {count(len(compared), 'comparison')} show a difference."
+    found = bullets(said[:shown][:FEW]) + _folded(f"{shown - FEW} more", said[FEW:shown])
+    return f"<p><strong>{escape(lead)}</strong></p>{found}" + _folded(
+        f"Why nothing can be concluded in {'the other ' if shown else ''}{len(compared) - shown}", said[shown:]
     )
+
+
+def _folded(title: str, texts: Sequence[str]) -> str:
+    return f"<details><summary>{escape(title)}</summary>{bullets(texts)}</details>" if texts else ""
 
 
 def html(scores: Scores, statistics: Statistics) -> str:
