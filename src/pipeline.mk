@@ -40,10 +40,12 @@ SLICES   ?=
 EPOCH    ?= best
 SAVE     ?=
 VIEW     ?=
+CASES    ?=
+PREDICT  ?=
 ARCHIVE  ?=
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE DEBUG FRESH RUNS RD \
-	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
+	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE CC CFLAGS
 
 include src/venv.mk
 
@@ -101,7 +103,7 @@ FORCE:
 
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train metrics hausdorff boundary plot report pack unpack verify view help
+.PHONY: all data train metrics hausdorff boundary plot report pack unpack verify view pred predict help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
 
@@ -185,6 +187,29 @@ view: $(runs) | $(venv)  ## contours over images: SLICES='case_10_00_0003 ...' E
 
 $(RD)/%.gif: | $$(RD)/$$(firstword $$(subst /, ,$$*)) $(venv)
 	$(python) -m boundary_loss.gif $@ --data $(SLICED) $(call option,--modality,$(MODALITY))
+
+# ---- Back to the scanner's space: NIfTI volumes in the grid of their images -------------------------------------------
+
+pred_settings = --run $(RD)/$1 --data $(SLICED) --epoch $(EPOCH)
+stale_pred    = $(call stale,$(RD)/$1/pred,$(call pred_settings,$1))
+
+$(rows:%=$(RD)/%/pred): $(RD)/%/pred: $$(call stale_run,$$*) $$(call stale_pred,$$*) | $(RD)/%
+	$(python) -m boundary_loss.predict $@ $(call pred_settings,$*) $(fresh)
+
+pred: $(runs:%=%/pred)  ## the saved predictions of the validation cases as NIfTI, EPOCH=best; one run: results/STUDY/RUN/pred
+
+ifeq ($(filter predict,$(MAKECMDGOALS))$(CASES),predict)
+$(error predict needs CASES=folder of new cases, in the layout that the study's archives have, or CASES=list.csv)
+endif
+
+# New cases may have come: the command looks each time, and predicts those that are not there yet
+new_cases := pred_$(patsubst %.csv,%,$(notdir $(patsubst %/,%,$(CASES))))
+
+$(rows:%=$(RD)/%/$(new_cases)): $(RD)/%/$(new_cases): FORCE $$(call stale_run,$$*) | $(RD)/% $(if $(filter $(RAW)/%,$(CASES)),$(RAW))
+	$(python) -m boundary_loss.predict $@ --weights $(RD)/$*/best.pkl --source '$(CASES)' $(PREDICT) \
+		--device $(DEVICE) --batch_size $(BS) $(if $(findstring :,$(NET)),--trust_network) $(fresh)
+
+predict: $(runs:%=%/$(new_cases))  ## the networks of RUNS on new cases: CASES=folder or list.csv -> RUN/pred_NAME
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 

@@ -14,6 +14,7 @@ results/isles/gdl/
     val_hausdorff.npy val_boundary.npy                                     (E, slices, K)
     iter000/val/*.png    the predicted classes of every validation slice, 8 bit
     best_epoch/val/*.png the same, of the best epoch
+    pred/*.nii.gz        predicted validation volumes in the scanner's space; pred_NAME/: of the new cases in NAME
 """
 
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from boundary_loss.files import read_array, read_json, unfinished
 RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
 BEST_EPOCH, BEST_WEIGHTS, CHECKPOINT = "best_epoch.txt", "best.pkl", "checkpoint.pt"
 BEST_PREDICTIONS = "best_epoch"
+VOLUMES = "pred"
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,12 @@ class SlicedFolder:
     def modalities(self) -> list[str]:
         return self.about["modalities"]
 
+    @property
+    def preparation(self) -> dict[str, Any] | None:
+        """How the slices came from volumes (boundary_loss.slicing.prepare); None if they were sliced before it was
+        written down."""
+        return self.about.get("preparation")
+
     def stems(self, which: str) -> list[str]:
         """Names of the slices of ``train`` or ``val``, sorted."""
         return sorted(path.stem for path in (self.path / which / LABELS_PNG).glob("*.png"))
