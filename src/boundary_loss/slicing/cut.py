@@ -24,6 +24,7 @@ class Cut:
     """What a worker reports of a case; ``digests`` are sha256 sums of arrays by file, ``voxels`` counts by sign."""
 
     volume: str
+    patient: str
     spacing_mm: tuple[float, float, float]
     orientation: str
     """Where the axes X, Y, Z point in the patient, in nibabel's letters, as ``LPS``; ``?`` where no one can tell."""
@@ -52,7 +53,8 @@ def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
         labels = resize_slices(labels, recipe.shape, order=0)
     maps = None if recipe.pictures else signed_distance(labels, spacing, num_classes=recipe.num_classes)
 
-    cut = Cut(case.volume, spacing, orientation(volumes[0].affine), case.images[0].found[0], volumes[0].geometry)
+    grid = volumes[0].geometry
+    cut = Cut(case.volume, case.patient, spacing, orientation(volumes[0].affine), case.images[0].found[0], grid)
     for z in range(labels.shape[2]):
         present = int(np.count_nonzero((labels[:, :, z] > 0) & (labels[:, :, z] != IGNORED)))
         if which == "train" and recipe.discard_negatives and not present:

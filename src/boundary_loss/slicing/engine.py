@@ -151,6 +151,7 @@ def write_records(
         "modalities": list(study.modalities),
         "shape": list(recipe.shape) if recipe.shape else "native",
         "orientation": {cut.volume: cut.orientation for _, cut in cuts},
+        "patient": {cut.volume: cut.patient for _, cut in cuts},
         "preparation": preparation(study, recipe, [cut for _, cut in cuts]).as_json(),
         "kinds": sorted({name.split("/")[1] for name in digests} | set(study.modalities)),
         "checksum": checksum(digests),
