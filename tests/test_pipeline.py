@@ -156,12 +156,14 @@ def test_data_that_changed_after_training_is_said(study: Path, tmp_path: Path) -
 def test_more_epochs_go_on_where_the_run_stopped(study: Path, tmp_path: Path) -> None:
     where = tmp_path / "study"
     shutil.copytree(study, where)
+    (where / RD / "gdl" / "pred").mkdir(exist_ok=True)  # of another best epoch, soon
     done = make(where, *ISLES, "EPC=3", "RUNS=gdl", "metrics")
     assert "going on after epoch 1" in done.stdout
     longer = arrays(where / RD / "gdl")
     for name, array in arrays(study / RD / "gdl").items():
         np.testing.assert_array_equal(longer[name][:2], array, err_msg=name)
         assert len(longer[name]) == 3
+    assert not (where / RD / "gdl" / "pred").exists()
 
 
 def test_two_at_a_time_give_the_same(study: Path, tmp_path: Path) -> None:
