@@ -32,8 +32,12 @@ class ActiveTerm:
     text: str
     loss: nn.Module
     need: MapNeed | None
+    reads: str = "probs"
+    """``probs``, or ``distances``: the network's distance head."""
 
     def __call__(self, probs: Probs, batch: dict[str, Any]) -> Tensor:
+        if self.reads == "distances":
+            probs = batch["head"]
         if self.need is None:
             return self.loss(probs, batch["gt"])
         distances = batch["maps"][self.need]
@@ -51,7 +55,7 @@ def activate(experiment: Experiment) -> list[ActiveTerm]:
             need = MapNeed.of(getattr(loss, "map", "2d"), term.classes, options)
         elif hasattr(loss, "measure_target"):
             need = MapNeed("target", term.classes, measure=loss.measure_target)
-        terms.append(ActiveTerm(term.text, loss, need))
+        terms.append(ActiveTerm(term.text, loss, need, term.reads))
     return terms
 
 
@@ -131,7 +135,8 @@ class EpochRunner:
                     losses[i] = self._finite(torch.stack([value.detach() for value in values]), batch)
                 if len(gradients):
                     with clock("gradients"):
-                        norms = gradient_norms({str(t): value for t, value in enumerate(values)}, logits)
+                        outputs = [logits, batch["head"]] if "head" in batch else logits
+                        norms = gradient_norms({str(t): value for t, value in enumerate(values)}, outputs)
                         gradients[i] = list(norms.values())
                 if learn:
                     self._step(values, weights, clock)
@@ -161,7 +166,10 @@ class EpochRunner:
     def _forward(self, batch: dict[str, Any], has_ignored: bool, clock: Clock) -> tuple[Tensor, Probs]:
         """Logits and probabilities, (B, K, X, Y); these are zero in every class where the label is ignored."""
         with clock("forward"):
-            logits = self.net(batch["images"]).float()
+            if self.experiment.distance_head:
+                logits, batch["head"] = (output.float() for output in self.net(batch["images"], distances=True))
+            else:
+                logits = self.net(batch["images"]).float()
             probs = torch.softmax(logits / self.experiment.temperature, dim=1)
             if has_ignored:
                 probs = probs * (batch["labels"] != IGNORED).unsqueeze(1)  # so that no loss counts it
