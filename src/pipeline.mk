@@ -29,6 +29,9 @@ RATE     ?= plateau(20)
 SEED     ?= 0
 TRAIN    ?=
 DEVICE   ?= auto
+SAVE_MINUTES ?= 10
+SKIP_NAN ?=
+TRACK    ?=
 DEBUG    ?=
 FRESH    ?=
 RUNS     ?= $(rows)
@@ -42,7 +45,7 @@ SAVE     ?=
 VIEW     ?=
 ARCHIVE  ?=
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE DEBUG FRESH RUNS RD \
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE SAVE_MINUTES SKIP_NAN TRACK DEBUG FRESH RUNS RD \
 	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
 
 include src/venv.mk
@@ -123,7 +126,8 @@ $(SLICED): $(call stale,$(SLICED),$(slice_settings)) | $(RAW) $(venv)
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
 $(rows:%=$(RD)/%): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $(venv)
-	$(python) -m boundary_loss.train $@ $(call train_settings,$*) --device $(DEVICE) --queue $(RUNS) $(fresh)
+	$(python) -m boundary_loss.train $@ $(call train_settings,$*) --device $(DEVICE) --queue $(RUNS) \
+		--save_minutes $(SAVE_MINUTES) $(if $(SKIP_NAN),--skip_nan) $(call option,--track,$(TRACK)) $(fresh)
 
 $(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	@test -f $@ || { echo "error: $@ is missing from a finished run; train it again with: rm -r $(RD)/$*" >&2; exit 2; }
