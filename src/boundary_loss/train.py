@@ -21,9 +21,10 @@ from boundary_loss.data import Slices
 from boundary_loss.experiment import LAYOUTS, PRECISIONS, Experiment
 from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.networks import build_network
+from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
-from boundary_loss.training.arithmetic import best_layout, configure, make_optimiser
+from boundary_loss.training.arithmetic import configure, make_optimiser
 from boundary_loss.training.checkpoint import load_weights
 from boundary_loss.training.devices import describe, memory_explained, pick_device
 from boundary_loss.training.epoch import EpochRunner
@@ -42,6 +43,7 @@ def arguments() -> argparse.Namespace:
     data = parser.add_argument_group("data and losses")
     data.add_argument("--data", type=Path, required=True, help="sliced data, as data/ISLES")
     data.add_argument("--losses", nargs="+", required=True, help="terms loss[(option=value)]:weight[@classes]")
+    data.add_argument("--augment", nargs="+", default=[], help="altered training slices: flip rotate(15) ..., or none")
     data.add_argument("--schedule", default="constant", help="rule of the terms' weights, as steal(0.01)")
     net = parser.add_argument_group("network and optimiser")
     net.add_argument("--network", default="UNet", help="name[(option=value)] or package.module:Class")
@@ -55,7 +57,7 @@ def arguments() -> argparse.Namespace:
     net.add_argument("--seed", type=int, default=0)
     speed = parser.add_argument_group("arithmetic of the network; the losses are computed in float32 always")
     speed.add_argument("--amp", choices=PRECISIONS, default="off", help="16-bit floats where they are safe")
-    speed.add_argument("--layout", choices=LAYOUTS, default="auto", help="where an image's channels stand in memory")
+    speed.add_argument("--layout", choices=LAYOUTS, default="last", help="where an image's channels stand in memory")
     speed.add_argument("--compile", action="store_true", help="torch.compile, with CUDA graphs on a GPU")
     speed.add_argument("--deterministic", action="store_true", help="the same bits from the same GPU, every time")
     run = parser.add_argument_group("the run")
@@ -64,13 +66,11 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--save_train", action="store_true", help="keep predictions on training slices too")
     run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
-    run.add_argument(
-        "--save_minutes", type=float, default=10, help="between checkpoints in an epoch; 0: none there"
-    )
+    run.add_argument("--save_minutes", type=float, default=10, help="between checkpoints in an epoch; 0: none there")
     run.add_argument("--skip_nan", action="store_true", help="leave out steps whose loss is not finite, and go on")
     run.add_argument("--track", choices=TRACKERS, help="logs beside the CSV")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
-    run.add_argument("--queue", nargs="*", default=[], help="the study's runs, for the estimate of the time left")
+    run.add_argument("--queue", type=Path, nargs="*", default=[], help="the study's run folders, for the time left")
     run.add_argument("--fresh", action="store_true", help="set an existing folder aside and train anew")
     return parser.parse_args()
 
@@ -100,10 +100,11 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
         "limit": DEBUG_SLICES if experiment.debug else None,
         "device": device,
     }
-    train, val = (Slices(data, which, **options) for which in ("train", "val"))
+    train = Slices(data, "train", augmentation=experiment.augmentation, **options)
+    val = Slices(data, "val", **options)
     run = unfinished(args.folder)
     folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
-    queue = [name for name in args.queue if not (args.folder.parent / name).exists()]
+    queue = [path for path in args.queue if not path.exists()]
     runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device, args.skip_nan)
     with tracker(args.track, run, val) as track:
         Training(run, runner, train, val, about_network, queue, args.save_minutes, track)()
@@ -114,6 +115,7 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
     return Experiment.parse(
         terms=args.losses,
         schedule=args.schedule,
+        augment=args.augment,
         rate=args.rate,
         num_classes=num_classes,
         network=args.network,
@@ -160,9 +162,10 @@ def describe_run(
 ) -> dict[str, Any]:
     """What run.json says of the run itself."""
     return {
-        "name": args.folder.name,
+        "name": RunFolder(args.folder).name,
         "terms": [term.text for term in experiment.terms],
         "schedule": args.schedule,
+        "augment": args.augment,
         "rate": args.rate,
         "network": experiment.network,
         "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
@@ -174,7 +177,7 @@ def describe_run(
         "best": experiment.best,
         "debug": experiment.debug,
         "amp": experiment.amp,
-        "layout": best_layout(device) if experiment.layout == "auto" else experiment.layout,
+        "layout": experiment.layout,
         "compiled": experiment.compiled,
         "deterministic": experiment.deterministic,
         "skip_nan": args.skip_nan,

@@ -20,9 +20,9 @@ Arrange = Callable[..., None]
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     """``poison(6, 7)``: the images of the batches 6 to 7, counted from 1 over all epochs, are NaN."""
-    original, calls = Slices.batch, []
+    original, calls = Slices._complete, []
 
-    def batch(self: Slices, *arguments: Any, **options: Any) -> dict[str, Any]:
+    def complete(self: Slices, *arguments: Any, **options: Any) -> dict[str, Any]:
         found = original(self, *arguments, **options)
         calls.append(0)
         if first <= len(calls) <= last:
@@ -34,7 +34,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     def arrange(begin: int, end: int) -> None:
         nonlocal first, last
         first, last = begin, end
-        monkeypatch.setattr(Slices, "batch", batch)
+        monkeypatch.setattr(Slices, "_complete", complete)
 
     return arrange
 
@@ -106,9 +106,15 @@ def test_a_validation_loss_that_is_not_finite(data: Path, tmp_path: Path, poison
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total"), "GPU memory, tried"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total"),
+            "GPU memory, tried",
+        ),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), "GPU memory; what"),
-        (RuntimeError("[enforce] DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes."), "memory, "),
+        (
+            RuntimeError("[enforce] DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes."),
+            "memory, ",
+        ),
         (MemoryError("Unable to allocate 9 GiB for an array"), "out of memory: Unable to allocate 9 GiB"),
     ],
 )

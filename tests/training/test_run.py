@@ -14,6 +14,7 @@ from boundary_loss.files import sole_maker
 from boundary_loss.naming import by_volume
 from boundary_loss.runfolder import RunFolder
 
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_sliced(tmp_path_factory.mktemp("data") / "TOY")

@@ -30,8 +30,8 @@ class Arithmetic:
 
     @classmethod
     def of(cls, experiment: Experiment, device: torch.device) -> "Arithmetic":
-        layout = experiment.layout if experiment.layout != "auto" else best_layout(device)
-        return cls(device, _DTYPES[experiment.amp], channels_last=layout == "last", compiled=experiment.compiled)
+        last = experiment.layout == "last"
+        return cls(device, _DTYPES[experiment.amp], channels_last=last, compiled=experiment.compiled)
 
     def prepare(self, net: nn.Module) -> None:
         """Bring a network, already on the device, into this layout; compile it where that was asked for.
@@ -54,11 +54,6 @@ class Arithmetic:
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
             logits = net(images)
         return logits.float().contiguous()
-
-
-def best_layout(device: torch.device) -> str:
-    """Where the channels of an image stand in memory, as measured by benchmarks/network.py."""
-    return "first"
 
 
 def configure(experiment: Experiment, device: torch.device) -> None:

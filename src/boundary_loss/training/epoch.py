@@ -82,7 +82,7 @@ class EpochRunner:
         else:
             begun.restore(tally, self.device)
         keep = writer if self.experiment.save_train else None
-        return self._run(tally, weights, f"{epoch:3d} training", keep, after_step, learn=True)
+        return self._run(tally, weights, f"{epoch:3d} training", keep, after_step, seed=seed, learn=True)
 
     def validate(
         self,
@@ -124,6 +124,7 @@ class EpochRunner:
         writer: PredictionWriter | None,
         after_step: AfterStep,
         *,
+        seed: int = 0,
         learn: bool,
     ) -> EpochLog:
         """The batches that the tally does not have yet."""
@@ -132,7 +133,7 @@ class EpochRunner:
         with tqdm(
             total=len(batches), initial=tally.done, desc=title, leave=False, disable=None, mininterval=0.5
         ) as bar:
-            for batch in self._load(slices, batches[tally.done :], clock):
+            for batch in self._load(slices, batches[tally.done :], seed, clock):
                 before = remember(self.net) if learn and self.skip_nan else []
                 logits, probs = self._forward(batch, slices.has_ignored, clock)
                 with clock("loss"):
@@ -157,10 +158,11 @@ class EpochRunner:
                 after_step(tally)
         return tally.log(clock)
 
-    def _load(self, slices: Slices, batches: Sequence[Tensor], clock: Clock) -> Iterator[dict[str, Any]]:
-        for rows in batches:
+    def _load(self, slices: Slices, batches: Sequence[Tensor], seed: int, clock: Clock) -> Iterator[dict[str, Any]]:
+        arriving = slices.batches(batches, self.device, seed)
+        for _ in batches:
             with clock("data"):
-                batch = slices.batch(rows, self.device)
+                batch = next(arriving)
             yield batch
 
     def _forward(self, batch: dict[str, Any], has_ignored: bool, clock: Clock) -> tuple[Tensor, Probs]:
