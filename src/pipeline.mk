@@ -35,6 +35,9 @@ TRAIN    ?=
 DEVICE   ?= auto
 DEBUG    ?=
 FRESH    ?=
+SAVE_MINUTES ?= 10
+SKIP_NAN ?=
+TRACK    ?=
 RUNS     ?= $(rows)
 REPORT   ?=
 PLOT     ?=
@@ -48,7 +51,7 @@ VIEW     ?=
 ARCHIVE  ?=
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE NET EPC BS LR RATE SEED SEEDS TRAIN DEVICE DEBUG FRESH \
-	RUNS RD REPORT PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
+	SAVE_MINUTES SKIP_NAN TRACK RUNS RD REPORT PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
 
 include src/venv.mk
 
@@ -153,7 +156,8 @@ $(SLICED): %: $$(call stale,$$@,$$(call slice_settings,$$@)) | $(RAW) $(venv)
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
 $(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $$(call data_of,$$*) $(venv)
-	$(python) -m boundary_loss.train $@ $(call train_settings,$*) --device $(DEVICE) --queue $(runs) $(fresh)
+	$(python) -m boundary_loss.train $@ $(call train_settings,$*) --device $(DEVICE) --queue $(runs) \
+		--save_minutes $(SAVE_MINUTES) $(if $(SKIP_NAN),--skip_nan) $(call option,--track,$(TRACK)) $(fresh)
 
 ifneq ($(parts),)
 $(rows:%=$(RD)/%): | $$(addprefix $$@/,$$(parts))
