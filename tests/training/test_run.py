@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from toys import write_sliced
 from trainings import ROW, command, environment, same_run, train
 
