@@ -48,10 +48,12 @@ SLICES   ?=
 EPOCH    ?= best
 SAVE     ?=
 VIEW     ?=
+CASES    ?=
+PREDICT  ?=
 ARCHIVE  ?=
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE NET EPC BS LR RATE SEED SEEDS TRAIN DEVICE DEBUG FRESH \
-	SAVE_MINUTES SKIP_NAN TRACK RUNS RD REPORT PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
+	SAVE_MINUTES SKIP_NAN TRACK RUNS RD REPORT PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE CC CFLAGS
 
 include src/venv.mk
 
@@ -127,14 +129,14 @@ row_settings      = --losses $(foreach term,$($1.losses),'$(term)') \
 same  = $(and $(findstring [$(strip $1)],[$(strip $2)]),$(findstring [$(strip $2)],[$(strip $1)]))
 plain = $(subst ',,$1)
 stale = $(if $(wildcard $1/arguments.txt),$(if $(call same,$(call plain,$(file <$1/arguments.txt)),$(call plain,$2)),,FORCE))
-stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcard $(RD)/$1/*/arguments.txt),FORCE))
+stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcard $(RD)/$1/seed*/arguments.txt $(RD)/$1/fold*/arguments.txt),FORCE))
 
 .PHONY: FORCE
 FORCE:
 
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train metrics hausdorff boundary plot report check-paper pack unpack verify view help
+.PHONY: all data train metrics hausdorff boundary plot report check-paper pack unpack verify view pred predict help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
 
@@ -228,6 +230,29 @@ view: $(pictured) | $(venv)  ## contours over images: SLICES='case_10_00_0003 ..
 
 $(RD)/%.gif: | $$(RD)/$$(call folder_of,$$*) $(venv)
 	$(python) -m boundary_loss.gif $@ --data $(call data_of,$(call folder_of,$*)) $(call option,--modality,$(MODALITY))
+
+# ---- Back to the scanner's space: NIfTI volumes in the grid of their images -------------------------------------------
+
+pred_settings = --run $(RD)/$1 --data $(call data_of,$1) --epoch $(EPOCH)
+stale_pred    = $(call stale,$(RD)/$1/pred,$(call pred_settings,$1))
+
+$(patsubst %,$(RD)/%/pred,$(call names,$(rows))): $(RD)/%/pred: $$(call stale_run,$$*) $$(call stale_pred,$$*) | $(RD)/%
+	$(python) -m boundary_loss.predict $@ $(call pred_settings,$*) $(fresh)
+
+pred: $(runs:%=%/pred)  ## the saved predictions of the validation cases as NIfTI, EPOCH=best; one run: results/STUDY/RUN/pred
+
+ifeq ($(filter predict,$(call given,MAKECMDGOALS))$(CASES),predict)
+$(error predict needs CASES=folder of new cases, in the layout that the study's archives have, or CASES=list.csv)
+endif
+
+# New cases may have come: the command looks each time, and predicts those that are not there yet
+new_cases := pred_$(patsubst %.csv,%,$(notdir $(patsubst %/,%,$(CASES))))
+
+$(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): FORCE $$(call stale_run,$$*) | $(RD)/% $(if $(filter $(RAW)/%,$(CASES)),$(RAW))
+	$(python) -m boundary_loss.predict $@ --weights $(RD)/$*/best.pkl --source '$(CASES)' $(PREDICT) \
+		--device $(DEVICE) --batch_size $(BS) $(if $(findstring :,$(NET)),--trust_network) $(fresh)
+
+predict: $(runs:%=%/$(new_cases))  ## the networks of RUNS on new cases: CASES=folder or list.csv -> RUN/pred_NAME
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 

@@ -146,6 +146,8 @@ def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) ->
         "num_classes": len(data.classes),
         "modalities": data.modalities,
         "classes": data.classes,
+        "temperature": experiment.temperature,
+        "preparation": data.preparation,
     }
     net = build_network(about["network"], about["in_channels"], about["num_classes"])
     if weights is not None:
