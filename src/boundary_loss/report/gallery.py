@@ -184,6 +184,9 @@ class _Builder:
             "height": shape[0],
             "width": shape[1],
             "aspect": dy / dx if is_turned(self.data.orientation(volume)) else dx / dy,
+            "content": content_box(
+                [self.seen(self.data.picture("val", stem, self.modalities[0]), volume) for stem in stems]
+            ),
             "start": largest(list(truth.values()), len(self.data.classes)),
             "slices": slices,
             "dice": {},
@@ -252,6 +255,15 @@ def _dice(run: RunFolder) -> tuple[np.ndarray, list[str]]:
         return np.empty((0, 0)), run.names["volumes"]
     (measured,) = Comparison.of(ORDERED_BY, [run]).runs
     return nanmean(measured.values, axis=2), run.names["volumes"]
+
+
+def content_box(pictures: Sequence[np.ndarray]) -> list[int]:
+    """Left, top, right and bottom pixel of what is not black in any of the pictures; of all where all is black."""
+    bright = np.any([array > 0 for array in pictures], axis=0)
+    if not bright.any():
+        bright = np.ones_like(bright)
+    (rows,), (columns,) = np.nonzero(bright.any(axis=1)), np.nonzero(bright.any(axis=0))
+    return [int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])]
 
 
 def shown_epochs(run: RunFolder, most: int) -> list[int]:

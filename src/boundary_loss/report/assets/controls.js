@@ -27,10 +27,11 @@ function galleryControls() {
     ...epochControls(),
     check("ground truth", view.truth, (on) => { view.truth = on; paintGallery(); }),
     check("errors", view.errors, (on) => { view.errors = on; galleryLegend(); paintGallery(); }),
+    check("large", view.large, (on) => { view.large = on; evenRows(); paintGallery(); }),
     make("span", { class: "group", role: "group", "aria-label": "Zoom" },
       button("−", () => zoomBy(1 / 1.5), { "aria-label": "zoom out" }), button("+", () => zoomBy(1.5), { "aria-label": "zoom in" }),
       button("object", toObject, { title: "zoom to what is outlined" }),
-      button("whole", () => { wholeSlice(); paintGallery(); }, { title: "the whole slice" })),
+      button("whole", () => { wholeSlice(); moveBy(0, 0); }, { title: "the whole slice" })),
   );
   galleryLegend();
 }
@@ -98,9 +99,16 @@ function toObject() {
   const maps = [mapOf("truth"), ...shownRuns().map((run) => mapOf(run))].filter((found) => found).map((found) => found.map);
   const box = bounds([maps[0]], shown.width) || bounds(maps, shown.width);
   if (!box) return;
-  Object.assign(view, { x: (box.left + box.right + 1) / 2, y: (box.top + box.bottom + 1) / 2 });
-  view.zoom = Math.max(1, Math.min(16, 0.4 * shown.width / (box.right - box.left + 1), 0.4 * shown.height / (box.bottom - box.top + 1)));
+  zoomTo(box, 0.4);
   moveBy(0, 0);
+}
+
+// A rectangle in the middle, over so much of the panel.
+function zoomTo(box, share) {
+  const shown = shownCase();
+  const [width, height] = [box.right - box.left + 1, box.bottom - box.top + 1];
+  Object.assign(view, { x: box.left + width / 2, y: box.top + height / 2 });
+  view.zoom = Math.max(1, Math.min(16, (share * shown.width) / width, (share * shown.height) / height));
 }
 
 function pixelAt(canvas, event) {

@@ -1,6 +1,6 @@
 // Image, ground truth and every run side by side: case, slice, epoch, image, zoom.
 
-const view = { case: 0, slice: 0, epoch: "best", under: "", zoom: 1, x: 0, y: 0, truth: true, errors: false };
+const view = { case: 0, slice: 0, epoch: "best", under: "", zoom: 1, x: 0, y: 0, truth: true, errors: false, large: false };
 const panels = [];
 const galleryParts = {};
 let readMaps = new Map();
@@ -39,13 +39,13 @@ function gallery() {
   chooseCase(0);
 }
 
-// As many panels in each row, at least 170 pixels wide (150 on a phone).
+// As many panels in each row as fit, and as many in the last as in the others.
 function evenRows() {
   const { host } = galleryParts;
   const count = panels.length - hiddenRuns.size;
-  const fit = Math.max(2, Math.floor((host.clientWidth + 14) / 184));
+  const fit = Math.max(view.large ? 1 : 2, Math.floor((host.clientWidth + 14) / (view.large ? 384 : 184)));
   const columns = Math.ceil(count / Math.ceil(count / fit));
-  host.style.gridTemplateColumns = `repeat(${Math.min(columns, Math.max(2, count))}, minmax(0, 1fr))`;
+  host.style.gridTemplateColumns = `repeat(${Math.min(columns, Math.max(fit, count))}, minmax(0, 1fr))`;
 }
 
 function addPanel(host, name, what) {
@@ -69,9 +69,18 @@ function chooseCase(number, slice) {
   if (view.under.startsWith("map:") ? !(shown.limits || {})[view.under.slice(4)] : !shown.slices[0].images[view.under]) {
     view.under = data.gallery.modalities[0];
   }
-  wholeSlice();
+  fitContent();
   galleryControls();
-  paintGallery();
+  moveBy(0, 0);
+}
+
+// All that is not black, and every pixel of ground truth and predictions: nothing outlined is out of sight.
+function fitContent() {
+  const shown = shownCase();
+  const maps = shown.slices.flatMap((_, slice) => ["truth", ...data.gallery.shown.keys()].map((what) => mapOf(what, slice)));
+  const [left, top, right, bottom] = shown.content;
+  const box = join({ left, top, right, bottom }, bounds(maps.filter((found) => found).map((found) => found.map), shown.width));
+  zoomTo(box, 0.96);
 }
 
 function wholeSlice() {

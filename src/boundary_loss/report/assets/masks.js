@@ -51,6 +51,12 @@ function compareMaps(truth, predicted, numClasses) {
   return counts;
 }
 
+// The rectangle around two of them; either may be missing.
+function join(a, b) {
+  if (!a || !b) return a || b;
+  return { left: Math.min(a.left, b.left), right: Math.max(a.right, b.right), top: Math.min(a.top, b.top), bottom: Math.max(a.bottom, b.bottom) };
+}
+
 // The rectangle around everything that is not background, over several maps; null if all are empty.
 function bounds(maps, width) {
   let box = null;
