@@ -63,6 +63,13 @@ class Brier(torch.nn.Module):
         return self.scale * ((probs[:, chosen] - one_hot[:, chosen]) ** 2).mean()
 
 
+class Steep(Brier):
+    """Finite, with a gradient that is not: the root's slope at 0."""
+
+    def forward(self, probs: torch.Tensor, one_hot: torch.Tensor) -> torch.Tensor:
+        return super().forward(probs, one_hot) + torch.sqrt(0 * probs.sum())
+
+
 def load_study(name: str) -> Study:
     """The ``STUDY`` that a file of preprocess/ declares: ``load_study("isles")``."""
     spec = importlib.util.spec_from_file_location(f"slice_{name}", REPOSITORY / "preprocess" / f"slice_{name}.py")
@@ -91,3 +98,17 @@ class Threshold(torch.nn.Module):
 def number() -> int:
     """Something that makes no loss."""
     return 1
+
+
+class Dropper(torch.nn.Module):
+    """A network that draws random numbers while it trains, and keeps running statistics."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.body = torch.nn.Sequential(
+            torch.nn.Conv2d(in_channels, 4, 3, padding=1), torch.nn.BatchNorm2d(4), torch.nn.ReLU(),
+            torch.nn.Dropout(0.3), torch.nn.Conv2d(4, num_classes, 1),
+        )  # fmt: skip
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.body(images)

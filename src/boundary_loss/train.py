@@ -3,7 +3,8 @@
     python -m boundary_loss.train results/isles/gdl --data data/ISLES --losses gdl:1 --network UNet --epochs 100
 
 Trains beside (``gdl_tmp``) and publishes the folder when the last epoch is done. Killed at any moment, the same
-command goes on after the last finished epoch and ends with the same arrays.
+command goes on from the last checkpoint and ends with the same arrays. SIGTERM (status 75) and Ctrl-C (130) let the
+step at hand finish and save it.
 """
 
 import argparse
@@ -25,13 +26,15 @@ from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
 from boundary_loss.training.arithmetic import configure, make_optimiser
 from boundary_loss.training.checkpoint import load_weights
-from boundary_loss.training.devices import describe, pick_device
+from boundary_loss.training.devices import describe, memory_explained, pick_device
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.run import Training
 from boundary_loss.training.terms import activate
+from boundary_loss.training.tracking import TRACKERS, tracker
 
 DEBUG_SLICES = 10
-BESIDE = ("--device", "--queue", "--fresh")  # options that do not shape the result
+# Options that do not shape the result; a run that stopped at a NaN goes on with --skip_nan
+BESIDE = ("--device", "--queue", "--fresh", "--save_minutes", "--skip_nan", "--track")
 
 
 def arguments() -> argparse.Namespace:
@@ -63,6 +66,9 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--save_train", action="store_true", help="keep predictions on training slices too")
     run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
+    run.add_argument("--save_minutes", type=float, default=10, help="between checkpoints in an epoch; 0: none there")
+    run.add_argument("--skip_nan", action="store_true", help="leave out steps whose loss is not finite, and go on")
+    run.add_argument("--track", choices=TRACKERS, help="logs beside the CSV")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     run.add_argument("--queue", type=Path, nargs="*", default=[], help="the study's run folders, for the time left")
     run.add_argument("--fresh", action="store_true", help="set an existing folder aside and train anew")
@@ -76,7 +82,8 @@ def main() -> None:
         if folder.is_done(args.folder, words, fresh=args.fresh):
             print(f"{args.folder} is complete")
         else:
-            train_run(args, words)
+            with memory_explained(args.batch_size):
+                train_run(args, words)
 
 
 def train_run(args: argparse.Namespace, words: list[str]) -> None:
@@ -98,8 +105,9 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
     run = unfinished(args.folder)
     folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
     queue = [path for path in args.queue if not path.exists()]
-    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device)
-    Training(run, runner, train, val, about_network, queue)()
+    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device, args.skip_nan)
+    with tracker(args.track, run, val) as track:
+        Training(run, runner, train, val, about_network, queue, args.save_minutes, track)()
     folder.finish(run, args.folder)
 
 
@@ -133,7 +141,7 @@ def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) ->
     """The seeded network, and what is needed to build it again."""
     torch.manual_seed(experiment.seed)
     about: dict[str, Any] = {
-        "network": experiment.network,
+        "network": experiment.built_network,
         "in_channels": len(data.modalities),
         "num_classes": len(data.classes),
         "modalities": data.modalities,
@@ -141,13 +149,13 @@ def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) ->
         "temperature": experiment.temperature,
         "preparation": data.preparation,
     }
-    net = build_network(experiment.network, about["in_channels"], about["num_classes"])
+    net = build_network(about["network"], about["in_channels"], about["num_classes"])
     if weights is not None:
         content = load_weights(weights)
         try:
             net.load_state_dict(content["weights"])
         except RuntimeError as error:
-            raise Stop(f"{weights} ({content.get('network')}) does not fit {experiment.network}: {error}") from None
+            raise Stop(f"{weights} ({content.get('network')}) does not fit {about['network']}: {error}") from None
     return net, about
 
 
@@ -161,7 +169,7 @@ def describe_run(
         "schedule": args.schedule,
         "augment": args.augment,
         "rate": args.rate,
-        "network": experiment.network,
+        "network": experiment.built_network,
         "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
         "epochs": experiment.epochs,
         "batch_size": experiment.batch_size,
@@ -174,6 +182,7 @@ def describe_run(
         "layout": experiment.layout,
         "compiled": experiment.compiled,
         "deterministic": experiment.deterministic,
+        "skip_nan": args.skip_nan,
         "losses": loss_names(experiment),
         "device": describe(device),
         "num_threads": torch.get_num_threads(),

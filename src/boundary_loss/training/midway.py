@@ -1,0 +1,89 @@
+"""An epoch that is left between two of its steps, and gone on with as if it had not been."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from boundary_loss.training.interruption import Interruption
+from boundary_loss.training.tally import Tally
+
+AfterStep = Callable[[Tally], None]
+
+
+def nothing(_: Tally) -> None:
+    """After a step, unless somebody watches."""
+
+
+@dataclass(frozen=True)
+class Midway:
+    """How far the training part of an epoch has come; beside it a checkpoint has the network and its optimiser."""
+
+    tally: dict[str, Any]
+    random: dict[str, torch.Tensor]
+    """The state of torch's generators, which the network's dropout draws from."""
+
+    @classmethod
+    def of(cls, tally: Tally) -> "Midway":
+        device = tally.losses.device
+        random = {"cpu": torch.get_rng_state()}
+        if device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(device)
+        return cls(tally.state(), random)
+
+    def restore(self, tally: Tally, device: torch.device) -> None:
+        """Bring an epoch's tally, and torch's generators, to this point."""
+        tally.restore(self.tally)
+        torch.set_rng_state(self.random["cpu"])
+        if device.type == "cuda" and "cuda" in self.random:
+            torch.cuda.set_rng_state(self.random["cuda"], device)
+
+    def state(self) -> dict[str, Any]:
+        return {"tally": self.tally, "random": self.random}
+
+
+class Watch:
+    """Between the steps of an epoch: saves every so many minutes, and when a signal asks for the end.
+
+    Args:
+        interruption: the signals.
+        save: writes a checkpoint with this point of the epoch in it.
+        epoch: its number, for the message.
+        minutes: between two checkpoints within the epoch; 0 for none but at a signal.
+        begun: where the epoch was left before.
+    """
+
+    def __init__(
+        self,
+        interruption: Interruption,
+        save: Callable[[Midway], None],
+        epoch: int,
+        minutes: float,
+        begun: Midway | None,
+    ) -> None:
+        self._interruption, self._save, self._epoch = interruption, save, epoch
+        self._seconds, self._saved = 60 * minutes, time.monotonic()
+        self._here = begun
+
+    def training(self, tally: Tally) -> None:
+        """After a training step."""
+        due = self._seconds > 0 and time.monotonic() - self._saved >= self._seconds
+        complete = tally.done == len(tally.batches)
+        if not (self._interruption or due or complete):
+            return
+        tally.check_finite()  # on a GPU the last losses may not have been looked at
+        self._here = Midway.of(tally)
+        if due or self._interruption:
+            self._save(self._here)
+            self._saved = time.monotonic()
+        if self._interruption:
+            raise self._interruption.end(f"epoch {self._epoch} up to step {tally.done} of {len(tally.batches)}")
+
+    def validation(self, _: Tally) -> None:
+        """After a step of the validation, which is done anew: it changes nothing."""
+        if self._interruption:
+            assert self._here is not None
+            self._save(self._here)
+            raise self._interruption.end(f"the training of epoch {self._epoch}")
