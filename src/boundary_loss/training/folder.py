@@ -26,7 +26,8 @@ def refuse_mixture(folder: Path) -> None:
             f"    keep it as one of them:  mv {row} {aside}; mkdir {row}; mv {aside} {kept}\n"
             "    leave it as it is:       RD=another/folder"
         )
-    held = sorted(path.parent.name for path in folder.glob(f"*/{ROWS}"))
+    inside = [path.parent for path in folder.glob(f"*/{command.RECORD}")]
+    held = sorted(path.name for path in inside if RunFolder(path).part)  # and not its predicted volumes, `pred`
     if held:
         raise Stop(
             f"{folder} holds {', '.join(held)} and cannot be a run of its own as well. Two ways on:\n"
