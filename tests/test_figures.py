@@ -182,11 +182,8 @@ def test_seeds_are_one_curve_with_a_band(tmp_path: Path) -> None:
     (axes,) = figure.axes
     assert len(axes.collections) == 1  # a band for the row with seeds, none for the single run
     np.testing.assert_allclose(axes.lines[0].get_ydata(), rise[:, 0] + 0.05, atol=1e-6)
-    low, high = (
-        axes.collections[0].get_paths()[0].vertices[:, 1].min(),
-        axes.collections[0].get_paths()[0].vertices[:, 1].max(),
-    )
-    assert (low, high) == pytest.approx((0.1, 0.9), abs=1e-6)  # the mean 0.15 to 0.85, 0.05 to each side
+    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((0.1, 0.9), abs=1e-6)  # the mean 0.15 to 0.85, 0.05 to each side
     assert "and 3 seeds" in texts(figure) and "standard deviation over seeds" in texts(figure)
     assert not plot.draw(both, Curves(spread="none")).axes[0].collections
     boxes = texts(boxplot.draw(both))
