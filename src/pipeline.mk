@@ -29,6 +29,8 @@ RATE     ?= plateau(20)
 SEED     ?= 0
 TRAIN    ?=
 DEVICE   ?= auto
+GPUS     ?=
+LAUNCH   ?=
 DEBUG    ?=
 FRESH    ?=
 RUNS     ?= $(rows)
@@ -42,7 +44,7 @@ SAVE     ?=
 VIEW     ?=
 ARCHIVE  ?=
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE DEBUG FRESH RUNS RD \
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE GPUS LAUNCH DEBUG FRESH RUNS RD \
 	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
 
 include src/venv.mk
@@ -120,10 +122,17 @@ $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $
 $(SLICED): $(call stale,$(SLICED),$(slice_settings)) | $(RAW) $(venv)
 	$(python) preprocess/slice_$(STUDY).py $@ $(slice_settings) $(fresh)
 
+# ---- How a training is started -------------------------------------------------------------------------------------
+
+# The number of -jN; every row of RUNS at once where it is a bare -j
+jobs   = $(if $(filter -j%,$(MAKEFLAGS)),$(or $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS)))),$(words $(RUNS))),1)
+launch = $(if $(strip $(LAUNCH)),$(LAUNCH) env )$(python)
+where  = --device $(DEVICE) $(call option,--gpus,$(GPUS)) --share $(if $(strip $(LAUNCH)),1,$(jobs))
+
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
 $(rows:%=$(RD)/%): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $(venv)
-	$(python) -m boundary_loss.train $@ $(call train_settings,$*) --device $(DEVICE) --queue $(RUNS) $(fresh)
+	$(launch) -m boundary_loss.train $@ $(call train_settings,$*) $(where) --queue $(RUNS) $(fresh)
 
 $(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	@test -f $@ || { echo "error: $@ is missing from a finished run; train it again with: rm -r $(RD)/$*" >&2; exit 2; }

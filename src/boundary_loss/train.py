@@ -8,6 +8,7 @@ command goes on after the last finished epoch and ends with the same arrays.
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ from boundary_loss.networks import build_network
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
 from boundary_loss.training.checkpoint import load_weights
-from boundary_loss.training.devices import describe, pick_device
+from boundary_loss.training.devices import describe, pick_device, share_processors
 from boundary_loss.training.epoch import EpochRunner, activate
+from boundary_loss.training.gpus import hold_gpus, parse_gpus
 from boundary_loss.training.run import Training
 
 DEBUG_SLICES = 10
-BESIDE = ("--device", "--queue", "--fresh")  # options that do not shape the result
+BESIDE = ("--device", "--gpus", "--share", "--queue", "--fresh")  # options that do not shape the result
 
 
 def arguments() -> argparse.Namespace:
@@ -55,6 +57,8 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    run.add_argument("--gpus", help="train on the next of these that is free, as 0,1,2,3; others wait (locks in results/)")
+    run.add_argument("--share", type=int, default=1, help="on a CPU, so many trainings share its cores")
     run.add_argument("--queue", nargs="*", default=[], help="the study's runs, for the estimate of the time left")
     run.add_argument("--fresh", action="store_true", help="set an existing folder aside and train anew")
     return parser.parse_args()
@@ -67,14 +71,16 @@ def main() -> None:
         if folder.is_done(args.folder, words, fresh=args.fresh):
             print(f"{args.folder} is complete")
         else:
-            train_run(args, words)
+            with hold_gpus(parse_gpus(args.gpus)) if args.gpus and args.device != "cpu" else nullcontext():
+                train_run(args, words)
 
 
 def train_run(args: argparse.Namespace, words: list[str]) -> None:
     """Train to the last epoch, from the start or from where the run was left, and publish."""
     data = SlicedFolder.open(args.data)
     experiment = read_experiment(args, len(data.classes))
-    device = pick_device(args.device)
+    device = pick_device("cuda" if args.gpus and args.device == "auto" else args.device)
+    share_processors(min(args.share, len(args.queue)))
     terms = activate(experiment)
     net, about_network = network(experiment, data, args.weights)
     net.to(device)
