@@ -15,6 +15,9 @@ from boundary_loss import losses
 from boundary_loss.calltext import parse_call
 from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule
 
+PRECISIONS = ("off", "bf16", "fp16")
+LAYOUTS = ("auto", "first", "last")
+
 _TERM = re.compile(r"(?P<call>.+):(?P<weight>[-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:@(?P<classes>[\d,-]+))?")
 
 
@@ -93,6 +96,14 @@ class Experiment:
     """Measure each term's gradient and propose weights; the training itself stays the same."""
     debug: bool = False
     """Ten slices a set."""
+    amp: str = "off"
+    """Precision of the network's arithmetic: one of PRECISIONS; ``off`` is float32. The losses are float32 always."""
+    layout: str = "auto"
+    """Where an image's channels stand in memory: ``first``, ``last`` (next to each other), ``auto`` for the device."""
+    compiled: bool = False
+    """The network through torch.compile."""
+    deterministic: bool = False
+    """Only algorithms that give the same bits every time; on a CPU they all do."""
 
     @classmethod
     def parse(cls, *, terms: Sequence[str], schedule: str, rate: str, num_classes: int, **rest: Any) -> "Experiment":
@@ -104,6 +115,9 @@ class Experiment:
         for name in ("epochs", "batch_size", "learning_rate", "temperature"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name, known in (("amp", PRECISIONS), ("layout", LAYOUTS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is one of {', '.join(known)}, got '{getattr(self, name)}'")
 
     def weights(self, epoch: int, history: Sequence[float]) -> tuple[float, ...]:
         """Weight of each term during ``epoch``; ``history``: validation Dice of the epochs before."""

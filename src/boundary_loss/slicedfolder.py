@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from boundary_loss.files import read_array, read_json
+from boundary_loss.files import named_errors, read_array, read_json
 from boundary_loss.naming import by_volume
 
 SLICING, SPLIT, SPACING, SPACING_3D = "slicing.json", "split.json", "spacing.json", "spacing_3d.json"
@@ -124,4 +124,5 @@ def read_png(path: Path) -> np.ndarray:
 
 def write_png(path: Path, array: np.ndarray) -> None:
     """(X, Y) uint8 as an 8-bit grey PNG, without a palette: the numbers in the file are the numbers in the array."""
-    Image.fromarray(array).save(path, compress_level=1)
+    with named_errors(path):
+        Image.fromarray(array).save(path, compress_level=1)

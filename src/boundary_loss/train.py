@@ -18,16 +18,18 @@ from torch import nn
 from boundary_loss import command
 from boundary_loss.command import Stop
 from boundary_loss.data import Slices
-from boundary_loss.experiment import Experiment
+from boundary_loss.experiment import LAYOUTS, PRECISIONS, Experiment
 from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.networks import build_network
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
+from boundary_loss.training.arithmetic import best_layout, configure, make_optimiser
 from boundary_loss.training.checkpoint import load_weights
 from boundary_loss.training.devices import describe, pick_device, share_processors
-from boundary_loss.training.epoch import EpochRunner, activate
+from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.gpus import hold_gpus, parse_gpus
 from boundary_loss.training.run import Training
+from boundary_loss.training.terms import activate
 
 DEBUG_SLICES = 10
 BESIDE = ("--device", "--gpus", "--share", "--queue", "--fresh")  # options that do not shape the result
@@ -50,6 +52,11 @@ def arguments() -> argparse.Namespace:
     net.add_argument("--optimiser", choices=("adam", "sgd"), default="adam")
     net.add_argument("--temperature", type=float, default=1.0, help="of the softmax")
     net.add_argument("--seed", type=int, default=0)
+    speed = parser.add_argument_group("arithmetic of the network; the losses are computed in float32 always")
+    speed.add_argument("--amp", choices=PRECISIONS, default="off", help="16-bit floats where they are safe")
+    speed.add_argument("--layout", choices=LAYOUTS, default="auto", help="where an image's channels stand in memory")
+    speed.add_argument("--compile", action="store_true", help="torch.compile, with CUDA graphs on a GPU")
+    speed.add_argument("--deterministic", action="store_true", help="the same bits from the same GPU, every time")
     run = parser.add_argument_group("the run")
     run.add_argument("--group", action="store_true", help="one validation batch a volume")
     run.add_argument("--best", choices=("volume", "slice"), default="volume", help="what the best epoch maximises")
@@ -57,7 +64,7 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
-    run.add_argument("--gpus", help="train on the next of these that is free, as 0,1,2,3; others wait (locks in results/)")
+    run.add_argument("--gpus", help="train on the next of these that is free, as 0,1,2,3, and hold it")
     run.add_argument("--share", type=int, default=1, help="on a CPU, so many trainings share its cores")
     run.add_argument("--queue", nargs="*", default=[], help="the study's runs, for the estimate of the time left")
     run.add_argument("--fresh", action="store_true", help="set an existing folder aside and train anew")
@@ -81,6 +88,7 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
     experiment = read_experiment(args, len(data.classes))
     device = pick_device("cuda" if args.gpus and args.device == "auto" else args.device)
     share_processors(min(args.share, len(args.queue)))
+    configure(experiment, device)
     terms = activate(experiment)
     net, about_network = network(experiment, data, args.weights)
     net.to(device)
@@ -93,7 +101,7 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
     run = unfinished(args.folder)
     folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
     queue = [name for name in args.queue if not (args.folder.parent / name).exists()]
-    runner = EpochRunner(net, terms, make_optimiser(experiment, net), experiment, device)
+    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device)
     Training(run, runner, train, val, about_network, queue)()
     folder.finish(run, args.folder)
 
@@ -116,6 +124,10 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
         save_train=args.save_train,
         gradients=args.gradients,
         debug=args.debug,
+        amp=args.amp,
+        layout=args.layout,
+        compiled=args.compile,
+        deterministic=args.deterministic,
     )
 
 
@@ -139,12 +151,6 @@ def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) ->
     return net, about
 
 
-def make_optimiser(experiment: Experiment, net: nn.Module) -> torch.optim.Optimizer:
-    if experiment.optimiser == "adam":
-        return torch.optim.Adam(net.parameters(), lr=experiment.learning_rate, betas=(0.9, 0.99))
-    return torch.optim.SGD(net.parameters(), lr=experiment.learning_rate, momentum=0.99, weight_decay=5e-4)
-
-
 def describe_run(
     args: argparse.Namespace, experiment: Experiment, net: nn.Module, device: torch.device
 ) -> dict[str, Any]:
@@ -163,6 +169,10 @@ def describe_run(
         "seed": experiment.seed,
         "best": experiment.best,
         "debug": experiment.debug,
+        "amp": experiment.amp,
+        "layout": best_layout(device) if experiment.layout == "auto" else experiment.layout,
+        "compiled": experiment.compiled,
+        "deterministic": experiment.deterministic,
         "losses": loss_names(experiment),
         "device": describe(device),
         "num_threads": torch.get_num_threads(),

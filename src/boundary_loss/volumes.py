@@ -12,7 +12,7 @@ from nibabel.nifti1 import Nifti1Header, Nifti1Image, Nifti1Pair
 from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError
 
-from boundary_loss.files import write_file
+from boundary_loss.files import write_bytes
 
 UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, OverflowError, MemoryError, zlib.error)
 
@@ -79,4 +79,4 @@ def write_volume(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
     if not path.name.endswith((".nii", ".nii.gz")):
         raise ValueError(f"{path} does not end in .nii or .nii.gz")
     content = encode_volume(array, affine, compressed=path.name.endswith(".gz"))
-    write_file(path, lambda grown: grown.write_bytes(content))
+    write_bytes(path, content)

@@ -160,11 +160,14 @@ class Slices(Dataset):
         return item | {"index": index, "maps": {need: maps[0] for need, maps in batch["maps"].items()}}
 
     def batch(self, indices: Tensor, device: torch.device | str | None = None) -> dict[str, Any]:
-        """The slices at ``indices`` (B,), on ``device``: the keys of an item, each with a leading axis B."""
+        """The slices at ``indices`` (B,), on ``device``: the keys of an item, each with a leading axis B.
+
+        ``indices`` are on the host; nothing here makes a GPU wait.
+        """
         device = torch.device(device or self.images.device)
-        where = indices.to(self.images.device)
+        where = _onto(indices, self.images.device)
         labels = self.labels.index_select(0, where).to(device, non_blocking=True)
-        spacings = self.spacings[indices.cpu()]
+        spacings = self.spacings[indices]
         maps = {
             need: self._all_classes(kept.index_select(0, where).to(device, non_blocking=True), need)
             for need, kept in self.maps.items()
@@ -172,7 +175,7 @@ class Slices(Dataset):
         for need in self.steps:
             maps[need] = self._signed(labels, spacings, need)
         return {
-            "index": indices,
+            "index": _onto(indices, device),
             "filenames": [self.stems[i] for i in indices.tolist()],
             "images": self.images.index_select(0, where).to(device, non_blocking=True),
             "labels": labels,
@@ -186,5 +189,11 @@ class Slices(Dataset):
         if need.classes == tuple(range(self.num_classes)):
             return maps
         full = maps.new_zeros(maps.shape[0], self.num_classes, *maps.shape[2:])
-        full[:, list(need.classes)] = maps
+        for i, k in enumerate(need.classes):  # one by one: a list of classes would travel to the device and wait
+            full[:, k] = maps[:, i]
         return full
+
+
+def _onto(small: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on the device, which goes on meanwhile: only pinned memory travels without waiting."""
+    return small.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else small.to(device)

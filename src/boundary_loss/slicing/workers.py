@@ -50,6 +50,7 @@ def _bar(items: Any, what: str, total: int) -> tqdm:
 
 def _start(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the parent's way of ending, which is not a worker's
 
     def watch() -> None:
         # a parent killed with -9 cannot call its workers off; they must not go on writing into a folder that

@@ -1,0 +1,41 @@
+"""SIGTERM and Ctrl-C wait for the end of a training step, so that it can be saved."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+from boundary_loss.command import INTERRUPTED, TERMINATED, Interrupted
+
+_STATUS = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
+
+
+class Interruption:
+    """Notes the first signal and lets the step go on (use as a context); a second one does not wait."""
+
+    def __init__(self) -> None:
+        self._signal: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        self._before = {number: signal.signal(number, self._note) for number in _STATUS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __bool__(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self._signal is not None
+
+    def end(self, saved: str) -> Interrupted:
+        """What to raise, once that is on disk: ``epoch 3 up to step 17 of 60``."""
+        assert self._signal is not None
+        how = "interrupted" if self._signal == signal.SIGINT else "terminated"
+        return Interrupted(f"{how}; {saved} is saved, and the same command goes on from there", _STATUS[self._signal])
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self._signal is not None:
+            self.__exit__()
+            signal.raise_signal(number)
+        self._signal = signal.Signals(number)
