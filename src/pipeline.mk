@@ -30,6 +30,7 @@ SEED     ?= 0
 TRAIN    ?=
 DEVICE   ?= auto
 GPUS     ?=
+NPROC    ?= 1
 LAUNCH   ?=
 DEBUG    ?=
 FRESH    ?=
@@ -44,7 +45,7 @@ SAVE     ?=
 VIEW     ?=
 ARCHIVE  ?=
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE GPUS LAUNCH DEBUG FRESH RUNS RD \
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE GPUS NPROC LAUNCH DEBUG FRESH RUNS RD \
 	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
 
 include src/venv.mk
@@ -127,7 +128,7 @@ $(SLICED): $(call stale,$(SLICED),$(slice_settings)) | $(RAW) $(venv)
 # The number of -jN; every row of RUNS at once where it is a bare -j
 jobs   = $(if $(filter -j%,$(MAKEFLAGS)),$(or $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS)))),$(words $(RUNS))),1)
 launch = $(if $(strip $(LAUNCH)),$(LAUNCH) env )$(python)
-where  = --device $(DEVICE) $(call option,--gpus,$(GPUS)) --share $(if $(strip $(LAUNCH)),1,$(jobs))
+where  = --device $(DEVICE) $(call option,--gpus,$(GPUS)) --nproc $(NPROC) --share $(if $(strip $(LAUNCH)),1,$(jobs))
 
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 

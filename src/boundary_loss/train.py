@@ -28,11 +28,13 @@ from boundary_loss.training.checkpoint import load_weights
 from boundary_loss.training.devices import describe, pick_device, share_processors
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.gpus import hold_gpus, parse_gpus
+from boundary_loss.training.launch import launch
+from boundary_loss.training.ranks import Ranks, are_started, joined
 from boundary_loss.training.run import Training
 from boundary_loss.training.terms import activate
 
 DEBUG_SLICES = 10
-BESIDE = ("--device", "--gpus", "--share", "--queue", "--fresh")  # options that do not shape the result
+BESIDE = ("--device", "--gpus", "--nproc", "--share", "--queue", "--fresh")  # options that do not shape the result
 
 
 def arguments() -> argparse.Namespace:
@@ -65,6 +67,7 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     run.add_argument("--gpus", help="train on the next of these that is free, as 0,1,2,3, and hold it")
+    run.add_argument("--nproc", type=int, default=1, help="train in so many processes, each with a GPU of its own")
     run.add_argument("--share", type=int, default=1, help="on a CPU, so many trainings share its cores")
     run.add_argument("--queue", nargs="*", default=[], help="the study's runs, for the estimate of the time left")
     run.add_argument("--fresh", action="store_true", help="set an existing folder aside and train anew")
@@ -74,19 +77,44 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     words = command.settings(sys.argv[1:], BESIDE)
+    if are_started():  # one of several processes, whose parent has seen to the rest
+        train_run(args, words)
+        return
+    check_processes(args)
     with sole_maker(args.folder):
         if folder.is_done(args.folder, words, fresh=args.fresh):
             print(f"{args.folder} is complete")
-        else:
-            with hold_gpus(parse_gpus(args.gpus)) if args.gpus and args.device != "cpu" else nullcontext():
+            return
+        with hold_gpus(parse_gpus(args.gpus, args.nproc), args.nproc) if takes_gpus(args) else nullcontext():
+            if args.nproc == 1:
                 train_run(args, words)
+            else:
+                launch(args.nproc, "boundary_loss.train", sys.argv[1:])
+
+
+def takes_gpus(args: argparse.Namespace) -> bool:
+    return bool(args.gpus) and args.device != "cpu"
+
+
+def check_processes(args: argparse.Namespace) -> None:
+    """Refuse numbers of processes that cannot work."""
+    if not 1 <= args.nproc <= args.batch_size:
+        raise Stop(f"NPROC={args.nproc} does not fit: 1 or more, at most the BS={args.batch_size} slices of a batch")
+    if args.nproc > 1 and args.device not in ("auto", "cpu", "cuda"):
+        raise Stop(f"NPROC={args.nproc} takes a GPU each; name them with GPUS=0,1 instead of DEVICE={args.device}")
 
 
 def train_run(args: argparse.Namespace, words: list[str]) -> None:
     """Train to the last epoch, from the start or from where the run was left, and publish."""
+    device = pick_device("cuda" if takes_gpus(args) and args.device == "auto" else args.device)
+    with joined(device) as (ranks, device):
+        train_rank(args, words, ranks, device)
+
+
+def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device: torch.device) -> None:
+    """What one process does of it: all, or its part of each batch."""
     data = SlicedFolder.open(args.data)
     experiment = read_experiment(args, len(data.classes))
-    device = pick_device("cuda" if args.gpus and args.device == "auto" else args.device)
     share_processors(min(args.share, len(args.queue)))
     configure(experiment, device)
     terms = activate(experiment)
@@ -99,11 +127,14 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
     }
     train, val = (Slices(data, which, **options) for which in ("train", "val"))
     run = unfinished(args.folder)
-    folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
+    if ranks.is_first:
+        folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
+    ranks.wait()
     queue = [name for name in args.queue if not (args.folder.parent / name).exists()]
-    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device)
+    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device, ranks)
     Training(run, runner, train, val, about_network, queue)()
-    folder.finish(run, args.folder)
+    if ranks.is_first:
+        folder.finish(run, args.folder)
 
 
 def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
@@ -175,6 +206,7 @@ def describe_run(
         "deterministic": experiment.deterministic,
         "losses": loss_names(experiment),
         "device": describe(device),
+        "num_processes": args.nproc,
         "num_threads": torch.get_num_threads(),
     }
 

@@ -4,7 +4,7 @@ Axis letters as in :mod:`boundary_loss.shapes`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from boundary_loss.shapes import IGNORED, Probs
 from boundary_loss.training.arithmetic import Arithmetic
 from boundary_loss.training.clock import Clock
 from boundary_loss.training.predictions import PredictionWriter
+from boundary_loss.training.ranks import Part, Ranks
 from boundary_loss.training.tally import EpochLog, Tally
 from boundary_loss.training.terms import ActiveTerm
 
@@ -39,24 +40,27 @@ def ordered_batches(slices: Slices, batch_size: int, *, group: bool) -> list[Ten
 
 @dataclass
 class EpochRunner:
-    """Runs epochs of one experiment on one device."""
+    """Runs epochs of one experiment on one device, or this rank's part of them."""
 
     net: nn.Module
     terms: list[ActiveTerm]
     optimiser: torch.optim.Optimizer
     experiment: Experiment
     device: torch.device
+    ranks: Ranks = field(default_factory=Ranks)
     timed: bool = False
     """Let the clock wait for a GPU at the ends of each section (for benchmarks: it slows the epoch)."""
 
     def __post_init__(self) -> None:
         self.arithmetic = Arithmetic.of(self.experiment, self.device)
         self.arithmetic.prepare(self.net)
+        self.model = self.ranks.parallel(self.net)
+        """The network as a training step calls it."""
 
     def train(self, slices: Slices, epoch: int, weights: Sequence[float], writer: PredictionWriter) -> EpochLog:
         """One pass over the shuffled slices; the order and every draw follow from (seed, epoch) alone."""
         seed = self.experiment.seed * 1_000_003 + epoch
-        torch.manual_seed(seed)
+        torch.manual_seed(seed + self.ranks.rank)
         self.net.train()
         batches = shuffled_batches(len(slices), self.experiment.batch_size, seed)
         keep = writer if self.experiment.save_train else None
@@ -93,40 +97,44 @@ class EpochRunner:
         learn: bool,
     ) -> EpochLog:
         clock = Clock(self.device if self.timed else None)
-        tally = Tally(slices, batches, [term.text for term in self.terms], self.device)
+        tally = Tally(slices, batches, [term.text for term in self.terms], self.device, self.ranks)
         with tqdm(total=len(batches), desc=title, leave=False, disable=None, mininterval=0.5) as bar:
-            for batch in self._load(slices, batches, clock):
+            for part, batch in self._load(slices, batches, clock):
+                self.ranks.begin(self.net, part)
                 logits, probs = self._forward(batch, slices.has_ignored, clock)
                 with clock("loss"):
-                    values = [term(probs, batch) for term in self.terms]
+                    values = [self.ranks.value(term, probs, batch, part) for term in self.terms]
                     tally.add_losses(values)
                 if learn and self.experiment.gradients:
                     with clock("gradients"):
                         norms = gradient_norms({str(t): value for t, value in enumerate(values)}, logits)
-                        tally.gradients.append(list(norms.values()))
+                        tally.gradients.append(self.ranks.norms(list(norms.values()), part))
                 if learn:
                     self._step(values, weights, clock)
                 with clock("metrics"):
                     classes = probs2class(probs.detach())
-                    tally.add_counts(batch["index"], classes, batch["labels"])
+                    if part.reports:
+                        tally.add_counts(batch["index"], classes, batch["labels"])
                 with clock("writing"):
-                    if writer is not None:
+                    if writer is not None and part.reports:
                         writer.write(slices.which, batch["filenames"], classes.to(torch.uint8))
                 bar.update()
                 if tally.looks and not bar.disable:
                     bar.set_postfix_str("Dice " + " ".join(f"{d:.3f}" for d in tally.dice_so_far()), refresh=False)
         return tally.log(clock)
 
-    def _load(self, slices: Slices, batches: list[Tensor], clock: Clock) -> Iterator[dict[str, Any]]:
+    def _load(self, slices: Slices, batches: list[Tensor], clock: Clock) -> Iterator[tuple[Part, dict[str, Any]]]:
         for rows in batches:
             with clock("data"):
-                batch = slices.batch(rows, self.device)
-            yield batch
+                part = self.ranks.part(rows)
+                batch = slices.batch(part.rows, self.device)
+            yield part, batch
 
     def _forward(self, batch: dict[str, Any], has_ignored: bool, clock: Clock) -> tuple[Tensor, Probs]:
         """Logits and probabilities, (B, K, X, Y) float32; zero in every class where the label is ignored."""
         with clock("forward"):
-            logits = self.arithmetic.logits(self.net, batch["images"])
+            model = self.model if self.net.training else self.net
+            logits = self.arithmetic.logits(model, batch["images"])
             probs = torch.softmax(logits / self.experiment.temperature, dim=1)
             if has_ignored:
                 probs = probs * (batch["labels"] != IGNORED).unsqueeze(1)  # so that no loss counts it
@@ -137,6 +145,7 @@ class EpochRunner:
         with clock("backward"):
             self.optimiser.zero_grad(set_to_none=True)
             total = torch.stack([weight * value for weight, value in zip(weights, values, strict=True)]).sum()
+            total = self.ranks.size * total  # the ranks' gradients are averaged, their losses add up
             scaler.scale(total).backward()
         with clock("optimiser"):
             scaler.step(self.optimiser)

@@ -12,23 +12,30 @@ from torch import Tensor
 from boundary_loss.files import link_folder, unfinished
 from boundary_loss.runfolder import BEST_PREDICTIONS, iteration
 from boundary_loss.slicedfolder import write_png
+from boundary_loss.training.ranks import Ranks
 
 _WAITING_AT_MOST = 256  # slices in memory
 
 
 class PredictionWriter:
-    """Writes ``iterNNN/SET/*.png``; the folder takes its name when it is complete (use as a context)."""
+    """Writes ``iterNNN/SET/*.png``; the folder takes its name when it is complete (use as a context).
 
-    def __init__(self, run: Path, epoch: int, workers: int = 2) -> None:
+    Of several ranks each writes its own slices; the first makes the folder and gives it its name.
+    """
+
+    def __init__(self, run: Path, epoch: int, workers: int = 2, ranks: Ranks | None = None) -> None:
+        self.ranks = ranks or Ranks()
         self.folder = run / iteration(epoch)
         self._pool = ThreadPoolExecutor(workers)
         self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> "PredictionWriter":
-        for stale in (self.folder, unfinished(self.folder)):  # of an epoch that was interrupted
-            if stale.exists():
-                shutil.rmtree(stale)
-        unfinished(self.folder).mkdir(parents=True)
+        if self.ranks.is_first:
+            for stale in (self.folder, unfinished(self.folder)):  # of an epoch that was interrupted
+                if stale.exists():
+                    shutil.rmtree(stale)
+            unfinished(self.folder).mkdir(parents=True)
+        self.ranks.wait()
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
@@ -36,7 +43,9 @@ class PredictionWriter:
         if error is None:
             while self._waiting:
                 self._waiting.popleft().result()  # a full disk shows here
-            unfinished(self.folder).rename(self.folder)
+            self.ranks.wait()
+            if self.ranks.is_first:
+                unfinished(self.folder).rename(self.folder)
 
     def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
         """Classes (B, X, Y) uint8 of the slices ``stems``, on any device; none waits for the copy but the threads."""

@@ -97,7 +97,8 @@ class Training:
             self.runner.restore(state)
             self.history = History.restore(state["history"])
             print(f"going on after epoch {self.history.epochs - 1}")
-            keep_best(self.run, self.history.best)
+            if self.runner.ranks.is_first:
+                keep_best(self.run, self.history.best)
 
     def __call__(self) -> None:
         for epoch in range(self.history.epochs, self.runner.experiment.epochs):
@@ -110,7 +111,7 @@ class Training:
         for group in runner.optimiser.param_groups:
             group["lr"] = rate
         start = time.perf_counter()
-        with PredictionWriter(self.run, epoch) as writer:
+        with PredictionWriter(self.run, epoch, ranks=runner.ranks) as writer:
             train = runner.train(self.train, epoch, weights, writer)
             val = runner.validate(self.val, epoch, weights, writer)
         self._record(epoch, rate, weights, train, val)
@@ -131,6 +132,8 @@ class Training:
         line |= {f"gradient_{i}": float(norm) for i, norm in enumerate(train.gradients)}
         score = line["val_dice_volume" if self.runner.experiment.best == "volume" else "val_dice"]
         self.history.add(line, train, val, score)
+        if not self.runner.ranks.is_first:
+            return
         if self.history.best == epoch:
             save_weights(self.run / BEST_WEIGHTS, self.runner.net, self.about_network | {"epoch": epoch})
             keep_best(self.run, epoch)

@@ -17,6 +17,7 @@ from boundary_loss.metrics import dice_from_counts, slice_counts
 from boundary_loss.naming import by_volume
 from boundary_loss.shapes import Labels
 from boundary_loss.training.clock import Clock
+from boundary_loss.training.ranks import Ranks
 
 _LOOK_EVERY = 64  # batches, on a GPU: reading a number there makes it wait for everything before
 
@@ -45,9 +46,18 @@ class Tally:
         batches: rows of ``slices`` in each batch.
         terms: the losses as the ledger has them, for messages.
         device: where the numbers are made and kept.
+        ranks: who measures; each rank its part, and what is read is the sum.
     """
 
-    def __init__(self, slices: Slices, batches: Sequence[Tensor], terms: Sequence[str], device: torch.device) -> None:
+    def __init__(
+        self,
+        slices: Slices,
+        batches: Sequence[Tensor],
+        terms: Sequence[str],
+        device: torch.device,
+        ranks: Ranks,
+    ) -> None:
+        self.ranks = ranks
         self.slices, self.batches, self.terms = slices, batches, terms
         self.losses = torch.zeros(len(batches), len(terms), device=device)
         # intersection, predicted, true
@@ -76,7 +86,7 @@ class Tally:
 
     def check_finite(self) -> None:
         """Stop where a loss so far is NaN or infinite; the message names the first such batch."""
-        fresh = self.losses[self._checked : self.done].cpu()
+        fresh = self.ranks.add_up(self.losses[self._checked : self.done]).cpu()
         bad = (~torch.isfinite(fresh)).any(dim=1).nonzero()
         if len(bad):
             batch = self._checked + int(bad[0])
@@ -96,7 +106,7 @@ class Tally:
     def log(self, clock: Clock) -> EpochLog:
         """The finished epoch, on the host."""
         self.check_finite()
-        counts = self.counts.cpu().numpy()
+        counts = self.ranks.add_up(self.counts).cpu().numpy()
         gradients = np.asarray(self.gradients, np.float64)
         return EpochLog(
             losses=self.losses.cpu().numpy(),

@@ -17,6 +17,8 @@ class ActiveTerm:
     text: str
     loss: nn.Module
     need: MapNeed | None
+    over_items: bool = False
+    """Whether the value on a batch is the mean of its items' values."""
 
     def __call__(self, probs: Probs, batch: dict[str, Any]) -> Tensor:
         if self.need is None:
@@ -36,5 +38,5 @@ def activate(experiment: Experiment) -> list[ActiveTerm]:
             need = MapNeed.of(getattr(loss, "map", "2d"), term.classes, options)
         elif hasattr(loss, "measure_target"):
             need = MapNeed("target", term.classes, measure=loss.measure_target)
-        terms.append(ActiveTerm(term.text, loss, need))
+        terms.append(ActiveTerm(term.text, loss, need, getattr(loss, "over_items", False)))
     return terms
