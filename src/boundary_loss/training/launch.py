@@ -18,6 +18,8 @@ from boundary_loss.training.ranks import LOST, RUN_ID
 
 _SAID = (2, INTERRUPTED, TERMINATED)
 """Exit statuses of a command that has said why in one line."""
+_FOLLOWS = (1, TERMINATED, LOST, -signal.SIGTERM)
+"""Statuses in which a rank may end because another has, the likelier the later; every other is a cause."""
 
 
 def launch(count: int, module: str, words: Sequence[str]) -> None:
@@ -30,7 +32,7 @@ def launch(count: int, module: str, words: Sequence[str]) -> None:
         Stop: a rank failed.
         SystemExit: with the ranks' status, after SIGTERM or Ctrl-C; the first rank has said so.
     """
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # its reports go into our one message
+    logging.disable(logging.ERROR)  # the launcher's reports; what matters of them is in our one message
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
     with tempfile.TemporaryDirectory() as said:
         config = LaunchConfig(
@@ -54,9 +56,14 @@ def launch(count: int, module: str, words: Sequence[str]) -> None:
 
 
 def _end_as(failures: Mapping[int, ProcessFailure], count: int, said: Path) -> None:
-    """End as the rank did that ended first; those which only lost another come after it."""
-    rank, failure = min(failures.items(), key=lambda item: (item[1].exitcode in (1, LOST), item[0]))
-    status = failure.exitcode
+    """End as the rank did that made the others end."""
+
+    def cause(rank: int) -> tuple[int, int]:
+        status = failures[rank].exitcode
+        return _FOLLOWS.index(status) if status in _FOLLOWS else -1, rank
+
+    rank = min(failures, key=cause)
+    status = failures[rank].exitcode
     for path in said.glob(f"*/*/{rank}/stderr.log"):
         print(path.read_text(encoding="utf-8", errors="replace"), end="", file=sys.stderr)
     if status in _SAID:

@@ -149,6 +149,8 @@ def joined(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
         return
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if device.type == "cuda":
+        if torch.cuda.device_count() < size:
+            raise ValueError(f"NPROC={size}, but torch sees {torch.cuda.device_count()} GPUs; use as many or fewer")
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     die_with(os.getppid())
