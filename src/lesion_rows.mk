@@ -3,6 +3,8 @@
 # to which the paper's pair is blind.
 
 ce.losses                     := ce:1
+ce_surface_rebalance.losses   := ce:1 boundary:0.01@1
+ce_surface_rebalance.schedule := rebalance(0.01)
 focal.losses                  := focal:1
 tversky.losses                := tversky:1@1
 gdl_penalise.losses           := gdl(absent=penalise):1
@@ -19,3 +21,8 @@ gdl_surface_after.losses      := gdl:1 boundary:0.1@1
 gdl_surface_after.schedule    := after(dice>0.3)
 gdl_hausdorff_both.losses     := gdl:1 hausdorff(sides=both):0.01@1
 gdl_hausdorff_erosion.losses  := gdl:1 hausdorff_erosion:0.1@1
+# These give the network a second output, distances:
+gdl_sdf.losses                := gdl:1 sdf:1
+gdl_sdf_l1.losses             := gdl:1 sdf(norm=l1):1
+gdl_sdf_product.losses        := gdl:1 sdf_product:1
+gdl_foreground.losses         := gdl:1 foreground(norm=l1+l2):0.01@1

@@ -2,6 +2,8 @@
 #
 #   archives -> $(RAW) -> $(SLICED) -> $(RD)/RUN -> $(RD)/RUN/val_*.npy -> $(RD)/*.png, report.html -> archives/
 #
+# RUN is a row of the ledger, or one of the parts that SEEDS and FOLDS make of it: gdl, or gdl/seed0, gdl/fold1_seed0.
+#
 # A folder records the settings that made it (arguments.txt). `stale` compares that line with what would be run now,
 # so that a changed EPC, NET or ledger row is noticed without starting Python; the command then says what changed.
 
@@ -20,6 +22,7 @@ LINEAGE  ?= lineage/$(SLICED_AS).lineage
 TRUST    ?=
 PHANTOM  ?= --cases 40 --size 96
 FOLD     ?= 0
+FOLDS    ?=
 SLICE    ?=
 NET      ?= UNet
 EPC      ?= 100
@@ -27,6 +30,7 @@ BS       ?= 8
 LR       ?= 1e-3
 RATE     ?= plateau(20)
 SEED     ?= 0
+SEEDS    ?=
 TRAIN    ?=
 DEVICE   ?= auto
 GPUS     ?=
@@ -34,7 +38,11 @@ NPROC    ?= 1
 LAUNCH   ?=
 DEBUG    ?=
 FRESH    ?=
+SAVE_MINUTES ?= 10
+SKIP_NAN ?=
+TRACK    ?=
 RUNS     ?= $(rows)
+REPORT   ?=
 PLOT     ?=
 BOXPLOT  ?=
 HIST     ?=
@@ -43,10 +51,14 @@ SLICES   ?=
 EPOCH    ?= best
 SAVE     ?=
 VIEW     ?=
+CASES    ?=
+PREDICT  ?=
 ARCHIVE  ?=
+RUN      ?=
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE GPUS NPROC LAUNCH DEBUG FRESH RUNS RD \
-	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE NET EPC BS LR RATE SEED SEEDS TRAIN DEVICE GPUS NPROC LAUNCH \
+	DEBUG FRESH SAVE_MINUTES SKIP_NAN TRACK RUNS RD REPORT PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN \
+	CC CFLAGS
 
 include src/venv.mk
 
@@ -54,11 +66,12 @@ include src/venv.mk
 
 phantom := $(if $(filter phantom,$(SRC)),-phantom)
 RETAIN  ?= $(if $(phantom),10,$(HELD_OUT))
-fold    := $(if $(filter-out 0,$(FOLD)),-fold$(FOLD))
+fold     = $(if $(filter-out 0,$1),-fold$1)
 
-RAW    := data/$(STUDY)$(phantom)
-SLICED := data/$(SLICED_AS)$(phantom)$(fold)
-RD     ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(fold)
+RAW       := data/$(STUDY)$(phantom)
+sliced_of  = data/$(SLICED_AS)$(phantom)$(call fold,$1)
+SLICED    := $(foreach number,$(or $(FOLDS),$(FOLD)),$(call sliced_of,$(number)))
+RD        ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(call fold,$(FOLD))
 
 ifneq ($(filter-out challenge phantom,$(SRC)),)
 $(error SRC=$(SRC) is unknown; use SRC=challenge (the archives in ZIPS=$(ZIPS)) or SRC=phantom (synthetic ones))
@@ -71,7 +84,30 @@ unknown := $(filter-out $(rows),$(RUNS))
 ifneq ($(unknown),)
 $(error RUNS names no row of the ledger: $(unknown). The rows are: $(rows))
 endif
-runs := $(RUNS:%=$(RD)/%)
+
+# ---- The parts of a row: one for each of SEEDS and FOLDS, each a run of its own; without them the row is the run -----
+
+ifneq ($(and $(SEEDS),$(filter-out 0,$(SEED))),)
+$(error SEED=$(SEED) is one seed, SEEDS=$(SEEDS) several; give one of the two)
+endif
+ifneq ($(and $(FOLDS),$(filter-out 0,$(FOLD))),)
+$(error FOLD=$(FOLD) is one fold, FOLDS=$(FOLDS) several; give one of the two)
+endif
+
+seeds := $(SEEDS:%=seed%)
+parts := $(or $(foreach number,$(FOLDS),$(if $(seeds),$(seeds:%=fold$(number)_%),fold$(number))),$(seeds))
+names  = $(if $(parts),$(foreach row,$1,$(parts:%=$(row)/%)),$1)
+runs  := $(patsubst %,$(RD)/%,$(call names,$(RUNS)))
+
+# Of a run's name, gdl/fold1_seed0: the row gdl, the number after `fold` or `seed` (else $3), the data it is trained on;
+# of a file inside, gdl/fold1_seed0/NAME, the run
+row_of    = $(firstword $(subst /, ,$1))
+number_of = $(or $(patsubst $2%,%,$(filter $2%,$(subst _, ,$(word 2,$(subst /, ,$1))))),$3)
+data_of   = $(call sliced_of,$(call number_of,$1,fold,$(FOLD)))
+folder_of = $(patsubst %/,%,$(dir $1))
+
+# What is drawn of slices: the first part of each row, and the data of the first fold
+pictured := $(if $(parts),$(RUNS:%=$(RD)/%/$(firstword $(parts))),$(runs))
 
 # The arrays of a run folder: written while training, and computed afterwards from the saved predictions
 trained   := tra_loss val_loss tra_dice val_dice
@@ -88,23 +124,31 @@ fresh := $(if $(FRESH)$(findstring B,$(filter-out --%,$(firstword -$(MAKEFLAGS))
 phantom_settings := --study $(STUDY) $(PHANTOM)
 unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(LINEAGE)) $(UNPACK)
 unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(ZIPS)) $(if $(TRUST),--trust)
-slice_settings   := --source $(RAW) --retain $(RETAIN) --fold $(FOLD) $(SLICE)
-train_settings    = --data $(SLICED) --losses $(foreach term,$($1.losses),'$(term)') \
+slice_settings    = --source $(RAW) --retain $(RETAIN) --fold $(or $(word 2,$(subst -fold, ,$1)),0) $(SLICE)
+train_settings    = --data $(call data_of,$1) $(call row_settings,$(call row_of,$1)) --seed $(call number_of,$1,seed,$(SEED)) \
+	$(TRAIN) $(call given,$(call row_of,$1).options) $(DEBUG)
+row_settings      = --losses $(foreach term,$($1.losses),'$(term)') \
 	$(call option,--schedule,$(patsubst %,'%',$(call given,$1.schedule))) \
-	--network '$(NET)' --epochs $(EPC) --batch_size $(BS) --lr $(LR) --rate '$(RATE)' --seed $(SEED) \
-	$(TRAIN) $(call given,$1.options) $(DEBUG)
+	--network '$(NET)' --epochs $(EPC) --batch_size $(BS) --lr $(LR) --rate '$(RATE)'
 
 same  = $(and $(findstring [$(strip $1)],[$(strip $2)]),$(findstring [$(strip $2)],[$(strip $1)]))
 plain = $(subst ',,$1)
 stale = $(if $(wildcard $1/arguments.txt),$(if $(call same,$(call plain,$(file <$1/arguments.txt)),$(call plain,$2)),,FORCE))
-stale_run = $(call stale,$(RD)/$1,$(call train_settings,$1))
+stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcard $(RD)/$1/seed*/arguments.txt $(RD)/$1/fold*/arguments.txt),FORCE))
 
 .PHONY: FORCE
 FORCE:
 
+# What an archive says of how it was made: every setting that shapes a result, the ledger's rows too
+local     := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
+	CASES PREDICT ARCHIVE RUN CC CFLAGS
+row_words  = $(foreach part,losses schedule options,$(if $(call given,$1.$(part)),'$1.$(part)=$(call plain,$($1.$(part)))'))
+made_with  = $(foreach name,$(filter-out $(local),$(settable)),'$(name)=$(call plain,$($(name)))') \
+	$(foreach row,$(RUNS),$(call row_words,$(row)))
+
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train metrics hausdorff boundary plot report pack unpack verify view help
+.PHONY: all data train metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
 
@@ -120,20 +164,26 @@ $(RAW)-zips: $(call stale,$(RAW)-zips,$(phantom_settings)) | $(venv)
 $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $(venv)
 	$(python) -m boundary_loss.unpack $@ $(unpack_settings) $(unpack_from) $(fresh)
 
-$(SLICED): $(call stale,$(SLICED),$(slice_settings)) | $(RAW) $(venv)
-	$(python) preprocess/slice_$(STUDY).py $@ $(slice_settings) $(fresh)
+$(SLICED): %: $$(call stale,$$@,$$(call slice_settings,$$@)) | $(RAW) $(venv)
+	$(python) preprocess/slice_$(STUDY).py $@ $(call slice_settings,$@) $(fresh)
 
 # ---- How a training is started -------------------------------------------------------------------------------------
 
-# The number of -jN; every row of RUNS at once where it is a bare -j
-jobs   = $(if $(filter -j%,$(MAKEFLAGS)),$(or $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS)))),$(words $(RUNS))),1)
+# The number of -jN; all runs at once where it is a bare -j
+jobs   = $(if $(filter -j%,$(MAKEFLAGS)),$(or $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS)))),$(words $(runs))),1)
 launch = $(if $(strip $(LAUNCH)),$(LAUNCH) env )$(python)
 where  = --device $(DEVICE) $(call option,--gpus,$(GPUS)) --nproc $(NPROC) --share $(if $(strip $(LAUNCH)),1,$(jobs))
 
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
-$(rows:%=$(RD)/%): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $(venv)
-	$(launch) -m boundary_loss.train $@ $(call train_settings,$*) $(where) --queue $(RUNS) $(fresh)
+$(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $$(call data_of,$$*) $(venv)
+	$(launch) -m boundary_loss.train $@ $(call train_settings,$*) $(where) --queue $(runs) \
+		--save_minutes $(SAVE_MINUTES) $(if $(SKIP_NAN),--skip_nan) $(call option,--track,$(TRACK)) $(fresh)
+
+ifneq ($(parts),)
+$(rows:%=$(RD)/%): | $$(addprefix $$@/,$$(parts))
+	@:
+endif
 
 $(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	@test -f $@ || { echo "error: $@ is missing from a finished run; train it again with: rm -r $(RD)/$*" >&2; exit 2; }
@@ -141,7 +191,7 @@ $(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 # ---- Metrics over epochs, from the saved predictions ---------------------------------------------------------------
 
 $(foreach name,$(evaluated),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
-	$(python) -m boundary_loss.evaluate $(RD)/$* --data $(SLICED)
+	$(python) -m boundary_loss.evaluate $(RD)/$* --data $(call data_of,$*)
 
 metrics: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy))  ## Dice, HD, HD95, ASSD, boundary value of every epoch
 hausdorff: $(foreach run,$(runs),$(run)/val_3d_hausdorff.npy $(run)/val_hausdorff.npy)  ## Hausdorff distances only
@@ -157,8 +207,8 @@ plots := $(curves:%=$(RD)/%.png) $(boxplots:%=$(RD)/%_boxplot.png) $(hists:%=$(R
 plot: $(plots)  ## all plots; one alone: results/STUDY/val_dice.png, val_3d_hd95_boxplot.png, val_dice_hist.png
 
 # Which runs the pictures show: another list of RUNS redraws them
-$(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(RUNS)),,FORCE)
-	@mkdir -p $(@D) && echo '$(RUNS)' > $@
+$(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(call names,$(RUNS))),,FORCE)
+	@mkdir -p $(@D) && echo '$(call names,$(RUNS))' > $@
 
 $(RD)/%_boxplot.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 	$(python) -m boundary_loss.boxplot $@ --runs $(runs) --study $(STUDY) $(BOXPLOT)
@@ -171,14 +221,24 @@ $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 
 # ---- Report, archive, pictures -------------------------------------------------------------------------------------
 
-$(RD)/report.html: $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
-	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(call option,--modality,$(MODALITY)) --quiet
+# results/index.html, whenever what it lists has changed; a folder elsewhere (RD=...) is in no index
+index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results --quiet)
 
-report: $(RD)/report.html  ## table of every run; also report.html and report.csv beside the runs
-	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --show
+$(RD)/report.html: $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
+	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(REPORT) \
+		$(call option,--modality,$(MODALITY)) --quiet
+	$(call index)
+
+report: $(RD)/report.html  ## table and statistics of the runs; report.html, .tex, .csv and comparisons.csv beside them
+	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(REPORT) --show
+
+check-paper: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)  ## our numbers beside those of the papers
+	@$(python) -m boundary_loss.published lineage/$(STUDY).published --runs $(runs)
 
 $(RD)/archive.txt: $(RD)/report.html | $(venv)
-	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) --stamp $@
+	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) --stamp $@ \
+		--ledger $(firstword $(MAKEFILE_LIST)) --data $(SLICED) --made_with $(made_with)
+	$(call index)
 
 pack: $(RD)/archive.txt  ## archives/REPO-DATE-HASH-HOST-STUDY.tar.gz, read-only
 	@echo "archive: $$(cat $<)"
@@ -186,15 +246,45 @@ pack: $(RD)/archive.txt  ## archives/REPO-DATE-HASH-HOST-STUDY.tar.gz, read-only
 unpack: | $(venv)  ## ARCHIVE=archives/... back under results/
 	$(python) -m boundary_loss.archive unpack '$(or $(ARCHIVE),$(error unpack needs ARCHIVE=archives/...tar.gz))' results
 
-verify: | $(venv)  ## ARCHIVE=archives/... against the checksums inside it
+verify: | $(venv)  ## ARCHIVE=archives/... against the checksums inside it; arrays read, plots and report drawn again
 	$(python) -m boundary_loss.archive verify '$(or $(ARCHIVE),$(error verify needs ARCHIVE=archives/...tar.gz))'
 
-view: $(runs) | $(venv)  ## contours over images: SLICES='case_10_00_0003 ...' EPOCH=best SAVE=folder
-	$(python) -m boundary_loss.view --data $(SLICED) --runs $(runs) --epoch $(EPOCH) $(call option,--slices,$(SLICES)) \
-		$(call option,--modality,$(MODALITY)) --save '$(or $(SAVE),$(RD)/view)' $(if $(SAVE),,--window) $(VIEW)
+rerun: | $(venv)  ## ARCHIVE=archives/... the commands that made it; RUN=1 runs them and compares
+	$(python) -m boundary_loss.archive rerun '$(or $(ARCHIVE),$(error rerun needs ARCHIVE=archives/...tar.gz))' \
+		$(if $(filter 1,$(RUN)),--run --make 'ZIPS=$(ZIPS)' $(if $(TRUST),'TRUST=$(TRUST)') 'CC=$(CC)')
 
-$(RD)/%.gif: | $$(RD)/$$(firstword $$(subst /, ,$$*)) $(venv)
-	$(python) -m boundary_loss.gif $@ --data $(SLICED) $(call option,--modality,$(MODALITY))
+index: | $(venv)  ## results/index.html: all studies and archives
+	$(python) -m boundary_loss.index results
+
+view: $(pictured) | $(venv)  ## the gallery in a browser: SLICES='case_10_00_0003 ...' EPOCH=best; as pictures: SAVE=folder
+	$(python) -m boundary_loss.view --data $(firstword $(SLICED)) --runs $(pictured) --epoch $(EPOCH) $(call option,--slices,$(SLICES)) \
+		$(call option,--modality,$(MODALITY)) $(call option,--save,$(SAVE)) $(VIEW)
+
+$(RD)/%.gif: | $$(RD)/$$(call folder_of,$$*) $(venv)
+	$(python) -m boundary_loss.gif $@ --data $(call data_of,$(call folder_of,$*)) $(call option,--modality,$(MODALITY))
+
+# ---- Back to the scanner's space: NIfTI volumes in the grid of their images -------------------------------------------
+
+pred_settings = --run $(RD)/$1 --data $(call data_of,$1) --epoch $(EPOCH)
+stale_pred    = $(call stale,$(RD)/$1/pred,$(call pred_settings,$1))
+
+$(patsubst %,$(RD)/%/pred,$(call names,$(rows))): $(RD)/%/pred: $$(call stale_run,$$*) $$(call stale_pred,$$*) | $(RD)/%
+	$(python) -m boundary_loss.predict $@ $(call pred_settings,$*) $(fresh)
+
+pred: $(runs:%=%/pred)  ## the saved predictions of the validation cases as NIfTI, EPOCH=best; one run: results/STUDY/RUN/pred
+
+ifeq ($(filter predict,$(call given,MAKECMDGOALS))$(CASES),predict)
+$(error predict needs CASES=folder of new cases, in the layout that the study's archives have, or CASES=list.csv)
+endif
+
+# New cases may have come: the command looks each time, and predicts those that are not there yet
+new_cases := pred_$(patsubst %.csv,%,$(notdir $(patsubst %/,%,$(CASES))))
+
+$(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): FORCE $$(call stale_run,$$*) | $(RD)/% $(if $(filter $(RAW)/%,$(CASES)),$(RAW))
+	$(python) -m boundary_loss.predict $@ --weights $(RD)/$*/best.pkl --source '$(CASES)' $(PREDICT) \
+		--device $(DEVICE) --batch_size $(BS) $(if $(findstring :,$(NET)),--trust_network) $(fresh)
+
+predict: $(runs:%=%/$(new_cases))  ## the networks of RUNS on new cases: CASES=folder or list.csv -> RUN/pred_NAME
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 
@@ -205,12 +295,12 @@ data/%:
 	@echo "error: nothing makes $@; with these variables the data is $(RAW), then $(SLICED)" >&2; exit 2
 
 $(RD)/%:
-	@echo "error: nothing makes $@; the runs of the ledger are: $(rows)" >&2; exit 2
+	@echo "error: nothing makes $@; the runs of the ledger are: $(rows)$(if $(parts),; the parts of each: $(parts))" >&2; exit 2
 
 help:  ## this page
 	@echo "make -f $(STUDY).make [TARGET] [VARIABLE=value] [-n] [-B] [-j2]"
 	@echo; echo "Targets (here: $(RAW) -> $(SLICED) -> $(RD) -> archives)"
-	@sed -nE 's/^([a-z]+):.*##  *(.*)/\1|\2/p' src/pipeline.mk | while IFS='|' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*##  *(.*)/\1|\2/p' src/pipeline.mk | while IFS='|' read -r name text; do printf '  %-11s %s\n' "$$name" "$$text"; done
 	@echo; echo "Runs of the ledger (* in RUNS)"
 	@$(foreach row,$(rows),echo '  $(if $(filter $(row),$(RUNS)),*, ) $(row): $($(row).losses) $(call given,$(row).schedule)';)
 	@echo; echo "Variables"

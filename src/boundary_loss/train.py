@@ -3,7 +3,8 @@
     python -m boundary_loss.train results/isles/gdl --data data/ISLES --losses gdl:1 --network UNet --epochs 100
 
 Trains beside (``gdl_tmp``) and publishes the folder when the last epoch is done. Killed at any moment, the same
-command goes on after the last finished epoch and ends with the same arrays.
+command goes on from the last checkpoint and ends with the same arrays. SIGTERM (status 75) and Ctrl-C (130) let the
+step at hand finish and save it.
 """
 
 import argparse
@@ -21,20 +22,26 @@ from boundary_loss.data import Slices
 from boundary_loss.experiment import LAYOUTS, PRECISIONS, Experiment
 from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.networks import build_network
+from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
-from boundary_loss.training.arithmetic import best_layout, configure, make_optimiser
+from boundary_loss.training.arithmetic import configure, make_optimiser
 from boundary_loss.training.checkpoint import load_weights
-from boundary_loss.training.devices import describe, pick_device, share_processors
+from boundary_loss.training.devices import describe, memory_explained, pick_device, share_processors
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.gpus import hold_gpus, parse_gpus
 from boundary_loss.training.launch import launch
 from boundary_loss.training.ranks import Ranks, are_started, joined
 from boundary_loss.training.run import Training
 from boundary_loss.training.terms import activate
+from boundary_loss.training.tracking import TRACKERS, tracker
 
 DEBUG_SLICES = 10
-BESIDE = ("--device", "--gpus", "--nproc", "--share", "--queue", "--fresh")  # options that do not shape the result
+# Options that do not shape the result; a run that stopped at a NaN goes on with --skip_nan
+BESIDE = (
+    *("--device", "--gpus", "--nproc", "--share"),
+    *("--queue", "--fresh", "--save_minutes", "--skip_nan", "--track"),
+)
 
 
 def arguments() -> argparse.Namespace:
@@ -43,6 +50,7 @@ def arguments() -> argparse.Namespace:
     data = parser.add_argument_group("data and losses")
     data.add_argument("--data", type=Path, required=True, help="sliced data, as data/ISLES")
     data.add_argument("--losses", nargs="+", required=True, help="terms loss[(option=value)]:weight[@classes]")
+    data.add_argument("--augment", nargs="+", default=[], help="altered training slices: flip rotate(15) ..., or none")
     data.add_argument("--schedule", default="constant", help="rule of the terms' weights, as steal(0.01)")
     net = parser.add_argument_group("network and optimiser")
     net.add_argument("--network", default="UNet", help="name[(option=value)] or package.module:Class")
@@ -56,7 +64,7 @@ def arguments() -> argparse.Namespace:
     net.add_argument("--seed", type=int, default=0)
     speed = parser.add_argument_group("arithmetic of the network; the losses are computed in float32 always")
     speed.add_argument("--amp", choices=PRECISIONS, default="off", help="16-bit floats where they are safe")
-    speed.add_argument("--layout", choices=LAYOUTS, default="auto", help="where an image's channels stand in memory")
+    speed.add_argument("--layout", choices=LAYOUTS, default="last", help="where an image's channels stand in memory")
     speed.add_argument("--compile", action="store_true", help="torch.compile, with CUDA graphs on a GPU")
     speed.add_argument("--deterministic", action="store_true", help="the same bits from the same GPU, every time")
     run = parser.add_argument_group("the run")
@@ -65,11 +73,14 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--save_train", action="store_true", help="keep predictions on training slices too")
     run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
+    run.add_argument("--save_minutes", type=float, default=10, help="between checkpoints in an epoch; 0: none there")
+    run.add_argument("--skip_nan", action="store_true", help="leave out steps whose loss is not finite, and go on")
+    run.add_argument("--track", choices=TRACKERS, help="logs beside the CSV")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     run.add_argument("--gpus", help="train on the next of these that is free, as 0,1,2,3, and hold it")
     run.add_argument("--nproc", type=int, default=1, help="train in so many processes, each with a GPU of its own")
     run.add_argument("--share", type=int, default=1, help="on a CPU, so many trainings share its cores")
-    run.add_argument("--queue", nargs="*", default=[], help="the study's runs, for the estimate of the time left")
+    run.add_argument("--queue", type=Path, nargs="*", default=[], help="the study's run folders, for the time left")
     run.add_argument("--fresh", action="store_true", help="set an existing folder aside and train anew")
     return parser.parse_args()
 
@@ -107,7 +118,7 @@ def check_processes(args: argparse.Namespace) -> None:
 def train_run(args: argparse.Namespace, words: list[str]) -> None:
     """Train to the last epoch, from the start or from where the run was left, and publish."""
     device = pick_device("cuda" if takes_gpus(args) and args.device == "auto" else args.device)
-    with joined(device) as (ranks, device):
+    with memory_explained(args.batch_size), joined(device) as (ranks, device):
         train_rank(args, words, ranks, device)
 
 
@@ -125,14 +136,16 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
         "limit": DEBUG_SLICES if experiment.debug else None,
         "device": device,
     }
-    train, val = (Slices(data, which, **options) for which in ("train", "val"))
+    train = Slices(data, "train", augmentation=experiment.augmentation, **options)
+    val = Slices(data, "val", **options)
     run = unfinished(args.folder)
     if ranks.is_first:
         folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
     ranks.wait()
-    queue = [name for name in args.queue if not (args.folder.parent / name).exists()]
-    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device, ranks)
-    Training(run, runner, train, val, about_network, queue)()
+    queue = [path for path in args.queue if not path.exists()]
+    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device, args.skip_nan, ranks)
+    with tracker(args.track if ranks.is_first else None, run, val) as track:
+        Training(run, runner, train, val, about_network, queue, args.save_minutes, track)()
     if ranks.is_first:
         folder.finish(run, args.folder)
 
@@ -141,6 +154,7 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
     return Experiment.parse(
         terms=args.losses,
         schedule=args.schedule,
+        augment=args.augment,
         rate=args.rate,
         num_classes=num_classes,
         network=args.network,
@@ -166,19 +180,21 @@ def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) ->
     """The seeded network, and what is needed to build it again."""
     torch.manual_seed(experiment.seed)
     about: dict[str, Any] = {
-        "network": experiment.network,
+        "network": experiment.built_network,
         "in_channels": len(data.modalities),
         "num_classes": len(data.classes),
         "modalities": data.modalities,
         "classes": data.classes,
+        "temperature": experiment.temperature,
+        "preparation": data.preparation,
     }
-    net = build_network(experiment.network, about["in_channels"], about["num_classes"])
+    net = build_network(about["network"], about["in_channels"], about["num_classes"])
     if weights is not None:
         content = load_weights(weights)
         try:
             net.load_state_dict(content["weights"])
         except RuntimeError as error:
-            raise Stop(f"{weights} ({content.get('network')}) does not fit {experiment.network}: {error}") from None
+            raise Stop(f"{weights} ({content.get('network')}) does not fit {about['network']}: {error}") from None
     return net, about
 
 
@@ -187,11 +203,12 @@ def describe_run(
 ) -> dict[str, Any]:
     """What run.json says of the run itself."""
     return {
-        "name": args.folder.name,
+        "name": RunFolder(args.folder).name,
         "terms": [term.text for term in experiment.terms],
         "schedule": args.schedule,
+        "augment": args.augment,
         "rate": args.rate,
-        "network": experiment.network,
+        "network": experiment.built_network,
         "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
         "epochs": experiment.epochs,
         "batch_size": experiment.batch_size,
@@ -201,9 +218,10 @@ def describe_run(
         "best": experiment.best,
         "debug": experiment.debug,
         "amp": experiment.amp,
-        "layout": best_layout(device) if experiment.layout == "auto" else experiment.layout,
+        "layout": experiment.layout,
         "compiled": experiment.compiled,
         "deterministic": experiment.deterministic,
+        "skip_nan": args.skip_nan,
         "losses": loss_names(experiment),
         "device": describe(device),
         "num_processes": args.nproc,

@@ -21,6 +21,7 @@ from boundary_loss.report.findings import differences, sentences
 from boundary_loss.report.page import page, tidy
 from boundary_loss.report.table import Scores, collect, to_csv, to_text
 from boundary_loss.runfolder import METRICS, RunFolder
+from boundary_loss.statistics import compare
 
 Call = Callable[..., None]
 
@@ -30,6 +31,10 @@ def set_dice(run: Path, values: list[float]) -> None:
     array = np.load(run / "val_3d_dsc.npy")
     array[:, :, 1] = values
     write_array(run / "val_3d_dsc.npy", array)
+
+
+def page_of(scores: Scores, gallery: str) -> str:
+    return page(scores, compare(scores.comparisons), gallery)
 
 
 def scores_of(runs: list[Path], *metrics: str) -> Scores:
@@ -42,7 +47,7 @@ def test_scores_are_mean_and_sample_deviation_over_cases(runs: list[Path]) -> No
     for when, epoch in (("best", 6), ("last", 7)):
         score = scores.get("gdl_surface_steal", "val_dice", "lesion", when)
         assert score is not None
-        assert (score.epoch, score.n) == (epoch, 8)
+        assert (score.epochs, score.n, score.seeds) == ((epoch,), 8, 1)
         assert score.mean == pytest.approx(array[epoch, :, 1].mean())
         assert score.sd == pytest.approx(array[epoch, :, 1].std(ddof=1))
 
@@ -88,7 +93,8 @@ def test_one_run_alone_is_the_best_of_nothing(runs: list[Path]) -> None:
     scores = scores_of(runs[:1])
     assert sentences(scores) == []
     assert differences(scores.runs) == []
-    assert "no significance" not in page(scores, "none")
+    assert compare(scores.comparisons).differences == ()
+    assert "Paired comparisons" not in page_of(scores, "none")
 
 
 def test_csv_has_a_line_a_run_metric_class_and_epoch(runs: list[Path]) -> None:
@@ -120,7 +126,7 @@ def test_missing_metrics_are_said_and_the_rest_is_used(runs: list[Path]) -> None
     assert scores.get("gdl", "val_3d_hd95", "lesion", "best") is not None
     assert scores.missing[0].startswith("val_3d_hd95 is missing from gdl_surface_steal; make metrics")
     assert "val_boundary is missing from gdl, gdl_surface_steal, gdl_hausdorff_w" in scores.missing[1]
-    assert "val_boundary is missing" in page(scores, "none")
+    assert "val_boundary is missing" in page_of(scores, "none")
     assert "gdl_surface_steal" in to_text(scores)
 
 
@@ -169,7 +175,13 @@ def test_page_is_whole_and_needs_nothing_else(runs: list[Path], sliced: Path, ca
     assert not re.search(r"https?://|@import|<script|url\(", text)
     assert '<div class="banner">SYNTHETIC DATA' in text
     assert "gdl, best epoch: the rule set the value of val_3d_hd95 1 of 12." in text
-    for part in ("no significance is claimed", "steal(0.01)", "UNet(width=8)", "0123456789ab", "torch 2.13.0"):
+    for part in (
+        "Paired comparisons at each run&#x27;s last epoch",
+        "steal(0.01)",
+        "UNet(width=8)",
+        "0123456789ab",
+        "torch 2.13.0",
+    ):
         assert part in text
 
 
@@ -198,7 +210,7 @@ def test_tidy_shortens_absolute_paths_only(word: str, kept: str) -> None:
 def test_names_are_escaped(runs: list[Path]) -> None:
     about = read_json(runs[0] / "run.json")
     write_json(runs[0] / "run.json", about | {"network": "<script>alert(1)</script>", "study": "<b>"})
-    text = page(scores_of(runs[:1], "val_dice"), "<i>")
+    text = page_of(scores_of(runs[:1], "val_dice"), "<i>")
     assert "<script" not in text and "<b>" not in text and "<i>" not in text
 
 
@@ -243,4 +255,4 @@ def test_an_interrupted_run_without_best_epoch_is_reported_at_its_last(runs: lis
     scores = scores_of(runs, "val_3d_dsc")
     assert scores.get("gdl", "val_3d_dsc", "lesion", "best") is None
     assert scores.get("gdl", "val_3d_dsc", "lesion", "last") is not None
-    assert "<td>–</td>" in page(scores, "none")
+    assert "<td>–</td>" in page_of(scores, "none")

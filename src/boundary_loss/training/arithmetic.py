@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +31,8 @@ class Arithmetic:
 
     @classmethod
     def of(cls, experiment: Experiment, device: torch.device) -> "Arithmetic":
-        layout = experiment.layout if experiment.layout != "auto" else best_layout(device)
-        return cls(device, _DTYPES[experiment.amp], channels_last=layout == "last", compiled=experiment.compiled)
+        last = experiment.layout == "last"
+        return cls(device, _DTYPES[experiment.amp], channels_last=last, compiled=experiment.compiled)
 
     def prepare(self, net: nn.Module) -> None:
         """Bring a network, already on the device, into this layout; compile it where that was asked for.
@@ -47,18 +48,20 @@ class Arithmetic:
 
     def logits(self, net: nn.Module, images: Tensor) -> Logits:
         """(B, C, X, Y) images -> (B, K, X, Y) float32."""
+        return self._answer(net, images).float().contiguous()
+
+    def logits_and_distances(self, net: nn.Module, images: Tensor) -> tuple[Logits, Tensor]:
+        """The same of a network with a distance head, and the head's values (B, K, X, Y) float32."""
+        logits, distances = self._answer(net, images, distances=True)
+        return logits.float().contiguous(), distances.float().contiguous()
+
+    def _answer(self, net: nn.Module, images: Tensor, **asked: bool) -> Any:
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         if self.compiled and self.device.type == "cuda":
             torch.compiler.cudagraph_mark_step_begin()  # the answer before may be overwritten: it has been used
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            logits = net(images)
-        return logits.float().contiguous()
-
-
-def best_layout(device: torch.device) -> str:
-    """Where the channels of an image stand in memory, as measured by benchmarks/network.py."""
-    return "first"
+            return net(images, **asked)
 
 
 def configure(experiment: Experiment, device: torch.device) -> None:

@@ -82,15 +82,15 @@ class Ranks:
         if self.size == 1:
             return term(probs, batch)
         if part.sizes is not None and not term.over_items:  # of parts the value would be another one
-            probs, batch = self._whole(probs, part.sizes), self._whole(batch, part.sizes)
+            read = {"gt": batch["gt"], "maps": {need: batch["maps"][need] for need in [term.need] if need}}
+            read |= {"head": batch["head"]} if "head" in batch else {}
+            probs, batch = self._whole(probs, part.sizes), self._whole(read, part.sizes)
         return part.share * term(probs, batch)
 
     def _whole(self, of_part: Any, sizes: tuple[int, ...]) -> Any:
         """The tensors (B, ...) of the whole batch, also those within a dictionary."""
         if isinstance(of_part, dict):
             return {key: self._whole(value, sizes) for key, value in of_part.items()}
-        if not isinstance(of_part, Tensor) or not of_part.is_floating_point():
-            return of_part
         return _Gather.apply(of_part, sizes, self.rank)
 
     def norms(self, norms: Sequence[float], part: Part) -> list[float]:
@@ -107,13 +107,25 @@ class Ranks:
             dist.all_reduce(tensor)
         return tensor
 
-    def any(self, flag: bool) -> bool:
-        """Whether it is so on any rank."""
-        return bool(self.add_up(torch.tensor(int(flag)))) if self.size > 1 else flag
+    def greatest(self, number: int) -> int:
+        """The greatest of the ranks' numbers."""
+        if self.size == 1:
+            return number
+        shared = torch.tensor(int(number))
+        dist.all_reduce(shared, dist.ReduceOp.MAX)
+        return int(shared)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """(...) of each rank -> (ranks, ...)."""
+        parts = [torch.empty_like(tensor) for _ in range(self.size)]
+        if self.size == 1:
+            return tensor[None]
+        dist.all_gather(parts, tensor)
+        return torch.stack(parts)
 
     def wait(self) -> None:
         """Until all ranks are here."""
-        self.any(False)
+        self.greatest(0)
 
 
 class _Gather(torch.autograd.Function):
