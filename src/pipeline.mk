@@ -33,6 +33,9 @@ SEED     ?= 0
 SEEDS    ?=
 TRAIN    ?=
 DEVICE   ?= auto
+GPUS     ?=
+NPROC    ?= 1
+LAUNCH   ?=
 DEBUG    ?=
 FRESH    ?=
 SAVE_MINUTES ?= 10
@@ -53,8 +56,8 @@ PREDICT  ?=
 ARCHIVE  ?=
 RUN      ?=
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE NET EPC BS LR RATE SEED SEEDS TRAIN DEVICE DEBUG FRESH \
-	SAVE_MINUTES SKIP_NAN TRACK RUNS RD REPORT PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN \
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE NET EPC BS LR RATE SEED SEEDS TRAIN DEVICE GPUS NPROC LAUNCH \
+	DEBUG FRESH SAVE_MINUTES SKIP_NAN TRACK RUNS RD REPORT PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN \
 	CC CFLAGS
 
 include src/venv.mk
@@ -137,7 +140,7 @@ stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcar
 FORCE:
 
 # What an archive says of how it was made: every setting that shapes a result, the ledger's rows too
-local     := ZIPS LINEAGE TRUST DEVICE FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
+local     := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
 	CASES PREDICT ARCHIVE RUN CC CFLAGS
 row_words  = $(foreach part,losses schedule options,$(if $(call given,$1.$(part)),'$1.$(part)=$(call plain,$($1.$(part)))'))
 made_with  = $(foreach name,$(filter-out $(local),$(settable)),'$(name)=$(call plain,$($(name)))') \
@@ -164,10 +167,17 @@ $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $
 $(SLICED): %: $$(call stale,$$@,$$(call slice_settings,$$@)) | $(RAW) $(venv)
 	$(python) preprocess/slice_$(STUDY).py $@ $(call slice_settings,$@) $(fresh)
 
+# ---- How a training is started -------------------------------------------------------------------------------------
+
+# The number of -jN; all runs at once where it is a bare -j
+jobs   = $(if $(filter -j%,$(MAKEFLAGS)),$(or $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS)))),$(words $(runs))),1)
+launch = $(if $(strip $(LAUNCH)),$(LAUNCH) env )$(python)
+where  = --device $(DEVICE) $(call option,--gpus,$(GPUS)) --nproc $(NPROC) --share $(if $(strip $(LAUNCH)),1,$(jobs))
+
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
 $(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $$(call data_of,$$*) $(venv)
-	$(python) -m boundary_loss.train $@ $(call train_settings,$*) --device $(DEVICE) --queue $(runs) \
+	$(launch) -m boundary_loss.train $@ $(call train_settings,$*) $(where) --queue $(runs) \
 		--save_minutes $(SAVE_MINUTES) $(if $(SKIP_NAN),--skip_nan) $(call option,--track,$(TRACK)) $(fresh)
 
 ifneq ($(parts),)
