@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 
 from boundary_loss.comparison import Comparison, names_of, number, short_label
+from boundary_loss.difference import Choice, Difference, p_text
 from boundary_loss.files import read_json
 from boundary_loss.measured import epoch_words
 from boundary_loss.report import pairs
@@ -15,7 +16,7 @@ from boundary_loss.report.latex import to_latex
 from boundary_loss.report.parts import bullets, count, download, key, paragraphs
 from boundary_loss.report.table import WHEN, Scores, heading_of, legend, to_csv
 from boundary_loss.runfolder import RunFolder, metric
-from boundary_loss.statistics import CHOICES, Choice, Difference, Statistics, p_text
+from boundary_loss.statistics import CHOICES, Statistics
 
 EVALUATION = "evaluation.json"
 
