@@ -104,17 +104,19 @@ def test_arrays_are_the_metrics_in_named_rows(run, data, capsys):
 def test_empty_masks_of_the_best_epoch_are_counted(run, data, capsys):
     call(run, data)
     counted = json.loads((run / "evaluation.json").read_text())
-    assert counted["val_hausdorff"] == {"touched": 2, "of": 12}  # one slice is empty, two foreground classes
+    one = {"cases": 2, "values": [32.1994]}  # a slice without ground truth, two classes: its diagonal
+    assert counted["val_hausdorff"] == {"touched": 2, "of": 12, "one_empty": one}
     assert counted["val_3d_dsc"] == {"touched": 0, "of": 4}
-    assert set(counted) == set(EVALUATION_ARRAYS) - {"val_boundary"}
-    assert "2 of 12" in capsys.readouterr().out
+    without_rule = {"val_boundary", "val_3d_volume_error", "val_3d_lesion_difference"}
+    assert set(counted) == set(EVALUATION_ARRAYS) - without_rule
+    assert "2 of 12: 2 one empty (32.2 mm)" in capsys.readouterr().out
 
 
 def test_processes_change_nothing(run, data):
     call(run, data)
     alone = bytes_of(run)
     call(run, data, workers=2)
-    assert bytes_of(run) == alone and len(alone) == 7
+    assert bytes_of(run) == alone and len(alone) == 1 + len(EVALUATION_ARRAYS)
 
 
 def test_epochs_without_predictions_are_nan(tmp_path, data):
@@ -161,7 +163,7 @@ def drop(name):
         (drop(f"iter001/val/{STEMS[4]}.png"), [], "case_2: .*iter001/val/case_2_00_0001.png is missing"),
         (lambda run, data: (run / f"iter001/val/{STEMS[0]}.png").write_bytes(b"x"), [], "case_10: .*cannot be read"),
         (lambda run, data: write_png(run / "iter001/val" / f"{STEMS[0]}.png", np.full(SHAPE, 3, np.uint8)), [],
-         "case_10: .*holds class 3; the run has classes 0..2"),
+         "case_10: epoch 1, slice .*holds class 3; the run has classes 0..2"),
         (lambda run, data: write_png(run / "iter001/val" / f"{STEMS[0]}.png", np.zeros((4, 4), np.uint8)), [],
          r"has shape \(4, 4\), its ground truth \(18, 24\)"),
         (lambda run, data: (data.path / "val/gt" / f"{STEMS[0]}.png").unlink(), [], "another fold"),
@@ -169,7 +171,7 @@ def drop(name):
          "case_10: .*states no spacing for 'case_10_00_0000'"),
         (lambda run, data: write_json(run / "rows.json", RunFolder.find(run).names | {"classes": ["a", "b"]}), [],
          "was trained on the classes"),
-        (lambda run, data: None, ["--metrics", "dsc"], "unknown metric 'dsc'; known: all, 3d_dsc"),
+        (lambda run, data: None, ["--metrics", "dsc"], "unknown metric 'dsc'; known: default, isles, wmh, acdc, all"),
         (lambda run, data: None, ["--epochs", "some"], "known: all, best, every N"),
         (lambda run, data: None, ["--epochs", "every", "0"], "known: all, best, every N"),
         (lambda run, data: None, ["--workers", "0"], "at least 1"),

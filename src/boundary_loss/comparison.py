@@ -103,7 +103,7 @@ class Comparison:
     @property
     def counted(self) -> str:
         """``22 slices of the validation set``; a range where the runs differ."""
-        noun = {"": "batches", "volumes": "volumes"}.get(self.metric.rows, "slices")
+        noun = self.metric.noun
         counts = sorted({m.values.shape[1] for m in self.runs})
         number = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
         return f"{number} {noun if counts != [1] else noun.removesuffix('s')} of the {self.set_name}"

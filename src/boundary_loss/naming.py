@@ -30,3 +30,11 @@ def by_volume(stems: Iterable[str]) -> dict[str, list[str]]:
         if stem.augmentation == 0:
             volumes.setdefault(stem.volume, []).append((stem.position, text))
     return {volume: [text for _, text in sorted(volumes[volume])] for volume in sorted(volumes)}
+
+
+def frame_pairs(volumes: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """``{patient: its two volumes}`` of patients that have two, as ``patient001_01`` and ``patient001_12``; sorted."""
+    frames: dict[str, list[str]] = {}
+    for volume in sorted(volumes):
+        frames.setdefault(volume.rpartition("_")[0], []).append(volume)
+    return {patient: (pair[0], pair[1]) for patient, pair in frames.items() if patient and len(pair) == 2}

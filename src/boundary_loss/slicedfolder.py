@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from boundary_loss.files import read_array, read_json
 from boundary_loss.naming import by_volume
+from boundary_loss.pictures import read_png, write_png  # noqa: F401 - a sliced folder is mostly PNGs
 
 SLICING, SPLIT, SPACING, SPACING_3D = "slicing.json", "split.json", "spacing.json", "spacing_3d.json"
 IMAGES, LABELS, MAPS_3D, LABELS_PNG = "in_npy", "gt_npy", "3d_distmap", "gt"
@@ -111,17 +111,3 @@ class SlicedFolder:
         if modality not in self.modalities:
             raise ValueError(f"unknown modality '{modality}'; {self.path} has {', '.join(self.modalities)}")
         return read_png(self.path / which / modality / f"{stem}.png")
-
-
-def read_png(path: Path) -> np.ndarray:
-    """(X, Y) uint8; rows of the picture are X."""
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture)
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from None
-
-
-def write_png(path: Path, array: np.ndarray) -> None:
-    """(X, Y) uint8 as an 8-bit grey PNG, without a palette: the numbers in the file are the numbers in the array."""
-    Image.fromarray(array).save(path, compress_level=1)

@@ -125,7 +125,7 @@ def test_missing_metrics_are_said_and_the_rest_is_used(runs: list[Path]) -> None
 
 
 def test_unknown_metric_and_no_metric_at_all(runs: list[Path]) -> None:
-    with pytest.raises(ValueError, match="unknown metric 'dice'; known: tra_loss"):
+    with pytest.raises(ValueError, match="unknown metric 'dice'; sets: default, isles, .* arrays: tra_loss"):
         scores_of(runs, "dice")
     for path in runs[0].glob("val_*.npy"):
         path.unlink()
@@ -135,6 +135,7 @@ def test_unknown_metric_and_no_metric_at_all(runs: list[Path]) -> None:
 
 def test_every_metric_is_defined() -> None:
     assert DEFINITIONS.keys() == METRICS.keys()
+    assert all(text.endswith(".") for text in DEFINITIONS.values())
 
 
 class Page(HTMLParser):
@@ -157,18 +158,18 @@ class Page(HTMLParser):
 
 def test_page_is_whole_and_needs_nothing_else(runs: list[Path], sliced: Path, call: Call) -> None:
     folder = runs[0].parent
-    call(report.main, folder, "--data", sliced, "--quiet", "--metrics", "val_3d_dsc", "val_dice")
+    call(report.main, folder, "--data", sliced, "--quiet", "--metrics", "val_3d_dsc", "val_3d_hd95", "val_dice")
     text = (folder / "report.html").read_text()
     found = Page(text)
     assert found.open == []
-    assert len(found.addresses) == 2 * 5  # light and dark: two curves, a box plot, the losses, the gallery
+    assert len(found.addresses) == 2 * 7  # light and dark: three curves, two box plots, the losses, the gallery
     for address in found.addresses:
         kind, _, content = address.partition(",")
         assert kind == "data:image/png;base64"
         assert base64.b64decode(content).startswith(b"\x89PNG")
     assert not re.search(r"https?://|@import|<script|url\(", text)
     assert '<div class="banner">SYNTHETIC DATA' in text
-    assert "gdl, best epoch: the rule set the value of val_3d_hd95 1 of 12." in text
+    assert "<li>gdl, best epoch: HD95 1 of 12: 1 one empty (40 mm)</li>" in text
     for part in ("no significance is claimed", "steal(0.01)", "UNet(width=8)", "0123456789ab", "torch 2.13.0"):
         assert part in text
 

@@ -12,9 +12,10 @@ from boundary_loss import command
 from boundary_loss.comparison import find_runs, runs_in, warnings_of
 from boundary_loss.drawing import DARK, LIGHT
 from boundary_loss.files import write_text
+from boundary_loss.metrictable import METRIC_SETS
 from boundary_loss.report import gallery
 from boundary_loss.report.definitions import NO_SIGNIFICANCE
-from boundary_loss.report.findings import differences, sentences
+from boundary_loss.report.findings import conventions, differences, sentences
 from boundary_loss.report.page import page
 from boundary_loss.report.table import Scores, collect, to_csv, to_text
 from boundary_loss.slicedfolder import SLICING, SlicedFolder
@@ -24,7 +25,12 @@ def arguments() -> argparse.Namespace:
     parser = command.parser("Compare the runs of a study: table, report.csv, report.html.")
     parser.add_argument("folder", type=Path, help="where the report goes, as results/isles")
     parser.add_argument("--runs", type=Path, nargs="+", help="run folders; default: all finished ones in the folder")
-    parser.add_argument("--metrics", nargs="+", default=[], help="as val_3d_dsc val_3d_hd95; default: all there are")
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=[],
+        help=f"as val_3d_dsc val_3d_hd95, or sets: {' '.join(METRIC_SETS)}; default: default",
+    )
     parser.add_argument("--columns", nargs="+", default=[], help="class numbers or names; default: foreground")
     parser.add_argument("--study", default="", help="for the title; default: what the runs say")
     parser.add_argument("--data", type=Path, help="sliced data, for pictures of cases")
@@ -64,7 +70,7 @@ def say(scores: Scores, data: Path | None) -> None:
     found = sentences(scores)
     for text in (*found, *([NO_SIGNIFICANCE] if found else [])):
         print(text)
-    for text in (*differences(scores.runs), *other_data(scores, data), *scores.missing):
+    for text in (*differences(scores.runs), *conventions(scores), *other_data(scores, data), *scores.missing):
         print(f"note: {text}")
 
 

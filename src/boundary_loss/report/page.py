@@ -2,7 +2,6 @@
 
 import base64
 import re
-from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -10,13 +9,10 @@ from typing import Any
 from boundary_loss import boxplot, plot
 from boundary_loss.comparison import Comparison, warnings_of
 from boundary_loss.drawing import DARK, LIGHT, to_png
-from boundary_loss.files import read_json
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE, NO_SIGNIFICANCE
-from boundary_loss.report.findings import differences, sentences
-from boundary_loss.report.table import WHEN, Scores, heading_of
-from boundary_loss.runfolder import RunFolder
+from boundary_loss.report.findings import conventions, differences, sentences
+from boundary_loss.report.table import WHEN, Scores, heading_of, touched_texts
 
-EVALUATION = "evaluation.json"
 _SETTINGS = {
     "terms": "losses",
     "schedule": "schedule of the weights",
@@ -88,7 +84,7 @@ def _summary(scores: Scores) -> str:
         parts.append(f"<p>{NO_SIGNIFICANCE} {CHOICE_OF_EPOCH}</p>")
     else:
         parts.append(f"<p>{CHOICE_OF_EPOCH}</p>")
-    notices = [*differences(scores.runs), *(f"{text}." for text in scores.missing)]
+    notices = [*differences(scores.runs), *conventions(scores), *(f"{text}." for text in scores.missing)]
     if notices:
         parts.append('<div class="notice">' + "".join(f"<p>{escape(text)}</p>" for text in notices) + "</div>")
     return "\n".join(parts)
@@ -212,19 +208,6 @@ def _definitions(scores: Scores) -> str:
     for shown in scores.comparisons:
         label = shown.metric.label[0].upper() + shown.metric.label[1:]
         items.append(f"<dt>{escape(label)}</dt><dd>{escape(DEFINITIONS[shown.name])}</dd>")
-    touched = [text for run, label in zip(scores.runs, scores.labels, strict=True) for text in _touched(run, label)]
+    touched = [text for shown in scores.comparisons for text in touched_texts(shown)]
     listed = "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in touched) + "</ul>" if touched else ""
-    return f"<dl>{''.join(items)}</dl><h3>Empty masks</h3><p>{EMPTY_RULE}</p>{listed}"
-
-
-def _touched(run: RunFolder, label: str) -> Sequence[str]:
-    """How often the rule for empty masks was used, as evaluation counted it."""
-    path = run.path / EVALUATION
-    if not path.is_file():
-        return []
-    counts = [
-        f"{name} {found['touched']} of {found['of']}"
-        for name, found in read_json(path).items()
-        if isinstance(found, dict) and "touched" in found and "of" in found
-    ]
-    return [f"{label}, best epoch: the rule set the value of {'; '.join(counts)}."] if counts else []
+    return f"<dl>{''.join(items)}</dl><h3>Empty masks</h3><p>{escape(EMPTY_RULE)}</p>{listed}"

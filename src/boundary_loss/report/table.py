@@ -8,17 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from boundary_loss.comparison import Comparison, Measured, names_of, nanmean, nanstd, short_label, study_of
-from boundary_loss.runfolder import METRICS, RunFolder, metric
+from boundary_loss.emptyrule import RULE, touched_text
+from boundary_loss.metrictable import METRICS, expand, metric
+from boundary_loss.runfolder import RunFolder
 
-DEFAULT_METRICS = (
-    "val_3d_dsc",
-    "val_3d_hd95",
-    "val_3d_hausdorff",
-    "val_3d_assd",
-    "val_dice",
-    "val_hausdorff",
-    "val_boundary",
-)
 WHEN = {"best": "at each run's best epoch", "last": "at each run's last epoch"}
 
 
@@ -81,8 +74,8 @@ class Scores:
 
 
 def number(name: str, value: float) -> str:
-    """Three decimals for an overlap, two for a distance, four for the boundary value (most pixels count 0)."""
-    decimals = 4 if name == "val_boundary" else 2 if metric(name).unit == "mm" else 3
+    """As many decimals as the metric has; four for the boundary value, where most pixels count 0."""
+    decimals = 4 if name == "val_boundary" else metric(name).decimals
     text = f"{value:.{decimals}f}"
     return text.lstrip("-") if float(text) == 0 else text  # no -0.00
 
@@ -95,11 +88,9 @@ def collect(
     Raises:
         ValueError: an unknown metric, or none of the metrics in any run.
     """
-    for name in metrics:
-        metric(name)
     labels = names_of(runs)
     comparisons, missing = [], []
-    for name in metrics or DEFAULT_METRICS:
+    for name in expand(metrics or ["default"]):
         having = [(run, label) for run, label in zip(runs, labels, strict=True) if run.has(name)]
         lacking = [label for run, label in zip(runs, labels, strict=True) if not run.has(name)]
         if lacking:
@@ -154,9 +145,21 @@ def to_text(scores: Scores) -> str:
         for when in WHEN:
             header += [f"{when} epoch", *shown.columns]
         lines = [header, *(_line(scores, shown, measured) for measured in shown.runs)]
-        blocks.append(title + "\n" + _aligned(lines))
+        notes = [f"  empty masks, {text}" for text in touched_texts(shown)]
+        blocks.append("\n".join([title, _aligned(lines), *notes]))
+    blocks.append(f"empty masks: {RULE}")
     blocks.append("mean ± standard deviation over cases; * best mean of its column")
     return "\n\n".join(blocks)
+
+
+def touched_texts(shown: Comparison) -> list[str]:
+    """What the empty-mask rule did to a metric: ``gdl, best epoch: Dice 3 of 20: 2 both empty (1), ...``."""
+    label, found = short_label(shown.name), []
+    for measured in shown.runs:
+        entry = measured.run.touched(shown.name)
+        if entry and entry["touched"]:
+            found.append(f"{measured.label}, best epoch: {label} {touched_text(entry, shown.metric.unit)}")
+    return found
 
 
 def _line(scores: Scores, shown: Comparison, measured: Measured) -> list[str]:
@@ -183,7 +186,6 @@ def _aligned(lines: list[list[str]]) -> str:
 def heading_of(name: str) -> tuple[str, str]:
     """``("HD95 ↓", "volumes, mm")``."""
     found = metric(name)
-    rows = {"volumes": "volumes", "val": "slices", "train": "slices"}.get(found.rows, "batches")
     label = short_label(name)
     unit = f", {found.unit}" if found.unit else ""
-    return f"{label[0].upper()}{label[1:]} {'↓' if found.lower_is_better else '↑'}", rows + unit
+    return f"{label[0].upper()}{label[1:]} {'↓' if found.lower_is_better else '↑'}", found.noun + unit

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from boundary_loss.files import link_folder, unfinished
+from boundary_loss.pictures import write_png
 from boundary_loss.runfolder import BEST_PREDICTIONS, iteration
-from boundary_loss.slicedfolder import write_png
 
 _WAITING_AT_MOST = 256  # slices in memory
 
