@@ -24,8 +24,9 @@ from boundary_loss.networks import build_network
 from boundary_loss.phantom.isles import draw_case
 from boundary_loss.slicedfolder import SlicedFolder, write_png
 from boundary_loss.training.devices import describe, pick_device
-from boundary_loss.training.epoch import EpochRunner, activate
+from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.predictions import PredictionWriter
+from boundary_loss.training.terms import activate
 
 ROWS = {
     "gdl": ["gdl:1"],

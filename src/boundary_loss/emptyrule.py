@@ -1,7 +1,7 @@
 """The empty-mask rule: what every metric is where a mask is empty and its formula says nothing. Light: no SciPy.
 
-Three kinds of metric, two cases each: a class is absent from the ground truth and from the prediction (both empty), or
-from exactly one of them (one empty).
+Two cases: a class is absent from the ground truth and from the prediction (both empty), or from exactly one of them
+(one empty). What a metric then is depends on its kind.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ RULE = (
 SCORE = "score"
 DISTANCE = "distance"
 PERCENT = "percent"
+EJECTION = "ejection"
 NO_RULE = ""
 """The formula has a value everywhere."""
 

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from boundary_loss import command
 from boundary_loss.emptyrule import NO_RULE, RULE, count_touched, touched_text
 from boundary_loss.files import read_json, write_array, write_json
-from boundary_loss.metrics.ejection import ejection_error
+from boundary_loss.metrics.ejection import ejection_error, in_order
 from boundary_loss.metrics.volume import SLICE_METRICS, VOLUME_METRICS, Comparison, VolumeTruth
 from boundary_loss.metrictable import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, metric
 from boundary_loss.naming import by_volume, frame_pairs
@@ -253,14 +253,23 @@ def _assemble(
     return arrays
 
 
+def _ventricles(run: RunFolder) -> list[int]:
+    return [k for k, name in enumerate(run.names["classes"]) if name.endswith(EJECTS)]
+
+
+def _pairs_ml(run: RunFolder, results: dict[str, list[Comparison]], position: int) -> Iterator[tuple[Any, Any]]:
+    """For each patient the ventricles' volumes at both moments, of the prediction and of the ground truth."""
+    for pair in frame_pairs(run.patients).values():
+        both = [results[volume][position].volumes_ml[:, _ventricles(run)] for volume in pair]
+        yield (both[0][0], both[1][0]), (both[0][1], both[1][1])
+
+
 def _fill_ejection(
     array: np.ndarray, run: RunFolder, results: dict[str, list[Comparison]], epochs: Sequence[int]
 ) -> None:
-    ventricles = [k for k, name in enumerate(run.names["classes"]) if name.endswith(EJECTS)]
-    for row, pair in enumerate(frame_pairs(run.names["volumes"]).values()):
-        for epoch, *both in zip(epochs, *(results[volume] for volume in pair)):
-            pred, gt = zip(*(comparison.volumes_ml[:, ventricles] for comparison in both))
-            array[epoch, row, ventricles] = ejection_error(pred, gt)
+    for position, epoch in enumerate(epochs):
+        for row, (pred, gt) in enumerate(_pairs_ml(run, results, position)):
+            array[epoch, row, _ventricles(run)] = ejection_error(pred, gt)
 
 
 def _count_touched(
@@ -280,6 +289,11 @@ def _count_touched(
     touched = {}
     for name, array in arrays.items():
         if metric(name).where_empty == NO_RULE:
+            continue
+        if _short(name) == EJECTION:
+            diastoles = [in_order(*pair)[0] for pair in _pairs_ml(run, results, epochs.index(best))]
+            absent = np.array([(diastole == 0).sum(axis=0) for diastole in diastoles], int)
+            touched[name] = count_touched(absent.ravel(), array[best][:, _ventricles(run)].ravel())
             continue
         of_slices = _short(name) in SLICE_METRICS
         rows = run.row_names(name) or []

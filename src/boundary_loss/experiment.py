@@ -13,7 +13,11 @@ from torch import nn
 
 from boundary_loss import losses
 from boundary_loss.calltext import parse_call
+from boundary_loss.data import Augmentation
 from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule
+
+PRECISIONS = ("off", "bf16", "fp16")
+LAYOUTS = ("last", "first")
 
 _TERM = re.compile(r"(?P<call>.+):(?P<weight>[-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:@(?P<classes>[\d,-]+))?")
 
@@ -93,17 +97,47 @@ class Experiment:
     """Measure each term's gradient and propose weights; the training itself stays the same."""
     debug: bool = False
     """Ten slices a set."""
+    augmentation: Augmentation | None = None
+    """How the training slices are altered, anew in each epoch."""
+    amp: str = "off"
+    """Precision of the network's arithmetic: one of PRECISIONS; ``off`` is float32. The losses are float32 always."""
+    layout: str = "last"
+    """Where an image's channels stand in memory: ``last``, next to each other, or ``first``, plane by plane."""
+    compiled: bool = False
+    """The network through torch.compile."""
+    deterministic: bool = False
+    """Only algorithms that give the same bits every time; on a CPU they all do."""
 
     @classmethod
-    def parse(cls, *, terms: Sequence[str], schedule: str, rate: str, num_classes: int, **rest: Any) -> "Experiment":
+    def parse(
+        cls,
+        *,
+        terms: Sequence[str],
+        schedule: str,
+        rate: str,
+        num_classes: int,
+        augment: Sequence[str] = (),
+        **rest: Any,
+    ) -> "Experiment":
         """From the texts of a ledger row and plain values; every fault is a ValueError that lists what is known."""
         parsed = tuple(Term.parse(text, num_classes) for text in terms)
-        return cls(terms=parsed, schedule=parse_schedule(schedule, len(parsed)), rate=parse_rate(rate), **rest)
+        return cls(
+            terms=parsed,
+            schedule=parse_schedule(schedule, len(parsed)),
+            rate=parse_rate(rate),
+            augmentation=Augmentation.parse(augment),
+            **rest,
+        )
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "temperature"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.save_train and self.augmentation is not None:
+            raise ValueError("save_train keeps predictions on the slices as they are; it does not go with AUGMENT")
+        for name, known in (("amp", PRECISIONS), ("layout", LAYOUTS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is one of {', '.join(known)}, got '{getattr(self, name)}'")
 
     def weights(self, epoch: int, history: Sequence[float]) -> tuple[float, ...]:
         """Weight of each term during ``epoch``; ``history``: validation Dice of the epochs before."""

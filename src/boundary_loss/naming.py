@@ -1,6 +1,6 @@
 """The names of slices: ``case_10_00_0003`` is slice 3 of volume ``case_10``, not augmented."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -32,9 +32,9 @@ def by_volume(stems: Iterable[str]) -> dict[str, list[str]]:
     return {volume: [text for _, text in sorted(volumes[volume])] for volume in sorted(volumes)}
 
 
-def frame_pairs(volumes: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """``{patient: its two volumes}`` of patients that have two, as ``patient001_01`` and ``patient001_12``; sorted."""
+def frame_pairs(patients: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """``{volume: patient}`` -> ``{patient: its two volumes}`` of the patients that have two, sorted."""
     frames: dict[str, list[str]] = {}
-    for volume in sorted(volumes):
-        frames.setdefault(volume.rpartition("_")[0], []).append(volume)
-    return {patient: (pair[0], pair[1]) for patient, pair in frames.items() if patient and len(pair) == 2}
+    for volume, patient in sorted(patients.items()):
+        frames.setdefault(patient, []).append(volume)
+    return {patient: (pair[0], pair[1]) for patient, pair in sorted(frames.items()) if len(pair) == 2}

@@ -17,15 +17,18 @@ from torch import nn
 from boundary_loss import command
 from boundary_loss.command import Stop
 from boundary_loss.data import Slices
-from boundary_loss.experiment import Experiment
+from boundary_loss.experiment import LAYOUTS, PRECISIONS, Experiment
 from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.networks import build_network
+from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
+from boundary_loss.training.arithmetic import configure, make_optimiser
 from boundary_loss.training.checkpoint import load_weights
 from boundary_loss.training.devices import describe, pick_device
-from boundary_loss.training.epoch import EpochRunner, activate
+from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.run import Training
+from boundary_loss.training.terms import activate
 
 DEBUG_SLICES = 10
 BESIDE = ("--device", "--queue", "--fresh")  # options that do not shape the result
@@ -37,6 +40,7 @@ def arguments() -> argparse.Namespace:
     data = parser.add_argument_group("data and losses")
     data.add_argument("--data", type=Path, required=True, help="sliced data, as data/ISLES")
     data.add_argument("--losses", nargs="+", required=True, help="terms loss[(option=value)]:weight[@classes]")
+    data.add_argument("--augment", nargs="+", default=[], help="altered training slices: flip rotate(15) ..., or none")
     data.add_argument("--schedule", default="constant", help="rule of the terms' weights, as steal(0.01)")
     net = parser.add_argument_group("network and optimiser")
     net.add_argument("--network", default="UNet", help="name[(option=value)] or package.module:Class")
@@ -48,6 +52,11 @@ def arguments() -> argparse.Namespace:
     net.add_argument("--optimiser", choices=("adam", "sgd"), default="adam")
     net.add_argument("--temperature", type=float, default=1.0, help="of the softmax")
     net.add_argument("--seed", type=int, default=0)
+    speed = parser.add_argument_group("arithmetic of the network; the losses are computed in float32 always")
+    speed.add_argument("--amp", choices=PRECISIONS, default="off", help="16-bit floats where they are safe")
+    speed.add_argument("--layout", choices=LAYOUTS, default="last", help="where an image's channels stand in memory")
+    speed.add_argument("--compile", action="store_true", help="torch.compile, with CUDA graphs on a GPU")
+    speed.add_argument("--deterministic", action="store_true", help="the same bits from the same GPU, every time")
     run = parser.add_argument_group("the run")
     run.add_argument("--group", action="store_true", help="one validation batch a volume")
     run.add_argument("--best", choices=("volume", "slice"), default="volume", help="what the best epoch maximises")
@@ -55,7 +64,7 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
-    run.add_argument("--queue", nargs="*", default=[], help="the study's runs, for the estimate of the time left")
+    run.add_argument("--queue", type=Path, nargs="*", default=[], help="the study's run folders, for the time left")
     run.add_argument("--fresh", action="store_true", help="set an existing folder aside and train anew")
     return parser.parse_args()
 
@@ -75,6 +84,7 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
     data = SlicedFolder.open(args.data)
     experiment = read_experiment(args, len(data.classes))
     device = pick_device(args.device)
+    configure(experiment, device)
     terms = activate(experiment)
     net, about_network = network(experiment, data, args.weights)
     net.to(device)
@@ -83,11 +93,12 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
         "limit": DEBUG_SLICES if experiment.debug else None,
         "device": device,
     }
-    train, val = (Slices(data, which, **options) for which in ("train", "val"))
+    train = Slices(data, "train", augmentation=experiment.augmentation, **options)
+    val = Slices(data, "val", **options)
     run = unfinished(args.folder)
     folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
-    queue = [name for name in args.queue if not (args.folder.parent / name).exists()]
-    runner = EpochRunner(net, terms, make_optimiser(experiment, net), experiment, device)
+    queue = [path for path in args.queue if not path.exists()]
+    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device)
     Training(run, runner, train, val, about_network, queue)()
     folder.finish(run, args.folder)
 
@@ -96,6 +107,7 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
     return Experiment.parse(
         terms=args.losses,
         schedule=args.schedule,
+        augment=args.augment,
         rate=args.rate,
         num_classes=num_classes,
         network=args.network,
@@ -110,6 +122,10 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
         save_train=args.save_train,
         gradients=args.gradients,
         debug=args.debug,
+        amp=args.amp,
+        layout=args.layout,
+        compiled=args.compile,
+        deterministic=args.deterministic,
     )
 
 
@@ -133,20 +149,15 @@ def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) ->
     return net, about
 
 
-def make_optimiser(experiment: Experiment, net: nn.Module) -> torch.optim.Optimizer:
-    if experiment.optimiser == "adam":
-        return torch.optim.Adam(net.parameters(), lr=experiment.learning_rate, betas=(0.9, 0.99))
-    return torch.optim.SGD(net.parameters(), lr=experiment.learning_rate, momentum=0.99, weight_decay=5e-4)
-
-
 def describe_run(
     args: argparse.Namespace, experiment: Experiment, net: nn.Module, device: torch.device
 ) -> dict[str, Any]:
     """What run.json says of the run itself."""
     return {
-        "name": args.folder.name,
+        "name": RunFolder(args.folder).name,
         "terms": [term.text for term in experiment.terms],
         "schedule": args.schedule,
+        "augment": args.augment,
         "rate": args.rate,
         "network": experiment.network,
         "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
@@ -157,6 +168,10 @@ def describe_run(
         "seed": experiment.seed,
         "best": experiment.best,
         "debug": experiment.debug,
+        "amp": experiment.amp,
+        "layout": experiment.layout,
+        "compiled": experiment.compiled,
+        "deterministic": experiment.deterministic,
         "losses": loss_names(experiment),
         "device": describe(device),
         "num_threads": torch.get_num_threads(),

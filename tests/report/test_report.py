@@ -42,7 +42,7 @@ def test_scores_are_mean_and_sample_deviation_over_cases(runs: list[Path]) -> No
     for when, epoch in (("best", 6), ("last", 7)):
         score = scores.get("gdl_surface_steal", "val_dice", "lesion", when)
         assert score is not None
-        assert (score.epoch, score.n) == (epoch, 8)
+        assert (score.epochs, score.n, score.seeds) == ((epoch,), 8, 1)
         assert score.mean == pytest.approx(array[epoch, :, 1].mean())
         assert score.sd == pytest.approx(array[epoch, :, 1].std(ddof=1))
 
@@ -125,7 +125,7 @@ def test_missing_metrics_are_said_and_the_rest_is_used(runs: list[Path]) -> None
 
 
 def test_unknown_metric_and_no_metric_at_all(runs: list[Path]) -> None:
-    with pytest.raises(ValueError, match="unknown metric 'dice'; sets: default, isles, .* arrays: tra_loss"):
+    with pytest.raises(ValueError, match=r"unknown metric 'dice'; sets: default, isles, .* arrays: tra_loss"):
         scores_of(runs, "dice")
     for path in runs[0].glob("val_*.npy"):
         path.unlink()

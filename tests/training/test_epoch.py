@@ -10,8 +10,10 @@ from boundary_loss.data import Slices
 from boundary_loss.experiment import Experiment
 from boundary_loss.networks import build_network
 from boundary_loss.slicedfolder import SlicedFolder
-from boundary_loss.training.epoch import EpochLog, EpochRunner, activate
+from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.predictions import PredictionWriter
+from boundary_loss.training.tally import EpochLog
+from boundary_loss.training.terms import activate
 
 ROWS = [
     ["gdl:1", "boundary:0.01@1"],

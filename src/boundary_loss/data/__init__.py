@@ -1,5 +1,6 @@
-"""Sliced folders as tensors in memory, and the distance maps that losses need."""
+"""Sliced folders as tensors in memory, the distance maps that losses need, and altered slices to learn from."""
 
+from boundary_loss.data.augmentation import Augmentation
 from boundary_loss.data.slices import MapNeed, Slices
 
-__all__ = ["MapNeed", "Slices"]
+__all__ = ["Augmentation", "MapNeed", "Slices"]

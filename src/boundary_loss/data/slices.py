@@ -4,7 +4,7 @@ Axis letters: N slices, C modalities, K classes, X Y pixels (see :mod:`boundary_
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from boundary_loss.data.augmentation import Augmentation
+from boundary_loss.data.prefetch import onto_device, prefetched
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot
 from boundary_loss.shapes import IGNORED
@@ -40,6 +42,20 @@ class MapNeed:
         unusual = {name: value for name, value in options.items() if value != defaults[name].default}
         return cls(source, classes, tuple(sorted(unusual.items())))
 
+    def at_each_step(self, *, deformed: bool) -> bool:
+        """Whether it is computed in the training step, of the labels as they are there.
+
+        Raises:
+            ValueError: the map is one of the undeformed labels, and the slices are to be ``deformed``.
+        """
+        if deformed and self.source in ("2d", "3d"):
+            raise ValueError(
+                f"a map computed beforehand (map={self.source}) does not fit slices that are rotated, scaled or "
+                "deformed; write boundary(map=step), which computes it afterwards, or augment with flip, intensity "
+                "and noise alone"
+            )
+        return self.source == "step" or (deformed and self.source == "target")
+
     @property
     def is_saved(self) -> bool:
         """Whether slicing already computed it: whole volumes, in the paper's convention."""
@@ -56,6 +72,10 @@ class Slices(Dataset):
     Args:
         limit: keep the first so many slices (debugging).
         device: where the tensors are kept if they fit in half of what is free there; on the host otherwise.
+        augmentation: how the slices of :meth:`batches` are altered; single items and :meth:`batch` are as on the disk.
+
+    Raises:
+        ValueError: data that does not fit together, or a saved map that the augmentation would make wrong.
     """
 
     def __init__(
@@ -66,51 +86,58 @@ class Slices(Dataset):
         needs: Sequence[MapNeed] = (),
         limit: int | None = None,
         device: torch.device | str = "cpu",
+        augmentation: Augmentation | None = None,
     ) -> None:
-        self.folder, self.which = folder, which
+        self.folder, self.which, self.augmentation = folder, which, augmentation
+        deformed = augmentation is not None and augmentation.deforms
+        at_each_step = {need: need.at_each_step(deformed=deformed) for need in needs}
         self.stems = folder.stems(which)[:limit]
         if not self.stems:
             raise ValueError(f"{folder.path / which} holds no slices")
         self.num_classes = len(folder.classes)
         self.images, self.labels = self._read()
+        """(N, C, X, Y) float32 and (N, X, Y) uint8."""
         self.has_ignored = bool((self.labels == IGNORED).any())
         self.spacings = torch.tensor([folder.spacing(which, stem) for stem in self.stems])
-        self.maps = {need: self._maps(need) for need in dict.fromkeys(needs) if need.source != "step"}
-        self.steps = tuple(need for need in dict.fromkeys(needs) if need.source == "step")
+        self.maps = {need: self._maps(need) for need, later in at_each_step.items() if not later}
+        self.steps = [need for need, later in at_each_step.items() if later]
         self._move(torch.device(device))
 
     def _read(self) -> tuple[Tensor, Tensor]:
-        """Images (N, C, X, Y) float32 and labels (N, X, Y) uint8, checked."""
+        """Images and labels, checked, each read straight to its place: nothing is in memory twice."""
+        size = self.folder.labels(self.which, self.stems[0]).shape
+        images = np.empty((len(self.stems), len(self.folder.modalities), *size), np.float32)
+        labels = np.empty((len(self.stems), *size), np.uint8)
 
-        def one(stem: str) -> tuple[np.ndarray, np.ndarray]:
-            return self.folder.image(self.which, stem), self.folder.labels(self.which, stem)
+        def read(i: int) -> None:
+            image, classes = self.folder.image(self.which, self.stems[i]), self.folder.labels(self.which, self.stems[i])
+            self._check(self.stems[i], image, classes, images.shape[1:])
+            images[i], labels[i] = image, classes
 
         with ThreadPoolExecutor(4) as pool:
-            read = list(pool.map(one, self._progress(self.stems, "reading")))
-        expected = (len(self.folder.modalities), *read[0][1].shape)
-        for stem, (image, labels) in zip(self.stems, read, strict=True):
-            if image.shape != expected or labels.shape != expected[1:]:
-                raise ValueError(
-                    f"{self.which}/{stem} has image {image.shape} and labels {labels.shape}, the first {expected}; "
-                    "slice the data to one size with SLICE='--shape 256 256'"
-                )
-            found = np.unique(labels)
-            if not set(found.tolist()) <= {*range(self.num_classes), IGNORED}:
-                raise ValueError(f"{self.which}/{stem} has labels {found.tolist()}, expected 0..{self.num_classes - 1}")
-        return (
-            torch.from_numpy(np.stack([image for image, _ in read])),
-            torch.from_numpy(np.stack([labels for _, labels in read])),
-        )
+            list(pool.map(read, self._progress(range(len(self.stems)), "reading")))
+        return torch.from_numpy(images), torch.from_numpy(labels)
+
+    def _check(self, stem: str, image: np.ndarray, labels: np.ndarray, expected: tuple[int, ...]) -> None:
+        if image.shape != expected or labels.shape != expected[1:]:
+            raise ValueError(
+                f"{self.which}/{stem} has image {image.shape} and labels {labels.shape}, the first {expected}; "
+                "slice the data to one size with SLICE='--shape 256 256'"
+            )
+        found = np.flatnonzero(np.bincount(labels.reshape(-1))).tolist()
+        if not set(found) <= {*range(self.num_classes), IGNORED}:
+            raise ValueError(f"{self.which}/{stem} has labels {found}, expected 0..{self.num_classes - 1}")
 
     def _maps(self, need: MapNeed) -> Tensor:
         """(N, classes of the need, X, Y) float32 mm."""
-        classes = list(need.classes)
-        if need.is_saved:
-            return torch.from_numpy(np.stack([self.folder.map_3d(self.which, s)[classes] for s in self.stems]))
         compute = {"3d": self._volume_maps, "2d": self._slice_maps, "target": self._target_maps}[need.source]
-        maps = torch.empty(len(self.stems), len(classes), *self.labels.shape[1:])
-        compute(maps, need)
+        maps = torch.empty(len(self.stems), len(need.classes), *self.labels.shape[1:])
+        (self._saved_maps if need.is_saved else compute)(maps, need)
         return maps
+
+    def _saved_maps(self, maps: Tensor, need: MapNeed) -> None:
+        for i, stem in enumerate(self._progress(self.stems, "reading 3D distance maps")):
+            maps[i] = torch.from_numpy(self.folder.map_3d(self.which, stem)[list(need.classes)])
 
     def _slice_maps(self, maps: Tensor, need: MapNeed) -> None:
         chunks = torch.arange(len(self.stems)).split(32)  # the maps of all classes exist for one chunk at a time
@@ -118,10 +145,8 @@ class Slices(Dataset):
             maps[rows] = self._signed(self.labels[rows], self.spacings[rows], need)[:, list(need.classes)]
 
     def _target_maps(self, maps: Tensor, need: MapNeed) -> None:
-        assert need.measure is not None
         for rows in self._progress(torch.arange(len(self.stems)).split(32), "distances"):
-            one_hot = encode_one_hot(self.labels[rows], self.num_classes, torch.float32)
-            maps[rows] = need.measure(one_hot)[:, list(need.classes)]
+            maps[rows] = self._measured(self.labels[rows], need)[:, list(need.classes)]
 
     def _volume_maps(self, maps: Tensor, need: MapNeed) -> None:
         """Of the volumes as they were sliced; augmented copies have no volume of their own."""
@@ -138,6 +163,10 @@ class Slices(Dataset):
     def _signed(self, labels: Tensor, spacing_mm: Any, need: MapNeed) -> Tensor:
         options = dict(need.options)
         return signed_distance(labels, spacing_mm, num_classes=self.num_classes, classes=need.classes, **options)
+
+    def _measured(self, labels: Tensor, need: MapNeed) -> Tensor:
+        assert need.measure is not None
+        return need.measure(encode_one_hot(labels, self.num_classes, torch.float32))
 
     def _progress(self, items: Any, what: str) -> Any:
         return tqdm(items, desc=f"{self.which}: {what}", leave=False, disable=None)
@@ -160,25 +189,48 @@ class Slices(Dataset):
         return item | {"index": index, "maps": {need: maps[0] for need, maps in batch["maps"].items()}}
 
     def batch(self, indices: Tensor, device: torch.device | str | None = None) -> dict[str, Any]:
-        """The slices at ``indices`` (B,), on ``device``: the keys of an item, each with a leading axis B."""
+        """The slices at ``indices`` (B,), on ``device``: the keys of an item, each with a leading axis B.
+
+        ``indices`` are on the host, and come back on the device as ``index``; nothing here makes a GPU wait.
+        """
         device = torch.device(device or self.images.device)
-        where = indices.to(self.images.device)
-        labels = self.labels.index_select(0, where).to(device, non_blocking=True)
-        spacings = self.spacings[indices.cpu()]
-        maps = {
-            need: self._all_classes(kept.index_select(0, where).to(device, non_blocking=True), need)
-            for need, kept in self.maps.items()
-        }
+        kept = [tensor.to(device, non_blocking=True) for tensor in self._kept(indices)]
+        return self._complete(indices, kept, seed=None)
+
+    def batches(self, batches: Sequence[Tensor], device: torch.device, seed: int = 0) -> Iterator[dict[str, Any]]:
+        """Each batch in turn, altered by the augmentation if there is one; ``seed`` is the epoch's.
+
+        Where a GPU's slices stay on the host, the next batch travels while the network works on this one.
+        """
+        if device.type == "cuda" and not self.images.is_cuda:
+            arriving = prefetched(self._kept, batches, device)
+        else:
+            arriving = (self._kept(rows) for rows in batches)
+        for rows, kept in zip(batches, arriving):
+            yield self._complete(rows, kept, seed)
+
+    def _kept(self, rows: Tensor) -> list[Tensor]:
+        """Images, labels and the maps that are kept, of some slices, where they are kept."""
+        where = onto_device(rows, self.images.device)
+        return [tensor.index_select(0, where) for tensor in (self.images, self.labels, *self.maps.values())]
+
+    def _complete(self, rows: Tensor, kept: Sequence[Tensor], seed: int | None) -> dict[str, Any]:
+        """The batch of what :meth:`_kept` took out, altered if there is a seed; the other maps are made of that."""
+        images, labels, *maps = kept
+        spacings = self.spacings[rows]
+        if self.augmentation is not None and seed is not None:
+            images, labels, maps = self.augmentation(images, labels, maps, spacings, rows, seed)
+        found = {need: self._all_classes(m, need) for need, m in zip(self.maps, maps, strict=True)}
         for need in self.steps:
-            maps[need] = self._signed(labels, spacings, need)
+            found[need] = self._measured(labels, need) if need.measure else self._signed(labels, spacings, need)
         return {
-            "index": indices,
-            "filenames": [self.stems[i] for i in indices.tolist()],
-            "images": self.images.index_select(0, where).to(device, non_blocking=True),
+            "index": onto_device(rows, images.device),
+            "filenames": [self.stems[i] for i in rows.tolist()],
+            "images": images,
             "labels": labels,
             "gt": encode_one_hot(labels, self.num_classes, torch.float32),
             "spacings": spacings,
-            "maps": maps,
+            "maps": found,
         }
 
     def _all_classes(self, maps: Tensor, need: MapNeed) -> Tensor:
@@ -186,5 +238,6 @@ class Slices(Dataset):
         if need.classes == tuple(range(self.num_classes)):
             return maps
         full = maps.new_zeros(maps.shape[0], self.num_classes, *maps.shape[2:])
-        full[:, list(need.classes)] = maps
+        for i, k in enumerate(need.classes):  # one by one: a list of classes would travel to the device and wait
+            full[:, k] = maps[:, i]
         return full

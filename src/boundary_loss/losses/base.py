@@ -172,7 +172,9 @@ def select(of_classes: Tensor, classes: tuple[int, ...] | None) -> Tensor:
         return of_classes
     if max(classes) >= K:
         raise ValueError(f"classes {list(classes)} asked for, but the prediction has {K}: 0..{K - 1}")
-    return of_classes[:, list(classes)]
+    if classes == tuple(range(classes[0], classes[0] + len(classes))):
+        return of_classes.narrow(1, classes[0], len(classes))  # no copy, and no list of classes that travels to a GPU
+    return torch.stack([of_classes[:, k] for k in classes], dim=1)
 
 
 def reduce(items: Tensor, reduction: str) -> Tensor:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
+import torch
+from torch import Tensor
 
 from boundary_loss.files import link_folder, unfinished
 from boundary_loss.pictures import write_png
@@ -37,14 +38,31 @@ class PredictionWriter:
                 self._waiting.popleft().result()  # a full disk shows here
             unfinished(self.folder).rename(self.folder)
 
-    def write(self, which: str, stems: Sequence[str], classes: np.ndarray) -> None:
-        """Classes (B, X, Y) uint8 of the slices ``stems``."""
+    def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
+        """Classes (B, X, Y) uint8 of the slices ``stems``, on any device; none waits for the copy but the threads."""
         folder = unfinished(self.folder) / which
         folder.mkdir(exist_ok=True)
-        for stem, picture in zip(stems, classes, strict=True):
+        pictures, arrived = _to_host(classes)
+        for stem, picture in zip(stems, pictures, strict=True):
             if len(self._waiting) >= _WAITING_AT_MOST:
                 self._waiting.popleft().result()
-            self._waiting.append(self._pool.submit(write_png, folder / f"{stem}.png", picture))
+            self._waiting.append(self._pool.submit(_write, folder / f"{stem}.png", picture, arrived))
+
+
+def _to_host(classes: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+    """A copy on the host, and what says that it is complete."""
+    if classes.device.type != "cuda":
+        return classes.cpu(), None
+    pinned = torch.empty(classes.shape, dtype=classes.dtype, pin_memory=True).copy_(classes, non_blocking=True)
+    arrived = torch.cuda.Event()
+    arrived.record(torch.cuda.current_stream(classes.device))
+    return pinned, arrived
+
+
+def _write(path: Path, picture: Tensor, arrived: torch.cuda.Event | None) -> None:
+    if arrived is not None:
+        arrived.synchronize()
+    write_png(path, picture.numpy())
 
 
 def keep_best(run: Path, epoch: int) -> None:

@@ -14,11 +14,12 @@ import torch
 from boundary_loss.data import Slices
 from boundary_loss.files import write_array, write_text
 from boundary_loss.losses import propose_weight
-from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV, TRAINING_ARRAYS
+from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV, TRAINING_ARRAYS, RunFolder
 from boundary_loss.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from boundary_loss.training.clock import hours
-from boundary_loss.training.epoch import EpochLog, EpochRunner, foreground_mean
+from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.predictions import PredictionWriter, keep_best
+from boundary_loss.training.tally import EpochLog, foreground_mean
 
 _ALARM_AFTER = 3  # epochs that predict nothing but background
 
@@ -86,15 +87,14 @@ class Training:
     train: Slices
     val: Slices
     about_network: dict[str, Any]
-    queue: Sequence[str] = ()
+    queue: Sequence[Path] = ()
     """The study's runs that are not trained yet, this one included: for the estimate of the time left."""
 
     def __post_init__(self) -> None:
         self.history = History()
         state = load_checkpoint(self.run)
         if state is not None:
-            self.runner.net.load_state_dict(state["net"])
-            self.runner.optimiser.load_state_dict(state["optimiser"])
+            self.runner.restore(state)
             self.history = History.restore(state["history"])
             print(f"going on after epoch {self.history.epochs - 1}")
             keep_best(self.run, self.history.best)
@@ -136,19 +136,14 @@ class Training:
             keep_best(self.run, epoch)
             write_text(self.run / BEST_EPOCH, f"{epoch}\n")
         self.history.write(self.run)
-        state = {
-            "net": self.runner.net.state_dict(),
-            "optimiser": self.runner.optimiser.state_dict(),
-            "history": self.history.state(),
-        }
-        save_checkpoint(self.run, state)
+        save_checkpoint(self.run, self.runner.state() | {"history": self.history.state()})
 
     def _say(self, epoch: int, seconds: float) -> None:
         """One line an epoch, with the time that is left of this run and of the study."""
         line, experiment = self.history.lines[-1], self.runner.experiment
         left = (experiment.epochs - epoch - 1) * seconds
         others = max(len(self.queue) - 1, 0) * experiment.epochs * seconds
-        name = self.run.name.removesuffix("_tmp")
+        name = RunFolder(self.run).name
         study = f", of the study about {hours(left + others)}" if others else ""
         score = f"(best {max(self.history.scores):.3f} at epoch {self.history.best})"
         print(

@@ -1,0 +1,82 @@
+"""How the network is computed: precision, memory layout, compilation, determinism. The losses stay in float32."""
+
+import os
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from boundary_loss.command import Stop
+from boundary_loss.experiment import Experiment
+from boundary_loss.shapes import Logits
+
+_DTYPES = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class Arithmetic:
+    """The settings at work on one device."""
+
+    device: torch.device
+    dtype: torch.dtype | None
+    """Of the network's autocast; None = float32 throughout."""
+    channels_last: bool
+    compiled: bool
+    scaler: torch.amp.GradScaler = field(init=False)
+    """Scales the loss of float16, whose small gradients would be zeros; does nothing otherwise."""
+
+    def __post_init__(self) -> None:
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
+
+    @classmethod
+    def of(cls, experiment: Experiment, device: torch.device) -> "Arithmetic":
+        last = experiment.layout == "last"
+        return cls(device, _DTYPES[experiment.amp], channels_last=last, compiled=experiment.compiled)
+
+    def prepare(self, net: nn.Module) -> None:
+        """Bring a network, already on the device, into this layout; compile it where that was asked for.
+
+        Its weights keep their names: what is saved does not depend on any of this.
+        """
+        if self.channels_last:
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.compiled:
+            check_compiler(self.device)
+            # CUDA graphs replay a small network's kernels without launching each: there the launches are the time
+            net.compile(mode="reduce-overhead" if self.device.type == "cuda" else "default")
+
+    def logits(self, net: nn.Module, images: Tensor) -> Logits:
+        """(B, C, X, Y) images -> (B, K, X, Y) float32."""
+        if self.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        if self.compiled and self.device.type == "cuda":
+            torch.compiler.cudagraph_mark_step_begin()  # the answer before may be overwritten: it has been used
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            logits = net(images)
+        return logits.float().contiguous()
+
+
+def configure(experiment: Experiment, device: torch.device) -> None:
+    """Settings of the whole process; before anything is computed on the device."""
+    torch.backends.cudnn.benchmark = not experiment.deterministic  # the fastest of its ways, which may differ by run
+    if experiment.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first matrix is multiplied
+        torch.backends.cudnn.deterministic = True
+        torch.use_deterministic_algorithms(True)
+
+
+def make_optimiser(experiment: Experiment, net: nn.Module, device: torch.device) -> torch.optim.Optimizer:
+    """Adam (Kingma & Ba 2015) or SGD over the network's weights, all of them in one pass."""
+    rate, fused = experiment.learning_rate, device.type in ("cpu", "cuda")
+    if experiment.optimiser == "adam":
+        return torch.optim.Adam(net.parameters(), lr=rate, betas=(0.9, 0.99), fused=fused)
+    return torch.optim.SGD(net.parameters(), lr=rate, momentum=0.99, weight_decay=5e-4, fused=fused)
+
+
+def check_compiler(device: torch.device) -> None:
+    """Stop where torch.compile cannot work: it needs a C++ compiler on a CPU, Triton on a GPU."""
+    try:
+        torch.compile(torch.neg)(torch.ones(2, device=device))
+    except Exception as error:  # whatever the compiler's parts raise, the cure is the same
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise Stop(f"COMPILE=1 does not work here ({reason}); install a C++ compiler, or leave it out") from None

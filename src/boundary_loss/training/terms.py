@@ -1,0 +1,40 @@
+"""The losses of an experiment at work: their modules, and the distance maps that they read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from boundary_loss.data import MapNeed
+from boundary_loss.experiment import Experiment
+from boundary_loss.shapes import Probs
+
+
+@dataclass(frozen=True)
+class ActiveTerm:
+    """A loss at work: its module and the map that it reads, if it reads one."""
+
+    text: str
+    loss: nn.Module
+    need: MapNeed | None
+
+    def __call__(self, probs: Probs, batch: dict[str, Any]) -> Tensor:
+        if self.need is None:
+            return self.loss(probs, batch["gt"])
+        distances = batch["maps"][self.need]
+        return self.loss(probs, batch["gt"], distances) if self.need.measure else self.loss(probs, distances)
+
+
+def activate(experiment: Experiment) -> list[ActiveTerm]:
+    """The modules of the experiment's terms, with the maps they need."""
+    terms = []
+    for term in experiment.terms:
+        loss: Any = term.build()  # a module of the user's own may lack `target`: it gets the one-hot labels
+        need = None
+        if getattr(loss, "target", "one_hot") == "distance":
+            options = getattr(loss, "distance_options", {})
+            need = MapNeed.of(getattr(loss, "map", "2d"), term.classes, options)
+        elif hasattr(loss, "measure_target"):
+            need = MapNeed("target", term.classes, measure=loss.measure_target)
+        terms.append(ActiveTerm(term.text, loss, need))
+    return terms
