@@ -115,7 +115,8 @@ _OF_EVERY_STUDY: dict[str, Metric] = {
 
 _OF_PAIRS: dict[str, Metric] = {
     "val_ejection_error": Metric("validation ejection fraction error per patient", "%", True, "patients",
-                                 where_empty=EJECTION, definition="Absolute error of the ejection fraction (EDV − ESV) / EDV of a ventricle, "
+                                 where_empty=EJECTION,
+                                 definition="Absolute error of the ejection fraction (EDV − ESV) / EDV of a ventricle, "
                                  "in percentage points, from a patient's two volumes: the end of diastole is the one "
                                  "where the ground truth's ventricle is larger."),
 }  # fmt: skip

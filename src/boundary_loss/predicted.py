@@ -44,10 +44,10 @@ def write_packed(folder: Path, which: str, slices: Mapping[str, np.ndarray]) -> 
     write_file(folder / f"{which}{PACKED}", write)
 
 
-def unpack_pictures(folder: Path, which: str, target: Path) -> None:
-    """The packed slices of a set as PNGs in the new folder ``target``."""
+def unpack_pictures(packed: Path, target: Path) -> None:
+    """The slices of a packed file as PNGs in the new folder ``target``."""
     target.mkdir(parents=True)
-    for stem, classes in _all_slices(folder / f"{which}{PACKED}"):
+    for stem, classes in read_all(packed):
         write_png(target / f"{stem}.png", classes)
 
 
@@ -72,7 +72,8 @@ def _unpack(path: Path, stems: Sequence[str]) -> list[np.ndarray]:
     return found
 
 
-def _all_slices(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+def read_all(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and (X, Y) classes of every slice of a packed file."""
     with _open(path) as content:
         for group, stems in _groups(content[NAMES].tolist()).items():
             yield from zip(stems, content[group], strict=True)

@@ -1,4 +1,4 @@
-"""The predicted classes of an epoch as PNGs, written by threads while the network goes on."""
+"""The predicted classes of an epoch: PNGs, written by threads while the network goes on, or one packed file a set."""
 
 import shutil
 from collections import deque
@@ -11,32 +11,46 @@ from torch import Tensor
 
 from boundary_loss.files import link_folder, unfinished
 from boundary_loss.pictures import write_png
+from boundary_loss.predicted import PACKED, read_all, unpack_pictures, write_packed
 from boundary_loss.runfolder import BEST_PREDICTIONS, iteration
 
 _WAITING_AT_MOST = 256  # slices in memory
+_BATCHES_COMING = 8  # on their way from the device
 
 
 class PredictionWriter:
-    """Writes ``iterNNN/SET/*.png``; the folder takes its name when it is complete (use as a context)."""
+    """Writes ``iterNNN/SET/*.png``; the folder takes its name when it is complete (use as a context).
 
-    def __init__(self, run: Path, epoch: int, workers: int = 2) -> None:
+    Args:
+        keep: go on with what an interrupted epoch has written; else it is cleared first.
+    """
+
+    def __init__(self, run: Path, epoch: int, workers: int = 2, *, keep: bool = False) -> None:
         self.folder = run / iteration(epoch)
+        self._keep = keep
         self._pool = ThreadPoolExecutor(workers)
         self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> "PredictionWriter":
-        for stale in (self.folder, unfinished(self.folder)):  # of an epoch that was interrupted
-            if stale.exists():
-                shutil.rmtree(stale)
-        unfinished(self.folder).mkdir(parents=True)
+        grown = unfinished(self.folder)
+        if not self._keep:
+            for stale in (self.folder, grown):
+                shutil.rmtree(stale, ignore_errors=True)
+        elif self.folder.exists():  # killed when it was complete, before the epoch counted
+            self.folder.rename(grown)
+        grown.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._pool.shutdown(cancel_futures=error is not None)
         if error is None:
-            while self._waiting:
-                self._waiting.popleft().result()  # a full disk shows here
+            self.flush()
             unfinished(self.folder).rename(self.folder)
+
+    def flush(self) -> None:
+        """Wait until all that was handed over is written."""
+        while self._waiting:
+            self._waiting.popleft().result()  # a full disk shows here
 
     def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
         """Classes (B, X, Y) uint8 of the slices ``stems``, on any device; none waits for the copy but the threads."""
@@ -47,6 +61,37 @@ class PredictionWriter:
             if len(self._waiting) >= _WAITING_AT_MOST:
                 self._waiting.popleft().result()
             self._waiting.append(self._pool.submit(_write, folder / f"{stem}.png", picture, arrived))
+
+
+class PackedWriter(PredictionWriter):
+    """Writes ``iterNNN/SET.npz`` instead, once the epoch is complete; until then the slices are held in memory."""
+
+    def __enter__(self) -> "PackedWriter":
+        super().__enter__()
+        begun = sorted(unfinished(self.folder).glob(f"*{PACKED}"))
+        self._sets = {path.stem: dict(read_all(path)) for path in begun}
+        self._coming: deque[tuple[str, Sequence[str], Tensor, torch.cuda.Event | None]] = deque()
+        return self
+
+    def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
+        self._coming.append((which, list(stems), *_to_host(classes)))
+        if len(self._coming) > _BATCHES_COMING:
+            self._take()
+
+    def _take(self) -> None:
+        which, stems, pictures, arrived = self._coming.popleft()
+        if arrived is not None:
+            arrived.synchronize()
+        self._sets.setdefault(which, {}).update(zip(stems, pictures.numpy().copy(), strict=True))
+
+    def flush(self) -> None:
+        while self._coming:
+            self._take()
+        for which, slices in self._sets.items():
+            write_packed(unfinished(self.folder), which, slices)
+
+
+WRITERS: dict[str, type[PredictionWriter]] = {"png": PredictionWriter, "packed": PackedWriter}
 
 
 def _to_host(classes: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
@@ -66,11 +111,16 @@ def _write(path: Path, picture: Tensor, arrived: torch.cuda.Event | None) -> Non
 
 
 def keep_best(run: Path, epoch: int) -> None:
-    """Make ``best_epoch/`` the predictions of ``epoch``: hard links where the disk has them, else copies."""
+    """Make ``best_epoch/`` the predictions of ``epoch`` as PNGs: hard links where the disk has them, else copies."""
     best = run / BEST_PREDICTIONS
     grown = unfinished(best)
     for stale in (grown, best):
         if stale.exists():
             shutil.rmtree(stale)
-    link_folder(run / iteration(epoch), grown)
+    source = run / iteration(epoch)
+    packed = sorted(source.glob(f"*{PACKED}"))
+    for path in packed:
+        unpack_pictures(path, grown / path.stem)
+    if not packed:
+        link_folder(source, grown)
     grown.rename(best)

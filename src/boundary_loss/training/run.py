@@ -18,7 +18,7 @@ from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV, TRAINING_ARRA
 from boundary_loss.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from boundary_loss.training.clock import hours
 from boundary_loss.training.epoch import EpochRunner
-from boundary_loss.training.predictions import PredictionWriter, keep_best
+from boundary_loss.training.predictions import WRITERS, keep_best
 from boundary_loss.training.tally import EpochLog, foreground_mean
 
 _ALARM_AFTER = 3  # epochs that predict nothing but background
@@ -110,7 +110,7 @@ class Training:
         for group in runner.optimiser.param_groups:
             group["lr"] = rate
         start = time.perf_counter()
-        with PredictionWriter(self.run, epoch) as writer:
+        with WRITERS[experiment.predictions](self.run, epoch) as writer:
             train = runner.train(self.train, epoch, weights, writer)
             val = runner.validate(self.val, epoch, weights, writer)
         self._record(epoch, rate, weights, train, val)
