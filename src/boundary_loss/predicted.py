@@ -6,7 +6,9 @@ iter003/val.npz                    "slices": their names; for each volume and co
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -79,11 +81,13 @@ def read_all(path: Path) -> Iterator[tuple[str, np.ndarray]]:
             yield from zip(stems, content[group], strict=True)
 
 
-def _open(path: Path) -> "np.lib.npyio.NpzFile":
+@contextmanager
+def _open(path: Path) -> Iterator["np.lib.npyio.NpzFile"]:
     try:
-        content = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read as packed predictions ({error}); remove its folder") from None
-    if not isinstance(content, np.lib.npyio.NpzFile) or NAMES not in content:
-        raise ValueError(f"{path} holds no packed predictions; remove its folder to leave that epoch out")
-    return content
+        with path.open("rb") as file:  # np.load would leave a file open that it cannot read
+            content = np.load(file, allow_pickle=False)
+            if not isinstance(content, np.lib.npyio.NpzFile) or NAMES not in content:
+                raise ValueError("not made by this pipeline")
+            yield content
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} cannot be read as packed predictions ({error}); delete its folder") from None
