@@ -12,6 +12,7 @@ Rows are in the order of rows.json. Distances are in mm; they and lesions are Na
 import multiprocessing
 import os
 import signal
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -25,18 +26,14 @@ import numpy as np
 from tqdm import tqdm
 
 from boundary_loss import command
-from boundary_loss.emptyrule import NO_RULE, RULE, count_touched, touched_text
+from boundary_loss.assembling import EJECTION, EJECTS, assemble, short, touched, ventricles
+from boundary_loss.emptyrule import RULE, touched_text
 from boundary_loss.files import read_json, write_array, write_json
-from boundary_loss.metrics.ejection import ejection_error, in_order
-from boundary_loss.metrics.volume import SLICE_METRICS, VOLUME_METRICS, Comparison, VolumeTruth
+from boundary_loss.metrics.volume import Comparison, VolumeTruth
 from boundary_loss.metrictable import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, metric
-from boundary_loss.naming import by_volume, frame_pairs
+from boundary_loss.naming import by_volume
 from boundary_loss.runfolder import EVALUATION, RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
-
-EJECTION = "ejection_error"
-EJECTS = "ventricle"
-"""How the names of the classes end that have an ejection fraction."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -45,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="sliced data that the run was validated on")
     parser.add_argument("--metrics", nargs="+", default=["all"], metavar="NAME",
                         help=f"all, sets ({' '.join(METRIC_SETS)}), or some of: "
-                        f"{' '.join(map(_short, (*EVALUATION_ARRAYS, *PAIR_ARRAYS)))}")  # fmt: skip
+                        f"{' '.join(map(short, (*EVALUATION_ARRAYS, *PAIR_ARRAYS)))}")  # fmt: skip
     parser.add_argument("--epochs", nargs="+", default=["all"], metavar="WHICH",
                         help="all, best, or every N (also the best and the last)")  # fmt: skip
     parser.add_argument("--workers", type=int, default=command.num_cores(), help="processes that measure at once")
@@ -63,14 +60,14 @@ def evaluate(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], epochs:
     num_epochs = len(run.array("val_dice"))
     places = _places(run, best, num_epochs, epochs)
     results = _measure(_jobs(run, data, metrics, places), workers)
-    arrays = _assemble(run, results, metrics, list(places), num_epochs)
-    touched = _count_touched(run, results, arrays, list(places), best)
+    arrays = assemble(run, results, metrics, list(places), num_epochs)
+    rule = touched(run, results, arrays, list(places), best)
     for name, array in arrays.items():
         write_array(run.path / f"{name}.npy", array)
-    if touched:
+    if rule:
         path = run.path / EVALUATION
-        write_json(path, (read_json(path) if path.is_file() else {}) | touched)
-    _report(run, arrays, touched, len(places))
+        write_json(path, (read_json(path) if path.is_file() else {}) | rule)
+    _report(run, arrays, rule, len(places))
 
 
 @dataclass(frozen=True)
@@ -158,20 +155,16 @@ def _parse_epochs(which: Sequence[str], num_epochs: int, best: int) -> list[int]
     raise ValueError(f"--epochs {' '.join(which)} is not understood; known: all, best, every N")
 
 
-def _short(array: str) -> str:
-    return array.removeprefix("val_")
-
-
 def _parse_metrics(words: Sequence[str], run: RunFolder) -> list[str]:
     """Metric names without ``val_``, in the order of the run folder's list; ``all``: those that the run can have."""
-    can_eject = any(name.endswith(EJECTS) for name in run.names["classes"])
-    known = [_short(array) for array in (*EVALUATION_ARRAYS, *PAIR_ARRAYS)]
+    can_eject = bool(ventricles(run))
+    known = [short(array) for array in (*EVALUATION_ARRAYS, *PAIR_ARRAYS)]
     possible = [name for name in known if name != EJECTION or can_eject]
     asked: set[str] = set()
     for word in words:
-        if word not in METRIC_SETS and _short(word) not in known:
+        if word not in METRIC_SETS and short(word) not in known:
             raise ValueError(f"unknown metric '{word}'; known: {', '.join(METRIC_SETS)}; {', '.join(known)}")
-        asked |= set(possible) if word == "all" else {_short(array) for array in METRIC_SETS.get(word, (word,))}
+        asked |= set(possible) if word == "all" else {short(array) for array in METRIC_SETS.get(word, (word,))}
     if EJECTION in asked and not can_eject:
         raise ValueError(f"{EJECTION} needs classes named '... {EJECTS}', {run.path} has "
                          f"{', '.join(run.names['classes'])}")  # fmt: skip
@@ -227,85 +220,7 @@ def _start_worker() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _assemble(
-    run: RunFolder,
-    results: dict[str, list[Comparison]],
-    metrics: Sequence[str],
-    epochs: Sequence[int],
-    num_epochs: int,
-) -> dict[str, np.ndarray]:
-    """``{array name: (E, rows, K) float32}``, rows in the order of rows.json."""
-    row_of = {stem: row for row, stem in enumerate(run.names["val"])}
-    stems_of = by_volume(run.names["val"])
-    num_classes = len(run.names["classes"])
-    arrays: dict[str, np.ndarray] = {}
-    for name in metrics:
-        rows = run.row_names(f"val_{name}") or []
-        array = np.full((num_epochs, len(rows), num_classes), np.nan, np.float32)
-        if name == EJECTION:
-            _fill_ejection(array, run, results, epochs)
-        else:
-            for volume, comparisons in results.items():
-                row: Any = rows.index(volume) if name in VOLUME_METRICS else [row_of[stem] for stem in stems_of[volume]]
-                for epoch, comparison in zip(epochs, comparisons):
-                    array[epoch, row] = (comparison.of_volume | comparison.of_slices)[name]
-        arrays[f"val_{name}"] = array
-    return arrays
-
-
-def _ventricles(run: RunFolder) -> list[int]:
-    return [k for k, name in enumerate(run.names["classes"]) if name.endswith(EJECTS)]
-
-
-def _pairs_ml(run: RunFolder, results: dict[str, list[Comparison]], position: int) -> Iterator[tuple[Any, Any]]:
-    """For each patient the ventricles' volumes at both moments, of the prediction and of the ground truth."""
-    for pair in frame_pairs(run.patients).values():
-        both = [results[volume][position].volumes_ml[:, _ventricles(run)] for volume in pair]
-        yield (both[0][0], both[1][0]), (both[0][1], both[1][1])
-
-
-def _fill_ejection(
-    array: np.ndarray, run: RunFolder, results: dict[str, list[Comparison]], epochs: Sequence[int]
-) -> None:
-    for position, epoch in enumerate(epochs):
-        for row, (pred, gt) in enumerate(_pairs_ml(run, results, position)):
-            array[epoch, row, _ventricles(run)] = ejection_error(pred, gt)
-
-
-def _count_touched(
-    run: RunFolder,
-    results: dict[str, list[Comparison]],
-    arrays: dict[str, np.ndarray],
-    epochs: Sequence[int],
-    best: int,
-) -> dict[str, dict[str, Any]]:
-    """What the empty-mask rule decided at the best epoch, of (case, foreground class) values."""
-    if best not in epochs:
-        return {}
-    at_best = {volume: comparisons[epochs.index(best)] for volume, comparisons in results.items()}
-    volumes = np.array([comparison.empty_volume for comparison in at_best.values()])
-    slices = np.concatenate([comparison.empty_slices for comparison in at_best.values()])
-    stems = [stem for own in by_volume(run.names["val"]).values() for stem in own]
-    touched = {}
-    for name, array in arrays.items():
-        if metric(name).where_empty == NO_RULE:
-            continue
-        if _short(name) == EJECTION:
-            diastoles = [in_order(*pair)[0] for pair in _pairs_ml(run, results, epochs.index(best))]
-            absent = np.array([(diastole == 0).sum(axis=0) for diastole in diastoles], int)
-            touched[name] = count_touched(absent.ravel(), array[best][:, _ventricles(run)].ravel())
-            continue
-        of_slices = _short(name) in SLICE_METRICS
-        rows = run.row_names(name) or []
-        order = [rows.index(row) for row in (stems if of_slices else at_best)]
-        empty = slices if of_slices else volumes
-        touched[name] = count_touched(empty[:, 1:].ravel(), array[best, order, 1:].ravel())
-    return touched
-
-
-def _report(
-    run: RunFolder, arrays: dict[str, np.ndarray], touched: dict[str, dict[str, Any]], num_measured: int
-) -> None:
+def _report(run: RunFolder, arrays: dict[str, np.ndarray], rule: dict[str, dict[str, Any]], num_measured: int) -> None:
     """Mean ± standard deviation over cases at the best epoch, per foreground class; what the empty-mask rule did."""
     classes = run.names["classes"]
     num_epochs = len(next(iter(arrays.values())))
@@ -315,15 +230,17 @@ def _report(
         values = array[run.best_epoch, :, 1:]
         spread = values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
         means = values.mean(0) if len(values) else np.full(values.shape[1], np.nan)
-        cells = ["–" if np.isnan(mean) else f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(means, spread)]
-        unit = metric(name).unit
-        by_rule = touched_text(touched[name], unit) if name in touched else "-"
+        unit, decimals = metric(name).unit, metric(name).decimals
+        cells = [
+            "–" if np.isnan(mean) else f"{mean:.{decimals}f} ± {sd:.{decimals}f}" for mean, sd in zip(means, spread)
+        ]
+        by_rule = touched_text(rule[name], unit) if name in rule else "-"
         print(_line(f"{name} {f'({unit})' if unit else ''}", cells, str(len(values)), by_rule))
-    print(f"empty-mask rule: {RULE}")
+    print(textwrap.fill(f"empty-mask rule: {RULE}", 118, subsequent_indent="  "))
 
 
 def _line(name: str, cells: Iterable[str], cases: str, empty: str) -> str:
-    return f"  {name:38}" + "".join(f"{cell:>20}" for cell in cells) + f"{cases:>8}  {empty}"
+    return f"  {name:38}" + "".join(f"  {cell:>18}" for cell in cells) + f"{cases:>8}  {empty}"
 
 
 if __name__ == "__main__":

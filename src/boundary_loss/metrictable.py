@@ -102,7 +102,8 @@ _OF_EVERY_STUDY: dict[str, Metric] = {
     "val_3d_lesion_precision": _score("lesion precision", "Share of the predicted lesions that touch the ground truth. "
                                       f"{_LESION}."),
     "val_3d_lesion_f1": _score("lesion F1", "Harmonic mean of lesion recall and lesion precision (WMH challenge). "
-                               f"{_LESION}."),
+                               f"{_LESION}. One blob over everything is one right lesion that finds all others: read "
+                               "it beside Dice."),
     "val_3d_lesion_difference": _error("lesion count difference", "Number of predicted lesions against those of the "
                                        f"ground truth, absolute difference. {_LESION}.", "lesions"),
     "val_hausdorff": Metric("validation Hausdorff distance per slice", "mm", True, where_empty=DISTANCE,

@@ -6,6 +6,7 @@ spread over seeds are two numbers: the first says how patients differ, the secon
 
 import csv
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -172,7 +173,7 @@ def to_text(scores: Scores) -> str:
         lines = [header, *(_line(scores, shown, measured) for measured in shown.runs)]
         notes = [f"  empty masks, {text}" for text in touched_texts(shown)]
         blocks.append("\n".join([title, _aligned(lines), *notes]))
-    blocks.append(f"empty masks: {RULE}")
+    blocks.append(textwrap.fill(f"empty masks: {RULE}", 118))
     blocks.append(f"{legend(scores)}; * best mean of its column")
     return "\n\n".join(blocks)
 
@@ -189,9 +190,10 @@ def touched_texts(shown: Comparison) -> list[str]:
     label, found = short_label(shown.name), []
     runs = [run for measured in shown.runs for run in measured.runs]
     for run, name in zip(runs, names_of(runs), strict=True):
-        entry = run.touched(shown.name)
-        if entry and entry["touched"]:
-            found.append(f"{name}, best epoch: {label} {touched_text(entry, shown.metric.unit)}")
+        entry = run.touched(shown.name) or {}
+        for when, counted in (("best", entry), ("last", entry.get("last", {}))):
+            if counted.get("touched"):
+                found.append(f"{name}, {when} epoch: {label} {touched_text(counted, shown.metric.unit)}")
     return found
 
 
