@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,10 @@ from boundary_loss import command
 from boundary_loss.evaluate import main
 from boundary_loss.files import write_array, write_json, write_text
 from boundary_loss.metrics import dice, surface_distances
+from boundary_loss.metrictable import METRIC_SETS
 from boundary_loss.naming import by_volume
+from boundary_loss.pictures import read_png
+from boundary_loss.predicted import write_packed
 from boundary_loss.runfolder import EVALUATION_ARRAYS, RunFolder
 from boundary_loss.slicedfolder import SlicedFolder, write_png
 
@@ -268,3 +272,52 @@ def test_help_names_the_metrics(capsys):
         main(["--help"])
     assert "3d_hd95" in capsys.readouterr().out
     assert command.parser("x").allow_abbrev is False
+
+
+def test_packed_predictions_measure_the_same(run, data, tmp_path):
+    call(run, data)
+    packed = make_run(tmp_path / "packed", best=2)
+    for epoch in range(4):
+        folder = packed / f"iter{epoch:03d}"
+        slices = {path.stem: read_png(path) for path in (folder / "val").glob("*.png")}
+        shutil.rmtree(folder / "val")
+        write_packed(folder, "val", slices)
+    assert RunFolder.find(packed).epochs == [0, 1, 2, 3]
+    call(packed, data)
+    assert bytes_of(packed) == bytes_of(run)
+
+
+def test_sets_by_name(run, data):
+    call(run, data, "--metrics", "wmh", "3d_dsc")
+    written = {f"{name}.npy" for name in METRIC_SETS["wmh"]}
+    assert set(bytes_of(run)) == {"val_dice.npy", *written}
+    with pytest.raises(ValueError, match=r"ejection_error needs classes named '\.\.\. ventricle'"):
+        call(run, data, "--metrics", "acdc")
+
+
+def test_ejection_fractions_of_patients_with_two_volumes(run, data):
+    names = RunFolder.find(run).names | {"classes": ["background", "left ventricle", "myocardium"]}
+    write_json(run / "rows.json", names | {"patients": ["patient1", "patient1"]})
+    write_json(data.path / "slicing.json", data.about | {"classes": names["classes"]})
+    call(run, SlicedFolder.open(data.path), "--metrics", "all")
+    folder = RunFolder.find(run)
+    found = folder.array("val_ejection_error")
+    assert folder.row_names("val_ejection_error") == ["patient1"] and found.shape == (4, 1, 3)
+    assert np.isnan(found[..., [0, 2]]).all()
+    truths = [[data.labels("val", stem) for stem in stems] for stems in (STEMS[:3], STEMS[3:])]
+    gt = sorted(np.count_nonzero(np.array(labels) == 1) for labels in truths)
+    order = 1 if np.count_nonzero(np.array(truths[0]) == 1) == gt[1] else -1
+    pred = [sum(np.count_nonzero((blobs(100 + seed) == 1) & (data.labels("val", STEMS[seed]) != 255))
+                for seed in range(first, first + 3)) for first in (0, 3)][::order]  # fmt: skip
+    expected = 100 * abs((pred[0] - pred[1]) / pred[0] - (gt[1] - gt[0]) / gt[1])
+    assert found[1, 0, 1] == pytest.approx(expected, rel=1e-5)
+    counted = json.loads((run / "evaluation.json").read_text())["val_ejection_error"]
+    assert (counted["touched"], counted["of"]) == (0, 1)
+
+
+def test_no_pair_no_ejection_fraction(run, data):
+    names = RunFolder.find(run).names | {"classes": ["background", "left ventricle", "myocardium"]}
+    write_json(run / "rows.json", names)
+    write_json(data.path / "slicing.json", data.about | {"classes": names["classes"]})
+    call(run, SlicedFolder.open(data.path), "--metrics", "acdc")
+    assert RunFolder.find(run).array("val_ejection_error").shape == (4, 0, 3)
