@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from boundary_loss.files import named_errors
+
 
 def read_png(path: Path) -> np.ndarray:
     """(X, Y) uint8; rows of the picture are X."""
@@ -19,4 +21,5 @@ def read_png(path: Path) -> np.ndarray:
 
 def write_png(path: Path, array: np.ndarray) -> None:
     """(X, Y) uint8 as an 8-bit grey PNG, without a palette."""
-    Image.fromarray(array).save(path, compress_level=1)
+    with named_errors(path):
+        Image.fromarray(array).save(path, compress_level=1)

@@ -17,6 +17,7 @@ results/isles/gdl/
     evaluation.json      how many values of the best epoch the empty-mask rule decided, and what they became
     iter000/val/*.png    the predicted classes of every validation slice, 8 bit; or packed, iter000/val.npz
     best_epoch/val/*.png the same, of the best epoch
+    pred/*.nii.gz        predicted validation volumes in the scanner's space; pred_NAME/: of the new cases in NAME
 
 A row that is trained several times (SEEDS, FOLDS) has such a folder for each: results/isles/gdl/seed0, gdl/fold1,
 gdl/fold1_seed0.
@@ -47,6 +48,7 @@ RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
 BEST_EPOCH, BEST_WEIGHTS, CHECKPOINT = "best_epoch.txt", "best.pkl", "checkpoint.pt"
 BEST_PREDICTIONS = "best_epoch"
 EVALUATION = "evaluation.json"
+VOLUMES = "pred"
 
 _PART = re.compile(r"(?!_)(fold\d+)?(?:(?:^|_)(seed\d+))?")
 

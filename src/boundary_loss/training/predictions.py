@@ -1,4 +1,4 @@
-"""The predicted classes of an epoch: PNGs, written by threads while the network goes on, or one packed file a set."""
+"""The predicted classes of an epoch as PNGs, written by threads while the network goes on; then packed, if asked."""
 
 import shutil
 from collections import deque
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from boundary_loss.files import link_folder, unfinished
-from boundary_loss.pictures import write_png
-from boundary_loss.predicted import PACKED, read_all, unpack_pictures, write_packed
+from boundary_loss.pictures import read_png, write_png
+from boundary_loss.predicted import PACKED, unpack_pictures, write_packed
 from boundary_loss.runfolder import BEST_PREDICTIONS, iteration
+from boundary_loss.training.ranks import Ranks
 
 _WAITING_AT_MOST = 256  # slices in memory
-_BATCHES_COMING = 8  # on their way from the device
 
 
 class PredictionWriter:
@@ -23,15 +23,25 @@ class PredictionWriter:
 
     Args:
         keep: go on with what an interrupted epoch has written; else it is cleared first.
+        ranks: each writes its own slices; the first makes the folder and gives it its name.
     """
 
-    def __init__(self, run: Path, epoch: int, workers: int = 2, *, keep: bool = False) -> None:
+    def __init__(
+        self, run: Path, epoch: int, workers: int = 2, *, keep: bool = False, ranks: Ranks | None = None
+    ) -> None:
+        self.ranks = ranks or Ranks()
         self.folder = run / iteration(epoch)
         self._keep = keep
         self._pool = ThreadPoolExecutor(workers)
         self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> "PredictionWriter":
+        if self.ranks.is_first:
+            self._make_folder()
+        self.ranks.wait()
+        return self
+
+    def _make_folder(self) -> None:
         grown = unfinished(self.folder)
         if not self._keep:
             for stale in (self.folder, grown):
@@ -39,18 +49,22 @@ class PredictionWriter:
         elif self.folder.exists():  # killed when it was complete, before the epoch counted
             self.folder.rename(grown)
         grown.mkdir(parents=True, exist_ok=True)
-        return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._pool.shutdown(cancel_futures=error is not None)
         if error is None:
             self.flush()
-            unfinished(self.folder).rename(self.folder)
+            if self.ranks.is_first:
+                self._publish()
+
+    def _publish(self) -> None:
+        unfinished(self.folder).rename(self.folder)
 
     def flush(self) -> None:
-        """Wait until all that was handed over is written."""
+        """Wait until all that was handed over is written, by all ranks."""
         while self._waiting:
             self._waiting.popleft().result()  # a full disk shows here
+        self.ranks.wait()
 
     def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
         """Classes (B, X, Y) uint8 of the slices ``stems``, on any device; none waits for the copy but the threads."""
@@ -64,31 +78,30 @@ class PredictionWriter:
 
 
 class PackedWriter(PredictionWriter):
-    """Writes ``iterNNN/SET.npz`` instead, once the epoch is complete; until then the slices are held in memory."""
+    """Leaves ``iterNNN/SET.npz`` instead: a complete epoch is packed beside its PNGs, which then go."""
 
-    def __enter__(self) -> "PackedWriter":
-        super().__enter__()
-        begun = sorted(unfinished(self.folder).glob(f"*{PACKED}"))
-        self._sets = {path.stem: dict(read_all(path)) for path in begun}
-        self._coming: deque[tuple[str, Sequence[str], Tensor, torch.cuda.Event | None]] = deque()
-        return self
+    @property
+    def _beside(self) -> Path:
+        return unfinished(self.folder.with_name(f"{self.folder.name}_packed"))
 
-    def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
-        self._coming.append((which, list(stems), *_to_host(classes)))
-        if len(self._coming) > _BATCHES_COMING:
-            self._take()
+    def _make_folder(self) -> None:
+        grown = unfinished(self.folder)
+        shutil.rmtree(self._beside, ignore_errors=True)
+        if self._keep and self.folder.exists():  # killed when it was complete, before the epoch counted
+            if not grown.exists():
+                for path in sorted(self.folder.glob(f"*{PACKED}")):
+                    unpack_pictures(path, self._beside / path.stem)
+                self._beside.rename(grown)
+            shutil.rmtree(self.folder)
+        super()._make_folder()
 
-    def _take(self) -> None:
-        which, stems, pictures, arrived = self._coming.popleft()
-        if arrived is not None:
-            arrived.synchronize()
-        self._sets.setdefault(which, {}).update(zip(stems, pictures.numpy().copy(), strict=True))
-
-    def flush(self) -> None:
-        while self._coming:
-            self._take()
-        for which, slices in self._sets.items():
-            write_packed(unfinished(self.folder), which, slices)
+    def _publish(self) -> None:
+        grown = unfinished(self.folder)
+        for pictures in sorted(path for path in grown.iterdir() if path.is_dir()):
+            slices = {path.stem: read_png(path) for path in sorted(pictures.glob("*.png"))}
+            write_packed(self._beside, pictures.name, slices)
+        self._beside.rename(self.folder)
+        shutil.rmtree(grown)
 
 
 WRITERS: dict[str, type[PredictionWriter]] = {"png": PredictionWriter, "packed": PackedWriter}
