@@ -8,6 +8,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from toys import REPOSITORY
@@ -156,12 +157,14 @@ def test_data_that_changed_after_training_is_said(study: Path, tmp_path: Path) -
 def test_more_epochs_go_on_where_the_run_stopped(study: Path, tmp_path: Path) -> None:
     where = tmp_path / "study"
     shutil.copytree(study, where)
+    (where / RD / "gdl" / "pred").mkdir(exist_ok=True)  # of another best epoch, soon
     done = make(where, *ISLES, "EPC=3", "RUNS=gdl", "metrics")
     assert "going on after epoch 1" in done.stdout
     longer = arrays(where / RD / "gdl")
     for name, array in arrays(study / RD / "gdl").items():
         np.testing.assert_array_equal(longer[name][:2], array, err_msg=name)
         assert len(longer[name]) == 3
+    assert not (where / RD / "gdl" / "pred").exists()
 
 
 def test_seeds_and_folds_are_runs_of_their_own_and_pooled(study: Path, tmp_path: Path) -> None:
@@ -227,6 +230,41 @@ def test_an_archive_comes_back_and_is_redrawn(study: Path, tmp_path: Path) -> No
     (where / RD / "val_dice.png").unlink()
     done = make(where, *ISLES, "plot")
     assert "boundary_loss.train " not in done.stdout and (where / RD / "val_dice.png").is_file()
+
+
+def test_predictions_go_back_to_the_scanner(study: Path) -> None:
+    """As the training saved them, and by the network again from the source volumes: the same."""
+    run = study / RD / "gdl"
+    make(study, *ISLES, "pred", "predict", "RUNS=gdl", "CASES=data/isles-phantom/TRAINING", "PREDICT=--softmax")
+    volumes = read_json(run / "rows.json")["volumes"]
+    assert sorted(path.name for path in (run / "pred").glob("*.nii.gz")) == sorted(f"{v}.nii.gz" for v in volumes)
+    assert len(list((run / "pred_TRAINING").glob("*.nii.gz"))) == 5
+    for volume in volumes:
+        (source,) = (study / "data" / "isles-phantom" / "TRAINING" / volume).glob("*.OT.*/*.nii")
+        images = [
+            nib.load(path) for path in (source, *(run / f / f"{volume}.nii.gz" for f in ("pred", "pred_TRAINING")))
+        ]
+        labels = [np.asarray(image.dataobj) for image in images]
+        assert all(each.shape == labels[0].shape for each in labels)
+        assert all(np.array_equal(image.affine, images[0].affine) for image in images)
+        assert (labels[1] != labels[2]).mean() < 1e-3  # a tie may fall otherwise in a batch of another size
+        lesion = nib.load(run / "pred_TRAINING" / "softmax" / f"{volume}_1_lesion.nii.gz")
+        np.testing.assert_array_equal(np.asarray(lesion.dataobj) > 0.5, labels[2] == 1)
+
+
+def test_the_testing_set_is_predicted_once_and_never_taken_for_a_training(study: Path) -> None:
+    first = make(study, *ISLES, "predict", "RUNS=gdl")
+    assert "results/isles-phantom/gdl/pred_TESTING: 1 case" in first.stdout
+    second = make(study, *ISLES, "pred", "predict", "RUNS=gdl")
+    assert "boundary_loss.train " not in second.stdout and "is complete: 1 case" in second.stdout
+
+
+def test_predictions_of_an_epoch_and_of_nothing(study: Path) -> None:
+    make(study, *ISLES, f"{RD}/gdl/pred")
+    refused = make(study, *ISLES, f"{RD}/gdl/pred", "EPOCH=0", check=False)
+    assert refused.returncode == 2 and "epoch: made with best, now 0" in refused.stderr
+    missing = make(study, "-f", "wmh.make", *SMALL, "predict", check=False)
+    assert missing.returncode == 2 and "predict needs CASES=" in missing.stderr
 
 
 def test_pictures_of_slices(study: Path) -> None:

@@ -36,3 +36,10 @@ def test_a_folder_of_seeds_does_not_become_a_run(tmp_path: Path, fresh: bool) ->
         is_done(row, SETTINGS, fresh=fresh)
     assert is_done(row / "seed0", SETTINGS, fresh=False)
     assert not is_done(row / "seed5", SETTINGS, fresh=False)
+
+
+def test_predicted_volumes_inside_a_run_are_no_run(tmp_path: Path) -> None:
+    run = made(tmp_path / "toy" / "gdl")
+    for name in ("pred", "pred_TESTING"):
+        made(run / name)
+    assert is_done(run, SETTINGS, fresh=False)
