@@ -45,6 +45,9 @@ def _softmax(logits: Tensor, labels: Tensor, ignore_label: int) -> list[Tensor]:
     rows = list(logits.to(_at_least_float32(logits)).unbind(0))
     if len(rows) == 1:
         rows = [torch.zeros_like(rows[0]), rows[0]]
+    known = labels != ignore_label
+    if len(rows) == 2:
+        return [torch.where(known, s, 0) for s in _softmax_of_two(*rows)]
     top = rows[0]
     for row in rows[1:]:
         top = torch.maximum(top, row)
@@ -53,8 +56,16 @@ def _softmax(logits: Tensor, labels: Tensor, ignore_label: int) -> list[Tensor]:
     for e in exps[1:]:
         total = total + e
     share = total.reciprocal()
-    known = labels != ignore_label
     return [torch.where(known, e * share, 0) for e in exps]
+
+
+def _softmax_of_two(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """With one exponential instead of two, of a number that is not positive."""
+    gap = second - first
+    small = (-gap.abs()).exp()
+    share = (1 + small).reciprocal()
+    small = small * share
+    return torch.where(gap > 0, small, share), torch.where(gap > 0, share, small)
 
 
 def _at_least_float32(logits: Tensor) -> torch.dtype:
