@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from boundary_loss import command
-from boundary_loss.files import read_json, write_array, write_json
+from boundary_loss.files import read_json, sweep, write_array, write_json
 from boundary_loss.metrics.empty import RULE
 from boundary_loss.metrics.volume import SLICE_METRICS, VOLUME_METRICS, Comparison, VolumeTruth
 from boundary_loss.naming import by_volume
@@ -53,6 +53,7 @@ def evaluate(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], epochs:
     """Measure, write the arrays, print the best epoch."""
     if workers < 1:
         raise ValueError(f"--workers must be at least 1, got {workers}")
+    sweep(run.path)
     best = run.best_epoch
     num_epochs = len(run.array("val_dice"))
     folders = _prediction_folders(run, best, num_epochs, epochs)

@@ -8,13 +8,15 @@ results/isles/gdl/
     metrics.csv          one line an epoch
     best_epoch.txt       number of the best epoch (0 = the first)
     best.pkl             weights of the best epoch: plain tensors, torch.load(weights_only=True)
-    checkpoint.pt        everything needed to go on with training
+    checkpoint.pt        everything needed to go on with training; previous_checkpoint.pt: of the epoch before,
+                         midway_checkpoint.pt: within the epoch that was running
     {tra,val}_loss.npy   (E, batches, losses)   unweighted loss values
     {tra,val}_dice.npy   (E, slices, K)         2D Dice; a slice empty in both counts 1
     val_3d_dsc.npy val_3d_hausdorff.npy val_3d_hd95.npy val_3d_assd.npy    (E, volumes, K)
     val_hausdorff.npy val_boundary.npy                                     (E, slices, K)
     iter000/val/*.png    the predicted classes of every validation slice, 8 bit
     best_epoch/val/*.png the same, of the best epoch
+    tensorboard/         with TRACK=tensorboard
 
 A row that is trained several times (SEEDS, FOLDS) has such a folder for each: results/isles/gdl/seed0, gdl/fold1,
 gdl/fold1_seed0.
