@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 include src/venv.mk
 
-.PHONY: help setup demo test check bench soak
+.PHONY: help setup demo index test check bench soak
 
 help:  ## this page
 	@echo "make TARGET"; echo
@@ -27,6 +27,9 @@ demo: $(venv)  ## synthetic ISLES archives through the whole pipeline: trainings
 	@echo "curves    $(RD)/*.png"
 	@echo "overlays  $(RD)/view/*.png"
 	@echo "archive   $$(cat $(RD)/archive.txt)"
+
+index: $(venv)  ## results/index.html: all studies and archives
+	PYTHONPATH=src $(CC) -m boundary_loss.index results
 
 test: $(venv)  ## the whole test suite
 	$(CC) $(CFLAGS) -W error -m pytest $(TESTS)

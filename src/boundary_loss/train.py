@@ -141,19 +141,21 @@ def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) ->
     """The seeded network, and what is needed to build it again."""
     torch.manual_seed(experiment.seed)
     about: dict[str, Any] = {
-        "network": experiment.network,
+        "network": experiment.built_network,
         "in_channels": len(data.modalities),
         "num_classes": len(data.classes),
         "modalities": data.modalities,
         "classes": data.classes,
+        "temperature": experiment.temperature,
+        "preparation": data.preparation,
     }
-    net = build_network(experiment.network, about["in_channels"], about["num_classes"])
+    net = build_network(about["network"], about["in_channels"], about["num_classes"])
     if weights is not None:
         content = load_weights(weights)
         try:
             net.load_state_dict(content["weights"])
         except RuntimeError as error:
-            raise Stop(f"{weights} ({content.get('network')}) does not fit {experiment.network}: {error}") from None
+            raise Stop(f"{weights} ({content.get('network')}) does not fit {about['network']}: {error}") from None
     return net, about
 
 
@@ -167,7 +169,7 @@ def describe_run(
         "schedule": args.schedule,
         "augment": args.augment,
         "rate": args.rate,
-        "network": experiment.network,
+        "network": experiment.built_network,
         "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
         "epochs": experiment.epochs,
         "batch_size": experiment.batch_size,

@@ -82,10 +82,20 @@ def test_kinds_in_kinds_out():
     assert not euclidean_distance(tensor.requires_grad_()).requires_grad
 
 
-def test_max_distance():
-    mask = np.zeros((9, 9))
-    mask[4, 4] = 1
-    np.testing.assert_array_equal(euclidean_distance(mask, max_distance=2), np.minimum(euclidean_distance(mask), 2))
+@pytest.mark.parametrize("shape", [(40,), (60, 70), (12, 40, 33)])
+def test_max_distance(shape):
+    """The transform ends there; it gives what cutting the whole one gives."""
+    masks = np.zeros((4, *shape), bool)
+    masks[0].flat[masks[0].size // 3] = True
+    masks[1] = np.random.default_rng(0).random(shape) < 0.01
+    masks[2][tuple(slice(n // 2) for n in shape)] = True
+    spacing = SPACING[: len(shape)]
+    for limit in (0.3, 2, 7.5, 1000):
+        found = euclidean_distance(masks, spacing, max_distance=limit)
+        np.testing.assert_allclose(found, np.minimum(euclidean_distance(masks, spacing), limit), rtol=5e-7)
+    for wrong in (0, -1, np.nan):
+        with pytest.raises(ValueError, match="max_distance must be positive"):
+            euclidean_distance(masks, spacing, max_distance=wrong)
 
 
 @given(masks(), masks())

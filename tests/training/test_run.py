@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from toys import write_sliced
 from trainings import ROW, command, environment, same_run, train
 
 from boundary_loss.files import sole_maker
 from boundary_loss.naming import by_volume
+from boundary_loss.networks import build_network
 from boundary_loss.runfolder import RunFolder
+from boundary_loss.training.checkpoint import load_weights
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +155,27 @@ def test_weights_start_another_run(finished: Path, data: Path, tmp_path: Path) -
         "--weights", str(finished / "best.pkl"), check=False,
     )  # fmt: skip
     assert misfit.returncode == 2 and "does not fit" in misfit.stderr
+
+
+def test_a_row_with_a_distance_term_gives_the_network_a_second_output(
+    finished: Path, data: Path, tmp_path: Path
+) -> None:
+    row = ["--losses", "gdl:1", "sdf:1@1", "foreground(norm=l1):0.1", "--network", "Dimwit", "--batch_size", "3"]
+    train(tmp_path / "run", data, *row, "--epochs", "1", "--gradients")
+    run = RunFolder.find(tmp_path / "run")
+    lines = (run.path / "metrics.csv").read_text().splitlines()
+    measured = dict(zip(lines[0].split(","), map(float, lines[1].split(","))))
+    assert measured["gradient_0"] > 0 and measured["gradient_1"] > 0 and measured["gradient_2"] > 0
+    content = load_weights(run.path / "best.pkl")
+    assert content["network"] == "Dimwit+distances" == run.about["network"]
+    net = build_network(content["network"], content["in_channels"], content["num_classes"])
+    net.load_state_dict(content["weights"])
+    assert net(torch.zeros(1, 2, 20, 24)).shape == (1, 2, 20, 24), "what predicts sees the segmentation"
+    train(tmp_path / "warm", data, *row, "--epochs", "1", "--weights", str(run.path / "best.pkl"))
+    misfit = train(
+        tmp_path / "misfit", data, *row, "--epochs", "1", "--weights", str(finished / "best.pkl"), check=False
+    )
+    assert misfit.returncode == 2 and "(Dimwit) does not fit Dimwit+distances" in misfit.stderr
 
 
 def test_options_of_the_loop(data: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from boundary_loss.files import settle, write_bytes, write_file
+from boundary_loss.networks import build_network
 from boundary_loss.runfolder import CHECKPOINT
 
 _PREVIOUS = f"previous_{CHECKPOINT}"
@@ -100,3 +101,30 @@ def load_weights(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "weights" not in content:
         raise ValueError(f"{path} holds no weights of this project")
     return content
+
+
+def load_network(path: Path, *, trust_network: bool = False) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a file of weights, ready to predict, and what else the file says.
+
+    Args:
+        trust_network: also import a network that the file names by path, ``mypackage.nets:TinyNet``. Importing runs
+            code, so that it takes the user's word and not the file's.
+
+    Raises:
+        FileNotFoundError, ValueError: see :func:`load_weights`; the file lacks something, or its weights do not fit.
+    """
+    content = load_weights(path)
+    missing = [name for name in ("network", "in_channels", "num_classes") if name not in content]
+    if missing:
+        raise ValueError(f"{path} holds weights, but not of which network: {', '.join(missing)} missing")
+    text = content["network"]
+    if ":" in text.partition("(")[0] and not trust_network:
+        raise ValueError(
+            f"{path} holds weights of {text}, which is not of this package; --trust_network imports it, if you know it"
+        )
+    net = build_network(text, content["in_channels"], content["num_classes"])
+    try:
+        net.load_state_dict(content["weights"])
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit its network {text}: {error}") from None
+    return net.eval(), content

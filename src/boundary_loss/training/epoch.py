@@ -141,7 +141,8 @@ class EpochRunner:
                     tally.add_losses(values)
                 if learn and self.experiment.gradients:
                     with clock("gradients"):
-                        norms = gradient_norms({str(t): value for t, value in enumerate(values)}, logits)
+                        outputs = [logits, batch["head"]] if "head" in batch else logits
+                        norms = gradient_norms({str(t): value for t, value in enumerate(values)}, outputs)
                         tally.gradients.append(list(norms.values()))
                 if learn and not self._step(values, weights, clock):
                     recall(self.net, before)
@@ -168,7 +169,10 @@ class EpochRunner:
     def _forward(self, batch: dict[str, Any], has_ignored: bool, clock: Clock) -> tuple[Tensor, Probs]:
         """Logits and probabilities, (B, K, X, Y) float32; zero in every class where the label is ignored."""
         with clock("forward"):
-            logits = self.arithmetic.logits(self.net, batch["images"])
+            if self.experiment.distance_head:
+                logits, batch["head"] = self.arithmetic.logits_and_distances(self.net, batch["images"])
+            else:
+                logits = self.arithmetic.logits(self.net, batch["images"])
             probs = torch.softmax(logits / self.experiment.temperature, dim=1)
             if has_ignored:
                 probs = probs * (batch["labels"] != IGNORED).unsqueeze(1)  # so that no loss counts it
