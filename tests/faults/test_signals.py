@@ -81,6 +81,17 @@ def test_a_second_signal_does_not_wait() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_what_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            send(signal.SIGINT)()
+            assert not interruption
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_network_with_fewer_draws_would_show(finished: Path, data: Path, tmp_path: Path, at_call: Arrange) -> None:
     """The comparison above sees it when the generators are not put back."""
     at_call(tally, "slice_counts", 2, send(signal.SIGTERM))
