@@ -154,7 +154,7 @@ def test_wrong_slice_modality_epoch_and_data_are_named(
     with pytest.raises(ValueError, match="was trained on the classes background, lesion, but"):
         call(view.main, "--data", other, "--runs", *runs)
     write_png(runs[0] / "best_epoch" / "val" / "case_4_00_0000.png", np.zeros((5, 6), np.uint8))
-    with pytest.raises(ValueError, match=r"is \(5, 6\), the slice is \(20, 24\)"):
+    with pytest.raises(ValueError, match=r"as \(5, 6\), the slice is \(20, 24\)"):
         call(view.main, *words, "--slices", "case_4_00_0000")
 
 

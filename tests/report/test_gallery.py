@@ -16,8 +16,8 @@ from toys import write_sliced
 from boundary_loss.comparison import find_runs
 from boundary_loss.files import read_json, write_array, write_json
 from boundary_loss.report import absent, gallery, pixels
-from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicedfolder import SlicedFolder, read_png, write_png
+from boundary_loss.runfolder import BEST_PREDICTIONS, RunFolder
+from boundary_loss.slicedfolder import SlicedFolder, write_png
 
 maps = arrays(
     np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 12)), elements=st.sampled_from([0, 0, 0, 1, 2, 255])
@@ -99,8 +99,9 @@ def test_what_is_shown_is_what_lies_on_the_disk(runs: list[Path], sliced: Path) 
             for run, predictions in zip(found, s["predictions"], strict=True):
                 assert sorted(map(int, predictions)) == run.epochs
                 for epoch, text in predictions.items():
-                    path = run.prediction(None if int(epoch) == run.best_epoch else int(epoch), s["name"])
-                    np.testing.assert_array_equal(read_runs(text, size), read_png(path), err_msg=str(path))
+                    kept = None if int(epoch) == run.best_epoch else int(epoch)
+                    (classes,) = run.predictions(kept, [s["name"]])
+                    np.testing.assert_array_equal(read_runs(text, size), classes, err_msg=f"{run.path} {epoch}")
             share = (decoded(s["maps"]["lesion"]).astype(float) - 128) / 127
             signed = np.sign(share) * share**2 * case["limits"]["lesion"]
             np.testing.assert_allclose(signed, data.map_3d("val", s["name"])[1], atol=0.5)
@@ -159,7 +160,7 @@ def test_empty_slices_and_missed_cases_are_counted(runs: list[Path], sliced: Pat
             classes = np.zeros((20, 24), np.uint8)
             if i == 1 or (i == 0 and stem.startswith("case_4")):
                 classes[:2, :3] = 1
-            write_png(run.prediction(None, stem), classes)
+            write_png(run.path / BEST_PREDICTIONS / "val" / f"{stem}.png", classes)
     ignored = data.labels("val", stems[3]).copy()
     assert not ignored.any()
     ignored[0, :2] = 255  # counts nowhere, in ground truth and predictions
