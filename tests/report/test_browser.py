@@ -44,6 +44,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(browser: Chromium, study: Path) -> Iterator[Chromium]:
     """The report, freshly opened; at the end nothing has gone to the console or over a network."""
     browser.open(study / "report.html")
+    browser.frame()
     yield browser
     assert browser.errors == []
     assert [url for url in browser.requests if not url.startswith(("file://", "data:"))] == []
