@@ -15,7 +15,7 @@ from boundary_loss.data import Slices
 from boundary_loss.files import sweep, write_array, write_text
 from boundary_loss.losses import propose_weight
 from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV, TRAINING_ARRAYS, RunFolder
-from boundary_loss.training.checkpoint import load_checkpoint, save_checkpoint, save_midway, save_weights
+from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway, save_weights
 from boundary_loss.training.clock import hours
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.interruption import Interruption
@@ -99,7 +99,7 @@ class Training:
     """Shows the epochs that are done somewhere else too."""
 
     def __post_init__(self) -> None:
-        self.history, self.interruption = History(), Interruption()
+        self.history, self.interruption, self.checkpoints = History(), Interruption(), CheckpointWriter(self.run)
         self.begun: Midway | None = None
         sweep(self.run)
         state = load_checkpoint(self.run)
@@ -124,7 +124,7 @@ class Training:
         Raises:
             Interrupted: by SIGTERM or Ctrl-C, after the step at hand, and everything is saved.
         """
-        with self.interruption:
+        with self.interruption, self.checkpoints:
             self.track(self.history.lines)
             for epoch in range(self.history.epochs, self.runner.experiment.epochs):
                 self._epoch(epoch)
@@ -142,6 +142,7 @@ class Training:
 
             def save(here: Midway) -> None:
                 writer.flush()
+                self.checkpoints.wait()
                 save_midway(self.run, self._state() | {"midway": here.state()})
 
             watch = Watch(self.interruption, save, epoch, self.save_minutes, begun)
@@ -152,6 +153,7 @@ class Training:
 
     def _record(self, epoch: int, rate: float, weights: Sequence[float], train: EpochLog, val: EpochLog) -> None:
         """Everything of the epoch on disk; the checkpoint comes last and makes it count."""
+        self.checkpoints.wait()
         line = {
             "epoch": epoch,
             "tra_loss": train.total_loss(weights),
@@ -171,7 +173,7 @@ class Training:
             keep_best(self.run, epoch)
             write_text(self.run / BEST_EPOCH, f"{epoch}\n")
         self.history.write(self.run)
-        save_checkpoint(self.run, self._state())
+        self.checkpoints.write(self._state())
 
     def _state(self) -> dict[str, Any]:
         return self.runner.state() | {"history": self.history.state()}
