@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 include src/venv.mk
 
-.PHONY: help setup demo index test check bench soak
+.PHONY: help setup peers demo index test check bench soak
 
 help:  ## this page
 	@echo "make TARGET"; echo
@@ -13,6 +13,8 @@ help:  ## this page
 	@echo; echo "Studies: make -f isles.make, make -f wmh.make, make -f acdc.make; add help for targets and variables"
 
 setup: $(venv)  ## .venv from the lock file
+
+peers: $(if $(venv),.venv/peers)  ## optional packages that some tests compare with, into .venv
 
 # What the demo trains: small enough for 8 minutes on two cores, long enough that the losses differ
 demo: RD  := results/isles-demo

@@ -11,6 +11,8 @@ import os
 import shlex
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,6 +142,20 @@ def refuse_other_settings(folder: Path, words: Sequence[str], *, fresh: bool) ->
             "  FRESH=1 makes it anew and keeps the old one beside it; RD=another/folder leaves it as it is."
         )
     return True
+
+
+def die_with(parent: int) -> None:
+    """End this process as soon as its parent has ended, even by kill -9, which cannot call anybody off.
+
+    What a command's processes write must not go on into a folder that the next attempt is filling.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def parser(description: str) -> argparse.ArgumentParser:

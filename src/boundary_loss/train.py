@@ -9,6 +9,7 @@ step at hand finish and save it.
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import nn
 from boundary_loss import command
 from boundary_loss.command import Stop
 from boundary_loss.data import Slices
-from boundary_loss.experiment import LAYOUTS, PRECISIONS, Experiment
+from boundary_loss.experiment import LAYOUTS, PRECISIONS, PREDICTIONS, Experiment
 from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.networks import build_network
 from boundary_loss.runfolder import RunFolder
@@ -26,15 +27,21 @@ from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
 from boundary_loss.training.arithmetic import configure, make_optimiser
 from boundary_loss.training.checkpoint import load_weights
-from boundary_loss.training.devices import describe, memory_explained, pick_device
+from boundary_loss.training.devices import describe, memory_explained, pick_device, share_processors
 from boundary_loss.training.epoch import EpochRunner
+from boundary_loss.training.gpus import hold_gpus, parse_gpus
+from boundary_loss.training.launch import launch
+from boundary_loss.training.ranks import Ranks, are_started, joined
 from boundary_loss.training.run import Training
 from boundary_loss.training.terms import activate
 from boundary_loss.training.tracking import TRACKERS, tracker
 
 DEBUG_SLICES = 10
 # Options that do not shape the result; a run that stopped at a NaN goes on with --skip_nan
-BESIDE = ("--device", "--queue", "--fresh", "--save_minutes", "--skip_nan", "--track")
+BESIDE = (
+    *("--device", "--gpus", "--nproc", "--share"),
+    *("--queue", "--fresh", "--save_minutes", "--skip_nan", "--track"),
+)
 
 
 def arguments() -> argparse.Namespace:
@@ -64,12 +71,16 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--group", action="store_true", help="one validation batch a volume")
     run.add_argument("--best", choices=("volume", "slice"), default="volume", help="what the best epoch maximises")
     run.add_argument("--save_train", action="store_true", help="keep predictions on training slices too")
+    run.add_argument("--predictions", choices=PREDICTIONS, default="png", help="a PNG a slice, or a file an epoch")
     run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
     run.add_argument("--save_minutes", type=float, default=10, help="between checkpoints in an epoch; 0: none there")
     run.add_argument("--skip_nan", action="store_true", help="leave out steps whose loss is not finite, and go on")
     run.add_argument("--track", choices=TRACKERS, help="logs beside the CSV")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    run.add_argument("--gpus", help="train on the next of these that is free, as 0,1,2,3, and hold it")
+    run.add_argument("--nproc", type=int, default=1, help="train in so many processes, each with a GPU of its own")
+    run.add_argument("--share", type=int, default=1, help="on a CPU, so many trainings share its cores")
     run.add_argument("--queue", type=Path, nargs="*", default=[], help="the study's run folders, for the time left")
     run.add_argument("--fresh", action="store_true", help="set an existing folder aside and train anew")
     return parser.parse_args()
@@ -78,19 +89,45 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     words = command.settings(sys.argv[1:], BESIDE)
+    if are_started():  # one of several processes, whose parent has seen to the rest
+        train_run(args, words)
+        return
+    check_processes(args)
     with sole_maker(args.folder):
         if folder.is_done(args.folder, words, fresh=args.fresh):
             print(f"{args.folder} is complete")
-        else:
-            with memory_explained(args.batch_size):
+            return
+        with hold_gpus(parse_gpus(args.gpus, args.nproc), args.nproc) if takes_gpus(args) else nullcontext():
+            if args.nproc == 1:
                 train_run(args, words)
+            else:
+                launch(args.nproc, "boundary_loss.train", sys.argv[1:])
+
+
+def takes_gpus(args: argparse.Namespace) -> bool:
+    return bool(args.gpus) and args.device != "cpu"
+
+
+def check_processes(args: argparse.Namespace) -> None:
+    """Refuse numbers of processes that cannot work."""
+    if not 1 <= args.nproc <= args.batch_size:
+        raise Stop(f"NPROC={args.nproc} does not fit: 1 or more, at most the BS={args.batch_size} slices of a batch")
+    if args.nproc > 1 and args.device not in ("auto", "cpu", "cuda"):
+        raise Stop(f"NPROC={args.nproc} takes a GPU each; name them with GPUS=0,1 instead of DEVICE={args.device}")
 
 
 def train_run(args: argparse.Namespace, words: list[str]) -> None:
     """Train to the last epoch, from the start or from where the run was left, and publish."""
+    device = pick_device("cuda" if takes_gpus(args) and args.device == "auto" else args.device)
+    with memory_explained(args.batch_size), joined(device) as (ranks, device):
+        train_rank(args, words, ranks, device)
+
+
+def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device: torch.device) -> None:
+    """What one process does of it: all, or its part of each batch."""
     data = SlicedFolder.open(args.data)
     experiment = read_experiment(args, len(data.classes))
-    device = pick_device(args.device)
+    share_processors(min(args.share, len(args.queue)))
     configure(experiment, device)
     terms = activate(experiment)
     net, about_network = network(experiment, data, args.weights)
@@ -103,12 +140,15 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
     train = Slices(data, "train", augmentation=experiment.augmentation, **options)
     val = Slices(data, "val", **options)
     run = unfinished(args.folder)
-    folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
+    if ranks.is_first:
+        folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
+    ranks.wait()
     queue = [path for path in args.queue if not path.exists()]
-    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device, args.skip_nan)
-    with tracker(args.track, run, val) as track:
+    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device, args.skip_nan, ranks)
+    with tracker(args.track if ranks.is_first else None, run, val) as track:
         Training(run, runner, train, val, about_network, queue, args.save_minutes, track)()
-    folder.finish(run, args.folder)
+    if ranks.is_first:
+        folder.finish(run, args.folder)
 
 
 def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
@@ -128,6 +168,7 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
         group=args.group,
         best=args.best,
         save_train=args.save_train,
+        predictions=args.predictions,
         gradients=args.gradients,
         debug=args.debug,
         amp=args.amp,
@@ -185,6 +226,7 @@ def describe_run(
         "skip_nan": args.skip_nan,
         "losses": loss_names(experiment),
         "device": describe(device),
+        "num_processes": args.nproc,
         "num_threads": torch.get_num_threads(),
     }
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import distance_transform_edt
 
-from boundary_loss.distance import euclidean_distance, inside_distance, nearest_foreground
+from boundary_loss.distance import euclidean_distance, inside_distance, libraries, nearest_foreground
 
 SHAPES = [(7,), (1, 6), (5, 9), (33, 70), (3, 4, 5), (9, 1, 7), (12, 35, 17)]
 SPACING = [0.7, 1.3, 5.0]
@@ -28,8 +28,16 @@ def scipy_distance(mask: np.ndarray, spacing) -> np.ndarray:
     return distance_transform_edt(~mask, sampling=spacing)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("density", [0.02, 0.4, 0.95])
+@pytest.fixture(params=["libraries", "alone"])
+def engines(request, monkeypatch):
+    """With what is installed beside SciPy, and without."""
+    if request.param == "alone":
+        monkeypatch.setattr(libraries, "installed", lambda name: None)
+
+
+@pytest.mark.usefixtures("engines")
+@pytest.mark.parametrize("shape", [*SHAPES, (130, 140)])
+@pytest.mark.parametrize("density", [0.001, 0.02, 0.4, 0.95])
 def test_equals_scipy(shape, density):
     mask = np.random.default_rng(0).random(shape) < density
     mask.flat[mask.size // 2] = True

@@ -78,7 +78,7 @@ def test_the_last_epoch_is_finished_rather_than_left(
 def test_a_second_signal_does_not_wait() -> None:
     with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
         send(signal.SIGTERM)()
-        assert interruption
+        assert interruption.is_asked()
         send(signal.SIGINT)()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

@@ -4,8 +4,9 @@
 what                                                            who (benchmarks/distances.py)
 =============================================================== ===================================================
 a plane (a 2D map, or a slice of a volume) of square pixels,    OpenCV where it is installed
-no longer than ``LONGEST`` across
-any other plane                                                 SciPy's feature transform
+no longer than ``LONGEST`` across; but of ``MANY`` pixels or
+more only where some unknown run is long
+any other plane where some unknown run is long                  SciPy's feature transform
 both sides of a volume whose objects lie all over it, float32   the ``edt`` package where it is installed
 everything else                                                 :mod:`boundary_loss.distance.parabolas`
 =============================================================== ===================================================
@@ -14,7 +15,7 @@ All are exact, so that what is installed changes the time and not the numbers (b
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -26,6 +27,8 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 LONGEST = 1024  # voxels from corner to corner: up to here OpenCV's rounded distances give away the whole squares
+
+MANY = 1 << 14  # pixels
 
 
 @cache
@@ -39,11 +42,20 @@ def installed(name: str) -> ModuleType | None:
 
 def squared_in_plane(mask: np.ndarray, spacing: np.ndarray, dtype: Any) -> np.ndarray:
     """Squared distance of each pixel to the nearest True one, (X, Y) bool that is not empty -> (X, Y) mm²."""
-    if spacing[0] == spacing[1] and math.hypot(*mask.shape) <= LONGEST:
-        cv2 = installed("cv2")
-        if cv2 is not None:
-            return _squared_by_opencv(cv2, mask, spacing[0], dtype)
-    return _squared_from_nearest(mask, spacing, dtype)
+    cv2 = _opencv_for(mask.shape, spacing)
+    if cv2 is None:
+        return _squared_from_nearest(mask, spacing, dtype)
+    return _squared_by_opencv(cv2, mask, spacing[0], dtype)
+
+
+def is_fast_in(shape: Sequence[int], spacing: np.ndarray) -> bool:
+    """Whether a plane is small enough for OpenCV to end before min-plus products could begin."""
+    return math.prod(shape) < MANY and _opencv_for(shape, spacing) is not None
+
+
+def _opencv_for(shape: Sequence[int], spacing: np.ndarray) -> ModuleType | None:
+    squares = spacing[0] == spacing[1] and math.hypot(*shape) <= LONGEST
+    return installed("cv2") if squares else None
 
 
 def _squared_by_opencv(cv2: ModuleType, mask: np.ndarray, spacing: float, dtype: Any) -> np.ndarray:

@@ -31,6 +31,7 @@ class HeadLoss(nn.Module, ABC):
     reads: ClassVar[str] = "distances"
     """Which output of the network it takes; the losses without this word take the probabilities."""
     target: ClassVar[str] = "one_hot"
+    over_items: ClassVar[bool] = True
 
     def __init__(
         self, *, classes: Sequence[int] | None = None, ignore_index: int = IGNORED, reduction: Reduction = "mean"

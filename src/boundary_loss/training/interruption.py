@@ -5,12 +5,18 @@ from types import FrameType
 from typing import Any
 
 from boundary_loss.signals import STATUS, Interrupted, is_ignored
+from boundary_loss.training.ranks import Ranks
 
 
 class Interruption:
-    """Notes the first signal and lets the step go on (use as a context); a second one does not wait."""
+    """Notes the first signal and lets the step go on (use as a context); a second one does not wait.
 
-    def __init__(self) -> None:
+    Of several ranks, all end when one is asked to. They may all be told by a cluster, and again by the process that
+    started them, which waits for them: they let the second signal pass.
+    """
+
+    def __init__(self, ranks: Ranks | None = None) -> None:
+        self._ranks = ranks or Ranks()
         self._signal: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
 
@@ -25,9 +31,12 @@ class Interruption:
             signal.signal(number, handler)
         self._before = {}
 
-    def __bool__(self) -> bool:
-        """Whether somebody asked for the end."""
-        return self._signal is not None
+    def is_asked(self) -> bool:
+        """Whether somebody asked for the end, of any rank; all ranks ask this together."""
+        number = self._ranks.greatest(self._signal or 0)
+        if number:
+            self._signal = signal.Signals(number)
+        return number > 0
 
     def end(self, saved: str) -> Interrupted:
         """What to raise, once that is on disk: ``epoch 3 up to step 17 of 60``."""
@@ -36,7 +45,7 @@ class Interruption:
         return Interrupted(f"{how}; {saved} is saved, and the same command goes on from there", STATUS[self._signal])
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        if self._signal is not None:
+        if self._signal is not None and self._ranks.size == 1:
             self.__exit__()
             signal.raise_signal(number)
         self._signal = signal.Signals(number)

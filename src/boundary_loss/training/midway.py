@@ -23,22 +23,27 @@ class Midway:
 
     tally: dict[str, Any]
     random: dict[str, torch.Tensor]
-    """The state of torch's generators, which the network's dropout draws from."""
+    """The states of torch's generators, which the network's dropout draws from, one a rank: (ranks, bytes)."""
 
     @classmethod
     def of(cls, tally: Tally) -> "Midway":
         device = tally.losses.device
-        random = {"cpu": torch.get_rng_state()}
+        random = {"cpu": tally.ranks.gather(torch.get_rng_state())}
         if device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(device)
+            random["cuda"] = tally.ranks.gather(torch.cuda.get_rng_state(device))
         return cls(tally.state(), random)
 
     def restore(self, tally: Tally, device: torch.device) -> None:
-        """Bring an epoch's tally, and torch's generators, to this point."""
+        """Bring an epoch's tally, and torch's generators, to this point.
+
+        Another number of ranks than then goes on with the generators as they are.
+        """
         tally.restore(self.tally)
-        torch.set_rng_state(self.random["cpu"])
-        if device.type == "cuda" and "cuda" in self.random:
-            torch.cuda.set_rng_state(self.random["cuda"], device)
+        rank, size = tally.ranks.rank, tally.ranks.size
+        if len(self.random["cpu"]) == size:
+            torch.set_rng_state(self.random["cpu"][rank])
+        if device.type == "cuda" and len(self.random.get("cuda", ())) == size:
+            torch.cuda.set_rng_state(self.random["cuda"][rank], device)
 
     def state(self) -> dict[str, Any]:
         return {"tally": self.tally, "random": self.random}
@@ -70,20 +75,20 @@ class Watch:
     def training(self, tally: Tally) -> None:
         """After a training step."""
         due = self._seconds > 0 and time.monotonic() - self._saved >= self._seconds
+        due, ending = tally.ranks.greatest(due) > 0, self._interruption.is_asked()
         complete = tally.done == len(tally.batches)
-        if not (self._interruption or due or complete):
+        if not (ending or due or complete):
             return
-        tally.check_finite()  # on a GPU the last losses may not have been looked at
         self._here = Midway.of(tally)
-        if due or self._interruption:
+        if due or ending:
             self._save(self._here)
             self._saved = time.monotonic()
-        if self._interruption:
+        if ending:
             raise self._interruption.end(f"epoch {self._epoch} up to step {tally.done} of {len(tally.batches)}")
 
     def validation(self, _: Tally) -> None:
         """After a step of the validation, which is done anew: it changes nothing."""
-        if self._interruption:
+        if self._interruption.is_asked():
             assert self._here is not None
             self._save(self._here)
             raise self._interruption.end(f"the training of epoch {self._epoch}")

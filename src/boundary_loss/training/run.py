@@ -20,7 +20,7 @@ from boundary_loss.training.clock import hours
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.interruption import Interruption
 from boundary_loss.training.midway import Midway, Watch
-from boundary_loss.training.predictions import PredictionWriter, keep_best
+from boundary_loss.training.predictions import WRITERS, keep_best
 from boundary_loss.training.tally import EpochLog, foreground_mean
 from boundary_loss.training.tracking import Track, untracked
 
@@ -99,9 +99,11 @@ class Training:
     """Shows the epochs that are done somewhere else too."""
 
     def __post_init__(self) -> None:
-        self.history, self.interruption, self.checkpoints = History(), Interruption(), CheckpointWriter(self.run)
+        self.history, self.interruption = History(), Interruption(self.runner.ranks)
+        self.checkpoints = CheckpointWriter(self.run)
         self.begun: Midway | None = None
-        sweep(self.run)
+        if self.runner.ranks.is_first:
+            sweep(self.run)
         state = load_checkpoint(self.run)
         if state is not None:
             self._restore(state)
@@ -112,7 +114,8 @@ class Training:
         places, epochs = [], self.history.epochs
         if epochs:
             places.append(f"after epoch {epochs - 1}")
-            keep_best(self.run, self.history.best)
+            if self.runner.ranks.is_first:
+                keep_best(self.run, self.history.best)
         if "midway" in state:
             self.begun = Midway(**state["midway"])
             places.append(f"at step {self.begun.tally['done']} of epoch {epochs}")
@@ -138,12 +141,15 @@ class Training:
             group["lr"] = rate
         start = time.perf_counter()
         begun, self.begun = self.begun, None
-        with PredictionWriter(self.run, epoch, keep=begun is not None) as writer:
+        write = WRITERS[experiment.predictions]
+        with write(self.run, epoch, keep=begun is not None, ranks=runner.ranks) as writer:
 
             def save(here: Midway) -> None:
                 writer.flush()
-                self.checkpoints.wait()
-                save_midway(self.run, self._state() | {"midway": here.state()})
+                if runner.ranks.is_first:
+                    self.checkpoints.wait()
+                    save_midway(self.run, self._state() | {"midway": here.state()})
+                runner.ranks.wait()
 
             watch = Watch(self.interruption, save, epoch, self.save_minutes, begun)
             train = runner.train(self.train, epoch, weights, writer, begun=begun, after_step=watch.training)
@@ -152,8 +158,6 @@ class Training:
         self._say(epoch, time.perf_counter() - start)
 
     def _record(self, epoch: int, rate: float, weights: Sequence[float], train: EpochLog, val: EpochLog) -> None:
-        """Everything of the epoch on disk; the checkpoint comes last and makes it count."""
-        self.checkpoints.wait()
         line = {
             "epoch": epoch,
             "tra_loss": train.total_loss(weights),
@@ -168,6 +172,12 @@ class Training:
         line |= {f"gradient_{i}": float(norm) for i, norm in enumerate(train.gradients)}
         score = line["val_dice_volume" if self.runner.experiment.best == "volume" else "val_dice"]
         self.history.add(line, train, val, score)
+        if self.runner.ranks.is_first:
+            self._write(epoch)
+
+    def _write(self, epoch: int) -> None:
+        """Everything of the epoch on disk; the checkpoint comes last and makes it count."""
+        self.checkpoints.wait()
         if self.history.best == epoch:
             save_weights(self.run / BEST_WEIGHTS, self.runner.net, self.about_network | {"epoch": epoch})
             keep_best(self.run, epoch)

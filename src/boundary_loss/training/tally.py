@@ -18,6 +18,7 @@ from boundary_loss.metrics import dice_from_counts, slice_counts
 from boundary_loss.naming import by_volume
 from boundary_loss.shapes import Labels
 from boundary_loss.training.clock import Clock
+from boundary_loss.training.ranks import Ranks
 
 _LOOK_EVERY = 64  # batches, on a GPU: reading a number there makes it wait for everything before
 
@@ -50,6 +51,7 @@ class Tally:
         batches: rows of ``slices`` in each batch.
         terms: the losses as the ledger has them, for messages.
         device: where the numbers are made and kept.
+        ranks: who measures, each rank its part; the losses are added up when they are looked at, the rest at the end.
         skip_nan: go on where a loss is not finite.
     """
 
@@ -59,10 +61,12 @@ class Tally:
         batches: Sequence[Tensor],
         terms: Sequence[str],
         device: torch.device,
+        ranks: Ranks,
         *,
         skip_nan: bool = False,
     ) -> None:
         self.slices, self.batches, self.terms, self.skip_nan = slices, batches, terms, skip_nan
+        self.ranks = ranks
         self.losses = torch.zeros(len(batches), len(terms), device=device)
         # intersection, predicted, true
         self.counts = torch.zeros(3, len(slices), slices.num_classes, dtype=torch.int64, device=device)
@@ -92,13 +96,15 @@ class Tally:
 
     def state(self) -> dict[str, Any]:
         """What is measured so far, for a checkpoint within the epoch."""
-        numbers = {"losses": self.losses.cpu(), "counts": self.counts.cpu()}
+        self.check_finite()
+        numbers = {"losses": self.losses.cpu(), "counts": self.ranks.add_up(self.counts.clone()).cpu()}
         return numbers | {"gradients": self.gradients, "done": self.done, "skipped": self.skipped}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` returned."""
         self.losses.copy_(state["losses"])
-        self.counts.copy_(state["counts"])
+        if self.ranks.is_first:  # the others start from none: what they add is added up with these
+            self.counts.copy_(state["counts"])
         self.gradients, self.done, self.skipped = state["gradients"], state["done"], state["skipped"]
         self._checked = self.done
 
@@ -108,12 +114,16 @@ class Tally:
 
     def check_finite(self) -> None:
         """Stop where a loss so far is NaN or infinite; the message names the first such batch."""
+        fresh, first = self.losses[self._checked : self.done], self._checked
+        if len(fresh):
+            self.ranks.add_up(fresh)
+        self._checked = self.done
         if self.skip_nan:
             return
-        fresh = self.losses[self._checked : self.done].cpu()
+        fresh = fresh.cpu()
         bad = (~torch.isfinite(fresh)).any(dim=1).nonzero()
         if len(bad):
-            batch = self._checked + int(bad[0])
+            batch = first + int(bad[0])
             found = fresh[int(bad[0])].tolist()
             values = ", ".join(f"{term} = {value:g}" for term, value in zip(self.terms, found, strict=True))
             raise Stop(
@@ -121,7 +131,6 @@ class Tally:
                 f"slices {self.stems_of(batch)}; what was saved before is kept. "
                 "A lower LR or another SEED may help; SKIP_NAN=1 leaves such steps out and goes on"
             )
-        self._checked = self.done
 
     def dice_so_far(self) -> list[float]:
         """Dice of each foreground class over the slices so far, as one volume."""
@@ -130,7 +139,7 @@ class Tally:
     def log(self, clock: Clock) -> EpochLog:
         """The finished epoch, on the host."""
         self.check_finite()
-        counts = self.counts.cpu().numpy()
+        counts = self.ranks.add_up(self.counts).cpu().numpy()
         gradients = np.asarray(self.gradients, np.float64).reshape(len(self.gradients), len(self.terms))
         gradients = gradients[np.isfinite(gradients).all(axis=1)]
         return EpochLog(
