@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         SurfaceLoss,
         TverskyLoss,
     )
+    from boundary_loss.metrics import measure, surface_distances
 
 _HOME = {
     "distance": ["dist_map_transform", "euclidean_distance", "one_hot2dist", "signed_distance"],
@@ -39,6 +40,7 @@ _HOME = {
     "losses": ["BoundaryLoss", "CrossEntropy", "DiceLoss", "DistanceHeadLoss", "FocalLoss", "FusedDiceLoss",
                "FusedGeneralizedDiceBoundary", "GeneralizedDice", "HausdorffErosionLoss", "HausdorffLoss",
                "HDLoss", "SDFLoss", "SDFProductLoss", "SurfaceLoss", "TverskyLoss"],
+    "metrics": ["measure", "surface_distances"],
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -61,10 +63,12 @@ __all__ = [
     "class2one_hot",
     "dist_map_transform",
     "euclidean_distance",
+    "measure",
     "one_hot2dist",
     "probs2class",
     "probs2one_hot",
     "signed_distance",
+    "surface_distances",
 ]
 
 

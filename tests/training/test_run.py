@@ -38,7 +38,7 @@ def test_a_run_folder_holds_what_the_scheme_says(finished: Path) -> None:
     assert run.epochs == [0, 1, 2, 3]
     assert run.column_names("tra_loss") == ["gdl", "boundary"]
     assert run.row_names("val_3d_dsc") == ["case_4", "case_5"] == list(by_volume(run.row_names("val_dice") or []))
-    assert all(run.prediction(epoch, stem).is_file() for epoch in (None, 0, 3) for stem in run.names["val"])
+    assert all(len(run.predictions(epoch, run.names["val"])) == 8 for epoch in (None, 0, 3))
     assert 0 <= run.best_epoch < 4
     assert run.about["phantom"] is True and run.about["data_checksum"] == "0" * 64
     lines = (finished / "metrics.csv").read_text().splitlines()
@@ -138,11 +138,12 @@ def test_a_fresh_run_goes_on_when_killed_and_leaves_the_old_one(finished: Path, 
 
 def test_predictions_and_scores_agree(finished: Path, data: Path) -> None:
     """The PNGs are what the recorded Dice was measured on."""
-    from boundary_loss.slicedfolder import SlicedFolder, read_png
+    from boundary_loss.slicedfolder import SlicedFolder
 
     run, folder = RunFolder.find(finished), SlicedFolder.open(data)
     for i, stem in enumerate(run.names["val"]):
-        predicted, true = read_png(run.prediction(3, stem)) == 1, folder.labels("val", stem) == 1
+        (classes,) = run.predictions(3, [stem])
+        predicted, true = classes == 1, folder.labels("val", stem) == 1
         size = predicted.sum() + true.sum()
         expected = 2 * (predicted & true).sum() / size if size else 1.0
         assert run.array("val_dice")[3, i, 1] == pytest.approx(expected, abs=1e-6)

@@ -20,7 +20,7 @@ from boundary_loss.training.clock import hours
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.interruption import Interruption
 from boundary_loss.training.midway import Midway, Watch
-from boundary_loss.training.predictions import PredictionWriter, keep_best
+from boundary_loss.training.predictions import WRITERS, keep_best
 from boundary_loss.training.tally import EpochLog, foreground_mean
 from boundary_loss.training.tracking import Track, untracked
 
@@ -140,7 +140,8 @@ class Training:
             group["lr"] = rate
         start = time.perf_counter()
         begun, self.begun = self.begun, None
-        with PredictionWriter(self.run, epoch, keep=begun is not None, ranks=runner.ranks) as writer:
+        write = WRITERS[experiment.predictions]
+        with write(self.run, epoch, keep=begun is not None, ranks=runner.ranks) as writer:
 
             def save(here: Midway) -> None:
                 writer.flush()
