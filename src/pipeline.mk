@@ -113,8 +113,9 @@ pictured := $(if $(parts),$(RUNS:%=$(RD)/%/$(firstword $(parts))),$(runs))
 
 # The arrays of a run folder: written while training, and computed afterwards from the saved predictions
 trained   := tra_loss val_loss tra_dice val_dice
+of_pairs  ?=
 evaluated := $(addprefix val_3d_,dsc iou precision recall hausdorff hd95 hd95_directed hd95_wmh assd nsd volume_error avd \
-	lesion_recall lesion_precision lesion_f1 lesion_difference) val_hausdorff val_boundary $(call given,of_pairs)
+	lesion_recall lesion_precision lesion_f1 lesion_difference) val_hausdorff val_boundary $(of_pairs)
 
 # What the report shows: sets by name, or arrays
 metric_sets := default isles wmh acdc all

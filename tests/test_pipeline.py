@@ -1,6 +1,8 @@
 """The whole pipeline on synthetic archives, through make itself, in a copy of the repository."""
 
+import importlib.util
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from toys import REPOSITORY
+from trainings import same_run
 
 from boundary_loss.files import read_json
 from boundary_loss.metrictable import METRIC_SETS, PAIR_ARRAYS
@@ -219,6 +222,22 @@ def test_two_at_a_time_give_the_same(study: Path, tmp_path: Path) -> None:
         expected = arrays(study / RD / run)
         for name, array in arrays(where / RD / run).items():
             np.testing.assert_array_equal(array, expected[name], err_msg=f"{run} {name}")
+
+
+def test_killed_again_and_again_it_trains_the_same(study: Path, tmp_path: Path) -> None:
+    """The short form of benchmarks/soak.py, which kills twenty times."""
+    spec = importlib.util.spec_from_file_location("soak", REPOSITORY / "benchmarks" / "soak.py")
+    assert spec is not None and spec.loader is not None
+    soak = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(soak)
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    shutil.rmtree(where / "results")
+    words = ["make", *ISLES, "train"]
+    soak.disturb(words, where, kills=3, longest=4, chance=random.Random(0))
+    soak.finish(words, where)
+    for run in ("gdl", "gdl_3d_surface_steal"):
+        same_run(study / RD / run, where / RD / run, leave_out=EVALUATION_ARRAYS)
 
 
 def test_an_archive_comes_back_and_is_redrawn(study: Path, tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ def run(main: Callable[[], Any]) -> None:
 
     Exit status 2 for what the user can mend, 130 after Ctrl-C, 75 after SIGTERM.
     """
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
     except (Stop, ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:

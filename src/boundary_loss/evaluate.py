@@ -28,7 +28,7 @@ from tqdm import tqdm
 from boundary_loss import command
 from boundary_loss.assembling import EJECTION, EJECTS, assemble, short, touched, ventricles
 from boundary_loss.emptyrule import RULE, touched_text
-from boundary_loss.files import read_json, write_array, write_json
+from boundary_loss.files import read_json, sweep, write_array, write_json
 from boundary_loss.metrics.volume import Comparison, VolumeTruth
 from boundary_loss.metrictable import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, metric
 from boundary_loss.naming import by_volume
@@ -56,6 +56,7 @@ def evaluate(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], epochs:
     """Measure, write the arrays, print the best epoch."""
     if workers < 1:
         raise ValueError(f"--workers must be at least 1, got {workers}")
+    sweep(run.path)
     best = run.best_epoch
     num_epochs = len(run.array("val_dice"))
     places = _places(run, best, num_epochs, epochs)

@@ -8,7 +8,8 @@ results/isles/gdl/
     metrics.csv          one line an epoch
     best_epoch.txt       number of the best epoch (0 = the first)
     best.pkl             weights of the best epoch: plain tensors, torch.load(weights_only=True)
-    checkpoint.pt        everything needed to go on with training
+    checkpoint.pt        everything needed to go on with training; previous_checkpoint.pt: of the epoch before,
+                         midway_checkpoint.pt: within the epoch that was running
     {tra,val}_loss.npy   (E, batches, losses)   unweighted loss values
     {tra,val}_dice.npy   (E, slices, K)         2D Dice; a slice empty in both counts 1
     val_3d_*.npy         (E, volumes, K)        as val_3d_dsc, val_3d_hd95: see boundary_loss.metrictable
@@ -18,6 +19,7 @@ results/isles/gdl/
     iter000/val/*.png    the predicted classes of every validation slice, 8 bit; or packed, iter000/val.npz
     best_epoch/val/*.png the same, of the best epoch
     pred/*.nii.gz        predicted validation volumes in the scanner's space; pred_NAME/: of the new cases in NAME
+    tensorboard/         with TRACK=tensorboard
 
 A row that is trained several times (SEEDS, FOLDS) has such a folder for each: results/isles/gdl/seed0, gdl/fold1,
 gdl/fold1_seed0.

@@ -118,6 +118,7 @@ def main() -> None:
     if args.slices:
         check_slices(args.slices, known)
     if args.save is None:
+        read_row(data, runs, (args.slices or known)[0], args.epoch, look)  # says which epochs there are
         print(show(data, runs, args, ROOM))
         return
     stems = args.slices or pick_slices(data, known, args.num, args.seed, args.pick)

@@ -76,9 +76,20 @@ def test_the_last_epoch_is_finished_rather_than_left(
 def test_a_second_signal_does_not_wait() -> None:
     with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
         send(signal.SIGTERM)()
-        assert interruption
+        assert interruption.is_asked()
         send(signal.SIGINT)()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            send(signal.SIGINT)()
+            assert not interruption
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_network_with_fewer_draws_would_show(finished: Path, data: Path, tmp_path: Path, at_call: Arrange) -> None:

@@ -128,7 +128,7 @@ class _Builder:
 
     def fill(self, room: Room, wanted: Sequence[str]) -> tuple[list[dict[str, Any]], Room]:
         """The cases in the order of the page."""
-        chosen = dict.fromkeys(wanted, "") or {v: word for word, (v, _) in cases(self.runs[0]).items()}
+        chosen = dict.fromkeys(wanted, "") or self.first()
         for volume in chosen:
             if volume not in self.slices:
                 raise ValueError(f"not every run predicted {volume}: there is no common gallery")
@@ -149,6 +149,13 @@ class _Builder:
             room.bytes = whole.bytes
             shown.append(case)
         return shown, room
+
+    def first(self) -> dict[str, str]:
+        """``{volume: worst, median or best}``; the first volume where that was not measured."""
+        try:
+            return {volume: word for word, (volume, _) in cases(self.runs[0]).items()}
+        except FileNotFoundError:
+            return dict.fromkeys(list(self.slices)[:1], "")
 
     def order(self) -> list[str]:
         """The volumes, the worst first; by name where that was not measured."""

@@ -23,12 +23,15 @@ class Interruption:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
-        self._before = {number: signal.signal(number, self._note) for number in _STATUS}
+        for number in _STATUS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # with nohup, or in the background of a script
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._before = {}
 
     def is_asked(self) -> bool:
         """Whether somebody asked for the end, of any rank; all ranks ask this together."""
