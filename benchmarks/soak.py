@@ -55,7 +55,7 @@ def main() -> None:
     parser = command.parser("Kill a study again and again, and compare it with one left in peace.")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the ways")
-    parser.add_argument("--longest", type=float, default=8, help="seconds before a kill; some 3 are Python's start")
+    parser.add_argument("--longest", type=float, default=6, help="seconds before a kill, beside Python's start")
     parser.add_argument("--epochs", type=int, default=300, help="of each training: enough for so many kills")
     parser.add_argument("--goals", nargs="+", default=["all"], help="of make")
     parser.add_argument("--words", nargs="*", default=["NET=UNet(width=4)", "RUNS=gdl gdl_3d_surface_steal"])
@@ -104,7 +104,7 @@ def finish(make: list[str], where: Path) -> None:
 
 
 def disturb(make: list[str], where: Path, kills: int, longest: float, chance: random.Random) -> int:
-    """Start make, kill it after up to ``longest`` seconds, and say how it took it; so many times.
+    """Start make, kill it up to ``longest`` seconds after its libraries, and say how it took it; so many times.
 
     Returns:
         The number of kills: fewer where the study was complete before.
@@ -113,10 +113,10 @@ def disturb(make: list[str], where: Path, kills: int, longest: float, chance: ra
     ways = [list(WAYS)[i % len(WAYS)] for i in range(kills)]
     chance.shuffle(ways)
     for i, way in enumerate(ways, start=1):
+        wait = seconds_to_start() + chance.uniform(-1, longest)
         process = start(make, where)
-        wait = chance.uniform(0.05, 1) * longest
         with contextlib.suppress(subprocess.TimeoutExpired):
-            out = process.communicate(timeout=wait)[0]
+            out = process.communicate(timeout=max(wait, 0.1))[0]
             if process.returncode:
                 raise Stop(f"make ended by itself, in {process.returncode}, before kill {i}\n{out}")
             return i - 1
@@ -140,6 +140,13 @@ def said(out: str) -> str:
         if mark in out:
             return {"s": "saved a step", "w": "one line, nothing to save", "T": "a traceback"}[mark[0]]
     return "ended without a word"
+
+
+def seconds_to_start() -> float:
+    """What a command takes to load its libraries: on a busy machine most of a short life."""
+    begin = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    return time.monotonic() - begin
 
 
 def members(leader: int) -> Iterator[int]:

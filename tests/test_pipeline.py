@@ -245,7 +245,8 @@ def test_an_archive_comes_back_and_is_redrawn(study: Path, tmp_path: Path) -> No
     shutil.copytree(study, where)
     shutil.rmtree(where / "results" / "isles-phantom")
     archive = next((where / "archives").glob("*.tar.gz")).relative_to(where)
-    make(where, *ISLES, "verify", f"ARCHIVE={archive}")
+    said = make(where, *ISLES, "verify", f"ARCHIVE={archive}").stdout
+    assert "report.html drawn again, the same byte for byte" in said and "10 of them the same" in said
     make(where, *ISLES, "unpack", f"ARCHIVE={archive}")
     (where / RD / "val_dice.png").unlink()
     done = make(where, *ISLES, "plot")
@@ -287,10 +288,28 @@ def test_predictions_of_an_epoch_and_of_nothing(study: Path) -> None:
     assert missing.returncode == 2 and "predict needs CASES=" in missing.stderr
 
 
+def test_an_archive_says_what_made_it_and_is_made_again(study: Path, tmp_path: Path) -> None:
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    archive = next((where / "archives").glob("*.tar.gz")).relative_to(where)
+    said = make(where, "-f", "isles.make", f"CC={sys.executable}", "rerun", f"ARCHIVE={archive}").stdout
+    assert "make -f isles.make SRC=phantom 'PHANTOM=--cases 5 --size 32' RETAIN=2" in said
+    said = make(where, "-f", "isles.make", f"CC={sys.executable}", "rerun", f"ARCHIVE={archive}", "RUN=1").stdout
+    assert "gdl: 10 arrays are the same" in said and "gdl_3d_surface_steal: 10 arrays are the same" in said
+    assert (where / "results" / "isles-phantom-rerun" / "report.html").is_file()
+
+
+def test_the_index_lists_the_study_and_its_archive(study: Path) -> None:
+    text = (study / "results" / "index.html").read_text()
+    assert 'href="isles-phantom/report.html"' in text and "-isles-phantom.tar.gz" in text
+
+
 def test_pictures_of_slices(study: Path) -> None:
     stem = read_json(study / RD / "gdl" / "rows.json")["val"][0]
     make(study, *ISLES, "view", f"SLICES={stem}", "SAVE=overlays")
     assert list((study / "overlays").glob("*.png"))
+    make(study, *ISLES, "view", f"SLICES={stem}")
+    assert stem in (study / RD / "view" / "gallery.html").read_text()
     make(study, *ISLES, f"{RD}/gdl/{stem}.gif")
     assert (study / RD / "gdl" / f"{stem}.gif").read_bytes()[:4] == b"GIF8"
 

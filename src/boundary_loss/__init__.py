@@ -7,6 +7,8 @@ The names below are loaded on first use, so that ``import boundary_loss.plot`` c
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from boundary_loss.signals import answer_while_loading
+
 if TYPE_CHECKING:
     from boundary_loss.distance import (
         dist_map_transform,
@@ -42,6 +44,7 @@ _HOME = {
                "HDLoss", "SDFLoss", "SDFProductLoss", "SurfaceLoss", "TverskyLoss"],
     "metrics": ["measure", "surface_distances"],
 }  # fmt: skip
+answer_while_loading()
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [

@@ -147,6 +147,6 @@ def test_rerun_compares_the_new_arrays_with_the_packed(
 
 
 def test_a_make_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rerun.subprocess, "run", lambda words, check: subprocess.CompletedProcess(words, 2))
+    monkeypatch.setattr(rerun.subprocess, "run", lambda words, **options: subprocess.CompletedProcess(words, 2))
     with pytest.raises(Stop, match=r"make failed: make -f toy.make data"):
         rerun.call(["make", "-f", "toy.make", "data"])

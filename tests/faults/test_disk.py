@@ -61,7 +61,7 @@ def refuse_beyond() -> Iterator[Callable[[int], None]]:
         (tally, "slice_counts", 60, ".png"),
         (run, "save_weights", 1000, "best.pkl"),
         (run, "write_array", 100, "tra_loss.npy"),
-        (run, "save_checkpoint", 1000, "checkpoint.pt"),
+        (checkpoint, "save_checkpoint", 1000, "checkpoint.pt"),
     ],
 )
 def test_a_write_that_the_system_refuses_names_the_file(
@@ -129,7 +129,7 @@ def states(data: Path, tmp_path: Path, at_call: Arrange) -> Path:
     def killed() -> None:
         raise SystemExit(9)
 
-    at_call(run, "save_checkpoint", 3, killed)
+    at_call(checkpoint, "save_checkpoint", 3, killed)
     assert train_here(tmp_path / "run", data, *DROPPER).status == 9
     return tmp_path / "run_tmp"
 

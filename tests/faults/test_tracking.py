@@ -10,7 +10,7 @@ import pytest
 from trainings import DROPPER, same_run, train_here
 
 from boundary_loss.slicedfolder import SlicedFolder, read_png
-from boundary_loss.training import run
+from boundary_loss.training import checkpoint
 
 Arrange = Callable[..., None]
 
@@ -38,9 +38,9 @@ def test_every_epoch_is_there_once_and_the_picture_is_the_prediction(
     def killed() -> None:
         raise SystemExit(9)
 
-    at_call(run, "save_checkpoint", 2, killed)
+    at_call(checkpoint, "save_checkpoint", 2, killed)
     assert train_here(tmp_path / "run", data, *DROPPER).status == 9
-    at_call(run, "save_checkpoint", 2, killed)
+    at_call(checkpoint, "save_checkpoint", 2, killed)
     assert train_here(tmp_path / "run", data, *DROPPER, "--track", "tensorboard").status == 9
     assert train_here(tmp_path / "run", data, *DROPPER, "--track", "tensorboard").status == 0
 

@@ -55,7 +55,7 @@ from boundary_loss.files import sole_maker
 from boundary_loss.slicing.workers import workers
 
 def idle(_):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())
     time.sleep(60)
 
 with sole_maker(Path(sys.argv[1])), workers(2) as spread:

@@ -83,7 +83,7 @@ def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_p
     moments = [
         "boundary_loss.command:record:1",  # before the run has begun
         "boundary_loss.training.predictions:write_png:3",  # first epoch, in the middle of its pictures
-        "boundary_loss.training.run:save_checkpoint:1",  # everything written but the checkpoint
+        "boundary_loss.training.checkpoint:save_checkpoint:1",  # everything written but the checkpoint
         "boundary_loss.training.run:keep_best:1",
         "boundary_loss.training.run:write_array:7",  # second epoch from there, between two arrays
         "torch:save:3",

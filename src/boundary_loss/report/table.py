@@ -93,13 +93,14 @@ class Scores:
         return {(score.run, score.metric, score.column, score.when): score for score in self.all}
 
     def best(self, name: str, column: str, when: When) -> list[Score]:
-        """The scores with the best mean of a column, as printed: several on a tie, none for fewer than two runs."""
+        """The scores with the best mean of a column, as printed: several on a tie, none where all are the same."""
         found = [s for s in self.all if (s.metric, s.column, s.when) == (name, column, when) and s.n]
         if len(found) < 2:
             return []
         pick = min if metric(name).lower_is_better else max
         winner = pick(found, key=lambda score: score.mean)
-        return [score for score in found if number(name, score.mean) == number(name, winner.mean)]
+        best = [score for score in found if number(name, score.mean) == number(name, winner.mean)]
+        return best if len(best) < len(found) else []
 
 
 def collect(

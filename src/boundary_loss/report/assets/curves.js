@@ -46,8 +46,9 @@ function groups(name) {
 function curveCard(metric, column) {
   const readout = make("p", { class: "readout" });
   const place = make("div", { class: "plot" });
-  const title = metric.loss ? `${capital(metric.label)}: ${column}` : capital(metric.short);
-  const about = metric.loss ? "unweighted" : metric.about + (metric.columns.length > 1 ? ` · ${column}` : "");
+  const several = metric.columns.length > 1;
+  const title = capital(metric.loss ? metric.label : metric.short) + (metric.loss || several ? `: ${column}` : "");
+  const about = metric.loss ? "unweighted" : metric.about;
   let chart = null;
   let width = 0;
   const redraw = () => { if (width) chart = curveChart(place, width, metric, column, title); read(); };

@@ -152,6 +152,7 @@ function layersOf(panel) {
   const truth = mapOf("truth");
   const layers = view.errors ? errorLayers(truth.map, found.map) : [];
   if (view.truth) layers.push(...lines(outlinesOf(truth), 3, EDGE));
+  if (view.under.startsWith("map:")) layers.push(...lines(outlinesOf(found), 4, EDGE)); // colours lie on colours
   layers.push(...lines(outlinesOf(found), 2));
   if (view.truth) layers.push(...lines(outlinesOf(truth), 0.9, TRUTH));
   return layers;
