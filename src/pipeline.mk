@@ -28,6 +28,10 @@ LR       ?= 1e-3
 RATE     ?= plateau(20)
 SEED     ?= 0
 TRAIN    ?=
+AUGMENT  ?=
+AMP      ?= off
+COMPILE  ?=
+DETERMINISTIC ?=
 DEVICE   ?= auto
 DEBUG    ?=
 FRESH    ?=
@@ -42,7 +46,8 @@ SAVE     ?=
 VIEW     ?=
 ARCHIVE  ?=
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN DEVICE DEBUG FRESH RUNS RD \
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN AUGMENT AMP COMPILE \
+	DETERMINISTIC DEVICE DEBUG FRESH RUNS RD \
 	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
 
 include src/venv.mk
@@ -77,6 +82,7 @@ evaluated := val_3d_dsc val_3d_hausdorff val_3d_hd95 val_3d_assd val_hausdorff v
 # ---- Settings, and whether a folder was made with others -----------------------------------------------------------
 
 option = $(if $(strip $2),$1 $(strip $2))
+switch = $(if $(filter-out 0,$2),$1)
 given  = $(if $(filter-out undefined,$(origin $1)),$($1))
 
 # -B makes everything anew, FRESH=1 what was made with other settings; what stands there moves aside, nothing is lost
@@ -88,7 +94,9 @@ unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(ZIPS)) $(if $(TRUST),--
 slice_settings   := --source $(RAW) --retain $(RETAIN) --fold $(FOLD) $(SLICE)
 train_settings    = --data $(SLICED) --losses $(foreach term,$($1.losses),'$(term)') \
 	$(call option,--schedule,$(patsubst %,'%',$(call given,$1.schedule))) \
+	$(call option,--augment,$(foreach transform,$(or $(call given,$1.augment),$(AUGMENT)),'$(transform)')) \
 	--network '$(NET)' --epochs $(EPC) --batch_size $(BS) --lr $(LR) --rate '$(RATE)' --seed $(SEED) \
+	$(call option,--amp,$(filter-out off,$(AMP))) $(call switch,--compile,$(COMPILE)) $(call switch,--deterministic,$(DETERMINISTIC)) \
 	$(TRAIN) $(call given,$1.options) $(DEBUG)
 
 same  = $(and $(findstring [$(strip $1)],[$(strip $2)]),$(findstring [$(strip $2)],[$(strip $1)]))

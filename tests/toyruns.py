@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from boundary_loss.files import write_array, write_json, write_text
-from boundary_loss.runfolder import EVALUATION_ARRAYS, metric
+from boundary_loss.runfolder import EVALUATION_ARRAYS, TRAINING_ARRAYS, metric
 from boundary_loss.slicedfolder import SlicedFolder, write_png
 
 LOSSES = {
@@ -16,6 +17,14 @@ LOSSES = {
     "gdl_hausdorff_w": ("gdl", "hausdorff"),
 }
 LENGTHS = {"gdl": 6, "gdl_surface_steal": 8, "gdl_hausdorff_w": 4}
+
+
+def same_arrays(a: Path, b: Path) -> None:
+    """Two runs that were trained ended alike, to the last bit."""
+    for name in TRAINING_ARRAYS:
+        np.testing.assert_array_equal(np.load(a / f"{name}.npy"), np.load(b / f"{name}.npy"), err_msg=name)
+    weights = [torch.load(run / "best.pkl", weights_only=True)["weights"] for run in (a, b)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def write_runs(

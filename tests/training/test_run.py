@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from toyruns import same_arrays
 from toys import REPOSITORY, write_sliced
 
 from boundary_loss.files import sole_maker
 from boundary_loss.naming import by_volume
-from boundary_loss.runfolder import TRAINING_ARRAYS, RunFolder
+from boundary_loss.runfolder import RunFolder
 
 ROW = ["--losses", "gdl:1", "boundary:0.01@1", "--schedule", "steal(0.01)", "--network", "Dimwit", "--batch_size", "3"]
 
@@ -30,13 +30,6 @@ def command(folder: Path, data: Path, *options: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "OMP_NUM_THREADS": "1"}
-
-
-def same_arrays(a: Path, b: Path) -> None:
-    for name in TRAINING_ARRAYS:
-        np.testing.assert_array_equal(np.load(a / f"{name}.npy"), np.load(b / f"{name}.npy"), err_msg=name)
-    weights = [torch.load(run / "best.pkl", weights_only=True)["weights"] for run in (a, b)]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 @pytest.fixture(scope="module")
