@@ -3,6 +3,8 @@
 # to which the paper's pair is blind.
 
 ce.losses                     := ce:1
+ce_surface_rebalance.losses   := ce:1 boundary:0.01@1
+ce_surface_rebalance.schedule := rebalance(0.01)
 focal.losses                  := focal:1
 tversky.losses                := tversky:1@1
 gdl_penalise.losses           := gdl(absent=penalise):1

@@ -2,6 +2,8 @@
 #
 #   archives -> $(RAW) -> $(SLICED) -> $(RD)/RUN -> $(RD)/RUN/val_*.npy -> $(RD)/*.png, report.html -> archives/
 #
+# RUN is a row of the ledger, or one of the parts that SEEDS and FOLDS make of it: gdl, or gdl/seed0, gdl/fold1_seed0.
+#
 # A folder records the settings that made it (arguments.txt). `stale` compares that line with what would be run now,
 # so that a changed EPC, NET or ledger row is noticed without starting Python; the command then says what changed.
 
@@ -20,6 +22,7 @@ LINEAGE  ?= lineage/$(SLICED_AS).lineage
 TRUST    ?=
 PHANTOM  ?= --cases 40 --size 96
 FOLD     ?= 0
+FOLDS    ?=
 SLICE    ?=
 NET      ?= UNet
 EPC      ?= 100
@@ -27,6 +30,7 @@ BS       ?= 8
 LR       ?= 1e-3
 RATE     ?= plateau(20)
 SEED     ?= 0
+SEEDS    ?=
 TRAIN    ?=
 AUGMENT  ?=
 AMP      ?= off
@@ -36,6 +40,7 @@ DEVICE   ?= auto
 DEBUG    ?=
 FRESH    ?=
 RUNS     ?= $(rows)
+REPORT   ?=
 PLOT     ?=
 BOXPLOT  ?=
 HIST     ?=
@@ -46,9 +51,8 @@ SAVE     ?=
 VIEW     ?=
 ARCHIVE  ?=
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD SLICE NET EPC BS LR RATE SEED TRAIN AUGMENT AMP COMPILE \
-	DETERMINISTIC DEVICE DEBUG FRESH RUNS RD \
-	PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
+	DETERMINISTIC DEVICE DEBUG FRESH RUNS RD REPORT PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
 
 include src/venv.mk
 
@@ -56,11 +60,12 @@ include src/venv.mk
 
 phantom := $(if $(filter phantom,$(SRC)),-phantom)
 RETAIN  ?= $(if $(phantom),10,$(HELD_OUT))
-fold    := $(if $(filter-out 0,$(FOLD)),-fold$(FOLD))
+fold     = $(if $(filter-out 0,$1),-fold$1)
 
-RAW    := data/$(STUDY)$(phantom)
-SLICED := data/$(SLICED_AS)$(phantom)$(fold)
-RD     ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(fold)
+RAW       := data/$(STUDY)$(phantom)
+sliced_of  = data/$(SLICED_AS)$(phantom)$(call fold,$1)
+SLICED    := $(foreach number,$(or $(FOLDS),$(FOLD)),$(call sliced_of,$(number)))
+RD        ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(call fold,$(FOLD))
 
 ifneq ($(filter-out challenge phantom,$(SRC)),)
 $(error SRC=$(SRC) is unknown; use SRC=challenge (the archives in ZIPS=$(ZIPS)) or SRC=phantom (synthetic ones))
@@ -73,7 +78,30 @@ unknown := $(filter-out $(rows),$(RUNS))
 ifneq ($(unknown),)
 $(error RUNS names no row of the ledger: $(unknown). The rows are: $(rows))
 endif
-runs := $(RUNS:%=$(RD)/%)
+
+# ---- The parts of a row: one for each of SEEDS and FOLDS, each a run of its own; without them the row is the run -----
+
+ifneq ($(and $(SEEDS),$(filter-out 0,$(SEED))),)
+$(error SEED=$(SEED) is one seed, SEEDS=$(SEEDS) several; give one of the two)
+endif
+ifneq ($(and $(FOLDS),$(filter-out 0,$(FOLD))),)
+$(error FOLD=$(FOLD) is one fold, FOLDS=$(FOLDS) several; give one of the two)
+endif
+
+seeds := $(SEEDS:%=seed%)
+parts := $(or $(foreach number,$(FOLDS),$(if $(seeds),$(seeds:%=fold$(number)_%),fold$(number))),$(seeds))
+names  = $(if $(parts),$(foreach row,$1,$(parts:%=$(row)/%)),$1)
+runs  := $(patsubst %,$(RD)/%,$(call names,$(RUNS)))
+
+# Of a run's name, gdl/fold1_seed0: the row gdl, the number after `fold` or `seed` (else $3), the data it is trained on;
+# of a file inside, gdl/fold1_seed0/NAME, the run
+row_of    = $(firstword $(subst /, ,$1))
+number_of = $(or $(patsubst $2%,%,$(filter $2%,$(subst _, ,$(word 2,$(subst /, ,$1))))),$3)
+data_of   = $(call sliced_of,$(call number_of,$1,fold,$(FOLD)))
+folder_of = $(patsubst %/,%,$(dir $1))
+
+# What is drawn of slices: the first part of each row, and the data of the first fold
+pictured := $(if $(parts),$(RUNS:%=$(RD)/%/$(firstword $(parts))),$(runs))
 
 # The arrays of a run folder: written while training, and computed afterwards from the saved predictions
 trained   := tra_loss val_loss tra_dice val_dice
@@ -91,25 +119,27 @@ fresh := $(if $(FRESH)$(findstring B,$(filter-out --%,$(firstword -$(MAKEFLAGS))
 phantom_settings := --study $(STUDY) $(PHANTOM)
 unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(LINEAGE)) $(UNPACK)
 unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(ZIPS)) $(if $(TRUST),--trust)
-slice_settings   := --source $(RAW) --retain $(RETAIN) --fold $(FOLD) $(SLICE)
-train_settings    = --data $(SLICED) --losses $(foreach term,$($1.losses),'$(term)') \
+slice_settings    = --source $(RAW) --retain $(RETAIN) --fold $(or $(word 2,$(subst -fold, ,$1)),0) $(SLICE)
+train_settings    = --data $(call data_of,$1) $(call row_settings,$(call row_of,$1)) --seed $(call number_of,$1,seed,$(SEED)) \
+	$(TRAIN) $(call given,$(call row_of,$1).options) $(DEBUG)
+row_settings      = --losses $(foreach term,$($1.losses),'$(term)') \
 	$(call option,--schedule,$(patsubst %,'%',$(call given,$1.schedule))) \
 	$(call option,--augment,$(foreach transform,$(or $(call given,$1.augment),$(AUGMENT)),'$(transform)')) \
-	--network '$(NET)' --epochs $(EPC) --batch_size $(BS) --lr $(LR) --rate '$(RATE)' --seed $(SEED) \
-	$(call option,--amp,$(filter-out off,$(AMP))) $(call switch,--compile,$(COMPILE)) $(call switch,--deterministic,$(DETERMINISTIC)) \
-	$(TRAIN) $(call given,$1.options) $(DEBUG)
+	--network '$(NET)' --epochs $(EPC) --batch_size $(BS) --lr $(LR) --rate '$(RATE)' \
+	$(call option,--amp,$(filter-out off,$(AMP))) $(call switch,--compile,$(COMPILE)) \
+	$(call switch,--deterministic,$(DETERMINISTIC))
 
 same  = $(and $(findstring [$(strip $1)],[$(strip $2)]),$(findstring [$(strip $2)],[$(strip $1)]))
 plain = $(subst ',,$1)
 stale = $(if $(wildcard $1/arguments.txt),$(if $(call same,$(call plain,$(file <$1/arguments.txt)),$(call plain,$2)),,FORCE))
-stale_run = $(call stale,$(RD)/$1,$(call train_settings,$1))
+stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcard $(RD)/$1/*/arguments.txt),FORCE))
 
 .PHONY: FORCE
 FORCE:
 
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train metrics hausdorff boundary plot report pack unpack verify view help
+.PHONY: all data train metrics hausdorff boundary plot report check-paper pack unpack verify view help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
 
@@ -125,13 +155,18 @@ $(RAW)-zips: $(call stale,$(RAW)-zips,$(phantom_settings)) | $(venv)
 $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $(venv)
 	$(python) -m boundary_loss.unpack $@ $(unpack_settings) $(unpack_from) $(fresh)
 
-$(SLICED): $(call stale,$(SLICED),$(slice_settings)) | $(RAW) $(venv)
-	$(python) preprocess/slice_$(STUDY).py $@ $(slice_settings) $(fresh)
+$(SLICED): %: $$(call stale,$$@,$$(call slice_settings,$$@)) | $(RAW) $(venv)
+	$(python) preprocess/slice_$(STUDY).py $@ $(call slice_settings,$@) $(fresh)
 
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
-$(rows:%=$(RD)/%): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $(venv)
-	$(python) -m boundary_loss.train $@ $(call train_settings,$*) --device $(DEVICE) --queue $(RUNS) $(fresh)
+$(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $$(call data_of,$$*) $(venv)
+	$(python) -m boundary_loss.train $@ $(call train_settings,$*) --device $(DEVICE) --queue $(runs) $(fresh)
+
+ifneq ($(parts),)
+$(rows:%=$(RD)/%): | $$(addprefix $$@/,$$(parts))
+	@:
+endif
 
 $(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	@test -f $@ || { echo "error: $@ is missing from a finished run; train it again with: rm -r $(RD)/$*" >&2; exit 2; }
@@ -139,7 +174,7 @@ $(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 # ---- Metrics over epochs, from the saved predictions ---------------------------------------------------------------
 
 $(foreach name,$(evaluated),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
-	$(python) -m boundary_loss.evaluate $(RD)/$* --data $(SLICED)
+	$(python) -m boundary_loss.evaluate $(RD)/$* --data $(call data_of,$*)
 
 metrics: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy))  ## Dice, HD, HD95, ASSD, boundary value of every epoch
 hausdorff: $(foreach run,$(runs),$(run)/val_3d_hausdorff.npy $(run)/val_hausdorff.npy)  ## Hausdorff distances only
@@ -155,8 +190,8 @@ plots := $(curves:%=$(RD)/%.png) $(boxplots:%=$(RD)/%_boxplot.png) $(hists:%=$(R
 plot: $(plots)  ## all plots; one alone: results/STUDY/val_dice.png, val_3d_hd95_boxplot.png, val_dice_hist.png
 
 # Which runs the pictures show: another list of RUNS redraws them
-$(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(RUNS)),,FORCE)
-	@mkdir -p $(@D) && echo '$(RUNS)' > $@
+$(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(call names,$(RUNS))),,FORCE)
+	@mkdir -p $(@D) && echo '$(call names,$(RUNS))' > $@
 
 $(RD)/%_boxplot.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 	$(python) -m boundary_loss.boxplot $@ --runs $(runs) --study $(STUDY) $(BOXPLOT)
@@ -170,10 +205,14 @@ $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 # ---- Report, archive, pictures -------------------------------------------------------------------------------------
 
 $(RD)/report.html: $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
-	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(call option,--modality,$(MODALITY)) --quiet
+	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(REPORT) \
+		$(call option,--modality,$(MODALITY)) --quiet
 
-report: $(RD)/report.html  ## table of every run; also report.html and report.csv beside the runs
-	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --show
+report: $(RD)/report.html  ## table and statistics of the runs; report.html, .tex, .csv and comparisons.csv beside them
+	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(REPORT) --show
+
+check-paper: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)  ## our numbers beside those of the papers
+	@$(python) -m boundary_loss.published lineage/$(STUDY).published --runs $(runs)
 
 $(RD)/archive.txt: $(RD)/report.html | $(venv)
 	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) --stamp $@
@@ -187,12 +226,12 @@ unpack: | $(venv)  ## ARCHIVE=archives/... back under results/
 verify: | $(venv)  ## ARCHIVE=archives/... against the checksums inside it
 	$(python) -m boundary_loss.archive verify '$(or $(ARCHIVE),$(error verify needs ARCHIVE=archives/...tar.gz))'
 
-view: $(runs) | $(venv)  ## contours over images: SLICES='case_10_00_0003 ...' EPOCH=best SAVE=folder
-	$(python) -m boundary_loss.view --data $(SLICED) --runs $(runs) --epoch $(EPOCH) $(call option,--slices,$(SLICES)) \
+view: $(pictured) | $(venv)  ## contours over images: SLICES='case_10_00_0003 ...' EPOCH=best SAVE=folder
+	$(python) -m boundary_loss.view --data $(firstword $(SLICED)) --runs $(pictured) --epoch $(EPOCH) $(call option,--slices,$(SLICES)) \
 		$(call option,--modality,$(MODALITY)) --save '$(or $(SAVE),$(RD)/view)' $(if $(SAVE),,--window) $(VIEW)
 
-$(RD)/%.gif: | $$(RD)/$$(firstword $$(subst /, ,$$*)) $(venv)
-	$(python) -m boundary_loss.gif $@ --data $(SLICED) $(call option,--modality,$(MODALITY))
+$(RD)/%.gif: | $$(RD)/$$(call folder_of,$$*) $(venv)
+	$(python) -m boundary_loss.gif $@ --data $(call data_of,$(call folder_of,$*)) $(call option,--modality,$(MODALITY))
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 
@@ -203,12 +242,12 @@ data/%:
 	@echo "error: nothing makes $@; with these variables the data is $(RAW), then $(SLICED)" >&2; exit 2
 
 $(RD)/%:
-	@echo "error: nothing makes $@; the runs of the ledger are: $(rows)" >&2; exit 2
+	@echo "error: nothing makes $@; the runs of the ledger are: $(rows)$(if $(parts),; the parts of each: $(parts))" >&2; exit 2
 
 help:  ## this page
 	@echo "make -f $(STUDY).make [TARGET] [VARIABLE=value] [-n] [-B] [-j2]"
 	@echo; echo "Targets (here: $(RAW) -> $(SLICED) -> $(RD) -> archives)"
-	@sed -nE 's/^([a-z]+):.*##  *(.*)/\1|\2/p' src/pipeline.mk | while IFS='|' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*##  *(.*)/\1|\2/p' src/pipeline.mk | while IFS='|' read -r name text; do printf '  %-11s %s\n' "$$name" "$$text"; done
 	@echo; echo "Runs of the ledger (* in RUNS)"
 	@$(foreach row,$(rows),echo '  $(if $(filter $(row),$(RUNS)),*, ) $(row): $($(row).losses) $(call given,$(row).schedule)';)
 	@echo; echo "Variables"

@@ -11,8 +11,9 @@ from toyruns import write_runs
 from toys import write_sliced
 
 from boundary_loss import comparison
-from boundary_loss.comparison import Comparison, find_runs, moving_mean, nanmean, nanstd, runs_in
+from boundary_loss.comparison import Comparison, find_runs, moving_mean, runs_in
 from boundary_loss.files import read_json, write_array, write_json
+from boundary_loss.measured import nanmean, nanstd
 from boundary_loss.runfolder import METRICS, RunFolder
 
 floats = st.floats(-100, 100) | st.just(np.nan)

@@ -1,8 +1,9 @@
-"""The spread over cases at each run's best epoch: a box a run and class, every case as a point.
+"""The spread over cases at each run's best epoch: a box a row and class, every case as a point.
 
     python -m boundary_loss.boxplot results/isles/val_3d_hd95_boxplot.png --runs results/isles/gdl ...
 
-Box: quartiles and median; whiskers: the furthest case within 1.5 box lengths; diamond: mean.
+Box: quartiles and median; whiskers: the furthest case within 1.5 box lengths; diamond: mean. Of a row that was trained
+with several seeds, a point is a case averaged over the seeds, each at its own best epoch.
 """
 
 import numpy as np
@@ -11,27 +12,24 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from boundary_loss import command, figurecommand
-from boundary_loss.comparison import Comparison, Measured, axis_label, warnings_of
+from boundary_loss.comparison import Comparison, axis_label, runs_of, warnings_of
 from boundary_loss.drawing import LIGHT, Theme, heading, new_figure, save, style
+from boundary_loss.measured import Measured, epoch_words
 
 SUFFIX = "_boxplot"
 
 
-def epoch_shown(measured: Measured, epoch: int | None) -> int:
-    """The epoch asked for, or else the run's best; an error where the run does not have it."""
-    found = measured.best if epoch is None else epoch
-    if found is None:
-        raise ValueError(f"{measured.run.path} has no best epoch yet; name one with --epoch")
-    if not 0 <= found < measured.num_epochs:
-        raise ValueError(f"{measured.run.path} has epochs 0 to {measured.num_epochs - 1}, not {found}")
-    return found
+def epochs_shown(measured: Measured, epoch: int | None) -> str:
+    """The epoch asked for, or else each run's best, in words; an error where a run does not have it."""
+    measured.at("best" if epoch is None else epoch)
+    return epoch_words(measured.epochs("best" if epoch is None else epoch))
 
 
 def cases(measured: Measured, column: str, epoch: int | None) -> np.ndarray:
-    """The measured values of a class at that epoch, one a row of the array; empty where the run lacks the column."""
+    """The measured values of a class at that epoch, one a case; empty where the run lacks the column."""
     if column not in measured.columns:
         return np.empty(0)
-    values = measured.values[epoch_shown(measured, epoch), :, measured.columns.index(column)]
+    values = measured.at("best" if epoch is None else epoch)[:, measured.columns.index(column)]
     return values[np.isfinite(values)]
 
 
@@ -41,7 +39,7 @@ def run_legend(figure: Figure, shown: Comparison, epoch: int | None, theme: Them
     for i, measured in enumerate(shown.runs):
         counts = sorted({len(cases(measured, column, epoch)) for column in shown.columns} - {0}) or [0]
         number = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
-        label = f"{measured.label} (epoch {epoch_shown(measured, epoch)}, n = {number})"
+        label = f"{measured.label} ({epochs_shown(measured, epoch)}, n = {number})"
         face = theme.colour(i) + ("66" if filled else "00")
         handles.append(Patch(facecolor=face, edgecolor=theme.colour(i), linewidth=1.5, label=label))
     longest = max(len(str(handle.get_label())) for handle in handles)
@@ -66,7 +64,7 @@ def draw(
         figure = new_figure()
         heading(figure, title or figurecommand.title_of(shown),
                 f"{shown.counted}, {when}  ·  point: a case  ·  diamond: mean",
-                warnings_of([measured.run for measured in shown.runs]), theme)  # fmt: skip
+                warnings_of(runs_of(shown)), theme)  # fmt: skip
         axes = figure.add_subplot()
         rng = np.random.default_rng(0)  # of the jitter: the same picture each time
         width = 0.8 / len(shown.runs)

@@ -1,56 +1,16 @@
-"""Several runs under one metric: which columns, which epochs, which numbers. NumPy alone, so that drawing is quick.
-
-Axis letters: E epochs, N rows (slices, volumes or batches), C the columns looked at (classes or losses).
-"""
+"""Several runs under one metric: which columns, which epochs, which numbers. NumPy alone, so that drawing is quick."""
 
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from boundary_loss.runfolder import ROWS, Metric, RunFolder, metric
+from boundary_loss.measured import Measured, nanmean, pool
+from boundary_loss.runfolder import ROWS, Metric, RunFolder, metric, parts_in
 
 _SET_ASIDE = re.compile(r"_\d{8}-\d{6}(-\d+)?$")  # files.set_aside
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """One run's values of a metric."""
-
-    run: RunFolder
-    label: str
-    """What legends call the run."""
-    columns: tuple[str, ...]
-    values: np.ndarray
-    """(E, N, C) float64; NaN where nothing was measured."""
-
-    @property
-    def num_epochs(self) -> int:
-        return len(self.values)
-
-    @cached_property
-    def means(self) -> np.ndarray:
-        """(E, C) mean over rows; NaN where an epoch was not measured."""
-        return nanmean(self.values, axis=1)
-
-    @property
-    def best(self) -> int | None:
-        """The run's best epoch; None before it has one, or where this array does not reach it."""
-        try:
-            epoch = self.run.best_epoch
-        except FileNotFoundError:
-            return None
-        return epoch if epoch < self.num_epochs else None
-
-    @property
-    def last(self) -> int | None:
-        """The last epoch that was measured at all; None if none was."""
-        measured = np.flatnonzero(np.isfinite(self.values).any(axis=(1, 2)))
-        return int(measured[-1]) if measured.size else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +23,7 @@ class Comparison:
     columns: tuple[str, ...]
     """Every class or loss shown, in order; a run may lack a loss."""
     runs: tuple[Measured, ...]
+    """One a row of the ledger, however many runs it was trained in."""
 
     @property
     def metric(self) -> Metric:
@@ -82,17 +43,20 @@ class Comparison:
 
         Args:
             columns: class numbers or names (loss names for a loss); none = every foreground class, every loss.
-            labels: a name for each run in legends; none = the folders' names.
+            labels: a name for each row in legends; none = the folders' names.
 
         Raises:
-            ValueError: an unknown metric or column, a wrong number of labels, an array of another shape.
+            ValueError: an unknown metric or column, a wrong number of labels, an array of another shape, runs of one
+                row that do not belong together.
             FileNotFoundError: a run without that array.
         """
-        if labels and len(labels) != len(runs):
-            raise ValueError(f"{len(labels)} names were given for {len(runs)} runs ({', '.join(names_of(runs))})")
+        rows = group(runs)
+        if labels and len(labels) != len(rows):
+            raise ValueError(f"{len(labels)} names were given for {len(rows)} runs ({', '.join(rows)})")
         chosen = choose_columns(name, runs, columns)
         measured = tuple(
-            _measure(run, label, name, chosen) for run, label in zip(runs, labels or names_of(runs), strict=True)
+            pool(label, [_measure(run, label, name, chosen) for run in own])
+            for own, label in zip(rows.values(), labels or rows, strict=True)
         )
         return cls(name=name, study=study or study_of(runs), columns=chosen, runs=measured)
 
@@ -108,19 +72,10 @@ class Comparison:
         number = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
         return f"{number} {noun if counts != [1] else noun.removesuffix('s')} of the {self.set_name}"
 
-
-def nanmean(values: np.ndarray, axis: int) -> np.ndarray:
-    """Mean that leaves NaN out, and is NaN where there is nothing else."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(values, axis=axis)
-
-
-def nanstd(values: np.ndarray, axis: int) -> np.ndarray:
-    """Sample standard deviation (n - 1) without NaN; NaN for fewer than two values."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanstd(values, axis=axis, ddof=1)
+    @property
+    def num_seeds(self) -> int:
+        """Seeds of the row that has most."""
+        return max(measured.num_seeds for measured in self.runs)
 
 
 def moving_mean(values: np.ndarray, width: int) -> np.ndarray:
@@ -146,12 +101,31 @@ def names_of(runs: Sequence[RunFolder]) -> list[str]:
     names = [run.name for run in runs]
     if len(set(names)) == len(names):
         return names
-    return [f"{run.path.parent.name}/{run.name}" for run in runs]
+    return [f"{run.home.name}/{run.name}" for run in runs]
+
+
+def runs_of(shown: Comparison) -> list[RunFolder]:
+    """Every run that went into a comparison."""
+    return [run for measured in shown.runs for run in measured.runs]
+
+
+def group(runs: Sequence[RunFolder]) -> dict[str, tuple[RunFolder, ...]]:
+    """The runs of each row of the ledger under the row's name, in the order given.
+
+    A row's only run keeps its own name, ``gdl/seed0``; rows of two studies that share a name get the study's too.
+    """
+    found: dict[Path, list[RunFolder]] = {}
+    for run in runs:
+        found.setdefault(run.home.resolve() / run.row, []).append(run)
+    labels = [own[0].row if len(own) > 1 else own[0].name for own in found.values()]
+    if len(set(labels)) < len(labels):
+        labels = [f"{place.parent.name}/{label}" for place, label in zip(found, labels, strict=True)]
+    return {label: tuple(own) for label, own in zip(labels, found.values(), strict=True)}
 
 
 def study_of(runs: Sequence[RunFolder]) -> str:
     """The study that the runs say they belong to; its folder's name where they do not say."""
-    found = dict.fromkeys(str(run.about.get("study") or run.path.resolve().parent.name) for run in runs)
+    found = dict.fromkeys(str(run.about.get("study") or run.home.resolve().name) for run in runs)
     return ", ".join(found)
 
 
@@ -180,6 +154,13 @@ def axis_label(name: str) -> str:
     return f"{label[0].upper()}{label[1:]}{space}({found.unit + ', ' if found.unit else ''}{direction})"
 
 
+def number(name: str, value: float) -> str:
+    """Three decimals for an overlap, two for a distance, four for the boundary value (most pixels count 0)."""
+    decimals = 4 if name == "val_boundary" else 2 if metric(name).unit == "mm" else 3
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0 else text  # no -0.00
+
+
 def choose_columns(name: str, runs: Sequence[RunFolder], wanted: Sequence[str]) -> tuple[str, ...]:
     """Names of the columns to show, in the arrays' order when none are asked for."""
     known = list(dict.fromkeys(column for run in runs for column in run.column_names(name)))
@@ -204,15 +185,21 @@ def _measure(run: RunFolder, label: str, name: str, wanted: Sequence[str]) -> Me
         raise ValueError(f"{run.path / name}.npy has shape {array.shape}, expected {expected}: make it again")
     columns = tuple(column for column in wanted if column in names)
     values = array[:, :, [names.index(column) for column in columns]].astype(np.float64)
-    return Measured(run=run, label=label, columns=columns, values=np.where(np.isfinite(values), values, np.nan))
+    return Measured(run=run, label=label, columns=columns, cases=tuple(rows or ()),
+                    values=np.where(np.isfinite(values), values, np.nan))  # fmt: skip
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """The finished runs of a results folder, sorted; growing ones and those set aside under a dated name left out."""
+    """The finished runs of a results folder, sorted, a row's seeds and folds after each other.
+
+    Growing ones are left out, and those set aside under a dated name.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(f"no results at {folder}; train with make, or check the folder's name")
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if (path / ROWS).is_file() and not path.name.endswith("_tmp") and not _SET_ASIDE.search(path.name)
-    )
+    places = [path for path in sorted(folder.iterdir()) if not _SET_ASIDE.search(path.name)]
+    return [
+        run
+        for place in places
+        for run in ([place] if (place / ROWS).is_file() else parts_in(place))
+        if not run.name.endswith("_tmp")
+    ]

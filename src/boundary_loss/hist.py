@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from boundary_loss import command, figurecommand
 from boundary_loss.boxplot import cases, run_legend
-from boundary_loss.comparison import Comparison, axis_label, warnings_of
+from boundary_loss.comparison import Comparison, axis_label, runs_of, warnings_of
 from boundary_loss.drawing import LIGHT, LINES, Theme, heading, new_figure, save, style
 
 SUFFIX = "_hist"
@@ -48,7 +48,7 @@ def draw(
     with style(theme):
         figure = new_figure(height=4.4 if len(shown.columns) == 1 else 1.4 + 1.6 * len(shown.columns))
         heading(figure, title or figurecommand.title_of(shown), f"distribution over {shown.counted}, {when}",
-                warnings_of([measured.run for measured in shown.runs]), theme)  # fmt: skip
+                warnings_of(runs_of(shown)), theme)  # fmt: skip
         first = None
         for c, column in enumerate(shown.columns):
             axes = figure.add_subplot(len(shown.columns), 1, c + 1, sharex=first, sharey=first)

@@ -4,12 +4,13 @@
 
 The mean over slices or volumes at every epoch; a line style a class, or a panel a loss (losses share no scale). The
 mark on a curve is the run's best epoch. Runs may differ in length; epochs that were not measured are left out.
+A row that was trained with several seeds is one curve, the mean over them, with a band of their standard deviation.
 """
 
 import csv
 import io
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,11 +19,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from boundary_loss import command, figurecommand
-from boundary_loss.comparison import Comparison, Measured, axis_label, moving_mean, nanstd, warnings_of
+from boundary_loss.comparison import Comparison, axis_label, moving_mean, runs_of, warnings_of
 from boundary_loss.drawing import LIGHT, LINES, MARKERS, Theme, heading, new_figure, save, style
 from boundary_loss.files import write_text
+from boundary_loss.measured import Measured, nanstd
 
-Spread = Literal["none", "sd", "sem"]
+Spread = Literal["auto", "none", "sd", "sem", "seeds"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +33,9 @@ class Curves:
 
     smooth: int = 1
     """Epochs of the moving mean."""
-    spread: Spread = "none"
-    """Band around a curve: none, the standard deviation over rows, or the standard error of their mean."""
+    spread: Spread = "auto"
+    """Band around a curve: none, the standard deviation over cases, the standard error of their mean, or the standard
+    deviation of the seeds' curves; auto = over seeds where there are several, else none."""
     title: str | None = None
     ylabel: str | None = None
     xlim: tuple[float, float] | None = None
@@ -51,7 +54,7 @@ def draw(shown: Comparison, how: Curves | None = None, theme: Theme = LIGHT) -> 
     with style(theme):
         figure = new_figure(height=4.4 if len(panels) == 1 else 1.2 + 1.9 * len(panels))
         heading(figure, how.title or figurecommand.title_of(shown), _subtitle(shown, how),
-                warnings_of([measured.run for measured in shown.runs]), theme)  # fmt: skip
+                warnings_of(runs_of(shown)), theme)  # fmt: skip
         for i, columns in enumerate(panels):
             axes = figure.add_subplot(len(panels), 1, i + 1)
             _panel(axes, shown, columns, how, theme)
@@ -83,16 +86,22 @@ def _curve(axes: Axes, measured: Measured, column: str, how: Curves, i: int, lin
     epochs = np.flatnonzero(np.isfinite(means))
     alone = {"marker": ".", "markersize": 6} if epochs.size == 1 else {}  # a single epoch is no line
     axes.plot(epochs, means[epochs], color=colour, linestyle=line, **alone)  # type: ignore[arg-type]
-    if how.spread != "none":
-        half = moving_mean(_half_width(measured.values[:, :, c], how.spread), how.smooth)[epochs]
+    half = _half_width(measured, c, how.spread)
+    if half is not None:
+        half = moving_mean(half, how.smooth)[epochs]
         axes.fill_between(epochs, means[epochs] - half, means[epochs] + half, color=colour, alpha=0.15, linewidth=0)
     if measured.best is not None and np.isfinite(means[measured.best]):
         axes.plot(measured.best, means[measured.best], marker=MARKERS[i % len(MARKERS)], color=colour,
                   markersize=7, markeredgecolor=theme.paper, clip_on=False, zorder=5)  # fmt: skip
 
 
-def _half_width(values: np.ndarray, spread: Spread) -> np.ndarray:
-    """(E, N) -> (E,), zero where there are fewer than two rows."""
+def _half_width(measured: Measured, c: int, spread: Spread) -> np.ndarray | None:
+    """(E,) of column ``c``, zero where there are fewer than two values; None where there is no band."""
+    if spread == "none" or (spread in ("auto", "seeds") and measured.num_seeds < 2):
+        return None
+    if spread in ("auto", "seeds"):
+        return np.nan_to_num(nanstd(measured.seed_means[:, :, c], axis=0))
+    values = measured.values[:, :, c]
     deviation = np.nan_to_num(nanstd(values, axis=1))
     if spread == "sd":
         return deviation
@@ -100,13 +109,17 @@ def _half_width(values: np.ndarray, spread: Spread) -> np.ndarray:
 
 
 def _subtitle(shown: Comparison, how: Curves) -> str:
-    parts = [f"mean over {shown.counted}"]
+    several = shown.num_seeds > 1
+    parts = [f"mean over {shown.counted}" + (f" and {shown.num_seeds} seeds" if several else "")]
     if shown.metric.columns == "classes" and len(shown.columns) == 1:
         parts.append(shown.columns[0])
     if how.smooth > 1:
         parts.append(f"moving mean of {how.smooth} epochs")
-    if how.spread != "none":
-        parts.append({"sd": "band: ± standard deviation", "sem": "band: ± standard error of the mean"}[how.spread])
+    band = {"sd": "band: ± standard deviation over cases", "sem": "band: ± standard error of the mean"}
+    if how.spread in band:
+        parts.append(band[how.spread])
+    elif how.spread != "none" and several:
+        parts.append("band: ± standard deviation over seeds")
     if any(measured.best is not None for measured in shown.runs):
         parts.append("mark: the run's best epoch")
     return "  ·  ".join(parts)
@@ -147,7 +160,8 @@ def table(shown: Comparison, smooth: int = 1) -> str:
 def main() -> None:
     parser = figurecommand.parser("Draw a metric over epochs, a curve a run.")
     parser.add_argument("--smooth", type=int, default=1, metavar="EPOCHS", help="moving mean over so many epochs")
-    parser.add_argument("--spread", choices=("none", "sd", "sem"), default="none", help="band over slices or volumes")
+    parser.add_argument("--spread", choices=get_args(Spread), default="auto",
+                        help="band: over cases (sd, sem) or seeds; auto = over seeds if there are several")  # fmt: skip
     parser.add_argument("--csv", action="store_true", help="also write the curves as .csv beside the picture")
     args = parser.parse_args()
     shown = figurecommand.comparison(args)

@@ -3,7 +3,8 @@
 results/isles/gdl/
     run.json             arguments, seed, commit, diff, versions, data checksum
     arguments.txt        the settings, as typed; make compares them
-    rows.json            names along the arrays' axes: lists "train", "val" (slices), "volumes", "classes", "losses"
+    rows.json            names along the arrays' axes: lists "train", "val" (slices), "volumes",
+                         "patients" (of the volumes), "classes", "losses"
     metrics.csv          one line an epoch
     best_epoch.txt       number of the best epoch (0 = the first)
     best.pkl             weights of the best epoch: plain tensors, torch.load(weights_only=True)
@@ -14,8 +15,12 @@ results/isles/gdl/
     val_hausdorff.npy val_boundary.npy                                     (E, slices, K)
     iter000/val/*.png    the predicted classes of every validation slice, 8 bit
     best_epoch/val/*.png the same, of the best epoch
+
+A row that is trained several times (SEEDS, FOLDS) has such a folder for each: results/isles/gdl/seed0, gdl/fold1,
+gdl/fold1_seed0.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +33,8 @@ from boundary_loss.files import read_array, read_json, unfinished
 RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
 BEST_EPOCH, BEST_WEIGHTS, CHECKPOINT = "best_epoch.txt", "best.pkl", "checkpoint.pt"
 BEST_PREDICTIONS = "best_epoch"
+
+_PART = re.compile(r"(?!_)(fold\d+)?(?:(?:^|_)(seed\d+))?")
 
 
 @dataclass(frozen=True)
@@ -82,11 +89,40 @@ class RunFolder:
         for place in (path, unfinished(path)):
             if (place / ROWS).is_file():
                 return cls(place)
-        raise FileNotFoundError(f"no run at {path}; train it with make, or check the folder's name")
+        held = ", ".join(part.name for part in parts_in(path))
+        hint = f"it holds the runs {held}: name one" if held else "train it with make, or check the folder's name"
+        raise FileNotFoundError(f"no run at {path}; {hint}")
+
+    @property
+    def part(self) -> str:
+        """``fold1_seed0`` where the row is trained several times; empty where this is its only run."""
+        name = self.path.name.removesuffix("_tmp")
+        return name if _PART.fullmatch(name) else ""
+
+    @property
+    def fold(self) -> str:
+        """``fold1``; empty where the row has no folds."""
+        return _in_part(self.part)[0]
+
+    @property
+    def seed(self) -> str:
+        """``seed0``; empty where the row has no seeds."""
+        return _in_part(self.part)[1]
+
+    @property
+    def row(self) -> str:
+        """The row of the ledger."""
+        return self.path.resolve().parent.name if self.part else self.path.name.removesuffix("_tmp")
 
     @property
     def name(self) -> str:
-        return self.path.name.removesuffix("_tmp")
+        """``gdl``, or ``gdl/seed0``."""
+        return f"{self.row}/{self.part}" if self.part else self.row
+
+    @property
+    def home(self) -> Path:
+        """The study's results, ``results/isles``."""
+        return self.path.parent.parent if self.part else self.path.parent
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -96,6 +132,12 @@ class RunFolder:
     def names(self) -> dict[str, list[str]]:
         """The lists of ``rows.json``: what each row and column of the arrays stands for."""
         return read_json(self.path / ROWS)
+
+    @property
+    def patients(self) -> dict[str, str]:
+        """Whose each validation volume is; a run of an older version knows volumes only."""
+        volumes = self.names["volumes"]
+        return dict(zip(volumes, self.names.get("patients", volumes), strict=True))
 
     @property
     def epochs(self) -> list[int]:
@@ -144,3 +186,14 @@ class RunFolder:
                 f"{self.path} was trained on other data than {data} now holds (checksum {trained_on[:12]}, now "
                 f"{checksum[:12]}); slice it as then (data_arguments in {RUN}), or remove the run and train again"
             )
+
+
+def _in_part(part: str) -> tuple[str, str]:
+    found = _PART.fullmatch(part)
+    return (found[1] or "", found[2] or "") if found else ("", "")
+
+
+def parts_in(row: Path) -> list[Path]:
+    """The finished runs of a row that is trained several times, in the order of their numbers."""
+    found = [path for path in row.glob("*") if _PART.fullmatch(path.name) and (path / ROWS).is_file()]
+    return sorted(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)])

@@ -1,8 +1,8 @@
 """What a folder of sliced data holds: written by slicing, read by training, evaluation and viewing.
 
     data/ISLES/
-        slicing.json         study, class and modality names, slice shape, orientation of each volume, kinds of files,
-                             checksum of the content
+        slicing.json         study, class and modality names, slice shape, orientation and patient of each volume,
+                             kinds of files, checksum of the content
         arguments.txt        the settings, as typed; make compares them
         split.json           {"fold": 0, "folds": 5, "train": [patients], "val": [patients]}
         spacing_3d.json      {volume: [dx, dy, dz]} in mm, after resizing
@@ -85,6 +85,10 @@ class SlicedFolder:
     def orientation(self, volume: str) -> str:
         """Where the axes of a volume point in the patient, as ``LPS``; empty if it is not known."""
         return self.about.get("orientation", {}).get(volume, "")
+
+    def patient(self, volume: str) -> str:
+        """Whose volume it is: ACDC has two of each patient."""
+        return self.about.get("patient", {}).get(volume, volume)
 
     def image(self, which: str, stem: str) -> np.ndarray:
         """(C, X, Y) float32 in [0, 1]: what the network reads."""

@@ -20,6 +20,7 @@ from boundary_loss.data import Slices
 from boundary_loss.experiment import LAYOUTS, PRECISIONS, Experiment
 from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.networks import build_network
+from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
 from boundary_loss.training.arithmetic import configure, make_optimiser
@@ -63,7 +64,7 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
-    run.add_argument("--queue", nargs="*", default=[], help="the study's runs, for the estimate of the time left")
+    run.add_argument("--queue", type=Path, nargs="*", default=[], help="the study's run folders, for the time left")
     run.add_argument("--fresh", action="store_true", help="set an existing folder aside and train anew")
     return parser.parse_args()
 
@@ -96,7 +97,7 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
     val = Slices(data, "val", **options)
     run = unfinished(args.folder)
     folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
-    queue = [name for name in args.queue if not (args.folder.parent / name).exists()]
+    queue = [path for path in args.queue if not path.exists()]
     runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device)
     Training(run, runner, train, val, about_network, queue)()
     folder.finish(run, args.folder)
@@ -153,7 +154,7 @@ def describe_run(
 ) -> dict[str, Any]:
     """What run.json says of the run itself."""
     return {
-        "name": args.folder.name,
+        "name": RunFolder(args.folder).name,
         "terms": [term.text for term in experiment.terms],
         "schedule": args.schedule,
         "augment": args.augment,

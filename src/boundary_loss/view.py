@@ -155,7 +155,7 @@ def main() -> None:
     wants_window = has_display() and (args.window or args.save is None)
     if wants_window and show(data, runs, stems, args.epoch, look):
         return
-    for path in write(args.save or runs[0].path.parent / "view", data, runs, stems, args.epoch, look):
+    for path in write(args.save or runs[0].home / "view", data, runs, stems, args.epoch, look):
         print(path)
 
 

@@ -42,7 +42,7 @@ def test_scores_are_mean_and_sample_deviation_over_cases(runs: list[Path]) -> No
     for when, epoch in (("best", 6), ("last", 7)):
         score = scores.get("gdl_surface_steal", "val_dice", "lesion", when)
         assert score is not None
-        assert (score.epoch, score.n) == (epoch, 8)
+        assert (score.epochs, score.n, score.seeds) == ((epoch,), 8, 1)
         assert score.mean == pytest.approx(array[epoch, :, 1].mean())
         assert score.sd == pytest.approx(array[epoch, :, 1].std(ddof=1))
 

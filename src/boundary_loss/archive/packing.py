@@ -19,7 +19,7 @@ from tqdm import tqdm
 from boundary_loss.archive.hashing import MANIFEST, HashingReader
 from boundary_loss.files import read_json, unfinished
 from boundary_loss.provenance import git
-from boundary_loss.runfolder import CHECKPOINT, ROWS, RUN
+from boundary_loss.runfolder import CHECKPOINT, ROWS, RUN, RunFolder
 
 
 def archive_name(study: str) -> str:
@@ -52,7 +52,7 @@ def check_runs(folder: Path, runs: Sequence[Path]) -> None:
         if not (run / ROWS).is_file():
             where = f"; {unfinished(run)} is not finished" if unfinished(run).exists() else ""
             raise FileNotFoundError(f"no finished run at {run}{where}")
-        if run.resolve().parent != folder.resolve():
+        if RunFolder(run).home.resolve() != folder.resolve():
             raise ValueError(f"{run} does not lie in {folder}, which is what is packed")
     if not runs:
         raise FileNotFoundError(f"no finished run in {folder}: there is nothing to pack")
@@ -90,7 +90,7 @@ def pack(
         ValueError: a run elsewhere, or a file that changed while it was packed.
     """
     check_runs(folder, runs)
-    inside = [folder / run.resolve().name for run in runs]
+    inside = [folder / run.resolve().relative_to(folder.resolve()) for run in runs]
     members = {path.relative_to(folder).as_posix(): path for path in contents(folder, inside, stamp)}
     if ledger is not None:
         members[ledger.name] = ledger

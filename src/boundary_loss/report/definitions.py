@@ -27,5 +27,3 @@ CHOICE_OF_EPOCH = (
     "The best epoch of each run was chosen on the same validation cases that are reported here, which is optimistic; "
     "the last epoch is free of that choice."
 )
-
-NO_SIGNIFICANCE = "Means are compared as they are: no statistical test was made and no significance is claimed."

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from boundary_loss.comparison import names_of, short_label
-from boundary_loss.report.table import Scores, number
+from boundary_loss.comparison import group, number, short_label
+from boundary_loss.report.table import Scores
 from boundary_loss.runfolder import RunFolder
 
 
@@ -27,7 +27,10 @@ def sentences(scores: Scores) -> list[str]:
 
 
 def differences(runs: Sequence[RunFolder]) -> list[str]:
-    """Settings in which runs differ although a comparison of losses needs them equal."""
+    """Settings in which rows differ although a comparison of losses needs them equal.
+
+    The runs of one row differ in seed and fold, as they should; what is compared is the row's whole list of each.
+    """
     compared: dict[str, Callable[[RunFolder], Any]] = {
         "data (checksum)": lambda run: str(run.about.get("data_checksum", "unknown"))[:12],
         "number of epochs": lambda run: run.about.get("epochs", "unknown"),
@@ -38,8 +41,8 @@ def differences(runs: Sequence[RunFolder]) -> list[str]:
     found = []
     for what, read in compared.items():
         by_value: dict[str, list[str]] = {}
-        for run, name in zip(runs, names_of(runs), strict=True):
-            by_value.setdefault(str(read(run)), []).append(name)
+        for name, own in group(runs).items():
+            by_value.setdefault(", ".join(dict.fromkeys(str(read(run)) for run in own)), []).append(name)
         if len(by_value) > 1:
             listed = "; ".join(f"{value}: {', '.join(names)}" for value, names in by_value.items())
             found.append(f"The runs differ in {what} ({listed}).")

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, nanmean
+from boundary_loss.comparison import Comparison
 from boundary_loss.drawing import LIGHT, Theme, new_figure, style, to_png
+from boundary_loss.measured import nanmean
 from boundary_loss.naming import by_volume
 from boundary_loss.overlays import Look, check_runs, draw_grid, grid_size, read_row
 from boundary_loss.report.table import Scores
@@ -47,17 +48,18 @@ def largest_slice(data: SlicedFolder, stems: list[str]) -> str:
 def draw(scores: Scores, folder: Path, modality: str | None, theme: Theme = LIGHT) -> bytes:
     """A PNG: a row a case, a column a run, at each run's best epoch."""
     data = SlicedFolder.open(folder)
-    check_runs(data, scores.runs)
+    runs = scores.pictured
+    check_runs(data, runs)
     look = Look(modality=pick_modality(data, modality))
-    slices = by_volume(predicted_stems(scores.runs))
+    slices = by_volume(predicted_stems(runs))
     rows = []
     for word, (volume, dice) in cases(scores).items():
         if volume not in slices:
             raise ValueError(f"not every run predicted {volume}: there is no common gallery")
         stem = largest_slice(data, slices[volume])
-        rows.append(read_row(data, scores.runs, stem, None, look, f"{word}: {volume}\nDice {dice:.3f}"))
+        rows.append(read_row(data, runs, stem, None, look, f"{word}: {volume}\nDice {dice:.3f}"))
     with style(theme):
-        figure = new_figure(*grid_size(rows, len(scores.runs)))
+        figure = new_figure(*grid_size(rows, len(runs)))
         title = f"{scores.study}: worst, median and best case of {scores.labels[0]}"
-        draw_grid(figure, rows, scores.runs, data.classes, look, title, theme)
+        draw_grid(figure, rows, runs, data.classes, look, title, theme)
         return to_png(figure, dpi=130)

@@ -8,13 +8,15 @@ from importlib.resources import files
 from typing import Any
 
 from boundary_loss import boxplot, plot
-from boundary_loss.comparison import Comparison, warnings_of
+from boundary_loss.comparison import Comparison, names_of, warnings_of
 from boundary_loss.drawing import DARK, LIGHT, to_png
 from boundary_loss.files import read_json
-from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE, NO_SIGNIFICANCE
+from boundary_loss.measured import When
+from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE
 from boundary_loss.report.findings import differences, sentences
-from boundary_loss.report.table import WHEN, Scores, heading_of
+from boundary_loss.report.table import WHEN, Scores, heading_of, legend
 from boundary_loss.runfolder import RunFolder
+from boundary_loss.statistics import CHOICES, Statistics
 
 EVALUATION = "evaluation.json"
 _SETTINGS = {
@@ -38,16 +40,16 @@ _SETTINGS = {
 }
 
 
-def page(scores: Scores, gallery: tuple[bytes, bytes] | str) -> str:
+def page(scores: Scores, statistics: Statistics, gallery: tuple[bytes, bytes] | str) -> str:
     """The whole page. ``gallery``: a light and a dark PNG, or why there is none."""
     banners = "".join(f'<div class="banner">{escape(text)}</div>' for text in warnings_of(scores.runs))
     body = "\n".join(
         [
-            f"<h1>{escape(scores.study)}: {_count(len(scores.runs), 'run')}</h1>",
-            _summary(scores),
+            f"<h1>{escape(scores.study)}: {_count(len(scores.labels), 'run')}</h1>",
+            _summary(scores, statistics),
             "<h2>Results</h2>",
             *(_results(scores, when) for when in WHEN),
-            '<p class="faint">Mean ± standard deviation over cases; bold: best mean of its column; '
+            f'<p class="faint">{legend(scores).capitalize()}; bold: best mean of its column; '
             "↑ higher is better, ↓ lower is better. All numbers: report.csv beside this page.</p>",
             "<h2>Curves and cases</h2>",
             _pictures(scores),
@@ -79,15 +81,15 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _summary(scores: Scores) -> str:
+def _summary(scores: Scores, statistics: Statistics) -> str:
     first = scores.comparisons[0]
     parts = [f'<p class="faint">{escape(first.counted)}; classes reported: {escape(", ".join(first.columns))}.</p>']
-    found = sentences(scores)
-    if found:
-        parts.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in found) + "</ul>")
-        parts.append(f"<p>{NO_SIGNIFICANCE} {CHOICE_OF_EPOCH}</p>")
-    else:
-        parts.append(f"<p>{CHOICE_OF_EPOCH}</p>")
+    if statistics.differences:
+        for when, said in [("", sentences(scores)), *((f"{WHEN[w]}", statistics.sentences(w)) for w in CHOICES)]:
+            parts.append(f"<p>Paired comparisons {escape(when)}:</p>" if when else "")
+            parts.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in said) + "</ul>")
+        parts.append(f'<p class="faint">{escape(statistics.method)}</p>')
+    parts.append(f"<p>{CHOICE_OF_EPOCH}</p>")
     notices = [*differences(scores.runs), *(f"{text}." for text in scores.missing)]
     if notices:
         parts.append('<div class="notice">' + "".join(f"<p>{escape(text)}</p>" for text in notices) + "</div>")
@@ -98,7 +100,7 @@ def _key(i: int) -> str:
     return f'<span class="key" style="background:var(--run{i % len(LIGHT.colours)})"></span>'
 
 
-def _results(scores: Scores, when: str) -> str:
+def _results(scores: Scores, when: When) -> str:
     top = ""
     for shown in scores.comparisons:
         name, rows_of = heading_of(shown.name)
@@ -106,7 +108,7 @@ def _results(scores: Scores, when: str) -> str:
     below = "".join(f"<th>{escape(column)}</th>" for shown in scores.comparisons for column in shown.columns)
     rows = []
     for i, label in enumerate(scores.labels):
-        epochs = sorted({score.epoch for score in scores.all if (score.run, score.when) == (label, when)})
+        epochs = sorted({e for score in scores.all if (score.run, score.when) == (label, when) for e in score.epochs})
         cells = [_cell(scores, shown, label, column, when) for shown in scores.comparisons for column in shown.columns]
         epoch = ", ".join(map(str, epochs)) or "–"
         rows.append(f"<tr><th>{_key(i)}{escape(label)}</th><td>{epoch}</td>{''.join(cells)}</tr>")
@@ -117,7 +119,7 @@ def _results(scores: Scores, when: str) -> str:
     )
 
 
-def _cell(scores: Scores, shown: Comparison, label: str, column: str, when: str) -> str:
+def _cell(scores: Scores, shown: Comparison, label: str, column: str, when: When) -> str:
     score = scores.get(label, shown.name, column, when)
     if score is None:
         return "<td>–</td>"
@@ -148,7 +150,7 @@ def _pictures(scores: Scores) -> str:
             found.append(f'<p class="faint">{escape(shown.name)}: {escape(str(error))}</p>')
             continue
         found.append(_image(light, dark, f"{shown.metric.label} over epochs"))
-        if shown.metric.rows == "volumes" and all(measured.best is not None for measured in shown.runs):
+        if shown.metric.rows == "volumes" and all(measured.epochs("best") for measured in shown.runs):
             try:
                 light, dark = (to_png(boxplot.draw(shown, theme=theme), dpi=130) for theme in (LIGHT, DARK))
             except ValueError:  # measured at other epochs, but at no best one: the table says so
@@ -169,7 +171,7 @@ def _gallery(gallery: tuple[bytes, bytes] | str, scores: Scores) -> str:
 def _settings(scores: Scores) -> str:
     rows = []
     for key, name in _SETTINGS.items():
-        values = [_value(key, run.about.get(key)) for run in scores.runs]
+        values = [_row_value(key, own) for own in scores.rows.values()]
         if not any(values):
             continue
         mark = ' class="differs"' if len(set(values)) > 1 else ""
@@ -178,13 +180,18 @@ def _settings(scores: Scores) -> str:
     top = "".join(f'<th class="run">{_key(i)}{escape(label)}</th>' for i, label in enumerate(scores.labels))
     commands = [
         f"{label}: {' '.join(tidy(word) for word in run.about.get('arguments', []))}"
-        for label, run in zip(scores.labels, scores.runs, strict=True)
+        for label, run in zip(names_of(scores.runs), scores.runs, strict=True)
     ]
     return (
         f'<div class="wide"><table><thead><tr><th></th>{top}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
         '<p class="faint">Shaded: the runs differ.</p>'
         f"<h3>Arguments, as given</h3><pre>{escape(chr(10).join(commands))}</pre>"
     )
+
+
+def _row_value(key: str, runs: Sequence[RunFolder]) -> str:
+    """A setting of a row as HTML; all of its values where its runs differ, as in their seeds."""
+    return ", ".join(dict.fromkeys(value for run in runs if (value := _value(key, run.about.get(key)))))
 
 
 def _value(key: str, value: Any) -> str:
@@ -212,7 +219,8 @@ def _definitions(scores: Scores) -> str:
     for shown in scores.comparisons:
         label = shown.metric.label[0].upper() + shown.metric.label[1:]
         items.append(f"<dt>{escape(label)}</dt><dd>{escape(DEFINITIONS[shown.name])}</dd>")
-    touched = [text for run, label in zip(scores.runs, scores.labels, strict=True) for text in _touched(run, label)]
+    named = zip(scores.runs, names_of(scores.runs), strict=True)
+    touched = [text for run, name in named for text in _touched(run, name)]
     listed = "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in touched) + "</ul>" if touched else ""
     return f"<dl>{''.join(items)}</dl><h3>Empty masks</h3><p>{EMPTY_RULE}</p>{listed}"
 

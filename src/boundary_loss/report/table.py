@@ -1,4 +1,8 @@
-"""The numbers of a report: each run's metrics at its best and at its last epoch."""
+"""The numbers of a report: each row's metrics at its best and at its last epoch.
+
+A row is one run, or the runs of its seeds and folds pooled (boundary_loss.measured). Its spread over cases and its
+spread over seeds are two numbers: the first says how patients differ, the second how trainings do.
+"""
 
 import csv
 import io
@@ -7,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, Measured, names_of, nanmean, nanstd, short_label, study_of
+from boundary_loss.comparison import Comparison, group, number, short_label, study_of
+from boundary_loss.measured import Measured, When, epoch_words, nanmean, nanstd
 from boundary_loss.runfolder import METRICS, RunFolder, metric
 
 DEFAULT_METRICS = (
@@ -19,19 +24,21 @@ DEFAULT_METRICS = (
     "val_hausdorff",
     "val_boundary",
 )
-WHEN = {"best": "at each run's best epoch", "last": "at each run's last epoch"}
+WHEN: dict[When, str] = {"best": "at each run's best epoch", "last": "at each run's last epoch"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """A run's metric for one class at one epoch, over the cases that were measured there."""
+    """A row's metric for one class at one choice of epoch, over the cases that were measured there."""
 
     run: str
+    """The row's label."""
     metric: str
     column: str
-    when: str
+    when: When
     """``best`` or ``last``."""
-    epoch: int
+    epochs: tuple[int, ...]
+    """The epoch of each of the row's runs."""
     mean: float
     sd: float
     """Sample standard deviation over cases; NaN for fewer than two."""
@@ -39,13 +46,16 @@ class Score:
     """Cases that were measured."""
     of: int
     """Cases that there are."""
+    seeds: int
+    sd_seeds: float
+    """Sample standard deviation of the seeds' means; NaN for fewer than two seeds."""
 
     @property
     def text(self) -> str:
-        """``0.812 ± 0.043``; the number of cases too where some were not measured."""
+        """``0.812 ± 0.043 ± 0.010``, over cases and over seeds; the number of cases too where some have no value."""
         if self.n == 0:
             return "–"
-        spread = f" ± {number(self.metric, self.sd)}" if np.isfinite(self.sd) else ""
+        spread = "".join(f" ± {number(self.metric, sd)}" for sd in (self.sd, self.sd_seeds) if np.isfinite(sd))
         cases = f" (n = {self.n})" if self.n < self.of else ""
         return number(self.metric, self.mean) + spread + cases
 
@@ -55,22 +65,40 @@ class Scores:
     """Everything a report counts."""
 
     study: str
-    runs: tuple[RunFolder, ...]
-    labels: tuple[str, ...]
+    rows: dict[str, tuple[RunFolder, ...]]
+    """The runs of each row, under its label."""
     comparisons: tuple[Comparison, ...]
     """One a metric, in order, of the runs that have it."""
     missing: tuple[str, ...]
     """What could not be reported, in words."""
     all: tuple[Score, ...]
 
-    def get(self, run: str, name: str, column: str, when: str) -> Score | None:
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.rows)
+
+    @property
+    def runs(self) -> tuple[RunFolder, ...]:
+        """Every run of every row."""
+        return tuple(run for own in self.rows.values() for run in own)
+
+    @property
+    def pictured(self) -> tuple[RunFolder, ...]:
+        """The first run of each row: the ones whose predictions are shown."""
+        return tuple(own[0] for own in self.rows.values())
+
+    @property
+    def num_seeds(self) -> int:
+        return max((score.seeds for score in self.all), default=1)
+
+    def get(self, run: str, name: str, column: str, when: When) -> Score | None:
         return self._index.get((run, name, column, when))
 
     @property
-    def _index(self) -> dict[tuple[str, str, str, str], Score]:
+    def _index(self) -> dict[tuple[str, str, str, When], Score]:
         return {(score.run, score.metric, score.column, score.when): score for score in self.all}
 
-    def best(self, name: str, column: str, when: str) -> list[Score]:
+    def best(self, name: str, column: str, when: When) -> list[Score]:
         """The scores with the best mean of a column, as printed: several on a tie, none for fewer than two runs."""
         found = [s for s in self.all if (s.metric, s.column, s.when) == (name, column, when) and s.n]
         if len(found) < 2:
@@ -78,13 +106,6 @@ class Scores:
         pick = min if metric(name).lower_is_better else max
         winner = pick(found, key=lambda score: score.mean)
         return [score for score in found if number(name, score.mean) == number(name, winner.mean)]
-
-
-def number(name: str, value: float) -> str:
-    """Three decimals for an overlap, two for a distance, four for the boundary value (most pixels count 0)."""
-    decimals = 4 if name == "val_boundary" else 2 if metric(name).unit == "mm" else 3
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text  # no -0.00
 
 
 def collect(
@@ -97,49 +118,53 @@ def collect(
     """
     for name in metrics:
         metric(name)
-    labels = names_of(runs)
+    rows = group(runs)
     comparisons, missing = [], []
     for name in metrics or DEFAULT_METRICS:
-        having = [(run, label) for run, label in zip(runs, labels, strict=True) if run.has(name)]
-        lacking = [label for run, label in zip(runs, labels, strict=True) if not run.has(name)]
+        having = {label: own for label, own in rows.items() if all(run.has(name) for run in own)}
+        lacking = [label for label in rows if label not in having]
         if lacking:
             missing.append(f"{name} is missing from {', '.join(lacking)}; make metrics computes it")
         if having:
-            chosen, named = zip(*having, strict=True)
-            comparisons.append(Comparison.of(name, chosen, columns=columns, labels=named, study=study))
+            chosen = [run for own in having.values() for run in own]
+            comparisons.append(Comparison.of(name, chosen, columns=columns, labels=list(having), study=study))
     if not comparisons:
         raise ValueError("none of the runs has any of the metrics; make metrics computes them: " + ", ".join(METRICS))
     scores = [score for shown in comparisons for measured in shown.runs for score in _scores(shown.name, measured)]
     return Scores(
-        study=study or study_of(runs), runs=tuple(runs), labels=tuple(labels), comparisons=tuple(comparisons),
-        missing=tuple(missing), all=tuple(scores),
+        study=study or study_of(runs), rows=rows, comparisons=tuple(comparisons), missing=tuple(missing),
+        all=tuple(scores),
     )  # fmt: skip
 
 
 def _scores(name: str, measured: Measured) -> list[Score]:
     found = []
-    for when, epoch in (("best", measured.best), ("last", measured.last)):
-        if epoch is None:
+    for when in WHEN:
+        epochs = measured.epochs(when)
+        if not epochs:
             continue
-        means, deviations = nanmean(measured.values[epoch], axis=0), nanstd(measured.values[epoch], axis=0)
-        counts = np.isfinite(measured.values[epoch]).sum(axis=0)
+        values, by_seed = measured.at(when), measured.seed_means_at(when)
+        means, deviations, counts = nanmean(values, axis=0), nanstd(values, axis=0), np.isfinite(values).sum(axis=0)
+        over_seeds = nanstd(by_seed, axis=0)
         found += [
-            Score(run=measured.label, metric=name, column=column, when=when, epoch=epoch,
-                  mean=float(means[c]), sd=float(deviations[c]), n=int(counts[c]),
-                  of=measured.values.shape[1])
+            Score(run=measured.label, metric=name, column=column, when=when, epochs=epochs,
+                  mean=float(means[c]), sd=float(deviations[c]), n=int(counts[c]), of=len(values),
+                  seeds=measured.num_seeds, sd_seeds=float(over_seeds[c]))
             for c, column in enumerate(measured.columns)
         ]  # fmt: skip
     return found
 
 
 def to_csv(scores: Scores) -> str:
-    """A line a run, metric, class and epoch; full precision, empty where undefined."""
+    """A line a row, metric, class and choice of epoch; full precision, empty where undefined."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "metric", "unit", "class", "when", "epoch", "mean", "standard_deviation", "cases"])
+    writer.writerow(["run", "metric", "unit", "class", "when", "epoch", "mean", "standard_deviation", "cases",
+                     "seeds", "standard_deviation_over_seeds"])  # fmt: skip
     for s in scores.all:
-        numbers = ["" if np.isnan(value) else f"{value:.6g}" for value in (s.mean, s.sd)]
-        writer.writerow([s.run, s.metric, metric(s.metric).unit, s.column, s.when, s.epoch, *numbers, s.n])
+        mean, sd, sd_seeds = ("" if np.isnan(value) else f"{value:.6g}" for value in (s.mean, s.sd, s.sd_seeds))
+        unit, epochs = metric(s.metric).unit, " ".join(map(str, s.epochs))
+        writer.writerow([s.run, s.metric, unit, s.column, s.when, epochs, mean, sd, s.n, s.seeds, sd_seeds])
     return text.getvalue()
 
 
@@ -155,16 +180,23 @@ def to_text(scores: Scores) -> str:
             header += [f"{when} epoch", *shown.columns]
         lines = [header, *(_line(scores, shown, measured) for measured in shown.runs)]
         blocks.append(title + "\n" + _aligned(lines))
-    blocks.append("mean ± standard deviation over cases; * best mean of its column")
+    blocks.append(f"{legend(scores)}; * best mean of its column")
     return "\n\n".join(blocks)
+
+
+def legend(scores: Scores) -> str:
+    """What stands in a cell, in words."""
+    if scores.num_seeds < 2:
+        return "mean ± standard deviation over cases"
+    return "mean ± standard deviation over cases (each averaged over its seeds) ± standard deviation over seeds"
 
 
 def _line(scores: Scores, shown: Comparison, measured: Measured) -> list[str]:
     line = [measured.label]
     for when in WHEN:
         found = [scores.get(measured.label, shown.name, column, when) for column in shown.columns]
-        epochs = [score.epoch for score in found if score is not None]
-        line.append(str(epochs[0]) if epochs else "–")
+        epochs = [score.epochs for score in found if score is not None]
+        line.append(epoch_words(epochs[0]).split()[1] if epochs else "–")
         for score, column in zip(found, shown.columns, strict=True):
             mark = " *" if score in scores.best(shown.name, column, when) else "  "
             line.append(("–" if score is None else score.text) + mark)

@@ -24,6 +24,7 @@ class Cut:
     """What a worker reports of a case; ``digests`` are sha256 sums of arrays by file, ``voxels`` counts by sign."""
 
     volume: str
+    patient: str
     spacing_mm: tuple[float, float, float]
     orientation: str
     """Where the axes X, Y, Z point in the patient, in nibabel's letters, as ``LPS``; ``?`` where no one can tell."""
@@ -51,7 +52,8 @@ def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
     images = np.stack(channels)  # (C, X, Y, Z)
     maps = None if recipe.pictures else signed_distance(labels, spacing, num_classes=recipe.num_classes)
 
-    cut = Cut(case.volume, spacing, "".join(letter or "?" for letter in aff2axcodes(volumes[0].affine)))
+    orientation = "".join(letter or "?" for letter in aff2axcodes(volumes[0].affine))
+    cut = Cut(case.volume, case.patient, spacing, orientation)
     for z in range(labels.shape[2]):
         present = int(np.count_nonzero((labels[:, :, z] > 0) & (labels[:, :, z] != IGNORED)))
         if which == "train" and recipe.discard_negatives and not present:

@@ -134,6 +134,7 @@ def write_records(
         "modalities": list(study.modalities),
         "shape": list(recipe.shape) if recipe.shape else "native",
         "orientation": {cut.volume: cut.orientation for _, cut in cuts},
+        "patient": {cut.volume: cut.patient for _, cut in cuts},
         "kinds": sorted({name.split("/")[1] for name in digests} | set(study.modalities)),
         "checksum": checksum(digests),
         "ratio": {which: ratio([cut for side, cut in cuts if side == which]) for which in SETS},

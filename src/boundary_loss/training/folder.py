@@ -1,6 +1,8 @@
 """A run folder's life: begun, killed and gone on with, extended, finished, never overwritten."""
 
+import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,36 @@ from boundary_loss.command import Stop
 from boundary_loss.data import Slices
 from boundary_loss.files import link_folder, publish, read_json, set_aside, unfinished, write_json, write_text
 from boundary_loss.naming import by_volume
-from boundary_loss.runfolder import EVALUATION_ARRAYS, ROWS, RUN
+from boundary_loss.runfolder import EVALUATION_ARRAYS, ROWS, RUN, RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
+
+
+def refuse_mixture(folder: Path) -> None:
+    """A row is one run, ``gdl``, or a folder of them, ``gdl/seed0``: stop where it is one and asked as the other."""
+    asked, row = RunFolder(folder), folder.parent
+    plain = command.recorded(row) if asked.part else None
+    if plain is not None:
+        aside, kept = row.with_name(f"{row.name}.run"), row / part_like(asked, plain)
+        raise Stop(
+            f"{row} is a run of its own and cannot hold {asked.part} as well. Two ways on:\n"
+            f"    keep it as one of them:  mv {row} {aside}; mkdir {row}; mv {aside} {kept}\n"
+            "    leave it as it is:       RD=another/folder"
+        )
+    held = sorted(path.parent.name for path in folder.glob(f"*/{command.RECORD}"))
+    if held:
+        raise Stop(
+            f"{folder} holds {', '.join(held)} and cannot be a run of its own as well. Two ways on:\n"
+            "    go on with them:        SEEDS='...' FOLDS='...' as they were made\n"
+            "    leave them as they are: RD=another/folder"
+        )
+
+
+def part_like(asked: RunFolder, settings: list[str]) -> str:
+    """What a run made with these settings is called among parts like ``asked``."""
+    options = dict(pairwise(settings))
+    fold = re.search(r"-fold(\d+)$", options.get("--data", ""))
+    names = {asked.fold: f"fold{fold[1] if fold else 0}", asked.seed: f"seed{options.get('--seed', 0)}"}
+    return "_".join(name for was, name in names.items() if was)
 
 
 def is_done(folder: Path, words: list[str], *, fresh: bool) -> bool:
@@ -18,6 +48,7 @@ def is_done(folder: Path, words: list[str], *, fresh: bool) -> bool:
 
     With ``fresh`` it is trained anew, or gone on with if that had begun; the old run stays until the new is complete.
     """
+    refuse_mixture(folder)
     grown = unfinished(folder)
     if grown.exists() and command.recorded(grown) is None:
         shutil.rmtree(grown)  # killed before it began
@@ -70,8 +101,10 @@ def start(run: Path, words: list[str], about: dict[str, Any], data: SlicedFolder
         "versions": provenance.versions(),
     }
     refuse_other_data(run, about["data_checksum"])
-    rows = {"train": train.stems, "val": val.stems, "volumes": list(by_volume(val.stems)), "classes": data.classes}
-    write_json(run / ROWS, rows | {"losses": about["losses"]})
+    volumes = list(by_volume(val.stems))
+    rows = {"train": train.stems, "val": val.stems, "volumes": volumes, "classes": data.classes}
+    patients = [data.patient(volume) for volume in volumes]
+    write_json(run / ROWS, rows | {"patients": patients, "losses": about["losses"]})
     write_json(run / RUN, about)
     write_text(run / "repo.diff", provenance.difference())
     command.record(run, words)

@@ -14,7 +14,7 @@ import torch
 from boundary_loss.data import Slices
 from boundary_loss.files import write_array, write_text
 from boundary_loss.losses import propose_weight
-from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV, TRAINING_ARRAYS
+from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV, TRAINING_ARRAYS, RunFolder
 from boundary_loss.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from boundary_loss.training.clock import hours
 from boundary_loss.training.epoch import EpochRunner
@@ -87,7 +87,7 @@ class Training:
     train: Slices
     val: Slices
     about_network: dict[str, Any]
-    queue: Sequence[str] = ()
+    queue: Sequence[Path] = ()
     """The study's runs that are not trained yet, this one included: for the estimate of the time left."""
 
     def __post_init__(self) -> None:
@@ -143,7 +143,7 @@ class Training:
         line, experiment = self.history.lines[-1], self.runner.experiment
         left = (experiment.epochs - epoch - 1) * seconds
         others = max(len(self.queue) - 1, 0) * experiment.epochs * seconds
-        name = self.run.name.removesuffix("_tmp")
+        name = RunFolder(self.run).name
         study = f", of the study about {hours(left + others)}" if others else ""
         score = f"(best {max(self.history.scores):.3f} at epoch {self.history.best})"
         print(

@@ -1,0 +1,196 @@
+"""Our numbers beside the published ones: what agrees, what does not, and what must not be compared.
+
+    python -m boundary_loss.published lineage/isles.published --runs results/isles/gdl results/isles/gdl_surface_steal
+
+A ``.published`` file has comments, headers ``# Source NAME: ...`` and ``# Note NAME: ...``, and a line a number:
+
+    # row  metric    class   mean   sd     patients  convention  source
+    gdl    val_dice  lesion  0.575  0.028  20        inferred    midl2019
+
+``row`` and ``metric`` are ours; ``-`` stands for an unknown sd. ``convention`` says whether the number was computed as
+our metric is: ``same``; ``inferred``, where the paper does not say but its values suggest it; ``differs``.
+"""
+
+import argparse
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from boundary_loss import command
+from boundary_loss.comparison import find_runs, group, number, short_label
+from boundary_loss.report.table import Score, collect
+from boundary_loss.runfolder import RunFolder, metric
+
+CONVENTIONS = ("same", "inferred", "differs")
+TOLERANCE = 0.05
+"""Share of a published mean by which ours may differ and still agree: other patients are held out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """One published mean."""
+
+    row: str
+    metric: str
+    column: str
+    mean: float
+    sd: float
+    """Over runs, as published; NaN where unknown."""
+    patients: int
+    """Held-out patients it is the mean of."""
+    convention: str
+    source: str
+
+    def tolerance(self, ours: Score) -> float:
+        """Twice the spread over runs, theirs or ours, or :data:`TOLERANCE` of the mean, whichever is largest."""
+        spreads = [2 * sd for sd in (self.sd, ours.sd_seeds) if not math.isnan(sd)]
+        return max(*spreads, TOLERANCE * abs(self.mean)) if spreads else TOLERANCE * abs(self.mean)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A ``.published`` file."""
+
+    numbers: tuple[Number, ...]
+    sources: dict[str, str]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> "Published":
+        """Parse the file; one without a number is a study of which none was published.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: a line that is neither a comment nor a number, or a source that no header names.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(f"no published numbers at {path}; boundary_loss/published.py says what it may hold")
+        sources, notes, numbers = {}, [], []
+        for place, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            header = re.fullmatch(r"#\s*(Source|Note)\s*(\S*):\s*(.+)", line)
+            if header and header[1] == "Source":
+                sources[header[2]] = header[3]
+            elif header:
+                notes.append(header[3])
+            elif line.strip() and not line.startswith("#"):
+                numbers.append(_parse(line, f"{path}, line {place}"))
+        for found in numbers:
+            if found.source not in sources:
+                raise ValueError(f"{path} names no source '{found.source}'; add a line '# Source {found.source}: ...'")
+        return cls(numbers=tuple(numbers), sources=sources, notes=tuple(notes))
+
+
+def _parse(line: str, where: str) -> Number:
+    words = line.split()
+    if len(words) != 8:
+        raise ValueError(f"{where}: expected row, metric, class, mean, sd, patients, convention, source; found: {line}")
+    row, name, column, mean, sd, patients, convention, source = words
+    if convention not in CONVENTIONS:
+        raise ValueError(f"{where}: unknown convention '{convention}'; known: {', '.join(CONVENTIONS)}")
+    try:
+        metric(name)
+        spread = math.nan if sd == "-" else float(sd)
+        return Number(row=row, metric=name, column=column, mean=float(mean), sd=spread, patients=int(patients),
+                      convention=convention, source=source)  # fmt: skip
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def why_not_comparable(published: Number, runs: Sequence[RunFolder]) -> list[str]:
+    """What forbids comparing these runs of a row with the published number; empty where nothing does."""
+    reasons = []
+    if any(run.about.get("phantom") for run in runs):
+        reasons.append("synthetic data")
+    if any(run.about.get("debug") for run in runs):
+        reasons.append("debug run")
+    held_out = len({patient for run in runs for patient in run.patients.values()})
+    if held_out < published.patients:
+        reasons.append(f"{held_out} held-out patient{'' if held_out == 1 else 's'}, theirs {published.patients}")
+    if published.convention == "differs":
+        reasons.append("another convention of the metric")
+    return reasons
+
+
+def verdict(published: Number, ours: Score | None, runs: Sequence[RunFolder]) -> str:
+    """``agrees (within 0.056)``, ``higher by 0.081``, ``not comparable: ...``."""
+    if not runs:
+        return f"not trained here: RUNS={published.row}"
+    if ours is None or not ours.n:
+        return "not measured here: make metrics"
+    reasons = why_not_comparable(published, runs)
+    if reasons:
+        return f"not comparable: {', '.join(reasons)}"
+    difference, tolerance = ours.mean - published.mean, published.tolerance(ours)
+    doubt = ", if their convention is ours" if published.convention == "inferred" else ""
+    if abs(difference) <= tolerance:
+        return f"agrees (within {number(published.metric, tolerance)}){doubt}"
+    word = "higher" if difference > 0 else "lower"
+    return f"{word} by {number(published.metric, abs(difference))}{doubt}"
+
+
+def to_text(published: Published, runs: Sequence[RunFolder]) -> str:
+    """A line a published number: theirs, ours at the best and at the last epoch, what that means; then the sources."""
+    rows = group(runs)
+    asked = [found for found in published.numbers if _belongs(found, rows)]
+    names = list(dict.fromkeys(found.metric for found in asked if any(run.has(found.metric) for run in runs)))
+    scores = collect(runs, names) if names else None
+    lines = [["run", "metric", "class", "published", "ours, best epoch", "ours, last epoch", ""]]
+    for found in published.numbers:
+        label = _belongs(found, rows)
+        best, last = (scores.get(label, found.metric, found.column, when) if scores and label else None
+                      for when in ("best", "last"))  # fmt: skip
+        theirs = number(found.metric, found.mean) + _spread(found.metric, found.sd) + f" [{found.source}]"
+        lines.append([found.row, short_label(found.metric), found.column, theirs, _ours(best), _ours(last),
+                      verdict(found, best, rows.get(label, ()))])  # fmt: skip
+    return "\n\n".join(filter(None, [_aligned(lines) if len(lines) > 1 else "", *_explained(published)]))
+
+
+def _belongs(found: Number, rows: dict[str, tuple[RunFolder, ...]]) -> str:
+    """The label of our runs of that row; empty where there are none."""
+    return next((label for label, own in rows.items() if own[0].row == found.row), "")
+
+
+def _spread(name: str, sd: float) -> str:
+    return "" if math.isnan(sd) else f" ± {number(name, sd)}"
+
+
+def _ours(score: Score | None) -> str:
+    if score is None or not score.n:
+        return "–"
+    return number(score.metric, score.mean) + _spread(score.metric, score.sd_seeds)
+
+
+def _aligned(lines: list[list[str]]) -> str:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+
+def _explained(published: Published) -> list[str]:
+    """Sources, conventions and notes."""
+    named = "\n".join(f"[{name}] {text}" for name, text in published.sources.items())
+    measured = dict.fromkeys(found.metric for found in published.numbers)
+    ours = "\n".join(f"{short_label(name)}: our {metric(name).label}" for name in measured)
+    how = (
+        "± standard deviation over runs, where known. Agrees: within twice that, or "
+        f"{TOLERANCE:.0%} of the published mean. They held out other patients than we do."
+    )
+    notes = "\n".join(f"note: {text}" for text in published.notes)
+    return [ours, how if published.numbers else "No published number of this study is known.", named, notes]
+
+
+def arguments() -> argparse.Namespace:
+    parser = command.parser("Set our numbers beside the published ones.")
+    parser.add_argument("published", type=Path, help="as lineage/isles.published")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders, as results/isles/gdl")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
+    print(to_text(Published.read(args.published), find_runs(args.runs)))
+
+
+if __name__ == "__main__":
+    command.run(main)
