@@ -40,4 +40,6 @@ check: $(venv)  ## lint, types, import contract
 	PYTHONPATH=src $(CC) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
 bench: $(venv)  ## where the time of an epoch goes, and how fast each loss is; see benchmarks/README.md
-	PYTHONPATH=src $(CC) benchmarks/epoch.py
+	PYTHONPATH=src $(CC) benchmarks/epoch.py $(BENCH)
+
+BENCH ?=

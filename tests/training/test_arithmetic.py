@@ -13,7 +13,8 @@ from boundary_loss.command import Stop
 from boundary_loss.files import read_json
 from boundary_loss.training import arithmetic
 
-ROW = ["--losses", "gdl:1", "boundary(map=step):0.01@1", "--network", "UNet(width=2)", "--batch_size", "3", "--seed", "1"]
+LOSSES = ["--losses", "gdl:1", "boundary(map=step):0.01@1"]
+ROW = [*LOSSES, "--network", "UNet(width=2)", "--batch_size", "3", "--seed", "1"]
 Call = Callable[..., None]
 
 
