@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 include src/venv.mk
 
-.PHONY: help setup demo test check bench
+.PHONY: help setup peers demo index test check bench
 
 help:  ## this page
 	@echo "make TARGET"; echo
@@ -13,6 +13,8 @@ help:  ## this page
 	@echo; echo "Studies: make -f isles.make, make -f wmh.make, make -f acdc.make; add help for targets and variables"
 
 setup: $(venv)  ## .venv from the lock file
+
+peers: $(if $(venv),.venv/peers)  ## optional packages that some tests compare with, into .venv
 
 # What the demo trains: small enough for 8 minutes on two cores, long enough that the losses differ
 demo: RD  := results/isles-demo
@@ -27,6 +29,9 @@ demo: $(venv)  ## synthetic ISLES archives through the whole pipeline: trainings
 	@echo "curves    $(RD)/*.png"
 	@echo "overlays  $(RD)/view/*.png"
 	@echo "archive   $$(cat $(RD)/archive.txt)"
+
+index: $(venv)  ## results/index.html: all studies and archives
+	PYTHONPATH=src $(CC) -m boundary_loss.index results
 
 test: $(venv)  ## the whole test suite
 	$(CC) $(CFLAGS) -W error -m pytest $(TESTS)

@@ -13,6 +13,7 @@ EPC       ?= 100
 BS        ?= 8
 LR        ?= 1e-3
 MODALITY  ?= mtt
+CASES     ?= $(RAW)/TESTING
 
 # The ledger.  RUN.losses := loss[(option=value,...)]:weight[@classes] ...    RUN.schedule := rule
 gdl.losses                    := gdl:1

@@ -32,6 +32,7 @@ STUDY = Study(
     name="acdc",
     classes=("background", "right ventricle", "myocardium", "left ventricle"),
     modalities=("img",),
+    layout={"img": "patient*/<patient*_frame[0-9][0-9]>.nii.gz"},
     values={0: 0, 1: 1, 2: 2, 3: 3},
     find=find_cases,
     expects="training/patientNNN/patientNNN_frameFF.nii.gz and ..._gt.nii.gz",

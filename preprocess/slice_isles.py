@@ -8,6 +8,7 @@ from pathlib import Path
 from boundary_loss.slicing import Case, Files, Study, run
 
 MODALITIES = {"ct": "CT", "cbf": "CT_CBF", "cbv": "CT_CBV", "mtt": "CT_MTT", "tmax": "CT_Tmax"}
+IMAGES = {name: f"SMIR.Brain.XX.O.{kind}.*/*.nii" for name, kind in MODALITIES.items()}
 
 
 def find_cases(source: Path) -> list[Case]:
@@ -15,7 +16,7 @@ def find_cases(source: Path) -> list[Case]:
         Case(
             volume=folder.name,
             patient=folder.name,
-            images=tuple(Files.match(folder, f"SMIR.Brain.XX.O.{name}.*/*.nii") for name in MODALITIES.values()),
+            images=tuple(Files.match(folder, pattern) for pattern in IMAGES.values()),
             labels=Files.match(folder, "SMIR.Brain.XX.O.OT.*/*.nii"),
         )
         for folder in sorted(source.glob("TRAINING/case_*"))
@@ -25,7 +26,8 @@ def find_cases(source: Path) -> list[Case]:
 STUDY = Study(
     name="isles",
     classes=("background", "lesion"),
-    modalities=tuple(MODALITIES),
+    modalities=tuple(IMAGES),
+    layout={name: f"<case_*>/{pattern}" for name, pattern in IMAGES.items()},
     values={0: 0, 1: 1},
     find=find_cases,
     expects="TRAINING/case_N/SMIR.Brain.XX.O.{CT,CT_CBF,CT_CBV,CT_MTT,CT_Tmax,OT}.ID/*.nii",

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from boundary_loss.slicing import Case, Files, Study, run
 
+IMAGES = {"flair": "pre/FLAIR.nii.gz", "t1": "pre/T1.nii.gz"}
+
 
 def find_cases(source: Path) -> list[Case]:
     return [
         Case(
             volume=folder.name,
             patient=folder.name,
-            images=(Files.match(folder, "pre/FLAIR.nii.gz"), Files.match(folder, "pre/T1.nii.gz")),
+            images=tuple(Files.match(folder, pattern) for pattern in IMAGES.values()),
             labels=Files.match(folder, "wmh.nii.gz"),
         )
         for folder in sorted(source.iterdir())
@@ -25,7 +27,8 @@ def find_cases(source: Path) -> list[Case]:
 STUDY = Study(
     name="wmh",
     classes=("background", "lesion"),
-    modalities=("flair", "t1"),
+    modalities=tuple(IMAGES),
+    layout={name: f"<*>/{pattern}" for name, pattern in IMAGES.items()},
     values={0: 0, 1: 1, 2: 0},
     ignorable=(2,),
     find=find_cases,

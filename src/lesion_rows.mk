@@ -21,3 +21,8 @@ gdl_surface_after.losses      := gdl:1 boundary:0.1@1
 gdl_surface_after.schedule    := after(dice>0.3)
 gdl_hausdorff_both.losses     := gdl:1 hausdorff(sides=both):0.01@1
 gdl_hausdorff_erosion.losses  := gdl:1 hausdorff_erosion:0.1@1
+# These give the network a second output, distances:
+gdl_sdf.losses                := gdl:1 sdf:1
+gdl_sdf_l1.losses             := gdl:1 sdf(norm=l1):1
+gdl_sdf_product.losses        := gdl:1 sdf_product:1
+gdl_foreground.losses         := gdl:1 foreground(norm=l1+l2):0.01@1

@@ -37,8 +37,14 @@ AMP      ?= off
 COMPILE  ?=
 DETERMINISTIC ?=
 DEVICE   ?= auto
+GPUS     ?=
+NPROC    ?= 1
+LAUNCH   ?=
 DEBUG    ?=
 FRESH    ?=
+SAVE_MINUTES ?= 10
+SKIP_NAN ?=
+TRACK    ?=
 RUNS     ?= $(rows)
 REPORT   ?=
 PLOT     ?=
@@ -49,10 +55,14 @@ SLICES   ?=
 EPOCH    ?= best
 SAVE     ?=
 VIEW     ?=
+CASES    ?=
+PREDICT  ?=
 ARCHIVE  ?=
+RUN      ?=
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
-	DETERMINISTIC DEVICE DEBUG FRESH RUNS RD REPORT PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW ARCHIVE CC CFLAGS
+	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH SAVE_MINUTES SKIP_NAN TRACK RUNS RD REPORT PLOT BOXPLOT HIST MODALITY \
+	SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN CC CFLAGS
 
 include src/venv.mk
 
@@ -132,14 +142,21 @@ row_settings      = --losses $(foreach term,$($1.losses),'$(term)') \
 same  = $(and $(findstring [$(strip $1)],[$(strip $2)]),$(findstring [$(strip $2)],[$(strip $1)]))
 plain = $(subst ',,$1)
 stale = $(if $(wildcard $1/arguments.txt),$(if $(call same,$(call plain,$(file <$1/arguments.txt)),$(call plain,$2)),,FORCE))
-stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcard $(RD)/$1/*/arguments.txt),FORCE))
+stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcard $(RD)/$1/seed*/arguments.txt $(RD)/$1/fold*/arguments.txt),FORCE))
 
 .PHONY: FORCE
 FORCE:
 
+# What an archive says of how it was made: every setting that shapes a result, the ledger's rows too
+local     := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
+	CASES PREDICT ARCHIVE RUN CC CFLAGS
+row_words  = $(foreach part,losses schedule options,$(if $(call given,$1.$(part)),'$1.$(part)=$(call plain,$($1.$(part)))'))
+made_with  = $(foreach name,$(filter-out $(local),$(settable)),'$(name)=$(call plain,$($(name)))') \
+	$(foreach row,$(RUNS),$(call row_words,$(row)))
+
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train metrics hausdorff boundary plot report check-paper pack unpack verify view help
+.PHONY: all data train metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
 
@@ -158,10 +175,18 @@ $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $
 $(SLICED): %: $$(call stale,$$@,$$(call slice_settings,$$@)) | $(RAW) $(venv)
 	$(python) preprocess/slice_$(STUDY).py $@ $(call slice_settings,$@) $(fresh)
 
+# ---- How a training is started -------------------------------------------------------------------------------------
+
+# The number of -jN; all runs at once where it is a bare -j
+jobs   = $(if $(filter -j%,$(MAKEFLAGS)),$(or $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS)))),$(words $(runs))),1)
+launch = $(if $(strip $(LAUNCH)),$(LAUNCH) env )$(python)
+where  = --device $(DEVICE) $(call option,--gpus,$(GPUS)) --nproc $(NPROC) --share $(if $(strip $(LAUNCH)),1,$(jobs))
+
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
 $(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $$(call data_of,$$*) $(venv)
-	$(python) -m boundary_loss.train $@ $(call train_settings,$*) --device $(DEVICE) --queue $(runs) $(fresh)
+	$(launch) -m boundary_loss.train $@ $(call train_settings,$*) $(where) --queue $(runs) \
+		--save_minutes $(SAVE_MINUTES) $(if $(SKIP_NAN),--skip_nan) $(call option,--track,$(TRACK)) $(fresh)
 
 ifneq ($(parts),)
 $(rows:%=$(RD)/%): | $$(addprefix $$@/,$$(parts))
@@ -204,9 +229,13 @@ $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 
 # ---- Report, archive, pictures -------------------------------------------------------------------------------------
 
+# results/index.html, whenever what it lists has changed; a folder elsewhere (RD=...) is in no index
+index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results --quiet)
+
 $(RD)/report.html: $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
 	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(REPORT) \
 		$(call option,--modality,$(MODALITY)) --quiet
+	$(call index)
 
 report: $(RD)/report.html  ## table and statistics of the runs; report.html, .tex, .csv and comparisons.csv beside them
 	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(REPORT) --show
@@ -215,7 +244,9 @@ check-paper: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)  ## ou
 	@$(python) -m boundary_loss.published lineage/$(STUDY).published --runs $(runs)
 
 $(RD)/archive.txt: $(RD)/report.html | $(venv)
-	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) --stamp $@
+	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) --stamp $@ \
+		--ledger $(firstword $(MAKEFILE_LIST)) --data $(SLICED) --made_with $(made_with)
+	$(call index)
 
 pack: $(RD)/archive.txt  ## archives/REPO-DATE-HASH-HOST-STUDY.tar.gz, read-only
 	@echo "archive: $$(cat $<)"
@@ -223,15 +254,45 @@ pack: $(RD)/archive.txt  ## archives/REPO-DATE-HASH-HOST-STUDY.tar.gz, read-only
 unpack: | $(venv)  ## ARCHIVE=archives/... back under results/
 	$(python) -m boundary_loss.archive unpack '$(or $(ARCHIVE),$(error unpack needs ARCHIVE=archives/...tar.gz))' results
 
-verify: | $(venv)  ## ARCHIVE=archives/... against the checksums inside it
+verify: | $(venv)  ## ARCHIVE=archives/... against the checksums inside it; arrays read, plots and report drawn again
 	$(python) -m boundary_loss.archive verify '$(or $(ARCHIVE),$(error verify needs ARCHIVE=archives/...tar.gz))'
 
-view: $(pictured) | $(venv)  ## contours over images: SLICES='case_10_00_0003 ...' EPOCH=best SAVE=folder
+rerun: | $(venv)  ## ARCHIVE=archives/... the commands that made it; RUN=1 runs them and compares
+	$(python) -m boundary_loss.archive rerun '$(or $(ARCHIVE),$(error rerun needs ARCHIVE=archives/...tar.gz))' \
+		$(if $(filter 1,$(RUN)),--run --make 'ZIPS=$(ZIPS)' $(if $(TRUST),'TRUST=$(TRUST)') 'CC=$(CC)')
+
+index: | $(venv)  ## results/index.html: all studies and archives
+	$(python) -m boundary_loss.index results
+
+view: $(pictured) | $(venv)  ## the gallery in a browser: SLICES='case_10_00_0003 ...' EPOCH=best; as pictures: SAVE=folder
 	$(python) -m boundary_loss.view --data $(firstword $(SLICED)) --runs $(pictured) --epoch $(EPOCH) $(call option,--slices,$(SLICES)) \
-		$(call option,--modality,$(MODALITY)) --save '$(or $(SAVE),$(RD)/view)' $(if $(SAVE),,--window) $(VIEW)
+		$(call option,--modality,$(MODALITY)) $(call option,--save,$(SAVE)) $(VIEW)
 
 $(RD)/%.gif: | $$(RD)/$$(call folder_of,$$*) $(venv)
 	$(python) -m boundary_loss.gif $@ --data $(call data_of,$(call folder_of,$*)) $(call option,--modality,$(MODALITY))
+
+# ---- Back to the scanner's space: NIfTI volumes in the grid of their images -------------------------------------------
+
+pred_settings = --run $(RD)/$1 --data $(call data_of,$1) --epoch $(EPOCH)
+stale_pred    = $(call stale,$(RD)/$1/pred,$(call pred_settings,$1))
+
+$(patsubst %,$(RD)/%/pred,$(call names,$(rows))): $(RD)/%/pred: $$(call stale_run,$$*) $$(call stale_pred,$$*) | $(RD)/%
+	$(python) -m boundary_loss.predict $@ $(call pred_settings,$*) $(fresh)
+
+pred: $(runs:%=%/pred)  ## the saved predictions of the validation cases as NIfTI, EPOCH=best; one run: results/STUDY/RUN/pred
+
+ifeq ($(filter predict,$(call given,MAKECMDGOALS))$(CASES),predict)
+$(error predict needs CASES=folder of new cases, in the layout that the study's archives have, or CASES=list.csv)
+endif
+
+# New cases may have come: the command looks each time, and predicts those that are not there yet
+new_cases := pred_$(patsubst %.csv,%,$(notdir $(patsubst %/,%,$(CASES))))
+
+$(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): FORCE $$(call stale_run,$$*) | $(RD)/% $(if $(filter $(RAW)/%,$(CASES)),$(RAW))
+	$(python) -m boundary_loss.predict $@ --weights $(RD)/$*/best.pkl --source '$(CASES)' $(PREDICT) \
+		--device $(DEVICE) --batch_size $(BS) $(if $(findstring :,$(NET)),--trust_network) $(fresh)
+
+predict: $(runs:%=%/$(new_cases))  ## the networks of RUNS on new cases: CASES=folder or list.csv -> RUN/pred_NAME
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 

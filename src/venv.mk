@@ -24,3 +24,7 @@ export OMP_WAIT_POLICY ?= passive
 	python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
+
+.venv/peers: requirements-peers.lock .venv/ready
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.lock
+	@touch $@

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from toyruns import write_runs
+from toyruns import write_row, write_runs
 from toys import REPOSITORY, write_sliced
 
 from boundary_loss import boxplot, hist, plot
@@ -171,3 +171,26 @@ def test_a_name_without_metric_lists_the_known_ones(runs: list[Path], call: Call
         save(new_figure(), Path("figure.svg"))
     with pytest.raises(FileNotFoundError, match="no run at"):
         call(plot.main, runs[0].parent / "val_dice.png", "--runs", "results/none")
+
+
+def test_seeds_are_one_curve_with_a_band(tmp_path: Path) -> None:
+    rise = np.linspace(0.1, 0.8, 5)[:, None] + np.zeros((1, 6))
+    runs = [write_row(tmp_path / "toy", f"gdl/seed{i}", rise + 0.05 * i, best=4) for i in (0, 1, 2)]
+    runs.append(write_row(tmp_path / "toy", "ce", rise))
+    both = shown(runs, "val_3d_dsc")
+    figure = plot.draw(both)
+    (axes,) = figure.axes
+    assert len(axes.collections) == 1  # a band for the row with seeds, none for the single run
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), rise[:, 0] + 0.05, atol=1e-6)
+    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((0.1, 0.9), abs=1e-6)  # the mean 0.15 to 0.85, 0.05 to each side
+    assert "and 3 seeds" in texts(figure) and "standard deviation over seeds" in texts(figure)
+    assert not plot.draw(both, Curves(spread="none")).axes[0].collections
+    boxes = texts(boxplot.draw(both))
+    assert "averaged over 3 seeds" in boxes and "gdl (epoch 4, n = 6)" in boxes
+
+
+def test_bands_over_cases_and_over_seeds(tmp_path: Path) -> None:
+    run = write_row(tmp_path / "toy", "ce", np.array([[0.1, 0.5], [0.2, 0.6]]))
+    for spread, bands in (("auto", 0), ("seeds", 0), ("sd", 1), ("sem", 1)):
+        assert len(plot.draw(shown([run], "val_3d_dsc"), Curves(spread=spread)).axes[0].collections) == bands  # type: ignore[arg-type]

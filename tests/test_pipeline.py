@@ -5,8 +5,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from toys import REPOSITORY
@@ -155,12 +157,56 @@ def test_data_that_changed_after_training_is_said(study: Path, tmp_path: Path) -
 def test_more_epochs_go_on_where_the_run_stopped(study: Path, tmp_path: Path) -> None:
     where = tmp_path / "study"
     shutil.copytree(study, where)
+    (where / RD / "gdl" / "pred").mkdir(exist_ok=True)  # of another best epoch, soon
     done = make(where, *ISLES, "EPC=3", "RUNS=gdl", "metrics")
     assert "going on after epoch 1" in done.stdout
     longer = arrays(where / RD / "gdl")
     for name, array in arrays(study / RD / "gdl").items():
         np.testing.assert_array_equal(longer[name][:2], array, err_msg=name)
         assert len(longer[name]) == 3
+    assert not (where / RD / "gdl" / "pred").exists()
+
+
+def test_seeds_and_folds_are_runs_of_their_own_and_pooled(study: Path, tmp_path: Path) -> None:
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    home = Path("results/repeated")
+    words = [*ISLES, "RUNS=gdl", "EPC=1", "SEEDS=0 1", "FOLDS=0 1", f"RD={home}"]
+    cheap = ["report", "pack", "curves=val_3d_dsc", "boxplots=", "hists="]
+    parts = ("fold0_seed0", "fold0_seed1", "fold1_seed0", "fold1_seed1")
+    make(where, *words, f"{home}/gdl/fold1_seed1")
+    assert [path.name for path in (where / home / "gdl").iterdir() if path.name[0] != "."] == ["fold1_seed1"]
+    make(where, *words, "-j2", *cheap)
+    for part in parts:
+        about = read_json(where / home / "gdl" / part / "run.json")
+        assert (about["name"], about["seed"]) == (f"gdl/{part}", int(part[-1]))
+        assert read_json(where / home / "gdl" / part / "rows.json")["patients"]
+    again = make(where, *words, *cheap).stdout
+    assert "boundary_loss.train " not in again and "boundary_loss.plot " not in again
+    assert "over seeds" in again and "4 volumes of the validation set" in again  # two of each fold
+    shutil.rmtree(where / home / "gdl" / "fold0_seed1")
+    planned = make(where, *words, "-n", f"{home}/gdl").stdout
+    assert planned.count("boundary_loss.train ") == 1 and f"train {home}/gdl/fold0_seed1 " in planned
+    shown = make(where, *words, "-n", "view", f"{home}/gdl/fold1_seed0/case_1_00_0000.gif").stdout
+    assert f"--data data/ISLES-phantom --runs {home}/gdl/fold0_seed0 " in shown
+    assert "case_1_00_0000.gif --data data/ISLES-phantom-fold1" in shown
+    (archive,) = (where / "archives").glob("*-repeated-phantom.tar.gz")
+    with tarfile.open(archive) as tar:
+        assert {name.split("/")[2] for name in tar.getnames() if name.startswith("repeated/gdl/")} == set(parts)
+
+
+def test_a_plain_run_becomes_a_seed_as_the_message_says(study: Path, tmp_path: Path) -> None:
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    one = [*ISLES, "RUNS=gdl", "train"]
+    refused = make(where, *one, "SEEDS=0 1", check=False)
+    assert refused.returncode == 2 and "RD=another/folder" in refused.stderr
+    (commands,) = re.findall(r"keep it as one of them:  (.*)", refused.stderr)
+    subprocess.run(["bash", "-c", commands], check=True, cwd=where)
+    planned = make(where, *one, "SEEDS=0 1", "-n").stdout
+    assert planned.count("boundary_loss.train ") == 1 and f"train {RD}/gdl/seed1 " in planned
+    back = make(where, *one, check=False)
+    assert back.returncode == 2 and "holds seed0 and cannot be a run of its own" in back.stderr
 
 
 def test_two_at_a_time_give_the_same(study: Path, tmp_path: Path) -> None:
@@ -184,6 +230,41 @@ def test_an_archive_comes_back_and_is_redrawn(study: Path, tmp_path: Path) -> No
     (where / RD / "val_dice.png").unlink()
     done = make(where, *ISLES, "plot")
     assert "boundary_loss.train " not in done.stdout and (where / RD / "val_dice.png").is_file()
+
+
+def test_predictions_go_back_to_the_scanner(study: Path) -> None:
+    """As the training saved them, and by the network again from the source volumes: the same."""
+    run = study / RD / "gdl"
+    make(study, *ISLES, "pred", "predict", "RUNS=gdl", "CASES=data/isles-phantom/TRAINING", "PREDICT=--softmax")
+    volumes = read_json(run / "rows.json")["volumes"]
+    assert sorted(path.name for path in (run / "pred").glob("*.nii.gz")) == sorted(f"{v}.nii.gz" for v in volumes)
+    assert len(list((run / "pred_TRAINING").glob("*.nii.gz"))) == 5
+    for volume in volumes:
+        (source,) = (study / "data" / "isles-phantom" / "TRAINING" / volume).glob("*.OT.*/*.nii")
+        images = [
+            nib.load(path) for path in (source, *(run / f / f"{volume}.nii.gz" for f in ("pred", "pred_TRAINING")))
+        ]
+        labels = [np.asarray(image.dataobj) for image in images]
+        assert all(each.shape == labels[0].shape for each in labels)
+        assert all(np.array_equal(image.affine, images[0].affine) for image in images)
+        assert (labels[1] != labels[2]).mean() < 1e-3  # a tie may fall otherwise in a batch of another size
+        lesion = nib.load(run / "pred_TRAINING" / "softmax" / f"{volume}_1_lesion.nii.gz")
+        np.testing.assert_array_equal(np.asarray(lesion.dataobj) > 0.5, labels[2] == 1)
+
+
+def test_the_testing_set_is_predicted_once_and_never_taken_for_a_training(study: Path) -> None:
+    first = make(study, *ISLES, "predict", "RUNS=gdl")
+    assert "results/isles-phantom/gdl/pred_TESTING: 1 case" in first.stdout
+    second = make(study, *ISLES, "pred", "predict", "RUNS=gdl")
+    assert "boundary_loss.train " not in second.stdout and "is complete: 1 case" in second.stdout
+
+
+def test_predictions_of_an_epoch_and_of_nothing(study: Path) -> None:
+    make(study, *ISLES, f"{RD}/gdl/pred")
+    refused = make(study, *ISLES, f"{RD}/gdl/pred", "EPOCH=0", check=False)
+    assert refused.returncode == 2 and "epoch: made with best, now 0" in refused.stderr
+    missing = make(study, "-f", "wmh.make", *SMALL, "predict", check=False)
+    assert missing.returncode == 2 and "predict needs CASES=" in missing.stderr
 
 
 def test_pictures_of_slices(study: Path) -> None:
@@ -237,6 +318,9 @@ def test_missing_archives_are_named_with_where_to_get_them(study: Path) -> None:
         (["results/isles/gdl"], "the results are in results/isles-phantom"),
         (["data/ISLES"], "the data is data/isles-phantom, then data/ISLES-phantom"),
         (["SRC=moon"], "SRC=moon is unknown"),
+        (["SEED=1", "SEEDS=0 1"], "SEED=1 is one seed, SEEDS=0 1 several"),
+        (["FOLD=1", "FOLDS=0 1"], "FOLD=1 is one fold, FOLDS=0 1 several"),
+        (["SEEDS=0 1", f"{RD}/gdl/seed7"], "the parts of each: seed0 seed1"),
         (["NET=UNot", "RUNS=ce"], "unknown network 'UNot'; known: Dimwit"),
         (["unpack"], "needs ARCHIVE="),
     ],

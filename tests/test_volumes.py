@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from boundary_loss.volumes import encode_volume, read_volume, write_volume
+from boundary_loss.volumes import Geometry, encode_volume, read_volume, write_volume
 
 AFFINE = np.array([[0, -1.5, 0, 10], [0.8, 0, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1.0]])
 ARRAY = np.arange(4 * 5 * 3).reshape(4, 5, 3)
@@ -77,3 +77,38 @@ def test_what_is_no_3d_volume_is_refused(tmp_path):
         read_volume(tmp_path / "none.nii")
     with pytest.raises(ValueError, match="does not end"):
         write_volume(tmp_path / "v.mha", ARRAY, AFFINE)
+
+
+def test_a_geometry_is_kept_to_the_letter(tmp_path):
+    """Both transforms, though they differ, their codes and the units; also from a big-endian file."""
+    other = np.diag([-0.8, 1.5, 3, 1])
+    header = nib.Nifti1Header(endianness=">")
+    image = nib.Nifti1Image(ARRAY[..., None].astype(">i2"), None, header)
+    image.header.set_zooms((0.8, 1.5, 3, 1))
+    image.set_qform(AFFINE, 1)
+    image.set_sform(other, 4)
+    image.header.set_xyzt_units("micron", "msec")
+    nib.save(image, tmp_path / "v.nii")
+    geometry = read_volume(tmp_path / "v.nii").geometry
+    assert geometry.shape == ARRAY.shape
+    np.testing.assert_allclose(geometry.affine, other)
+    write_volume(tmp_path / "w.nii.gz", np.zeros(ARRAY.shape, np.uint8), geometry)
+    written = nib.load(tmp_path / "w.nii.gz").header
+    np.testing.assert_array_equal(written.get_qform(coded=True)[0], image.header.get_qform())
+    assert (int(written["qform_code"]), int(written["sform_code"])) == (1, 4)
+    assert written.get_xyzt_units() == ("micron", "msec")
+    again = read_volume(tmp_path / "w.nii.gz")
+    assert again.geometry == geometry == Geometry.from_json(geometry.as_json())
+    np.testing.assert_array_equal(again.affine, geometry.affine)
+    with pytest.raises(ValueError, match="does not fill"):
+        write_volume(tmp_path / "x.nii", np.zeros((4, 5, 2)), geometry)
+
+
+def test_a_file_without_transforms_stays_one(tmp_path):
+    image = nib.Nifti1Image(ARRAY.astype(np.int16), None)
+    image.header.set_zooms((0.8, 1.5, 3))
+    nib.save(image, tmp_path / "v.nii")
+    source = read_volume(tmp_path / "v.nii")
+    write_volume(tmp_path / "w.nii", np.zeros(ARRAY.shape, np.uint8), source.geometry)
+    np.testing.assert_array_equal(nib.load(tmp_path / "w.nii").affine, nib.load(tmp_path / "v.nii").affine)
+    np.testing.assert_array_equal(source.geometry.affine, source.affine)

@@ -1,14 +1,13 @@
 """Run folders as training and evaluation leave them, without training: the pictures, the report and the archive."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from boundary_loss.files import write_array, write_json, write_text
-from boundary_loss.runfolder import EVALUATION_ARRAYS, TRAINING_ARRAYS, metric
+from boundary_loss.runfolder import EVALUATION_ARRAYS, metric
 from boundary_loss.slicedfolder import SlicedFolder, write_png
 
 LOSSES = {
@@ -17,14 +16,6 @@ LOSSES = {
     "gdl_hausdorff_w": ("gdl", "hausdorff"),
 }
 LENGTHS = {"gdl": 6, "gdl_surface_steal": 8, "gdl_hausdorff_w": 4}
-
-
-def same_arrays(a: Path, b: Path) -> None:
-    """Two runs that were trained ended alike, to the last bit."""
-    for name in TRAINING_ARRAYS:
-        np.testing.assert_array_equal(np.load(a / f"{name}.npy"), np.load(b / f"{name}.npy"), err_msg=name)
-    weights = [torch.load(run / "best.pkl", weights_only=True)["weights"] for run in (a, b)]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def write_runs(
@@ -109,3 +100,17 @@ def _about(
         "commit": "0123456789abcdef0123456789abcdef01234567",
         "versions": {"python": "3.11.2", "torch": "2.13.0"},
     }
+
+
+def write_row(folder: Path, name: str, values: np.ndarray, *, volumes: Sequence[str] = (), metric: str = "val_3d_dsc",
+              patients: Sequence[str] = (), best: int = 0) -> Path:  # fmt: skip
+    """A run of one metric of volumes, with values (N,), or (E, N), of one class; nothing else is in it."""
+    array = np.atleast_2d(values)[:, :, None]
+    names = list(volumes) or [f"case_{i:02d}" for i in range(array.shape[1])]
+    run = folder / name
+    rows = {"train": [], "val": [f"{v}_00_0000" for v in names], "volumes": names, "classes": ["background", "lesion"]}
+    write_json(run / "rows.json", rows | {"losses": ["gdl"]} | ({"patients": list(patients)} if patients else {}))
+    write_json(run / "run.json", {"study": "toy", "epochs": len(array)})
+    write_text(run / "best_epoch.txt", f"{best}\n")
+    write_array(run / f"{metric}.npy", np.concatenate([np.full_like(array, np.nan), array], axis=2).astype(np.float32))
+    return run

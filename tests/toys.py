@@ -1,5 +1,6 @@
 """Tiny studies that several test files write."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from boundary_loss.distance import one_hot2dist
 from boundary_loss.files import write_array, write_json, write_text
 from boundary_loss.slicedfolder import write_png
+from boundary_loss.slicing import Study
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -61,6 +63,52 @@ class Brier(torch.nn.Module):
         return self.scale * ((probs[:, chosen] - one_hot[:, chosen]) ** 2).mean()
 
 
+class Steep(Brier):
+    """Finite, with a gradient that is not: the root's slope at 0."""
+
+    def forward(self, probs: torch.Tensor, one_hot: torch.Tensor) -> torch.Tensor:
+        return super().forward(probs, one_hot) + torch.sqrt(0 * probs.sum())
+
+
+def load_study(name: str) -> Study:
+    """The ``STUDY`` that a file of preprocess/ declares: ``load_study("isles")``."""
+    spec = importlib.util.spec_from_file_location(f"slice_{name}", REPOSITORY / "preprocess" / f"slice_{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.STUDY
+
+
+class Threshold(torch.nn.Module):
+    """A network that needs no training: class k where the last channel lies between (k - 0.5) and (k + 0.5) / (K - 1).
+
+    With two classes, class 1 is what is brighter than half. ``weight`` is there so that it has weights.
+    """
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.weight = torch.nn.Parameter(torch.full((in_channels,), 40.0))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        centres = torch.linspace(0, 1, self.num_classes, device=image.device).view(1, -1, 1, 1)
+        return -self.weight[-1] * (image[:, -1:] - centres).abs()
+
+
 def number() -> int:
     """Something that makes no loss."""
     return 1
+
+
+class Dropper(torch.nn.Module):
+    """A network that draws random numbers while it trains, and keeps running statistics."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.body = torch.nn.Sequential(
+            torch.nn.Conv2d(in_channels, 4, 3, padding=1), torch.nn.BatchNorm2d(4), torch.nn.ReLU(),
+            torch.nn.Dropout(0.3), torch.nn.Conv2d(4, num_classes, 1),
+        )  # fmt: skip
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.body(images)

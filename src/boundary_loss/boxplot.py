@@ -60,10 +60,11 @@ def draw(
     if not any(cases(measured, column, epoch).size for measured in shown.runs for column in shown.columns):
         raise ValueError(f"nothing was measured for {shown.name} at these epochs: there is no box to draw")
     when = "at each run's best epoch" if epoch is None else f"at epoch {epoch}"
+    averaged = f", averaged over {shown.num_seeds} seeds" if shown.num_seeds > 1 else ""
     with style(theme):
         figure = new_figure()
         heading(figure, title or figurecommand.title_of(shown),
-                f"{shown.counted}, {when}  ·  point: a case  ·  diamond: mean",
+                f"{shown.counted}, {when}  ·  point: a case{averaged}  ·  diamond: mean",
                 warnings_of(runs_of(shown)), theme)  # fmt: skip
         axes = figure.add_subplot()
         rng = np.random.default_rng(0)  # of the jitter: the same picture each time

@@ -6,9 +6,13 @@ the command, which calls :func:`refuse_other_settings`.
 """
 
 import argparse
+import errno
 import os
 import shlex
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,23 +22,64 @@ from boundary_loss.files import write_text
 RECORD = "arguments.txt"
 
 
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+TERMINATED = 75
+"""Exit status after SIGTERM, a cluster's preemption: EX_TEMPFAIL of sysexits.h, "the same again, later"."""
+INTERRUPTED = 130
+"""After Ctrl-C, as the shell has it."""
+
+
 class Stop(Exception):
     """Ends a command with one message and exit status 2: the user can mend it."""
 
 
+class Interrupted(BaseException):
+    """Ends a command that a signal called off, once what is to be kept is on disk; like KeyboardInterrupt, no error."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def run(main: Callable[[], Any]) -> None:
-    """Call a command's ``main``; what the user can mend ends in one line on stderr and status 2, Ctrl-C in 130."""
+    """Call a command's ``main``; what ends it early is said in one line on stderr.
+
+    Exit status 2 for what the user can mend, 130 after Ctrl-C, 75 after SIGTERM.
+    """
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
-    except (Stop, ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
+    except (Stop, ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
         sys.exit(fail(str(error), 2))
     except BrokenPipeError:  # an OSError too, hence before it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush finds a place
         sys.exit(1)
     except OSError as error:
-        sys.exit(fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 2))
+        sys.exit(fail(_explained(error), 2))
+    except MemoryError as error:
+        sys.exit(fail(f"out of memory: {error}".rstrip(": "), 2))
     except KeyboardInterrupt:
-        sys.exit(fail("interrupted; what is finished is kept, and the same command goes on from there", 130))
+        sys.exit(fail("interrupted; what is finished is kept, and the same command goes on from there", INTERRUPTED))
+    except Interrupted as stop:
+        sys.exit(fail(str(stop), stop.status))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(*_: object) -> None:
+    raise Interrupted("terminated; what is finished is kept, and the same command goes on from there", TERMINATED)
+
+
+def _explained(error: OSError) -> str:
+    """What the system says, of which file, and the way on."""
+    said = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+    if error.errno in _DISK_FULL:
+        return f"{said}. What is finished is kept: free some space, and the same command goes on from there"
+    if error.errno in _NOT_OURS:
+        return f"{said}. Make it writable, or name another folder (with make: RD=folder)"
+    return said
 
 
 def fail(message: str, status: int) -> int:
@@ -104,6 +149,20 @@ def refuse_other_settings(folder: Path, words: Sequence[str], *, fresh: bool) ->
             "  FRESH=1 makes it anew and keeps the old one beside it; RD=another/folder leaves it as it is."
         )
     return True
+
+
+def die_with(parent: int) -> None:
+    """End this process as soon as its parent has ended, even by kill -9, which cannot call anybody off.
+
+    What a command's processes write must not go on into a folder that the next attempt is filling.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def parser(description: str) -> argparse.ArgumentParser:

@@ -154,10 +154,14 @@ def axis_label(name: str) -> str:
     return f"{label[0].upper()}{label[1:]}{space}({found.unit + ', ' if found.unit else ''}{direction})"
 
 
+def decimals(name: str) -> int:
+    """Three for an overlap, two for a distance, four for the boundary value (most pixels count 0)."""
+    return 4 if name == "val_boundary" else 2 if metric(name).unit == "mm" else 3
+
+
 def number(name: str, value: float) -> str:
-    """Three decimals for an overlap, two for a distance, four for the boundary value (most pixels count 0)."""
-    decimals = 4 if name == "val_boundary" else 2 if metric(name).unit == "mm" else 3
-    text = f"{value:.{decimals}f}"
+    """As tables and sentences print it."""
+    text = f"{value:.{decimals(name)}f}"
     return text.lstrip("-") if float(text) == 0 else text  # no -0.00
 
 

@@ -15,7 +15,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from boundary_loss.files import write_file
+from boundary_loss.files import write_bytes
 
 DPI = 200
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
@@ -122,4 +122,4 @@ def save(figure: Figure, path: Path, dpi: int = DPI) -> None:
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path} should end in .png: pictures are written as PNG")
     content = to_png(figure, dpi)
-    write_file(path, lambda grown: grown.write_bytes(content))
+    write_bytes(path, content)

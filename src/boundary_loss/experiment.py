@@ -7,6 +7,7 @@ with a rule for the weights over the epochs, as ``steal(0.01)``.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from torch import nn
@@ -14,6 +15,7 @@ from torch import nn
 from boundary_loss import losses
 from boundary_loss.calltext import parse_call
 from boundary_loss.data import Augmentation
+from boundary_loss.networks.distance_head import SUFFIX
 from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule
 
 PRECISIONS = ("off", "bf16", "fp16")
@@ -53,6 +55,11 @@ class Term:
 
     def build(self) -> nn.Module:
         return losses.build(self.name, classes=self.classes, **self.options)
+
+    @property
+    def reads(self) -> str:
+        """Which output of the network the loss takes: ``probs``, or ``distances``, those of a distance head."""
+        return getattr(self.build(), "reads", "probs")
 
 
 def _classes(text: str | None, num_classes: int, term: str) -> tuple[int, ...]:
@@ -138,6 +145,16 @@ class Experiment:
         for name, known in (("amp", PRECISIONS), ("layout", LAYOUTS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, got '{getattr(self, name)}'")
+
+    @cached_property
+    def distance_head(self) -> bool:
+        """Whether a term reads a distance head, which the network then has."""
+        return any(term.reads == "distances" for term in self.terms)
+
+    @property
+    def built_network(self) -> str:
+        """The network's text, with the distance head that the terms need."""
+        return self.network.removesuffix(SUFFIX) + SUFFIX if self.distance_head else self.network
 
     def weights(self, epoch: int, history: Sequence[float]) -> tuple[float, ...]:
         """Weight of each term during ``epoch``; ``history``: validation Dice of the epochs before."""

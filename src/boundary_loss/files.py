@@ -1,6 +1,8 @@
 """Files and folders appear whole or not at all, and nothing that exists is overwritten unseen."""
 
+import ctypes
 import fcntl
+import io
 import json
 import os
 import shutil
@@ -8,9 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+
+_WAIT_FOR_LOCK = 1.0  # seconds: what the forked workers of a process that was killed need to notice it
 
 
 def unfinished(target: Path) -> Path:
@@ -33,9 +37,23 @@ def set_aside(target: Path) -> Path | None:
 
 def publish(grown: Path, target: Path) -> Path | None:
     """Rename what has grown beside to its final name; what stood there moves aside, and its new place is returned."""
+    settle(grown)
     aside = set_aside(target)
     grown.rename(target)
     return aside
+
+
+def settle(place: Path) -> None:
+    """Wait until what was written to the disk that ``place`` is on cannot be lost in a power cut."""
+    syncfs = getattr(ctypes.CDLL(None), "syncfs", None)  # Linux; elsewhere all disks are waited for
+    if syncfs is None:
+        os.sync()
+        return
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        syncfs(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -43,18 +61,30 @@ def sole_maker(target: Path) -> Iterator[None]:
     """Refuse to make ``target`` while another process does; the lock of a process that died holds nobody up."""
     lock = target.with_name(f".{target.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ours = lock.stat().st_ino == os.fstat(file.fileno()).st_ino  # not if its last owner has just removed it
-        except (BlockingIOError, FileNotFoundError):
-            ours = False
-        if not ours:
+    file, patience = _locked(lock), time.monotonic() + _WAIT_FOR_LOCK
+    while file is None:
+        if time.monotonic() > patience:
             raise FileExistsError(f"another process is making {target} right now; wait for it, or stop it")
+        time.sleep(0.05)
+        file = _locked(lock)
+    with file:
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _locked(lock: Path) -> IO[str] | None:
+    """The file with our lock on it; None while it is another's."""
+    file = lock.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if lock.stat().st_ino == os.fstat(file.fileno()).st_ino:  # else its last owner has just removed it
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    file.close()
+    return None
 
 
 @contextmanager
@@ -91,10 +121,44 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     grown = path.with_name(f".{path.name}.{os.getpid()}_tmp")
     try:
-        write(grown)
-        grown.replace(path)
+        with named_errors(path):
+            write(grown)
+            grown.replace(path)
     finally:
         grown.unlink(missing_ok=True)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """A full disk says which file it was: the system's own error names one on opening, but not on writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove the half-written files that processes which were killed have left in the folder."""
+    for grown in folder.glob(".*_tmp"):
+        owner = grown.name.removesuffix("_tmp").rpartition(".")[2]
+        if owner.isdigit() and not _lives(int(owner)):
+            grown.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return process != os.getpid()  # our number had another owner before: this process has not written yet
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    write_file(path, lambda grown: grown.write_bytes(content))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -113,11 +177,9 @@ def read_json(path: Path) -> Any:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    def write(grown: Path) -> None:
-        with grown.open("wb") as file:  # np.save would append .npy to the name
-            np.save(file, array)
-
-    write_file(path, write)
+    content = io.BytesIO()  # np.save into a file reports a full disk without saying so
+    np.save(content, array)
+    write_bytes(path, content.getbuffer())
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -14,8 +14,8 @@ from boundary_loss.comparison import warnings_of
 from boundary_loss.files import write_file
 from boundary_loss.overlays import EDGE_COLOUR, TRUTH_COLOUR, Look, Row, check_runs, class_colour, edges, read_row
 from boundary_loss.runfolder import RunFolder
+from boundary_loss.slicechoice import check_slices, pick_modality
 from boundary_loss.slicedfolder import SlicedFolder
-from boundary_loss.view import check_slices, pick_modality
 
 WIDTH = 512
 """Pixels of the picture, about: a whole number for each pixel of the slice."""

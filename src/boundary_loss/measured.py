@@ -56,8 +56,13 @@ class Measured:
         return len(self.values)
 
     @property
+    def seed_names(self) -> tuple[str, ...]:
+        """``seed0``, ...; an empty name where the row was trained once."""
+        return (self.run.seed,)
+
+    @property
     def num_seeds(self) -> int:
-        return 1
+        return len(self.seed_names)
 
     @cached_property
     def means(self) -> np.ndarray:
@@ -119,8 +124,8 @@ class Pooled(Measured):
         return tuple(fold.run for folds in self.seeds for fold in folds)
 
     @property
-    def num_seeds(self) -> int:
-        return len(self.seeds)
+    def seed_names(self) -> tuple[str, ...]:
+        return tuple(folds[0].run.seed for folds in self.seeds)
 
     @property
     def seed_means(self) -> np.ndarray:

@@ -120,7 +120,7 @@ def read_row(
         picture=seen(data.picture("val", stem, look.modality)),
         truth=seen(truth),
         predictions=tuple(seen(prediction) for prediction in predictions),
-        aspect=dy / dx if _is_turned(orientation) else dx / dy,
+        aspect=dy / dx if is_turned(orientation) else dx / dy,
     )
 
 
@@ -133,7 +133,7 @@ def upright(array: np.ndarray, orientation: str) -> np.ndarray:
     if len(orientation) < 2 or not set(orientation[:2]) <= set("LRAPSI"):
         return array
     down, right = orientation[0], orientation[1]
-    if _is_turned(orientation):
+    if is_turned(orientation):
         array, down, right = array.T, right, down
     if down in "AS":
         array = array[::-1]
@@ -142,7 +142,7 @@ def upright(array: np.ndarray, orientation: str) -> np.ndarray:
     return array
 
 
-def _is_turned(orientation: str) -> bool:
+def is_turned(orientation: str) -> bool:
     """Whether X runs across the upright picture, instead of down."""
     return orientation[:1] in tuple("LR") or (orientation[:1] in tuple("AP") and orientation[1:2] in tuple("SI"))
 

@@ -105,12 +105,19 @@ def why_not_comparable(published: Number, runs: Sequence[RunFolder]) -> list[str
         reasons.append("synthetic data")
     if any(run.about.get("debug") for run in runs):
         reasons.append("debug run")
+    if any(_unknown_archives(run) for run in runs):
+        reasons.append("archives of unknown checksum (TRUST=1)")
     held_out = len({patient for run in runs for patient in run.patients.values()})
     if held_out < published.patients:
         reasons.append(f"{held_out} held-out patient{'' if held_out == 1 else 's'}, theirs {published.patients}")
     if published.convention == "differs":
         reasons.append("another convention of the metric")
     return reasons
+
+
+def _unknown_archives(run: RunFolder) -> bool:
+    source = run.about.get("data_source") or {}
+    return any(archive.get("trusted") for archive in source.get("archives", []))
 
 
 def verdict(published: Number, ours: Score | None, runs: Sequence[RunFolder]) -> str:

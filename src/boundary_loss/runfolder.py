@@ -15,6 +15,7 @@ results/isles/gdl/
     val_hausdorff.npy val_boundary.npy                                     (E, slices, K)
     iter000/val/*.png    the predicted classes of every validation slice, 8 bit
     best_epoch/val/*.png the same, of the best epoch
+    pred/*.nii.gz        predicted validation volumes in the scanner's space; pred_NAME/: of the new cases in NAME
 
 A row that is trained several times (SEEDS, FOLDS) has such a folder for each: results/isles/gdl/seed0, gdl/fold1,
 gdl/fold1_seed0.
@@ -33,6 +34,7 @@ from boundary_loss.files import read_array, read_json, unfinished
 RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
 BEST_EPOCH, BEST_WEIGHTS, CHECKPOINT = "best_epoch.txt", "best.pkl", "checkpoint.pt"
 BEST_PREDICTIONS = "best_epoch"
+VOLUMES = "pred"
 
 _PART = re.compile(r"(?!_)(fold\d+)?(?:(?:^|_)(seed\d+))?")
 

@@ -6,6 +6,8 @@
         arguments.txt        the settings, as typed; make compares them
         split.json           {"fold": 0, "folds": 5, "train": [patients], "val": [patients]}
         spacing_3d.json      {volume: [dx, dy, dz]} in mm, after resizing
+        grids.json           {volume: {"file", "shape", ...}}: the first modality's file, its shape and what its header
+                             says of where the voxels lie, before resizing: the way back to the scanner's space
         {train,val}/
             spacing.json     {slice: [dx, dy]} in mm, after resizing
             ct/ cbf/ ...     8-bit PNG a modality, for people
@@ -25,10 +27,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from boundary_loss.files import read_array, read_json
+from boundary_loss.files import named_errors, read_array, read_json
 from boundary_loss.naming import by_volume
 
 SLICING, SPLIT, SPACING, SPACING_3D = "slicing.json", "split.json", "spacing.json", "spacing_3d.json"
+GRIDS = "grids.json"
 IMAGES, LABELS, MAPS_3D, LABELS_PNG = "in_npy", "gt_npy", "3d_distmap", "gt"
 SETS = ("train", "val")
 
@@ -59,6 +62,12 @@ class SlicedFolder:
     def modalities(self) -> list[str]:
         return self.about["modalities"]
 
+    @property
+    def preparation(self) -> dict[str, Any] | None:
+        """How the slices came from volumes (boundary_loss.slicing.prepare); None if they were sliced before it was
+        written down."""
+        return self.about.get("preparation")
+
     def stems(self, which: str) -> list[str]:
         """Names of the slices of ``train`` or ``val``, sorted."""
         return sorted(path.stem for path in (self.path / which / LABELS_PNG).glob("*.png"))
@@ -82,6 +91,20 @@ class SlicedFolder:
         """Millimetres along (X, Y, Z) of a volume, as resized."""
         return tuple(self._spacing_3d[volume])
 
+    def grid(self, volume: str) -> dict[str, Any]:
+        """Where the voxels of a volume lay before resizing: an entry of grids.json."""
+        return self._grids[volume]
+
+    @cached_property
+    def _grids(self) -> dict[str, dict[str, Any]]:
+        path = self.path / GRIDS
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} is missing: this data was sliced when the place of its voxels was not written down. Remove "
+                f"{self.path} and slice it again; the same options give the same slices, and runs stay valid"
+            )
+        return read_json(path)
+
     def orientation(self, volume: str) -> str:
         """Where the axes of a volume point in the patient, as ``LPS``; empty if it is not known."""
         return self.about.get("orientation", {}).get(volume, "")
@@ -96,7 +119,7 @@ class SlicedFolder:
         if npy.is_file():
             return read_array(npy)
         layers = [read_png(self.path / which / name / f"{stem}.png") for name in self.modalities]
-        return np.stack(layers).astype(np.float32) / 255
+        return from_pictures(np.stack(layers))
 
     def labels(self, which: str, stem: str) -> np.ndarray:
         """(X, Y) uint8 class numbers; 255 = ignored."""
@@ -117,6 +140,11 @@ class SlicedFolder:
         return read_png(self.path / which / modality / f"{stem}.png")
 
 
+def from_pictures(pictures: np.ndarray) -> np.ndarray:
+    """8-bit pictures as the network reads them: float32 in [0, 1]."""
+    return pictures.astype(np.float32) / 255
+
+
 def read_png(path: Path) -> np.ndarray:
     """(X, Y) uint8; rows of the picture are X."""
     try:
@@ -128,4 +156,5 @@ def read_png(path: Path) -> np.ndarray:
 
 def write_png(path: Path, array: np.ndarray) -> None:
     """(X, Y) uint8 as an 8-bit grey PNG, without a palette: the numbers in the file are the numbers in the array."""
-    Image.fromarray(array).save(path, compress_level=1)
+    with named_errors(path):
+        Image.fromarray(array).save(path, compress_level=1)

@@ -6,8 +6,9 @@
 For every pair of rows, metric and class, at the best and at the last epoch: Wilcoxon's signed-rank test, exact up to
 200 patients, two-sided; Holm's correction over all comparisons of the report, so that the chance of any false claim in
 it stays below alpha; the mean difference with a bootstrap interval (BCa, 10 000 seeded draws, each interval by itself);
-the matched-pairs rank-biserial correlation. "Better" is said where the corrected p is at most alpha and the interval
-leaves out 0; otherwise, why nothing can be concluded.
+the matched-pairs rank-biserial correlation. "Better" is said where the corrected p is at most alpha, the interval
+leaves out 0, and every seed's mean, of seeds that both rows have, points the same way; otherwise, why nothing can be
+concluded. The test speaks of other patients, not of other trainings: that is what seeds are for.
 
 What is paired is a patient: a patient's volumes (or slices) are averaged, over seeds too, and folds are joined
 (boundary_loss.measured). Cases pair by name; rows that were validated on different ones are not compared.
@@ -18,119 +19,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, number, short_label
+from boundary_loss.comparison import Comparison
+from boundary_loss.difference import Choice, Difference
 from boundary_loss.measured import Measured
 from boundary_loss.naming import Stem
-from boundary_loss.paired import holm, interval, signed_rank, smallest_p
+from boundary_loss.paired import holm, interval, signed_rank
 from boundary_loss.runfolder import metric
 
 TESTED = ("val_3d_dsc", "val_3d_hd95")
 """One overlap and one distance, chosen before any result is seen: each further metric makes all harder to show."""
 ALPHA = 0.05
-Choice = Literal["best", "last"]
+ONE_SEED = (
+    "With one seed this speaks of these trained networks on other patients; whether another training would do the same "
+    "is for several to say: SEEDS='0 1 2'."
+)
 CHOICES: tuple[Choice, ...] = ("best", "last")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """Two rows under one metric and class, at one choice of epoch."""
-
-    metric: str
-    column: str
-    several_classes: bool
-    when: Choice
-    first: str
-    second: str
-    n: int
-    """Patients measured in both rows."""
-    of: int
-    """Patients that there are."""
-    unequal: int
-    """Those of them whose values differ."""
-    gain: float
-    """Mean advantage of ``first`` in the metric's unit: positive = ``first`` is better, whichever direction that is."""
-    low: float
-    high: float
-    """The 95 % interval of the gain."""
-    effect: float
-    """Rank-biserial correlation, -1 to 1; positive = ``first`` is better."""
-    p: float
-    p_holm: float
-    family: int
-    """Comparisons that Holm's correction counts."""
-    alpha: float
-    refusal: str = ""
-    """Why the two cannot be compared at all; empty where they can."""
-
-    @property
-    def ahead(self) -> str:
-        """The row with the better mean."""
-        return self.second if self.gain < 0 else self.first
-
-    @property
-    def behind(self) -> str:
-        return self.first if self.gain < 0 else self.second
-
-    @property
-    def better(self) -> str | None:
-        """The row that is shown to be better; None where nothing can be concluded."""
-        return None if self.why_not else self.ahead
-
-    @property
-    def why_not(self) -> str:
-        """Why nothing can be concluded; empty where something can."""
-        if self.refusal:
-            return self.refusal
-        if self.n == 0:
-            return "no case was measured in both"
-        if self.unequal == 0:
-            return f"all {self.n} cases are equal" if self.n > 1 else "the only case is equal"
-        if smallest_p(self.unequal) > self.alpha:
-            needed = math.ceil(1 + math.log2(1 / self.alpha))
-            return f"{self._cases} {'are' if self.n > 1 else 'is'} too few, at least {needed} that differ are needed"
-        lead = f"{self.ahead} leads by {self.amount}, n = {self._of}"
-        if self.p > self.alpha:
-            return f"{lead}, {p_text(self.p)}"
-        if self.p_holm > self.alpha:
-            few = self.family * smallest_p(self.unequal) > self.alpha
-            many = f"for {self.family} comparisons" + (f", too many for {self.n} cases" if few else "")
-            return f"{lead}, {p_text(self.p)} alone but {p_text(self.p_holm)} after Holm's correction {many}"
-        if self.low <= 0 <= self.high or self.effect * self.gain <= 0:
-            return f"{lead}, {p_text(self.p_holm)}: the ranks differ, but not surely the mean"
-        return ""
-
-    @property
-    def sentence(self) -> str:
-        """``gdl_surface_steal is better than gdl in HD95 by 3.10 mm [1.20, 5.00], n = 20, p = 0.004.``"""
-        what = short_label(self.metric) + (f" of {self.column}" if self.several_classes else "")
-        if self.better is None:
-            return f"Between {self.first} and {self.second} nothing can be concluded in {what}: {self.why_not}."
-        return (
-            f"{self.ahead} is better than {self.behind} in {what} by {self.amount}, n = {self._of}, "
-            f"{p_text(self.p_holm)}."
-        )
-
-    @property
-    def amount(self) -> str:
-        """``3.10 mm [1.20, 5.00]``: by how much the row with the better mean leads."""
-        sign = -1 if self.gain < 0 else 1
-        low, high = sorted((sign * self.low, sign * self.high))
-        unit = f" {metric(self.metric).unit}" if metric(self.metric).unit else ""
-        size = number(self.metric, abs(self.gain)) + unit
-        return f"{size} [{number(self.metric, low)}, {number(self.metric, high)}]"
-
-    @property
-    def _of(self) -> str:
-        return str(self.n) if self.n == self.of else f"{self.n} of {self.of}"
-
-    @property
-    def _cases(self) -> str:
-        cases = f"{self.n} case{'' if self.n == 1 else 's'}"
-        return cases if self.unequal == self.n else f"{cases}, of which {self.unequal} differ,"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +82,8 @@ class Statistics:
             "Per patient, over seeds averaged, over folds joined. p: Wilcoxon's signed-rank test, exact, two-sided, "
             f"with Holm's correction over all {self.family} comparisons of this report, at best and last epochs. In "
             "brackets: 95 % bootstrap interval of the mean difference (BCa, 10 000 draws), each by itself. Better is "
-            f"said where p is at most {self.alpha:g} and the interval leaves out 0."
+            f"said where p is at most {self.alpha:g}, the interval leaves out 0 and all seeds point the same way."
+            + ("" if all(d.seeds > 1 for d in self.differences) else f" {ONE_SEED}")
         )
 
 
@@ -238,12 +145,25 @@ def _difference(
     gains = known[:, 0] - known[:, 1] if not shown.metric.lower_is_better else known[:, 1] - known[:, 0]
     test = signed_rank(gains)
     low, high = interval(gains)
+    gain = float(gains.mean()) if gains.size else math.nan
+    by_seed = [] if refusal else _seed_gains(shown, column, when, first, second)
     return Difference(
         metric=shown.name, column=column, several_classes=len(shown.columns) > 1, when=when,
         first=first.label, second=second.label, n=len(known), of=len(pairs), unequal=test.unequal,
-        gain=float(gains.mean()) if gains.size else math.nan, low=low, high=high, effect=test.effect,
-        p=test.p if gains.size else math.nan, p_holm=math.nan, family=0, alpha=alpha, refusal=refusal,
+        gain=gain, low=low, high=high, effect=test.effect, p=test.p if gains.size else math.nan, p_holm=math.nan,
+        family=0, alpha=alpha, refusal=refusal, seeds=len(by_seed),
+        seeds_agree=sum(own * gain > 0 for own in by_seed),
     )  # fmt: skip
+
+
+def _seed_gains(shown: Comparison, column: str, when: Choice, first: Measured, second: Measured) -> list[float]:
+    """The mean gain of each seed that both rows have: they begin with the same weights and see the same batches."""
+    sign = -1 if shown.metric.lower_is_better else 1
+    means = []
+    for row in (first, second):
+        values = row.seed_means_at(when)[:, row.columns.index(column)]
+        means.append(dict(zip(row.seed_names, values, strict=True)))
+    return [float(sign * (means[0][seed] - means[1][seed])) for seed in means[0] if seed in means[1]]
 
 
 def _corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:
@@ -281,8 +201,3 @@ def _paired(a: dict[str, float], b: dict[str, float], first: Measured, second: M
             f"{common} of both)"
         )
     return np.array([(a[patient], b[patient]) for patient in sorted(a)])
-
-
-def p_text(p: float) -> str:
-    """``p = 0.004``, ``p < 0.001``."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

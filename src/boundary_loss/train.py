@@ -3,11 +3,13 @@
     python -m boundary_loss.train results/isles/gdl --data data/ISLES --losses gdl:1 --network UNet --epochs 100
 
 Trains beside (``gdl_tmp``) and publishes the folder when the last epoch is done. Killed at any moment, the same
-command goes on after the last finished epoch and ends with the same arrays.
+command goes on from the last checkpoint and ends with the same arrays. SIGTERM (status 75) and Ctrl-C (130) let the
+step at hand finish and save it.
 """
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,21 @@ from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
 from boundary_loss.training.arithmetic import configure, make_optimiser
 from boundary_loss.training.checkpoint import load_weights
-from boundary_loss.training.devices import describe, pick_device
+from boundary_loss.training.devices import describe, memory_explained, pick_device, share_processors
 from boundary_loss.training.epoch import EpochRunner
+from boundary_loss.training.gpus import hold_gpus, parse_gpus
+from boundary_loss.training.launch import launch
+from boundary_loss.training.ranks import Ranks, are_started, joined
 from boundary_loss.training.run import Training
 from boundary_loss.training.terms import activate
+from boundary_loss.training.tracking import TRACKERS, tracker
 
 DEBUG_SLICES = 10
-BESIDE = ("--device", "--queue", "--fresh")  # options that do not shape the result
+# Options that do not shape the result; a run that stopped at a NaN goes on with --skip_nan
+BESIDE = (
+    *("--device", "--gpus", "--nproc", "--share"),
+    *("--queue", "--fresh", "--save_minutes", "--skip_nan", "--track"),
+)
 
 
 def arguments() -> argparse.Namespace:
@@ -63,7 +73,13 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--save_train", action="store_true", help="keep predictions on training slices too")
     run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
+    run.add_argument("--save_minutes", type=float, default=10, help="between checkpoints in an epoch; 0: none there")
+    run.add_argument("--skip_nan", action="store_true", help="leave out steps whose loss is not finite, and go on")
+    run.add_argument("--track", choices=TRACKERS, help="logs beside the CSV")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    run.add_argument("--gpus", help="train on the next of these that is free, as 0,1,2,3, and hold it")
+    run.add_argument("--nproc", type=int, default=1, help="train in so many processes, each with a GPU of its own")
+    run.add_argument("--share", type=int, default=1, help="on a CPU, so many trainings share its cores")
     run.add_argument("--queue", type=Path, nargs="*", default=[], help="the study's run folders, for the time left")
     run.add_argument("--fresh", action="store_true", help="set an existing folder aside and train anew")
     return parser.parse_args()
@@ -72,18 +88,45 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     words = command.settings(sys.argv[1:], BESIDE)
+    if are_started():  # one of several processes, whose parent has seen to the rest
+        train_run(args, words)
+        return
+    check_processes(args)
     with sole_maker(args.folder):
         if folder.is_done(args.folder, words, fresh=args.fresh):
             print(f"{args.folder} is complete")
-        else:
-            train_run(args, words)
+            return
+        with hold_gpus(parse_gpus(args.gpus, args.nproc), args.nproc) if takes_gpus(args) else nullcontext():
+            if args.nproc == 1:
+                train_run(args, words)
+            else:
+                launch(args.nproc, "boundary_loss.train", sys.argv[1:])
+
+
+def takes_gpus(args: argparse.Namespace) -> bool:
+    return bool(args.gpus) and args.device != "cpu"
+
+
+def check_processes(args: argparse.Namespace) -> None:
+    """Refuse numbers of processes that cannot work."""
+    if not 1 <= args.nproc <= args.batch_size:
+        raise Stop(f"NPROC={args.nproc} does not fit: 1 or more, at most the BS={args.batch_size} slices of a batch")
+    if args.nproc > 1 and args.device not in ("auto", "cpu", "cuda"):
+        raise Stop(f"NPROC={args.nproc} takes a GPU each; name them with GPUS=0,1 instead of DEVICE={args.device}")
 
 
 def train_run(args: argparse.Namespace, words: list[str]) -> None:
     """Train to the last epoch, from the start or from where the run was left, and publish."""
+    device = pick_device("cuda" if takes_gpus(args) and args.device == "auto" else args.device)
+    with memory_explained(args.batch_size), joined(device) as (ranks, device):
+        train_rank(args, words, ranks, device)
+
+
+def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device: torch.device) -> None:
+    """What one process does of it: all, or its part of each batch."""
     data = SlicedFolder.open(args.data)
     experiment = read_experiment(args, len(data.classes))
-    device = pick_device(args.device)
+    share_processors(min(args.share, len(args.queue)))
     configure(experiment, device)
     terms = activate(experiment)
     net, about_network = network(experiment, data, args.weights)
@@ -96,11 +139,15 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
     train = Slices(data, "train", augmentation=experiment.augmentation, **options)
     val = Slices(data, "val", **options)
     run = unfinished(args.folder)
-    folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
+    if ranks.is_first:
+        folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
+    ranks.wait()
     queue = [path for path in args.queue if not path.exists()]
-    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device)
-    Training(run, runner, train, val, about_network, queue)()
-    folder.finish(run, args.folder)
+    runner = EpochRunner(net, terms, make_optimiser(experiment, net, device), experiment, device, args.skip_nan, ranks)
+    with tracker(args.track if ranks.is_first else None, run, val) as track:
+        Training(run, runner, train, val, about_network, queue, args.save_minutes, track)()
+    if ranks.is_first:
+        folder.finish(run, args.folder)
 
 
 def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
@@ -133,19 +180,21 @@ def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) ->
     """The seeded network, and what is needed to build it again."""
     torch.manual_seed(experiment.seed)
     about: dict[str, Any] = {
-        "network": experiment.network,
+        "network": experiment.built_network,
         "in_channels": len(data.modalities),
         "num_classes": len(data.classes),
         "modalities": data.modalities,
         "classes": data.classes,
+        "temperature": experiment.temperature,
+        "preparation": data.preparation,
     }
-    net = build_network(experiment.network, about["in_channels"], about["num_classes"])
+    net = build_network(about["network"], about["in_channels"], about["num_classes"])
     if weights is not None:
         content = load_weights(weights)
         try:
             net.load_state_dict(content["weights"])
         except RuntimeError as error:
-            raise Stop(f"{weights} ({content.get('network')}) does not fit {experiment.network}: {error}") from None
+            raise Stop(f"{weights} ({content.get('network')}) does not fit {about['network']}: {error}") from None
     return net, about
 
 
@@ -159,7 +208,7 @@ def describe_run(
         "schedule": args.schedule,
         "augment": args.augment,
         "rate": args.rate,
-        "network": experiment.network,
+        "network": experiment.built_network,
         "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
         "epochs": experiment.epochs,
         "batch_size": experiment.batch_size,
@@ -172,8 +221,10 @@ def describe_run(
         "layout": experiment.layout,
         "compiled": experiment.compiled,
         "deterministic": experiment.deterministic,
+        "skip_nan": args.skip_nan,
         "losses": loss_names(experiment),
         "device": describe(device),
+        "num_processes": args.nproc,
         "num_threads": torch.get_num_threads(),
     }
 

@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from toyruns import write_row
 from toys import REPOSITORY
 
 from boundary_loss.archive import __main__ as archive
@@ -273,3 +275,15 @@ def test_content_other_than_the_manifests_is_refused(tmp_path: Path) -> None:
         verify(REPOSITORY / "LICENSE")
     with pytest.raises(FileNotFoundError, match="no archive at"):
         verify(tmp_path / "none.tar.gz")
+
+
+def test_runs_of_seeds_are_packed_and_come_back(tmp_path: Path, call: Call) -> None:
+    home = tmp_path / "results" / "toy"
+    runs = [write_row(home, f"gdl/seed{i}", np.zeros(3)) for i in (0, 1)]
+    write_row(home, "gdl/seed2_tmp", np.zeros(3))
+    call(archive.main, "pack", tmp_path / "archives", "--folder", home, "--stamp", home / "archive.txt")
+    path = Path((home / "archive.txt").read_text().strip())
+    names = list(content(path))
+    assert "toy/gdl/seed1/val_3d_dsc.npy" in names and not [name for name in names if "seed2" in name]
+    folder, _ = unpack(path, tmp_path / "back")
+    assert tree(folder / "gdl" / "seed0") == tree(runs[0])

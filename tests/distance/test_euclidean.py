@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import distance_transform_edt
 
-from boundary_loss.distance import euclidean_distance, inside_distance, nearest_foreground
+from boundary_loss.distance import euclidean_distance, inside_distance, libraries, nearest_foreground
 
 SHAPES = [(7,), (1, 6), (5, 9), (33, 70), (3, 4, 5), (9, 1, 7), (12, 35, 17)]
 SPACING = [0.7, 1.3, 5.0]
@@ -28,8 +28,16 @@ def scipy_distance(mask: np.ndarray, spacing) -> np.ndarray:
     return distance_transform_edt(~mask, sampling=spacing)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("density", [0.02, 0.4, 0.95])
+@pytest.fixture(params=["libraries", "alone"])
+def engines(request, monkeypatch):
+    """With what is installed beside SciPy, and without."""
+    if request.param == "alone":
+        monkeypatch.setattr(libraries, "installed", lambda name: None)
+
+
+@pytest.mark.usefixtures("engines")
+@pytest.mark.parametrize("shape", [*SHAPES, (130, 140)])
+@pytest.mark.parametrize("density", [0.001, 0.02, 0.4, 0.95])
 def test_equals_scipy(shape, density):
     mask = np.random.default_rng(0).random(shape) < density
     mask.flat[mask.size // 2] = True
@@ -82,10 +90,20 @@ def test_kinds_in_kinds_out():
     assert not euclidean_distance(tensor.requires_grad_()).requires_grad
 
 
-def test_max_distance():
-    mask = np.zeros((9, 9))
-    mask[4, 4] = 1
-    np.testing.assert_array_equal(euclidean_distance(mask, max_distance=2), np.minimum(euclidean_distance(mask), 2))
+@pytest.mark.parametrize("shape", [(40,), (60, 70), (12, 40, 33)])
+def test_max_distance(shape):
+    """The transform ends there; it gives what cutting the whole one gives."""
+    masks = np.zeros((4, *shape), bool)
+    masks[0].flat[masks[0].size // 3] = True
+    masks[1] = np.random.default_rng(0).random(shape) < 0.01
+    masks[2][tuple(slice(n // 2) for n in shape)] = True
+    spacing = SPACING[: len(shape)]
+    for limit in (0.3, 2, 7.5, 1000):
+        found = euclidean_distance(masks, spacing, max_distance=limit)
+        np.testing.assert_allclose(found, np.minimum(euclidean_distance(masks, spacing), limit), rtol=5e-7)
+    for wrong in (0, -1, np.nan):
+        with pytest.raises(ValueError, match="max_distance must be positive"):
+            euclidean_distance(masks, spacing, max_distance=wrong)
 
 
 @given(masks(), masks())

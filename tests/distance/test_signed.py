@@ -158,6 +158,17 @@ def test_normalised(labels):
     np.testing.assert_allclose(cut, plain.clip(-1.2, 1.2))
 
 
+@pytest.mark.parametrize("convention", ["paper", "symmetric", "interface"])
+def test_max_distance_is_cut_and_nothing_else(convention):
+    labels = np.zeros((2, 40, 50), np.uint8)
+    labels[0, 10:25, 20:44], labels[0, :3], labels[1, 5, 7] = 1, 255, 1
+    options = {"num_classes": 3, "convention": convention, "absent": "far"}
+    whole = signed_distance(labels, [0.7, 1.2], **options)
+    for limit in (0.5, 3.0):
+        cut = signed_distance(labels, [0.7, 1.2], max_distance=limit, **options)
+        np.testing.assert_allclose(cut, whole.clip(-limit, limit), rtol=1e-6, atol=1e-6)
+
+
 def test_ignored():
     """An ignored voxel is 0, and the others' distances are as if it were not there to be reached."""
     labels = np.array([[[0, 0, 255, 1, 1, 255, 255, 0]]], np.uint8)

@@ -38,6 +38,17 @@ def test_any_size_and_any_number_of_channels(text):
         assert network(given).shape == (2, 4, *given.shape[2:])
 
 
+@pytest.mark.parametrize("text", SMALL)
+def test_a_distance_head_beside_the_segmentation(text):
+    network = build_network(text + "+distances", 3, 4).eval()
+    given = image(text)
+    logits, distances = network(given, distances=True)
+    assert logits.shape == distances.shape == (2, 4, *given.shape[2:])
+    torch.testing.assert_close(network(given), logits, rtol=0, atol=0)
+    with pytest.raises(ValueError, match="unknown network 'UNot'"):
+        build_network("UNot+distances", 3, 4)
+
+
 @pytest.mark.parametrize("sizes", [(16, 24), (17, 23), (1, 30), (9, 10, 11)])
 def test_padding_is_centred_and_cropped_again(sizes):
     given = torch.rand(2, 3, *sizes)

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import html
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -9,18 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toyruns import write_runs
+from toyruns import write_row, write_runs
 from toys import write_sliced
 
 from boundary_loss.comparison import find_runs
 from boundary_loss.files import read_json, write_array, write_json
 from boundary_loss.report import __main__ as report
 from boundary_loss.report import gallery
-from boundary_loss.report.definitions import DEFINITIONS
+from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS
 from boundary_loss.report.findings import differences, sentences
+from boundary_loss.report.latex import escape, to_latex
 from boundary_loss.report.page import page, tidy
 from boundary_loss.report.table import Scores, collect, to_csv, to_text
 from boundary_loss.runfolder import METRICS, RunFolder
+from boundary_loss.statistics import compare
 
 Call = Callable[..., None]
 
@@ -30,6 +33,10 @@ def set_dice(run: Path, values: list[float]) -> None:
     array = np.load(run / "val_3d_dsc.npy")
     array[:, :, 1] = values
     write_array(run / "val_3d_dsc.npy", array)
+
+
+def page_of(scores: Scores, gallery: str) -> str:
+    return page(scores, compare(scores.comparisons), gallery)
 
 
 def scores_of(runs: list[Path], *metrics: str) -> Scores:
@@ -88,7 +95,8 @@ def test_one_run_alone_is_the_best_of_nothing(runs: list[Path]) -> None:
     scores = scores_of(runs[:1])
     assert sentences(scores) == []
     assert differences(scores.runs) == []
-    assert "no significance" not in page(scores, "none")
+    assert compare(scores.comparisons).differences == ()
+    assert "Paired comparisons" not in page_of(scores, "none")
 
 
 def test_csv_has_a_line_a_run_metric_class_and_epoch(runs: list[Path]) -> None:
@@ -120,7 +128,7 @@ def test_missing_metrics_are_said_and_the_rest_is_used(runs: list[Path]) -> None
     assert scores.get("gdl", "val_3d_hd95", "lesion", "best") is not None
     assert scores.missing[0].startswith("val_3d_hd95 is missing from gdl_surface_steal; make metrics")
     assert "val_boundary is missing from gdl, gdl_surface_steal, gdl_hausdorff_w" in scores.missing[1]
-    assert "val_boundary is missing" in page(scores, "none")
+    assert "val_boundary is missing" in page_of(scores, "none")
     assert "gdl_surface_steal" in to_text(scores)
 
 
@@ -169,7 +177,13 @@ def test_page_is_whole_and_needs_nothing_else(runs: list[Path], sliced: Path, ca
     assert not re.search(r"https?://|@import|<script|url\(", text)
     assert '<div class="banner">SYNTHETIC DATA' in text
     assert "gdl, best epoch: the rule set the value of val_3d_hd95 1 of 12." in text
-    for part in ("no significance is claimed", "steal(0.01)", "UNet(width=8)", "0123456789ab", "torch 2.13.0"):
+    for part in (
+        "Paired comparisons at each run&#x27;s last epoch",
+        "steal(0.01)",
+        "UNet(width=8)",
+        "0123456789ab",
+        "torch 2.13.0",
+    ):
         assert part in text
 
 
@@ -198,7 +212,7 @@ def test_tidy_shortens_absolute_paths_only(word: str, kept: str) -> None:
 def test_names_are_escaped(runs: list[Path]) -> None:
     about = read_json(runs[0] / "run.json")
     write_json(runs[0] / "run.json", about | {"network": "<script>alert(1)</script>", "study": "<b>"})
-    text = page(scores_of(runs[:1], "val_dice"), "<i>")
+    text = page_of(scores_of(runs[:1], "val_dice"), "<i>")
     assert "<script" not in text and "<b>" not in text and "<i>" not in text
 
 
@@ -243,4 +257,65 @@ def test_an_interrupted_run_without_best_epoch_is_reported_at_its_last(runs: lis
     scores = scores_of(runs, "val_3d_dsc")
     assert scores.get("gdl", "val_3d_dsc", "lesion", "best") is None
     assert scores.get("gdl", "val_3d_dsc", "lesion", "last") is not None
-    assert "<td>–</td>" in page(scores, "none")
+    assert "<td>–</td>" in page_of(scores, "none")
+
+
+@pytest.fixture
+def seeds(tmp_path: Path) -> list[Path]:
+    """Two rows of two seeds each on 12 cases; the second is clearly better."""
+    base = np.random.default_rng(0).uniform(0.3, 0.6, 12)
+    return [
+        write_row(tmp_path / "toy", f"{row}/seed{seed}", base + gain + 0.01 * seed)
+        for row, gain in (("gdl", 0.0), ("gdl_surface", 0.1))
+        for seed in (0, 1)
+    ]
+
+
+def test_spread_over_cases_and_over_seeds_are_two_numbers(seeds: list[Path]) -> None:
+    scores = scores_of(seeds)
+    assert scores.labels == ("gdl", "gdl_surface") and [run.name for run in scores.pictured][1] == "gdl_surface/seed0"
+    score = scores.get("gdl", "val_3d_dsc", "lesion", "last")
+    assert score is not None
+    assert (score.n, score.seeds, score.epochs) == (12, 2, (0, 0))
+    arrays = np.stack([np.load(run / "val_3d_dsc.npy")[0, :, 1] for run in seeds[:2]])
+    assert score.sd == pytest.approx(arrays.mean(axis=0).std(ddof=1), rel=1e-4)
+    assert score.sd_seeds == pytest.approx(0.01 / np.sqrt(2), rel=1e-4)
+    assert score.text.endswith("± 0.007")
+    assert "± standard deviation over seeds" in to_text(scores)
+    (line, *_) = csv.DictReader(to_csv(scores).splitlines())
+    assert (line["seeds"], line["epoch"]) == ("2", "0 0") and float(line["standard_deviation_over_seeds"]) > 0
+    assert differences(scores.runs) == []  # both rows have the same seeds
+
+
+def test_all_files_of_a_report_say_the_same(seeds: list[Path], call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = seeds[0].parent.parent
+    call(report.main, folder)
+    sentence = "gdl_surface is better than gdl in Dice by 0.100 [0.100, 0.100], n = 12, 2 of 2 seeds, p < 0.001."
+    text = capsys.readouterr().out
+    assert sentence in text and CHOICE_OF_EPOCH.split(",")[0] in text.replace("\n", " ")
+    lines = list(csv.DictReader((folder / "comparisons.csv").read_text().splitlines()))
+    assert [line["when"] for line in lines] == ["best", "last"]
+    assert lines[0]["sentence"] == sentence and lines[0]["better"] == "gdl_surface"
+    assert float(lines[0]["gain"]) == pytest.approx(0.1, abs=1e-5) and lines[0]["comparisons"] == "2"
+    assert html.escape(sentence) in (folder / "report.html").read_text()
+    assert r"\textbf{0." in (folder / "report.tex").read_text()
+    call(report.main, folder, "--show", "--test")
+    assert "Paired comparisons" not in capsys.readouterr().out
+
+
+def test_latex_is_balanced_and_marks_the_best(seeds: list[Path], runs: list[Path]) -> None:
+    scores = scores_of(seeds)
+    text = to_latex(scores, compare(scores.comparisons))
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 3
+    assert text.count(r"\textbf{") == text.count(r"$^\dagger$") == 2  # at the best and at the last epoch
+    assert r"gdl\_surface & gdl & Dice & lesion & best & 12 & 0.100 & 0.100 to 0.100 & 1.00 & $<$ 0.001 \\" in text
+    for line in text.splitlines():
+        assert line.count("{") == line.count("}") and not re.search(r"(?<!\\)[_#%](?!\s)", line), line
+    several = scores_of(runs)
+    assert to_latex(several, compare(several.comparisons)).startswith("% SYNTHETIC DATA")
+    (alone,) = (scores_of(runs[:1], "val_dice"),)
+    assert to_latex(alone, compare(alone.comparisons)).count(r"\begin{table}") == 2
+
+
+def test_latex_escapes_what_is_special() -> None:
+    assert escape("a_b & 5 % {x} ± < \\") == r"a\_b \& 5 \% \{x\} $\pm$ $<$ \textbackslash{}"

@@ -1,10 +1,10 @@
 """Tiny unpacked datasets, and the slicers of preprocess/ as modules."""
 
-import importlib.util
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from toys import load_study
 
 from boundary_loss.slicing import engine
 from boundary_loss.volumes import write_volume
@@ -13,17 +13,9 @@ AFFINE = np.diag([-0.9, -1.1, 3.0, 1.0])
 
 
 @pytest.fixture
-def study(request):
+def study():
     """The ``STUDY`` that a file of preprocess/ declares: ``study("isles")``."""
-
-    def load(name):
-        path = request.config.rootpath / "preprocess" / f"slice_{name}.py"
-        spec = importlib.util.spec_from_file_location(f"slice_{name}", path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module.STUDY
-
-    return load
+    return load_study
 
 
 def wmh_case(rng, shape=(12, 10, 3)):

@@ -8,12 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from boundary_loss import command
 from boundary_loss.files import read_json, write_json
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.slicing import engine
+from boundary_loss.volumes import Geometry
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
@@ -37,6 +39,17 @@ def test_says_what_it_made(wmh, capsys):
     assert about["phantom"] is True
     assert about["kinds"] == ["3d_distmap", "flair", "gt", "gt_npy", "in_npy", "t1"]
     assert len(about["checksum"]) == 64
+    assert about["preparation"] == {
+        "shape": [16, 20],
+        "pictures": False,
+        "label_values": [0, 1],
+        "layout": {"flair": "<*>/pre/FLAIR.nii.gz", "t1": "<*>/pre/T1.nii.gz"},
+        "orientations": ["LPS"],
+    }
+    for patient in wmh.cases:
+        grid = folder.grid(patient)
+        assert (grid["file"], grid["shape"]) == (f"{patient}/pre/FLAIR.nii.gz", [12, 10, 3])
+        np.testing.assert_allclose(Geometry.from_json(grid).affine, wmh.affine, rtol=1e-6)
     split = read_json(folder.path / "split.json")
     assert (split["fold"], split["folds"], split["seed"]) == (1, 3, 0)
     assert sorted(split["train"] + split["val"]) == sorted(wmh.cases)

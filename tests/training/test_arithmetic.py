@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toyruns import same_arrays
+from trainings import same_run
 
 from boundary_loss import train
 from boundary_loss.command import Stop
@@ -51,7 +51,7 @@ def test_a_run_goes_on_where_it_stopped_augmented_and_in_float16(call: Call, sli
     run(call, tmp_path / "straight", sliced, "--epochs", "2", *options)
     for epochs in ("1", "2"):
         run(call, tmp_path / "extended", sliced, "--epochs", epochs, *options)
-    same_arrays(tmp_path / "straight", tmp_path / "extended")
+    same_run(tmp_path / "straight", tmp_path / "extended")
     about = read_json(tmp_path / "straight" / "run.json")
     assert about["augment"][1] == "rotate(20)" and about["amp"] == "fp16" and about["layout"] == "last"
 

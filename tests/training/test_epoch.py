@@ -15,6 +15,7 @@ from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training.clock import Clock
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.predictions import PredictionWriter
+from boundary_loss.training.ranks import Ranks
 from boundary_loss.training.tally import EpochLog, Tally
 from boundary_loss.training.terms import activate
 
@@ -24,7 +25,9 @@ ROWS = [
     ["gdl:1", "boundary(map=3d):0.01@1"],
     ["gdl:1", "hausdorff(sides=both):0.1@1"],
     ["ce:1", "focal:1", "dice:1"],
+    ["gdl:1", "sdf:1@1", "foreground(norm=l1):0.1"],
 ]
+NAMES = ["2d", "step", "3d", "hausdorff", "region", "head"]
 
 
 def one_epoch(sliced: Path, run: Path, terms: list[str], device: torch.device) -> EpochLog:
@@ -35,7 +38,7 @@ def one_epoch(sliced: Path, run: Path, terms: list[str], device: torch.device) -
     active = activate(experiment)
     slices = Slices(SlicedFolder.open(sliced), "train", needs=[t.need for t in active if t.need], device=device)
     torch.manual_seed(0)
-    net = build_network("Dimwit", 2, 2).to(device)
+    net = build_network(experiment.built_network, 2, 2).to(device)
     runner = EpochRunner(net, active, torch.optim.Adam(net.parameters(), lr=1e-3), experiment, device)
     with PredictionWriter(run, 0) as writer:
         return runner.train(slices, 0, [term.weight for term in experiment.terms], writer)
@@ -43,7 +46,7 @@ def one_epoch(sliced: Path, run: Path, terms: list[str], device: torch.device) -
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("terms", ROWS, ids=["2d", "step", "3d", "hausdorff", "region"])
+@pytest.mark.parametrize("terms", ROWS, ids=NAMES)
 def test_an_epoch_on_the_gpu_is_one_on_the_cpu(sliced: Path, tmp_path: Path, terms: list[str]) -> None:
     cpu = one_epoch(sliced, tmp_path / "cpu", terms, torch.device("cpu"))
     gpu = one_epoch(sliced, tmp_path / "gpu", terms, torch.device("cuda"))
@@ -77,16 +80,17 @@ def test_a_loss_that_is_not_finite_is_found_however_late_one_looks(
     """A GPU is asked at the end: the message names the batch that was the first, not the last."""
     slices = Slices(SlicedFolder.open(sliced), "train")
     batches = list(torch.arange(12).split(4))
-    tally = Tally(slices, batches, ["gdl:1", "ce:1"], torch.device("cpu"))
+    tally = Tally(slices, batches, ["gdl:1", "ce:1"], torch.device("cpu"), Ranks())
     monkeypatch.setattr(Tally, "looks", property(lambda tally: looks))
     values = torch.tensor([[0.5, 1.0], [0.25, torch.inf], [torch.nan, 1.0]])
-    with pytest.raises(Stop, match=r"gdl:1 = 0\.25, ce:1 = inf\) on the slices case_2_00_0000, case_2_00_0001"):
+    says = r"gdl:1 = 0\.25, ce:1 = inf\) on batch 1 of 3, the train slices case_2_00_0000, case_2_00_0001"
+    with pytest.raises(Stop, match=says):
         for row in values:
             tally.add_losses(list(row))
         tally.log(Clock())
 
 
-@pytest.mark.parametrize("terms", ROWS, ids=["2d", "step", "3d", "hausdorff", "region"])
+@pytest.mark.parametrize("terms", ROWS, ids=NAMES)
 def test_an_epoch_repeats_itself(sliced: Path, tmp_path: Path, terms: list[str]) -> None:
     first = one_epoch(sliced, tmp_path / "a", terms, torch.device("cpu"))
     second = one_epoch(sliced, tmp_path / "b", terms, torch.device("cpu"))

@@ -1,6 +1,5 @@
 """Training: what a run folder holds, and that a killed run ends as an undisturbed one."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,28 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toyruns import same_arrays
-from toys import REPOSITORY, write_sliced
+import torch
+from toys import write_sliced
+from trainings import ROW, command, environment, same_run, train
 
 from boundary_loss.files import sole_maker
 from boundary_loss.naming import by_volume
+from boundary_loss.networks import build_network
 from boundary_loss.runfolder import RunFolder
-
-ROW = ["--losses", "gdl:1", "boundary:0.01@1", "--schedule", "steal(0.01)", "--network", "Dimwit", "--batch_size", "3"]
-
-
-def train(folder: Path, data: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(folder, data, *options), capture_output=True, text=True, check=check, env=environment()
-    )
-
-
-def command(folder: Path, data: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "boundary_loss.train", str(folder), "--data", str(data), *(options or ROW)]
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "OMP_NUM_THREADS": "1"}
+from boundary_loss.training.checkpoint import load_weights
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +53,7 @@ def test_the_schedule_moves_the_weights(finished: Path) -> None:
 
 def test_one_seed_one_result_another_seed_another(finished: Path, data: Path, tmp_path: Path) -> None:
     train(tmp_path / "again", data, *ROW, "--epochs", "4")
-    same_arrays(finished, tmp_path / "again")
+    same_run(finished, tmp_path / "again")
     train(tmp_path / "other", data, *ROW, "--epochs", "1", "--seed", "1")
     assert not np.array_equal(np.load(tmp_path / "other" / "val_dice.npy"), np.load(finished / "val_dice.npy")[:1])
 
@@ -112,11 +98,9 @@ def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_p
         assert killed.returncode == -signal.SIGKILL, (moment, killed.stdout, killed.stderr)
         assert not folder.exists(), moment
     train(folder, data, *ROW, "--epochs", "4")
-    same_arrays(finished, folder)
+    same_run(finished, folder)
     assert sorted(p.name for p in folder.glob("iter*")) == ["iter000", "iter001", "iter002", "iter003"]
     assert not list(tmp_path.glob("*_tmp"))
-    for path in finished.rglob("*.png"):
-        assert path.read_bytes() == (folder / path.relative_to(finished)).read_bytes()
 
 
 def test_a_spoilt_checkpoint_falls_back_to_the_one_before(finished: Path, data: Path, tmp_path: Path) -> None:
@@ -124,8 +108,8 @@ def test_a_spoilt_checkpoint_falls_back_to_the_one_before(finished: Path, data: 
     train(folder, data, *ROW, "--epochs", "2")
     (folder / "checkpoint.pt").write_bytes(b"not a checkpoint")
     done = train(folder, data, *ROW, "--epochs", "4")
-    assert "trying the epoch before" in done.stdout and "going on after epoch 0" in done.stdout
-    same_arrays(finished, folder)
+    assert "trying the one before" in done.stdout and "going on after epoch 0" in done.stdout
+    same_run(finished, folder)
     assert len(list(tmp_path.glob("run_2*"))) == 1, "the run with two epochs is kept"
 
 
@@ -148,7 +132,7 @@ def test_a_fresh_run_goes_on_when_killed_and_leaves_the_old_one(finished: Path, 
     assert subprocess.run(killed, env=environment(), capture_output=True).returncode == -signal.SIGKILL
     np.testing.assert_array_equal(np.load(folder / "val_dice.npy"), old)
     assert "going on after epoch" in train(folder, data, *again).stdout
-    same_arrays(finished, folder)
+    same_run(finished, folder)
     assert len(list(tmp_path.glob("run_2*"))) == 1
 
 
@@ -171,6 +155,27 @@ def test_weights_start_another_run(finished: Path, data: Path, tmp_path: Path) -
         "--weights", str(finished / "best.pkl"), check=False,
     )  # fmt: skip
     assert misfit.returncode == 2 and "does not fit" in misfit.stderr
+
+
+def test_a_row_with_a_distance_term_gives_the_network_a_second_output(
+    finished: Path, data: Path, tmp_path: Path
+) -> None:
+    row = ["--losses", "gdl:1", "sdf:1@1", "foreground(norm=l1):0.1", "--network", "Dimwit", "--batch_size", "3"]
+    train(tmp_path / "run", data, *row, "--epochs", "1", "--gradients")
+    run = RunFolder.find(tmp_path / "run")
+    lines = (run.path / "metrics.csv").read_text().splitlines()
+    measured = dict(zip(lines[0].split(","), map(float, lines[1].split(","))))
+    assert measured["gradient_0"] > 0 and measured["gradient_1"] > 0 and measured["gradient_2"] > 0
+    content = load_weights(run.path / "best.pkl")
+    assert content["network"] == "Dimwit+distances" == run.about["network"]
+    net = build_network(content["network"], content["in_channels"], content["num_classes"])
+    net.load_state_dict(content["weights"])
+    assert net(torch.zeros(1, 2, 20, 24)).shape == (1, 2, 20, 24), "what predicts sees the segmentation"
+    train(tmp_path / "warm", data, *row, "--epochs", "1", "--weights", str(run.path / "best.pkl"))
+    misfit = train(
+        tmp_path / "misfit", data, *row, "--epochs", "1", "--weights", str(finished / "best.pkl"), check=False
+    )
+    assert misfit.returncode == 2 and "(Dimwit) does not fit Dimwit+distances" in misfit.stderr
 
 
 def test_options_of_the_loop(data: Path, tmp_path: Path) -> None:

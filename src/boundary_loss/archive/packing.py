@@ -76,6 +76,7 @@ def _belongs(path: Path, folder: Path, stamp: Path | None) -> bool:
         and not any(word.startswith(".") or word.endswith("_tmp") for word in words)
         and not path.name.endswith(CHECKPOINT)  # also the one before it
         and path.name != MANIFEST
+        and words != ("view", "gallery.html")  # the report has the gallery
         and (stamp is None or path.resolve() != stamp.resolve())
     )
 

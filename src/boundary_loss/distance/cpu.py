@@ -1,34 +1,31 @@
 """Exact Euclidean distances on the CPU.
 
-Squared Euclidean distances are separable: with ``f`` the squared distance within each slice across an axis,
-the squared distance in the volume is ``min over j of f[j] + (spacing * (i - j))^2`` along that axis, a min-plus
-product with parabolas (Saito & Toriwaki, Pattern Recognition 1994). These savings keep it exact:
+The axes are taken one after the other (:mod:`boundary_loss.distance.parabolas`). These savings keep it exact:
 
-- an "inside" transform is cropped to the box of its unknown voxels and one voxel around it;
-- the sources of a min-plus product are only the slices that hold foreground, and its offsets end where a parabola
-  has risen above the largest distance found;
+- an "inside" transform is cropped to the box of its unknown voxels and one voxel around it; and any transform that is
+  asked for short distances alone, to the box of the foreground and as much around it;
+- the sources of a min-plus product are only the slices that hold foreground;
 - where every run of unknown voxels is short, as inside lesions or in noise, few offsets are left on every axis;
-  otherwise SciPy's feature transform does the work within slices (it lets threads run side by side).
+  otherwise a library does the work within slices (:mod:`boundary_loss.distance.libraries`), several at once.
 """
 
-import importlib.util
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
-from scipy.ndimage import distance_transform_edt
 
+from boundary_loss.distance import libraries, parabolas
 from boundary_loss.distance.layout import SpacingTable
+from boundary_loss.distance.maps import Maps
 
-BLOCK = 1 << 17  # elements of one min-plus block: the working set then stays in the core's own cache
 SHORT = 32  # voxels; a power of two. Runs below it are faster by min-plus products alone
-SMALL = 1 << 15  # voxels below which starting threads costs more than they save
 
 
-def distances_to(masks: np.ndarray, spacing: SpacingTable, dtype: Any, *, faces: bool = False) -> np.ndarray:
+def distances_to(
+    masks: np.ndarray | Maps, spacing: SpacingTable, dtype: Any, *, faces: bool = False, limit: float = math.inf
+) -> np.ndarray:
     """Distance of each voxel to the nearest True voxel of its map.
 
     Args:
@@ -36,43 +33,60 @@ def distances_to(masks: np.ndarray, spacing: SpacingTable, dtype: Any, *, faces:
         spacing: (D,) or (N, D), mm.
         dtype: float32 or float64.
         faces: measure to the nearest point of the True voxels' boxes instead of to their centres.
+        limit: mm; longer distances may be given as this.
 
     Returns:
         (N, ...) mm; 0 on True voxels, inf throughout a map that has none.
     """
+    return _each(masks, spacing, dtype, partial(_fill, faces=faces, limit=limit))
+
+
+def signed(
+    masks: np.ndarray | Maps, spacing: SpacingTable, dtype: Any, *, faces: bool = False, limit: float = math.inf
+) -> np.ndarray:
+    """Distance of each voxel to the nearest voxel of the other kind, negative on True voxels; arguments as above.
+
+    inf throughout a map that has no True voxel, -inf throughout one that has no other.
+    """
+    return _each(masks, spacing, dtype, partial(_fill_signed, faces=faces, limit=limit))
+
+
+def nearest(masks: np.ndarray, spacing: SpacingTable) -> np.ndarray:
+    """The index of the nearest True voxel, (N, ...) bool -> (N, D, ...) int64; -1 in a map that has none."""
+    found = np.empty((len(masks), masks.ndim - 1, *masks.shape[1:]), np.int64)
+    rows = np.broadcast_to(spacing, found.shape[:2])
+
+    def fill(n: int) -> None:
+        found[n] = libraries.nearest(masks[n], rows[n])
+
+    parabolas.in_threads([partial(fill, n) for n in range(len(masks))], masks.size)
+    return found
+
+
+def _each(masks: np.ndarray | Maps, spacing: SpacingTable, dtype: Any, fill: Callable[..., None]) -> np.ndarray:
+    """Have each map written into zeros by ``fill(out, mask, spacing)``."""
     result = np.zeros(masks.shape, dtype)
     rows = np.broadcast_to(spacing, (len(masks), masks.ndim - 1))
-    jobs = [partial(_fill, result[n], masks[n], rows[n], faces) for n in range(len(masks))]
-    if masks.ndim <= 3:
-        in_threads(jobs, masks.size)
-    else:  # one volume at a time: its slices are what runs side by side
-        for job in jobs:
-            job()
+    jobs = [lambda n=n: fill(result[n], masks[n], rows[n]) for n in range(len(masks))]  # a map exists while it is read
+    with libraries.opencv_in_one_thread():
+        if masks.ndim <= 3:
+            parabolas.in_threads(jobs, masks.size)
+        else:  # one volume at a time: its slices are what runs side by side
+            for job in jobs:
+                job()
     return result
 
 
-def distances_across(masks: np.ndarray, spacing: SpacingTable, dtype: Any, *, faces: bool = False) -> np.ndarray:
-    """Distance of each voxel to the nearest voxel of the other kind; shapes as above.
-
-    In a volume whose objects lie all over it, the ``edt`` package does both kinds at once in less time than two
-    transforms take here; it is used where it is installed.
-    """
-    rows = np.broadcast_to(spacing, (len(masks), masks.ndim - 1))
-    if masks.ndim == 4 and dtype == np.float32 and not faces and any(map(_is_spread, masks)) and _has_edt():
-        import edt
-
-        threads = torch.get_num_threads()
-        kinds = np.ascontiguousarray(masks).view(np.uint8) + 1
-        maps = [edt.edt(kind, anisotropy=tuple(row), parallel=threads) for kind, row in zip(kinds, rows)]
-        return np.stack(maps)
-    result = distances_to(masks, spacing, dtype, faces=faces)
-    result += distances_to(~masks, spacing, dtype, faces=faces)  # everywhere one of the two is 0
-    return result
-
-
-@cache
-def _has_edt() -> bool:
-    return importlib.util.find_spec("edt") is not None
+def _fill_signed(out: np.ndarray, mask: np.ndarray, spacing: np.ndarray, *, faces: bool, limit: float) -> None:
+    if mask.ndim == 3 and out.dtype == np.float32 and not faces and math.isinf(limit) and _is_spread(mask):
+        both = libraries.across_volume(mask, spacing)
+        if both is not None:
+            np.copyto(out, np.where(mask, -both, both))
+            return
+    _fill(out, mask, spacing, faces=faces, limit=limit)
+    inside = np.zeros_like(out)
+    _fill(inside, ~mask, spacing, faces=faces, limit=limit)
+    out -= inside  # everywhere one of the two is 0
 
 
 def _is_spread(mask: np.ndarray) -> bool:
@@ -83,27 +97,7 @@ def _is_spread(mask: np.ndarray) -> bool:
     return all(4 * (hi - lo) > size for (lo, hi), size in zip(box, mask.shape))
 
 
-def nearest(mask: np.ndarray, spacing: SpacingTable) -> np.ndarray:
-    """The index of the nearest True voxel, (...) bool -> (D, ...) int32; -1 where there is none."""
-    if not mask.any():
-        return np.full((mask.ndim, *mask.shape), -1, np.int32)
-    return distance_transform_edt(~mask, sampling=spacing, return_distances=False, return_indices=True)
-
-
-def in_threads(jobs: Iterable[Callable[[], Any]], size: int) -> None:
-    """Run the jobs, side by side where they are large, in as many threads as torch was given."""
-    jobs = list(jobs)
-    workers = min(torch.get_num_threads(), len(jobs))
-    if workers < 2 or size < SMALL:
-        for job in jobs:
-            job()
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(job) for job in jobs]:
-            done.result()
-
-
-def _fill(out: np.ndarray, mask: np.ndarray, spacing: np.ndarray, faces: bool) -> None:
+def _fill(out: np.ndarray, mask: np.ndarray, spacing: np.ndarray, *, faces: bool, limit: float) -> None:
     """Write the distances of one map into ``out``, which holds zeros."""
     unknown = _box(~mask)
     if unknown is None:
@@ -112,14 +106,30 @@ def _fill(out: np.ndarray, mask: np.ndarray, spacing: np.ndarray, faces: bool) -
         out.fill(np.inf)
         return
     # Outside the box all is foreground, so the nearest foreground of an unknown voxel is at most one voxel beyond.
-    crop = tuple(slice(max(lo - 1, 0), hi + 1) for lo, hi in unknown)
-    out[crop] = np.sqrt(_squared(mask[crop], spacing, out.dtype, faces))
+    crop = [slice(max(lo - 1, 0), hi + 1) for lo, hi in unknown]
+    if not math.isinf(limit):
+        out[~mask] = limit
+        known = _box(mask) or []
+        crop = [_around(part, box, limit / step) for part, box, step in zip(crop, known, spacing)]
+    found = out[tuple(crop)]
+    np.sqrt(_squared(mask[tuple(crop)], spacing, out.dtype, faces, limit), out=found)
+    if not math.isinf(limit):
+        np.minimum(found, limit, out=found)
+
+
+def _around(part: slice, box: tuple[int, int], steps: float) -> slice:
+    """What of ``part`` lies within so many steps, and the one to a voxel's face, of a box."""
+    reach = math.ceil(steps) + 1
+    return slice(max(part.start, box[0] - reach), min(part.stop, box[1] + reach))
 
 
 def _box(mask: np.ndarray) -> list[tuple[int, int]] | None:
     """First and one past the last True position on each axis."""
     box = []
     for axis in range(mask.ndim):
+        if mask.take(0, axis).any() and mask.take(-1, axis).any():  # so is most background: no need to look inside
+            box.append((0, mask.shape[axis]))
+            continue
         found = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
         if not found.size:
             return None
@@ -127,15 +137,16 @@ def _box(mask: np.ndarray) -> list[tuple[int, int]] | None:
     return box
 
 
-def _squared(mask: np.ndarray, spacing: np.ndarray, dtype: Any, faces: bool) -> np.ndarray:
-    """Squared distances within one map that has foreground."""
+def _squared(mask: np.ndarray, spacing: np.ndarray, dtype: Any, faces: bool, limit: float) -> np.ndarray:
+    """Squared distances within one map that has foreground; beyond the limit they may be too long."""
     if mask.ndim == 1:
-        return _squared_on_line(mask, spacing[0], dtype, faces)
-    short = _short_axis(~mask)
+        return parabolas.on_line(mask, spacing[0], dtype, faces)
+    in_plane = mask.ndim == 2 and not faces
+    short = None if in_plane and libraries.is_fast_in(mask.shape, spacing) else _short_axis(~mask)
     if short is not None:
-        return _squared_by_products(mask, spacing, dtype, faces, short)
-    if mask.ndim == 2 and not faces:
-        return _squared_from_nearest(mask, spacing, dtype)
+        return parabolas.along_every_axis(mask, spacing, dtype, faces, short, limit)
+    if in_plane:
+        return libraries.squared_in_plane(mask, spacing, dtype)
     box = _box(mask)
     assert box is not None
     axis = int(np.argmin([hi - lo for lo, hi in box]))  # the fewer sources, the shorter the min-plus product
@@ -146,32 +157,12 @@ def _squared(mask: np.ndarray, spacing: np.ndarray, dtype: Any, faces: bool) -> 
 
     def fill_slice(i: int) -> None:
         if turned[first + i].any():
-            within[i] = _squared(np.ascontiguousarray(turned[first + i]), others, dtype, faces)
+            within[i] = _squared(np.ascontiguousarray(turned[first + i]), others, dtype, faces, limit)
 
-    in_threads([partial(fill_slice, i) for i in range(last - first)], mask.size)
-    across = _min_plus(within.reshape(last - first, -1), turned.shape[0], first, float(spacing[axis]), faces)
+    parabolas.in_threads([partial(fill_slice, i) for i in range(last - first)], mask.size)
+    lines = within.reshape(last - first, -1)
+    across = parabolas.min_plus(lines, turned.shape[0], first, float(spacing[axis]), faces, limit)
     return np.moveaxis(across.reshape(turned.shape), 0, axis)
-
-
-def _squared_on_line(mask: np.ndarray, spacing: float, dtype: Any, faces: bool) -> np.ndarray:
-    found = np.flatnonzero(mask)
-    positions = np.arange(mask.size)
-    after = np.searchsorted(found, positions).clip(max=found.size - 1)
-    steps = np.minimum(abs(found[after] - positions), abs(positions - found[np.maximum(after - 1, 0)]))
-    return ((np.maximum(steps - 0.5, 0) if faces else steps) * spacing).astype(dtype) ** 2
-
-
-def _squared_from_nearest(mask: np.ndarray, spacing: np.ndarray, dtype: Any) -> np.ndarray:
-    """By SciPy's feature transform, whose integer steps are squared here in less time than SciPy takes for it."""
-    indices = nearest(mask, spacing)
-    total = np.zeros(mask.shape, dtype)
-    for axis, index in enumerate(indices):
-        own = np.arange(mask.shape[axis], dtype=np.int32).reshape([-1 if a == axis else 1 for a in range(mask.ndim)])
-        steps = np.subtract(index, own, out=index).astype(dtype)
-        steps *= spacing[axis]
-        steps *= steps
-        total += steps
-    return total
 
 
 def _short_axis(unknown: np.ndarray) -> int | None:
@@ -182,55 +173,14 @@ def _runs_are_short(unknown: np.ndarray, axis: int) -> bool:
     """Whether every line has an end to its runs and none is of ``SHORT`` voxels, by doubling the length asked about."""
     if unknown.shape[axis] < SHORT:
         return not unknown.all(axis=axis).any()
-    run, length = np.moveaxis(unknown, axis, 0), 1
+    lines = np.moveaxis(unknown, axis, 0)
+    some = lines[:, ::16] if unknown.ndim == 2 else lines[:, ::8, ::8]  # most masks are told by a few lines
+    return not (_has_long_runs(some) or _has_long_runs(lines))
+
+
+def _has_long_runs(lines: np.ndarray) -> bool:
+    run, length = lines, 1
     while length < SHORT:
         run = run[:-length] & run[length:]
         length *= 2
-    return not run.any()
-
-
-def _squared_by_products(mask: np.ndarray, spacing: np.ndarray, dtype: Any, faces: bool, first: int) -> np.ndarray:
-    """A min-plus product along every axis, beginning with the ``first``."""
-    squared = np.where(mask, 0, np.inf).astype(dtype)
-    for axis in (first, *[a for a in range(mask.ndim) if a != first]):
-        turned = np.moveaxis(squared, axis, 0)
-        lines = np.ascontiguousarray(turned).reshape(len(turned), -1)
-        found = _min_plus(lines, len(turned), 0, float(spacing[axis]), faces)
-        squared = np.moveaxis(found.reshape(turned.shape), 0, axis)
-    return squared
-
-
-def _min_plus(sources: np.ndarray, size: int, first: int, spacing: float, faces: bool) -> np.ndarray:
-    """(S, M) sources at positions ``first``... -> (size, M) ``min over j of sources[j] + rise(i - j)``."""
-    result = np.empty((size, sources.shape[1]), sources.dtype)
-    width = max(BLOCK // len(sources), 64)
-
-    def fill_columns(start: int) -> None:
-        columns = slice(start, start + width)
-        block = np.ascontiguousarray(sources[:, columns])
-        result[:, columns] = _min_plus_block(block, size, first, spacing, faces)
-
-    in_threads([partial(fill_columns, m) for m in range(0, sources.shape[1], width)], result.size)
-    return result
-
-
-def _min_plus_block(sources: np.ndarray, size: int, first: int, spacing: float, faces: bool) -> np.ndarray:
-    """All pairs (i, j) of one distance ``offset = |i - j|`` at a time, nearest first."""
-    count = len(sources)
-    best = np.full((size, sources.shape[1]), np.inf, sources.dtype)
-    best[first : first + count] = sources
-    raised = np.empty_like(sources)
-    look_again = 2
-    for offset in range(1, max(first + count, size - first)):
-        rise = ((offset - 0.5 if faces else offset) * spacing) ** 2
-        if offset == look_again:
-            if rise >= best.max():
-                break
-            look_again += max(2, offset // 4)
-        np.add(sources, sources.dtype.type(rise), out=raised)
-        for shift in (offset, -offset):
-            lo, hi = max(first + shift, 0), min(first + count + shift, size)
-            if lo < hi:
-                target = best[lo:hi]
-                np.minimum(target, raised[lo - first - shift : hi - first - shift], out=target)
-    return best
+    return bool(run.any())

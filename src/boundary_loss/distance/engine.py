@@ -1,7 +1,8 @@
-"""One entrance to the kernels: (N, ...) maps on any device, the same numbers to rounding."""
+"""One entrance to the kernels: N maps on any device, the same numbers to rounding."""
 
 import importlib.util
-from functools import cache, partial
+import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from boundary_loss.distance import cpu, minplus
 from boundary_loss.distance.layout import SpacingTable
+from boundary_loss.distance.maps import Maps
 
 
 @cache
@@ -17,56 +19,64 @@ def has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
-def distances_to(masks: Tensor, spacing: SpacingTable, dtype: torch.dtype, *, faces: bool = False) -> Tensor:
+def distances_to(
+    maps: Maps, spacing: SpacingTable, dtype: torch.dtype, *, faces: bool = False, limit: float = math.inf
+) -> Tensor:
     """Distance of each voxel to the nearest True voxel of its map.
 
     Args:
-        masks: (N, ...) bool.
+        maps: N masks (...).
         spacing: (D,) or (N, D), mm.
         dtype: float32 or float64.
         faces: measure to the nearest point of the True voxels' boxes instead of to their centres.
+        limit: mm; longer distances are given as this.
 
     Returns:
         (N, ...) mm on the same device; 0 on True voxels, inf throughout a map that has none.
     """
-    if masks.device.type == "cpu":
-        return torch.from_numpy(cpu.distances_to(masks.numpy(), spacing, _numpy_type(dtype), faces=faces))
-    if masks.is_cuda and dtype == torch.float32 and has_triton():
+    labels = maps.labels
+    if labels.device.type == "cpu":
+        return torch.from_numpy(cpu.distances_to(maps, spacing, _numpy_type(dtype), faces=faces, limit=limit))
+    if labels.is_cuda and dtype == torch.float32 and has_triton():
         from boundary_loss.distance import triton_edt
 
-        return triton_edt.distances(masks, spacing, faces=faces, across=False)
-    return minplus.distances_to(masks, spacing, dtype, faces=faces)
+        return _limited(triton_edt.distances(maps, spacing, faces=faces, signed=False, limit=limit), limit)
+    return _limited(minplus.distances_to(maps.masks(), spacing, dtype, faces=faces, limit=limit), limit)
 
 
-def distances_across(masks: Tensor, spacing: SpacingTable, dtype: torch.dtype, *, faces: bool = False) -> Tensor:
-    """Distance of each voxel to the nearest voxel of the other kind (True to False, False to True).
+def signed(
+    maps: Maps, spacing: SpacingTable, dtype: torch.dtype, *, faces: bool = False, limit: float = math.inf
+) -> Tensor:
+    """Distance of each voxel to the nearest voxel of the other kind, negative on True voxels; arguments as above.
 
-    Shapes as in :func:`distances_to`; inf throughout a map that is all of one kind.
+    inf throughout a map that has no True voxel, -inf throughout one that has no other.
     """
-    if masks.device.type == "cpu":
-        return torch.from_numpy(cpu.distances_across(masks.numpy(), spacing, _numpy_type(dtype), faces=faces))
-    if masks.is_cuda and dtype == torch.float32 and has_triton():
+    labels = maps.labels
+    if labels.device.type == "cpu":
+        return torch.from_numpy(cpu.signed(maps, spacing, _numpy_type(dtype), faces=faces, limit=limit))
+    if labels.is_cuda and dtype == torch.float32 and has_triton():
         from boundary_loss.distance import triton_edt
 
-        return triton_edt.distances(masks, spacing, faces=faces, across=True)
-    to_true = distances_to(masks, spacing, dtype, faces=faces)
-    to_true += distances_to(~masks, spacing, dtype, faces=faces)  # everywhere one of the two is 0
-    return to_true
-
-
-def _numpy_type(dtype: torch.dtype) -> type:
-    return np.float64 if dtype == torch.float64 else np.float32
+        return _limited(triton_edt.distances(maps, spacing, faces=faces, signed=True, limit=limit), limit)
+    outside = distances_to(maps, spacing, dtype, faces=faces, limit=limit)
+    outside -= distances_to(maps.others(), spacing, dtype, faces=faces, limit=limit)  # everywhere one of the two is 0
+    return outside
 
 
 def nearest(masks: Tensor, spacing: SpacingTable) -> Tensor:
     """The index of the nearest True voxel, (N, ...) bool -> (N, D, ...) int64; -1 in a map that has none."""
     if masks.device.type != "cpu":
         return minplus.nearest(masks, spacing)
-    found = np.empty((len(masks), masks.ndim - 1, *masks.shape[1:]), np.int64)
-    rows = np.broadcast_to(spacing, found.shape[:2])
+    return torch.from_numpy(cpu.nearest(masks.numpy(), spacing))
 
-    def fill(n: int) -> None:
-        found[n] = cpu.nearest(masks[n].numpy(), rows[n])
 
-    cpu.in_threads([partial(fill, n) for n in range(len(masks))], masks.numel())
-    return torch.from_numpy(found)
+def _limited(distances: Tensor, limit: float) -> Tensor:
+    """Cut at the limit, beyond which a kernel may give anything longer, but for the maps that are infinite all over."""
+    if math.isinf(limit) or not distances.numel():
+        return distances
+    nowhere = distances.abs().flatten(1).amin(dim=1).isinf().view(-1, *[1] * (distances.ndim - 1))
+    return torch.where(nowhere, distances, distances.clamp(-limit, limit))
+
+
+def _numpy_type(dtype: torch.dtype) -> type:
+    return np.float64 if dtype == torch.float64 else np.float32

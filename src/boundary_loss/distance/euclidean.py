@@ -1,5 +1,6 @@
 """The exact Euclidean distance to a mask, batched, on any device."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from boundary_loss.distance.layout import (
     SpacingTable,
     as_mask,
     as_torch_dtype,
+    checked_limit,
     spacing_array,
     spacing_table,
     spatial_dims_of,
 )
+from boundary_loss.distance.maps import Maps
 
 
 def euclidean_distance(
@@ -37,7 +40,7 @@ def euclidean_distance(
         spatial_dims: how many of the last axes are space, 1 to 3; the axes before them are a batch.
             Not given, it is the length of the spacing, and without a spacing every axis is space, as in SciPy.
         dtype: float32 or float64.
-        max_distance: mm; longer distances are reported as this.
+        max_distance: mm; longer distances are reported as this, and cost nothing to measure.
 
     Returns:
         Distances in mm, same shape, and same kind and device as the mask: 0 on the foreground,
@@ -52,9 +55,10 @@ def euclidean_distance(
     """
     voxels, from_numpy = as_mask(mask)
     maps, table = _flat_maps(voxels, spacing_mm, spatial_dims)
-    distances = engine.distances_to(maps, table, as_torch_dtype(dtype))
-    if max_distance is not None:
-        distances.clamp_(max=max_distance)
+    limit = checked_limit(max_distance)
+    distances = engine.distances_to(Maps(maps), table, as_torch_dtype(dtype), limit=limit)
+    if not math.isinf(limit):
+        distances.clamp_(max=limit)  # maps without foreground
     distances = distances.reshape(voxels.shape)
     return distances.numpy() if from_numpy else distances
 
@@ -97,12 +101,29 @@ def inside_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: A
         (B, K, ...) mm, on the same device. A mask without foreground, or without background, gives zeros:
         it has no boundary to measure to.
     """
+    maps, table = _maps_of_classes(masks, spacing_mm)
+    distances = engine.distances_to(maps.others(), table, as_torch_dtype(dtype))
+    return _zero_without_boundary(distances).view(masks.shape)
+
+
+def either_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: Any = torch.float32) -> torch.Tensor:
+    """Distance of each voxel to the nearest voxel of the other kind, inside and outside alike; else as above."""
+    maps, table = _maps_of_classes(masks, spacing_mm)
+    distances = engine.signed(maps, table, as_torch_dtype(dtype)).abs_()
+    return _zero_without_boundary(distances).view(masks.shape)
+
+
+def _maps_of_classes(masks: torch.Tensor, spacing_mm: Spacing) -> tuple[Maps, SpacingTable]:
     if masks.ndim < 3:
         raise ValueError(f"masks must be (B, K, ...), got shape {tuple(masks.shape)}")
-    rest = masks == 0
-    distances = euclidean_distance(rest, spacing_mm, spatial_dims=masks.ndim - 2, dtype=dtype)
-    assert isinstance(distances, torch.Tensor)
-    nowhere = ~rest.flatten(2).any(dim=2)  # infinitely far from a background that is not there
-    if masks.is_cuda or bool(nowhere.any()):  # on CUDA looking would make the device wait
-        distances.masked_fill_(nowhere.view(*nowhere.shape, *[1] * (masks.ndim - 2)), 0)
+    voxels, _ = as_mask(masks)
+    flat, table = _flat_maps(voxels, spacing_mm, masks.ndim - 2)
+    return Maps(flat), table
+
+
+def _zero_without_boundary(distances: torch.Tensor) -> torch.Tensor:
+    """(N, ...): a map that is infinite all over, and so in its first voxel, becomes zero; no look at the device."""
+    nowhere = distances.flatten(1)[:, :1].isinf() if distances.numel() else distances.new_zeros(len(distances), 1)
+    if distances.is_cuda or bool(nowhere.any()):
+        distances.masked_fill_(nowhere.bool().view(-1, *[1] * (distances.ndim - 1)), 0)
     return distances

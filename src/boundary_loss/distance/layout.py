@@ -1,5 +1,6 @@
 """Which axes of an array are space, and how far apart its voxels are: checked once, for every distance map."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -93,6 +94,19 @@ def as_mask(array: Any, name: str = "mask") -> tuple[Tensor, bool]:
     """A bool tensor: any number but 0 is foreground, as in SciPy."""
     tensor, from_numpy = as_tensor(array, name)
     return (tensor if tensor.dtype == torch.bool else tensor != 0), from_numpy
+
+
+def checked_limit(max_distance: float | None) -> float:
+    """The longest distance that is asked for, mm; inf if None.
+
+    Raises:
+        ValueError: it is not positive.
+    """
+    if max_distance is None:
+        return math.inf
+    if not max_distance > 0:
+        raise ValueError(f"max_distance must be positive, got {max_distance}")
+    return float(max_distance)
 
 
 def as_torch_dtype(dtype: Any) -> torch.dtype:

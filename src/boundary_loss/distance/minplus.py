@@ -4,6 +4,8 @@ The last axis by running maxima of positions, each further axis as a min-plus pr
 of positions (the formula stands in :mod:`boundary_loss.distance.cpu`), in chunks that bound the memory.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,12 +14,18 @@ from boundary_loss.distance.layout import SpacingTable
 CHUNK = 1 << 25  # pairs held at a time: 128 MB in float32
 
 
-def distances_to(masks: Tensor, spacing: SpacingTable, dtype: torch.dtype, *, faces: bool = False) -> Tensor:
+def distances_to(
+    masks: Tensor, spacing: SpacingTable, dtype: torch.dtype, *, faces: bool = False, limit: float = math.inf
+) -> Tensor:
     """Distance of each voxel to the nearest True voxel of its map; arguments as in :func:`cpu.distances_to`."""
     squared, _ = _on_lines(masks, _per_axis(masks, spacing, -1, dtype), faces)
     for axis in range(masks.ndim - 2, 0, -1):
-        rise = _rise(masks.shape[axis], _per_axis(masks, spacing, axis - 1, dtype), faces)
-        squared, _ = _along(axis, squared, rise, indexed=False)
+        size, step = masks.shape[axis], _per_axis(masks, spacing, axis - 1, dtype)
+        reach = reach_of(limit, spacing[..., axis - 1], size)
+        if 2 * reach < size:
+            squared = _near(axis, squared, step, reach, faces)
+        else:
+            squared, _ = _along(axis, squared, _rise(size, step, faces), indexed=False)
     return squared.contiguous().sqrt_()
 
 
@@ -31,6 +39,22 @@ def nearest(masks: Tensor, spacing: SpacingTable) -> Tensor:
         indices = [source, *[index.gather(axis, source) for index in indices]]
     found = torch.stack(indices, dim=1)
     return found.masked_fill(torch.isinf(squared).unsqueeze(1), -1)
+
+
+def reach_of(limit: float, spacing: SpacingTable, size: int) -> int:
+    """How many voxels along an axis a distance within the limit may span, one to a voxel's face among them."""
+    return min(size - 1, math.ceil(min(limit / float(spacing.min()), size)) + 1)
+
+
+def _near(axis: int, squared: Tensor, step: Tensor, reach: int, faces: bool) -> Tensor:
+    """``min over j of squared[j] + rise[i, j]`` along one axis, of the j at most ``reach`` away."""
+    turned = squared.movedim(axis, 1)
+    best = turned.clone()
+    for offset in range(1, reach + 1):
+        rise = _square(torch.full_like(step, offset), step, faces).view(-1, *[1] * (squared.ndim - 1))
+        best[:, offset:] = torch.minimum(best[:, offset:], turned[:, :-offset] + rise)
+        best[:, :-offset] = torch.minimum(best[:, :-offset], turned[:, offset:] + rise)
+    return best.movedim(1, axis)
 
 
 def _per_axis(masks: Tensor, spacing: SpacingTable, axis: int, dtype: torch.dtype) -> Tensor:

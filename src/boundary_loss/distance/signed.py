@@ -1,7 +1,7 @@
 """Signed distance maps: how far inside (negative) or outside (positive) of each class a voxel lies."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +14,12 @@ from boundary_loss.distance.layout import (
     SpacingTable,
     as_tensor,
     as_torch_dtype,
+    checked_limit,
     spacing_array,
     spacing_table,
     spatial_dims_of,
 )
+from boundary_loss.distance.maps import Maps
 from boundary_loss.shapes import IGNORED
 
 CONVENTIONS = ("paper", "paper-int", "symmetric", "interface")
@@ -68,7 +70,8 @@ def signed_distance(
         classes: the classes to compute; the maps of the others are zeros.
         normalise: ``"maximum"`` divides each map by its largest absolute value; ``"sides"`` divides the inside and
             the outside each by its own, so that both reach the ends of [-1, 1] (Xue et al., AAAI 2020).
-        max_distance: mm; values are cut to +- this, before they are normalised.
+        max_distance: mm; values are cut to +- this, before they are normalised. Longer distances cost nothing to
+            measure.
         ignore_index: the label of voxels that are neither class nor rest: they get 0, and no distance is measured to
             them. None: no voxel is treated so.
         ignore_unlabelled: treat the voxels of a one-hot segmentation that have no class so. Otherwise they are the rest
@@ -93,24 +96,25 @@ def signed_distance(
     spacing = spacing_array(spacing_mm)
     default = tensor.ndim - (2 if num_classes is None else 1)
     dims = spatial_dims_of(tensor.shape, spacing, spatial_dims, default)
-    masks, ignored = _class_masks(tensor, dims, num_classes, ignore_index, ignore_unlabelled)
-    chosen = None if classes is None else _chosen(classes, masks.shape[-dims - 1]).to(masks.device)
-    picked = masks if chosen is None else masks.index_select(-dims - 1, chosen)
-    table = spacing_table(spacing, picked.shape[: picked.ndim - dims], dims)
-    flat = picked.reshape(picked.shape[: picked.ndim - dims].numel(), *masks.shape[masks.ndim - dims :])
-    flat_ignored = None if ignored is None else ignored.expand_as(picked).reshape(flat.shape)
+    maps, ignored = _class_maps(tensor, dims, num_classes, classes, ignore_index, ignore_unlabelled)
+    K = tensor.shape[-dims - 1] if num_classes is None else num_classes
+    lead: torch.Size = tensor.shape[: tensor.ndim - dims - (num_classes is None)]
+    space: torch.Size = tensor.shape[tensor.ndim - dims :]
+    computed = K if classes is None else len(classes)
+    table = spacing_table(spacing, (*lead, computed), dims)
     exact = torch.float64 if convention == "paper-int" else as_torch_dtype(dtype)  # a rounded 9 mm must not become 8
-    maps = _signed_maps(flat, flat_ignored, table, convention, absent, exact)
-    maps = maps.to(as_torch_dtype(dtype))
+    limit = checked_limit(max_distance) + (1 if convention.startswith("paper") else 0)  # the paper adds 1 inside
+    found = _signed_maps(maps, ignored, table, convention, absent, exact, limit).to(as_torch_dtype(dtype))
     if max_distance is not None:
-        maps = maps.clamp(-max_distance, max_distance)
+        found = found.clamp(-max_distance, max_distance)
     if normalise is not None:
-        maps = _normalised(maps, sides=normalise == "sides")
-    maps = maps.reshape(picked.shape)
-    if chosen is not None:
-        maps = maps.new_zeros(masks.shape).index_copy_(masks.ndim - dims - 1, chosen, maps)
-    found: Any = maps.numpy() if from_numpy else maps
-    return found
+        found = _normalised(found, sides=normalise == "sides")
+    found = found.reshape(*lead, computed, *space)
+    if classes is not None:
+        chosen = torch.tensor(list(classes), device=found.device)
+        found = found.new_zeros((*lead, K, *space)).index_copy_(len(lead), chosen, found)
+    answer: Any = found.numpy() if from_numpy else found
+    return answer
 
 
 def one_hot2dist(seg: ArrayT, resolution: Sequence[float] | None = None, dtype: Any = np.float32) -> ArrayT:
@@ -148,37 +152,55 @@ def _known(name: str, value: str | None, known: Sequence[str | None]) -> None:
         raise ValueError(f"unknown {name} {value!r}; known: {', '.join(map(repr, known))}")
 
 
-def _chosen(classes: Sequence[int], K: int) -> Tensor:
-    chosen = [int(k) for k in classes]
+def _chosen(classes: Sequence[int] | None, K: int) -> tuple[int, ...]:
+    chosen = tuple(range(K) if classes is None else map(int, classes))
     if any(not 0 <= k < K for k in chosen):
-        raise ValueError(f"classes {chosen} are not all in 0..{K - 1}")
-    return torch.tensor(chosen, dtype=torch.int64)
+        raise ValueError(f"classes {list(chosen)} are not all in 0..{K - 1}")
+    return chosen
 
 
-def _class_masks(
-    tensor: Tensor, dims: int, num_classes: int | None, ignore_index: int | None, ignore_unlabelled: bool
-) -> tuple[Tensor, Tensor | None]:
-    """(..., K, X, Y[, Z]) bool masks, and (..., 1, X, Y[, Z]) ignored voxels or None if there are none."""
-    if num_classes is None:
-        if tensor.ndim <= dims:
-            raise ValueError(
-                f"one-hot must be (..., K) and {dims} spatial axes, got shape {tuple(tensor.shape)}; "
-                "if these are integer labels, give num_classes="
-            )
-        masks = tensor != 0
-        ignored = ~masks.any(dim=-dims - 1, keepdim=True) if ignore_unlabelled else None
-    else:
+def _class_maps(
+    tensor: Tensor,
+    dims: int,
+    num_classes: int | None,
+    classes: Sequence[int] | None,
+    ignore_index: int | None,
+    ignore_unlabelled: bool,
+) -> tuple[Maps, "_Ignored | None"]:
+    """The maps of the chosen classes, and what of them is ignored; None if nothing is."""
+    space = tensor.shape[tensor.ndim - dims :]
+    if num_classes is not None:
         if tensor.is_floating_point() or tensor.dtype == torch.bool:
             raise ValueError(f"labels must be integers, got {tensor.dtype}; for one-hot leave num_classes out")
-        labels = tensor.unsqueeze(-dims - 1)
-        kinds = torch.arange(num_classes, device=tensor.device).view(-1, *[1] * dims)
         if not tensor.is_cuda:  # there, looking would make the device wait
             _check_labels(tensor, num_classes, ignore_index)
-        masks = labels == kinds
-        ignored = None if ignore_index is None else labels == ignore_index
-    if ignored is not None and not tensor.is_cuda and not bool(ignored.any()):
-        ignored = None  # the check is free here; on CUDA it would make the device wait
-    return masks, ignored
+        maps = Maps(tensor.reshape(-1, *space), _chosen(classes, num_classes))
+        if ignore_index is None or not (tensor.is_cuda or bool((tensor == ignore_index).any())):
+            return maps, None  # the look is free here; on CUDA it would make the device wait
+        voxels = (maps.labels == ignore_index).unsqueeze(1).expand(-1, len(maps.classes), *[-1] * dims)
+        return maps, _Ignored(voxels.reshape(maps.shape), maps.others(ignore_index))
+    if tensor.ndim <= dims:
+        raise ValueError(
+            f"one-hot must be (..., K) and {dims} spatial axes, got shape {tuple(tensor.shape)}; "
+            "if these are integer labels, give num_classes="
+        )
+    masks = tensor != 0
+    ignored = ~masks.any(dim=-dims - 1, keepdim=True) if ignore_unlabelled else None
+    chosen = _chosen(classes, tensor.shape[-dims - 1])
+    if classes is not None:
+        masks = masks.index_select(-dims - 1, torch.tensor(chosen, device=masks.device))
+    flat = masks.reshape(-1, *space)
+    if ignored is None:
+        return Maps(flat), None
+    voxels = ignored.expand_as(masks).reshape(flat.shape)
+    return Maps(flat), _Ignored(voxels, Maps(~(flat | voxels)))
+
+
+class _Ignored(NamedTuple):
+    voxels: Tensor
+    """(N, ...) bool"""
+    rest: Maps
+    """What is neither of the class nor ignored."""
 
 
 def _check_labels(labels: Tensor, num_classes: int, ignore_index: int | None) -> None:
@@ -191,31 +213,37 @@ def _check_labels(labels: Tensor, num_classes: int, ignore_index: int | None) ->
 
 
 def _signed_maps(
-    masks: Tensor, ignored: Tensor | None, spacing: SpacingTable, convention: str, absent: str, dtype: torch.dtype
+    maps: Maps,
+    ignored: _Ignored | None,
+    spacing: SpacingTable,
+    convention: str,
+    absent: str,
+    dtype: torch.dtype,
+    limit: float,
 ) -> Tensor:
-    """(N, ...) bool -> (N, ...) mm."""
+    """(N, ...) mm; beyond the limit any longer distance."""
     faces = convention == "interface"
     if ignored is None:
-        distances = engine.distances_across(masks, spacing, dtype, faces=faces)
-    else:
-        to_class = engine.distances_to(masks, spacing, dtype, faces=faces)
-        to_rest = engine.distances_to(~(masks | ignored), spacing, dtype, faces=faces)
-        distances = torch.where(masks, to_rest, to_class)
-    inside = 1 - distances if convention.startswith("paper") else -distances
-    maps = torch.where(masks, inside, distances)
+        signed = engine.signed(maps, spacing, dtype, faces=faces, limit=limit)
+    else:  # two transforms: an ignored voxel has a way to the class and one to the rest, and lines pass through it
+        to_class = engine.distances_to(maps, spacing, dtype, faces=faces, limit=limit)
+        to_rest = engine.distances_to(ignored.rest, spacing, dtype, faces=faces, limit=limit)
+        signed = torch.where(to_class == 0, -to_rest, to_class)
+    if convention.startswith("paper"):
+        signed = torch.where(signed < 0, signed + 1, signed)
     if convention == "paper-int":
-        maps = maps.trunc()
-    edge = _without_boundary(masks, spacing, dtype) if absent == "far" else masks.new_zeros((), dtype=dtype)
-    maps = torch.where(torch.isinf(maps), edge, maps)
-    return maps if ignored is None else maps.masked_fill(ignored, 0)
+        signed = signed.trunc()
+    if absent == "far":
+        signed = torch.where(torch.isinf(signed), signed.sign() * _diagonal(maps.shape[1:], spacing, signed), signed)
+    else:
+        signed = signed.masked_fill_(torch.isinf(signed), 0)
+    return signed if ignored is None else signed.masked_fill_(ignored.voxels, 0)
 
 
-def _without_boundary(masks: Tensor, spacing: SpacingTable, dtype: torch.dtype) -> Tensor:
-    """(N or 1, 1...) the diagonal in mm, negative where the mask fills its map."""
-    size = np.asarray(masks.shape[1:])
-    diagonal = torch.as_tensor(np.sqrt(((size * spacing) ** 2).sum(axis=-1)), dtype=dtype).to(masks.device)
-    present = masks.flatten(1).any(dim=1)
-    return torch.where(present, -diagonal, diagonal).view(-1, *[1] * size.size)
+def _diagonal(size: Sequence[int], spacing: SpacingTable, like: Tensor) -> Tensor:
+    """(N or 1, 1...) mm"""
+    lengths = np.sqrt(((np.asarray(size) * spacing) ** 2).sum(axis=-1))
+    return torch.as_tensor(lengths).to(like).view(-1, *[1] * len(size))
 
 
 def _normalised(maps: Tensor, *, sides: bool) -> Tensor:

@@ -1,20 +1,20 @@
 """How strongly each term of a loss pulls, and the weight that would make them pull alike."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 
-def gradient_norms(terms: Mapping[str, Tensor], outputs: Tensor) -> dict[str, float]:
+def gradient_norms(terms: Mapping[str, Tensor], outputs: Tensor | Sequence[Tensor]) -> dict[str, float]:
     """Euclidean norm of each term's gradient with respect to the network's outputs.
 
     The values of two losses say little about which one steers the training; their gradients do.
 
     Args:
         terms: unweighted scalar losses, all computed from ``outputs``.
-        outputs: the logits (B, K, ...), or any tensor that the terms depend on.
+        outputs: the logits (B, K, ...), or any tensor that the terms depend on; several where the network has several.
 
     Returns:
         The norms, by name; 0 for a term that does not depend on the outputs. The graph is kept for ``backward``.
@@ -23,12 +23,15 @@ def gradient_norms(terms: Mapping[str, Tensor], outputs: Tensor) -> dict[str, fl
     >>> gradient_norms({"square": (logits**2).sum(), "mean": logits.mean()}, logits)
     {'square': 10.0, 'mean': 0.7071067690849304}
     """
+    sources = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     norms = {}
     for name, term in terms.items():
-        gradient = None
+        found: Sequence[Tensor | None] = ()
         if term.requires_grad:
-            (gradient,) = torch.autograd.grad(term, outputs, retain_graph=True, allow_unused=True)
-        norms[name] = 0.0 if gradient is None else gradient.detach().float().norm().item()
+            found = torch.autograd.grad(term, sources, retain_graph=True, allow_unused=True)
+        norms[name] = math.hypot(
+            *[gradient.detach().float().norm().item() for gradient in found if gradient is not None]
+        )
     return norms
 
 

@@ -44,6 +44,8 @@ class Loss(nn.Module):
 
     target: ClassVar[str] = "one_hot"
     """What ``loss(probs, target)`` needs: "one_hot" (or integer labels), or "distance" (signed maps)."""
+    over_items: ClassVar[bool] = True
+    """Whether the value of a batch is the mean of its items' values, so that parts of it may be computed apart."""
     activations: ClassVar[tuple[str | None, ...]] = (None, "softmax", "sigmoid")
 
     def __init__(

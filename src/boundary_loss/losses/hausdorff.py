@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from boundary_loss.distance import inside_distance
+from boundary_loss.distance import either_distance, inside_distance
 from boundary_loss.encoding import probs2class
 from boundary_loss.losses.base import Pair, RegionLoss, labels2one_hot, one_of, reduce
 from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs, Scalar
@@ -208,8 +208,7 @@ def boundary_distance(
         spacing_mm: along the spatial axes.
         absent: the distance where the mask is empty or full, "zero" or "far" (the image's diagonal).
     """
-    inside = inside_distance(mask, spacing_mm)
-    distance = inside + inside_distance(~mask, spacing_mm) if sides == "both" else inside
+    distance = inside_distance(mask, spacing_mm) if sides == "inside" else either_distance(mask, spacing_mm)
     if absent == "zero":
         return distance
     over_space = tuple(range(2, mask.ndim))

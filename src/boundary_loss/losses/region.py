@@ -24,6 +24,7 @@ class CrossEntropy(RegionLoss):
     0.1643
     """
 
+    over_items: ClassVar = False
     activations: ClassVar = (None, "softmax")
 
     def compute(self, pair: Pair) -> Tensor:

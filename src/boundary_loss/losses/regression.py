@@ -129,28 +129,42 @@ class DistanceHeadLoss(nn.Module):
 
 
 @torch.no_grad()
-def normalised_sdf(one_hot: Tensor, spacing_mm: Sequence[float] | None = None) -> Tensor:
+@torch.compiler.disable  # the transform is a program of its own: nothing in it to trace or differentiate
+def normalised_sdf(
+    one_hot: Tensor, spacing_mm: Sequence[float] | None = None, *, ignored: Tensor | None = None
+) -> Tensor:
     """Signed distance in [−1, 1] of each class: each side divided by its own maximum, 0 on the inner edge.
 
     Args:
         one_hot: (B, K, ...) zeros and ones.
         spacing_mm: along the spatial axes.
+        ignored: (B, 1, ...) bool, voxels that are neither class nor rest: no distance is measured to them, theirs is 0.
 
     Returns:
         (B, K, ...) float32, −1 deepest inside, 1 farthest outside; zeros for a class that is absent or alone.
         The inner edge is made of the object's voxels with a face on the outside (Xue et al., AAAI 2020).
     """
     mask = one_hot > 0.5
-    outside, inside = inside_distance(~mask, spacing_mm), inside_distance(mask, spacing_mm)
+    solid = mask if ignored is None else mask | ignored
+    outside, inside = inside_distance(~mask, spacing_mm), foreground_map(one_hot, spacing_mm, ignored=ignored)
+    if ignored is not None:
+        outside.masked_fill_(ignored, 0)
     over_space = tuple(range(2, mask.ndim))
     inside = inside / inside.amax(dim=over_space, keepdim=True).clamp(min=SMOOTH)
     outside = outside / outside.amax(dim=over_space, keepdim=True).clamp(min=SMOOTH)
-    return outside - inside.masked_fill(inner_edge(mask), 0)
+    return outside - inside.masked_fill(inner_edge(solid), 0)
 
 
-def foreground_map(one_hot: Tensor, spacing_mm: Sequence[float] | None = None) -> Tensor:
+@torch.no_grad()
+@torch.compiler.disable
+def foreground_map(
+    one_hot: Tensor, spacing_mm: Sequence[float] | None = None, *, ignored: Tensor | None = None
+) -> Tensor:
     """(B, K, ...) distance to the outside for the voxels of each class, 0 elsewhere; not normalised."""
-    return inside_distance(one_hot > 0.5, spacing_mm)
+    mask = one_hot > 0.5
+    if ignored is None:
+        return inside_distance(mask, spacing_mm)
+    return inside_distance(mask | ignored, spacing_mm) * mask
 
 
 def sdf_to_probs(sdf: Tensor, steepness: float = 1500.0) -> Tensor:

@@ -10,6 +10,7 @@ from boundary_loss.calltext import check_options, import_named
 from boundary_loss.losses.base import Loss
 from boundary_loss.losses.boundary import BoundaryLoss
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
+from boundary_loss.losses.head import HEADS, HeadLoss
 from boundary_loss.losses.region import CrossEntropy, DiceLoss, FocalLoss, GeneralizedDice, TverskyLoss
 
 LOSSES: dict[str, type[Loss]] = {
@@ -24,6 +25,7 @@ LOSSES: dict[str, type[Loss]] = {
     "hausdorff": HausdorffLoss,
     "hausdorff_erosion": HausdorffErosionLoss,
 }
+"""Of the probabilities; those of a distance head are :data:`boundary_loss.losses.head.HEADS`."""
 
 SHARED = frozenset(inspect.signature(Loss).parameters)
 
@@ -35,7 +37,7 @@ def options(name: str) -> dict[str, inspect.Parameter]:
     """
     found: dict[str, inspect.Parameter] = {}
     for cls in find(name).__mro__:
-        if cls is Loss:
+        if cls in (Loss, HeadLoss):
             break
         for option, parameter in inspect.signature(cls).parameters.items():
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY and option not in SHARED:
@@ -43,10 +45,11 @@ def options(name: str) -> dict[str, inspect.Parameter]:
     return found
 
 
-def find(name: str) -> type[Loss]:
-    if name not in LOSSES:
-        raise ValueError(f"unknown loss '{name}'; known: {', '.join(sorted(LOSSES))}")
-    return LOSSES[name]
+def find(name: str) -> type[Loss] | type[HeadLoss]:
+    known: dict[str, type[Loss] | type[HeadLoss]] = {**LOSSES, **HEADS}
+    if name not in known:
+        raise ValueError(f"unknown loss '{name}'; known: {', '.join(sorted(known))}")
+    return known[name]
 
 
 def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> nn.Module:
@@ -54,7 +57,8 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
 
     Values may be text, as in a ledger; numbers are read from it. A loss of your own is named by its import path,
     ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options as they are, and
-    with ``classes`` if it takes them; with ``target = "distance"`` it gets signed distance maps, as BoundaryLoss.
+    with ``classes`` if it takes them; with ``target = "distance"`` it gets signed distance maps, as BoundaryLoss,
+    and with ``reads = "distances"`` the network's distance head instead of the probabilities, as HeadLoss.
 
     Raises:
         ValueError: unknown name or option, with the known ones; a value of the wrong type or out of range.

@@ -4,11 +4,22 @@ from torch import nn
 
 from boundary_loss.calltext import check_options, import_named, parse_call
 from boundary_loss.networks.dimwit import Dimwit, Dimwit3D
+from boundary_loss.networks.distance_head import SUFFIX, WithDistanceHead
 from boundary_loss.networks.enet import ENet
 from boundary_loss.networks.residual_unet import ResidualUNet
 from boundary_loss.networks.unet import UNet, UNet3D
 
-__all__ = ["NETWORKS", "Dimwit", "Dimwit3D", "ENet", "ResidualUNet", "UNet", "UNet3D", "build_network"]
+__all__ = [
+    "NETWORKS",
+    "Dimwit",
+    "Dimwit3D",
+    "ENet",
+    "ResidualUNet",
+    "UNet",
+    "UNet3D",
+    "WithDistanceHead",
+    "build_network",
+]
 
 NETWORKS: dict[str, type[nn.Module]] = {
     network.__name__: network for network in (Dimwit, UNet, ENet, ResidualUNet, Dimwit3D, UNet3D)
@@ -20,7 +31,8 @@ def build_network(text: str, in_channels: int, num_classes: int) -> nn.Module:
 
     Args:
         text: ``UNet``, ``UNet(width=8)``, or one of your own by import path, ``mypackage.nets:TinyNet(width=4)``;
-            it is called as ``TinyNet(in_channels, num_classes, width=4)``.
+            it is called as ``TinyNet(in_channels, num_classes, width=4)``. After either, ``+distances`` asks for a
+            distance head, see :class:`WithDistanceHead`.
         in_channels: modalities C.
         num_classes: K.
 
@@ -28,6 +40,8 @@ def build_network(text: str, in_channels: int, num_classes: int) -> nn.Module:
         ValueError: unknown network or option (the known ones are listed), a value of the wrong type, or an
             import path that leads nowhere.
     """
+    if text.endswith(SUFFIX):
+        return WithDistanceHead(build_network(text.removesuffix(SUFFIX), in_channels, 2 * num_classes), num_classes)
     name, options = parse_call(text)
     network = import_named(name, "network") if ":" in name else NETWORKS.get(name)
     if network is None:

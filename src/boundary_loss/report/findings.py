@@ -1,6 +1,6 @@
 """What a report says in words: which run has the best mean, and why a comparison may not be fair."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from boundary_loss.comparison import group, number, short_label
@@ -8,10 +8,15 @@ from boundary_loss.report.table import Scores
 from boundary_loss.runfolder import RunFolder
 
 
-def sentences(scores: Scores) -> list[str]:
-    """One a metric: ``HD95 over volumes (mm): best mean gdl for core (12.83); ce for rim (14.18).``"""
+def sentences(scores: Scores, only: Collection[str] = ()) -> list[str]:
+    """One a metric: ``HD95 over volumes (mm): best mean gdl for core (12.83); ce for rim (14.18).``
+
+    ``only``: of these metrics; none = of all.
+    """
     found = []
     for shown in scores.comparisons:
+        if only and shown.name not in only:
+            continue
         rows = "volumes" if shown.metric.rows == "volumes" else "slices"
         unit = f" ({shown.metric.unit})" if shown.metric.unit else ""
         label = short_label(shown.name)

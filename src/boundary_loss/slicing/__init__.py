@@ -5,10 +5,12 @@
     study.py    what a dataset declares
     checks.py   what must be true of every case, before anything is written
     split.py    which patients are held out
-    cut.py      one case: normalise, resize, measure distances, cut, write
+    prepare.py  what a network is shown of a case: normalised, resized
+    cut.py      one case: prepare, measure distances, cut, write
     augment.py  altered copies of training slices
     workers.py  cases in parallel
     engine.py   the command
+    layout.py   new, unlabelled cases in a folder
 """
 
 from boundary_loss.slicing.engine import run

@@ -26,11 +26,12 @@ class Report:
 
 
 def check_case(case: Case, recipe: Recipe) -> Report:
-    """Read all files of a case and look for faults in and between them."""
+    """Read all files of a case, labels included if it has any, and look for faults in and between them."""
     faults: list[str] = []
     grids: list[str] = []
     first: tuple[Path, Volume] | None = None
-    for name, files in zip((*recipe.modalities, GT), (*case.images, case.labels)):
+    named = list(zip(recipe.modalities, case.images)) + ([(GT, case.labels)] if case.labels else [])
+    for name, files in named:
         if len(files.found) != 1:
             faults.append(_count(name, files))
             continue
@@ -134,15 +135,24 @@ def refuse_faulty(study: Study, cases: Sequence[Case], reports: Sequence[Report]
     Raises:
         ValueError: there is a fault.
     """
+    refuse(faults_of(reports) + check_together(study, cases, reports, recipe), f"the {study.name} data")
+
+
+def faults_of(reports: Sequence[Report]) -> list[str]:
+    """A line for each fault; doubts are printed."""
     for report in reports:
         for doubt in report.doubts:
             print(f"warning: {report.volume}: {doubt}")
-    lines = [f"{report.volume}: {fault}" for report in reports for fault in report.faults]
-    lines += check_together(study, cases, reports, recipe)
+    return [f"{report.volume}: {fault}" for report in reports for fault in report.faults]
+
+
+def refuse(lines: Sequence[str], what: str) -> None:
+    """Raise one ValueError that lists the faults of ``what``, if there are any."""
     if not lines:
         return
     listed = "\n".join(f"    {line}" for line in lines)
     advice = ""
     if any("affine" in line for line in lines):
         advice = "\n  If you know that the voxels correspond whatever the affines say, --trust_affine goes on."
-    raise ValueError(f"{len(lines)} faults in the {study.name} data; nothing was written:\n{listed}{advice}")
+    count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
+    raise ValueError(f"{count} in {what}; nothing was written:\n{listed}{advice}")

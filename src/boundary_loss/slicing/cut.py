@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from nibabel.orientations import aff2axcodes
-from skimage.transform import resize
 
 from boundary_loss.distance import signed_distance
 from boundary_loss.files import write_array
 from boundary_loss.shapes import IGNORED
 from boundary_loss.slicedfolder import IMAGES, LABELS, LABELS_PNG, MAPS_3D, write_png
 from boundary_loss.slicing.augment import flipped, turned
+from boundary_loss.slicing.prepare import prepare_images, resize_slices
 from boundary_loss.slicing.study import Case, Recipe
-from boundary_loss.volumes import read_volume
+from boundary_loss.volumes import Geometry, read_volume
 
 
 @dataclass
@@ -28,6 +28,10 @@ class Cut:
     spacing_mm: tuple[float, float, float]
     orientation: str
     """Where the axes X, Y, Z point in the patient, in nibabel's letters, as ``LPS``; ``?`` where no one can tell."""
+    source: Path
+    """The file of the first modality."""
+    geometry: Geometry
+    """Of that file: where its voxels lie, and how many there were before resizing."""
     stems: list[str] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     positive: int = 0
@@ -38,22 +42,19 @@ class Cut:
 
 def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
     """Write all slices of a case below ``folder/which``; the case has passed its checks."""
+    assert case.labels is not None
     volumes = [read_volume(files.found[0]) for files in case.images]
     labels = to_classes(read_volume(case.labels.found[0]).array, recipe.values)
     spacing = volumes[0].spacing_mm
-    channels = [normalise(volume.array) for volume in volumes]
-    if recipe.pictures:
-        channels = [(255 * channel).astype(np.uint8) for channel in channels]
+    images = prepare_images([volume.array for volume in volumes], recipe.shape, pictures=recipe.pictures)
     if recipe.shape is not None and recipe.shape != labels.shape[:2]:
         x, y = labels.shape[:2]
         spacing = (spacing[0] * x / recipe.shape[0], spacing[1] * y / recipe.shape[1], spacing[2])
-        channels = [resize_slices(channel, recipe.shape, order=1) for channel in channels]
         labels = resize_slices(labels, recipe.shape, order=0)
-    images = np.stack(channels)  # (C, X, Y, Z)
     maps = None if recipe.pictures else signed_distance(labels, spacing, num_classes=recipe.num_classes)
 
-    orientation = "".join(letter or "?" for letter in aff2axcodes(volumes[0].affine))
-    cut = Cut(case.volume, case.patient, spacing, orientation)
+    grid = volumes[0].geometry
+    cut = Cut(case.volume, case.patient, spacing, orientation(volumes[0].affine), case.images[0].found[0], grid)
     for z in range(labels.shape[2]):
         present = int(np.count_nonzero((labels[:, :, z] > 0) & (labels[:, :, z] != IGNORED)))
         if which == "train" and recipe.discard_negatives and not present:
@@ -70,31 +71,17 @@ def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
     return cut
 
 
+def orientation(affine: np.ndarray) -> str:
+    """Where the axes of a volume point in the patient, in nibabel's letters: ``LPS``."""
+    return "".join(letter or "?" for letter in aff2axcodes(affine))
+
+
 def to_classes(array: np.ndarray, values: dict[int, int]) -> np.ndarray:
     """Label values as in the file -> uint8 classes."""
     classes = np.zeros(array.shape, np.uint8)
     for value, k in values.items():
         classes[array == value] = k
     return classes
-
-
-def normalise(array: np.ndarray) -> np.ndarray:
-    """The whole volume's smallest value becomes 0, its largest 1; float32."""
-    values = array.astype(np.float32)
-    values -= values.min()
-    return values / values.max()
-
-
-def resize_slices(volume: np.ndarray, shape: tuple[int, int], *, order: int) -> np.ndarray:
-    """Resize each slice of (X, Y, Z) by interpolation of ``order`` without smoothing, in the volume's dtype.
-
-    As in the original, what lies outside a slice counts as 0, which touches the outermost row of voxels only.
-    """
-    layers = [
-        resize(volume[:, :, z], shape, order=order, mode="constant", preserve_range=True, anti_aliasing=False)
-        for z in range(volume.shape[2])
-    ]
-    return np.stack(layers, axis=-1).astype(volume.dtype)
 
 
 def copies(

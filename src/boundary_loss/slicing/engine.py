@@ -8,9 +8,21 @@ from pathlib import Path
 
 from boundary_loss import command
 from boundary_loss.files import new_folder, read_json, write_json
-from boundary_loss.slicedfolder import IMAGES, LABELS, LABELS_PNG, MAPS_3D, SETS, SLICING, SPACING, SPACING_3D, SPLIT
+from boundary_loss.slicedfolder import (
+    GRIDS,
+    IMAGES,
+    LABELS,
+    LABELS_PNG,
+    MAPS_3D,
+    SETS,
+    SLICING,
+    SPACING,
+    SPACING_3D,
+    SPLIT,
+)
 from boundary_loss.slicing.checks import check_case, refuse_faulty
 from boundary_loss.slicing.cut import Cut, cut_case
+from boundary_loss.slicing.prepare import Preparation
 from boundary_loss.slicing.split import Split, draw_split, read_split
 from boundary_loss.slicing.study import Case, Recipe, Study
 from boundary_loss.slicing.workers import workers
@@ -46,7 +58,7 @@ def main(study: Study, argv: list[str]) -> None:
             jobs = [(case, recipe, side[case.patient], grown) for case in cases]
             cuts = spread(f"slicing {args.dest}", cut_case, jobs)
             sides = [side[case.patient] for case in cases]
-            write_records(grown, study, recipe, split, list(zip(sides, cuts)), read_provenance(args.source))
+            write_records(grown, study, recipe, split, list(zip(sides, cuts)), args.source)
             command.record(grown, words)
     report(args.dest, split)
 
@@ -119,13 +131,18 @@ def make_folders(folder: Path, recipe: Recipe) -> None:
 
 
 def write_records(
-    folder: Path, study: Study, recipe: Recipe, split: Split, cuts: Sequence[tuple[str, Cut]], source: dict | None
+    folder: Path, study: Study, recipe: Recipe, split: Split, cuts: Sequence[tuple[str, Cut]], unpacked: Path
 ) -> None:
-    """The JSON files: what the slices are, where they come from, how large their voxels are."""
+    """The JSON files: what the slices are, where they come from, how large their voxels are and where they lay."""
+    source = read_provenance(unpacked)
     for which in SETS:
         spacing = {stem: list(cut.spacing_mm[:2]) for side, cut in cuts if side == which for stem in cut.stems}
         write_json(folder / which / SPACING, dict(sorted(spacing.items())))
     write_json(folder / SPACING_3D, {cut.volume: list(cut.spacing_mm) for _, cut in cuts})
+    grids = {
+        cut.volume: {"file": cut.source.relative_to(unpacked).as_posix()} | cut.geometry.as_json() for _, cut in cuts
+    }
+    write_json(folder / GRIDS, grids)
     write_json(folder / SPLIT, split.as_json())
     digests = {name: digest for _, cut in cuts for name, digest in cut.digests.items()}
     about = {
@@ -135,6 +152,7 @@ def write_records(
         "shape": list(recipe.shape) if recipe.shape else "native",
         "orientation": {cut.volume: cut.orientation for _, cut in cuts},
         "patient": {cut.volume: cut.patient for _, cut in cuts},
+        "preparation": preparation(study, recipe, [cut for _, cut in cuts]).as_json(),
         "kinds": sorted({name.split("/")[1] for name in digests} | set(study.modalities)),
         "checksum": checksum(digests),
         "ratio": {which: ratio([cut for side, cut in cuts if side == which]) for which in SETS},
@@ -149,6 +167,20 @@ def write_records(
         },
     }
     write_json(folder / SLICING, about)
+
+
+def preparation(study: Study, recipe: Recipe, cuts: Sequence[Cut]) -> Preparation:
+    """What a network that learns from these slices has to remember of them."""
+    origins = [
+        min((value for value, own in recipe.values.items() if own == k), default=k) for k in range(recipe.num_classes)
+    ]
+    return Preparation(
+        shape=recipe.shape,
+        pictures=recipe.pictures,
+        label_values=tuple(origins),
+        layout=study.layout,
+        orientations=tuple(sorted({cut.orientation for cut in cuts})),
+    )
 
 
 def checksum(digests: dict[str, str]) -> str:

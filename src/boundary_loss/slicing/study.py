@@ -1,7 +1,7 @@
 """What a dataset declares, and what one run of the slicer was asked to do."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from boundary_loss.shapes import IGNORED
@@ -32,7 +32,8 @@ class Case:
     """Splits are by patient: all volumes of one go to the same side."""
     images: tuple[Files, ...]
     """One for each modality, in the study's order."""
-    labels: Files
+    labels: Files | None
+    """None for a new case, which is there to be predicted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,9 @@ class Study:
     pictures: bool = False
     """Slices are kept as 8-bit PNGs alone, without arrays and 3D distance maps."""
     volumes_per_patient: int = 1
+    layout: dict[str, str] = field(default_factory=dict)
+    """Where the file of each modality is in a folder of new, unlabelled cases: ``{"ct": "<case_*>/*.CT.*/*.nii"}``,
+    see :mod:`boundary_loss.slicing.layout`. Empty: new cases have to be listed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from boundary_loss.command import Stop
+from boundary_loss.command import Stop, die_with
 
 Map = Callable[[str, Callable[..., Any], Sequence[tuple]], list[Any]]
 """``(what to show, function, its arguments for each item) -> results in order``."""
@@ -50,12 +48,5 @@ def _bar(items: Any, what: str, total: int) -> tqdm:
 
 def _start(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-
-    def watch() -> None:
-        # a parent killed with -9 cannot call its workers off; they must not go on writing into a folder that
-        # the next attempt is filling
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the parent's way of ending, which is not a worker's
+    die_with(parent)

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,13 +48,20 @@ class Arithmetic:
 
     def logits(self, net: nn.Module, images: Tensor) -> Logits:
         """(B, C, X, Y) images -> (B, K, X, Y) float32."""
+        return self._answer(net, images).float().contiguous()
+
+    def logits_and_distances(self, net: nn.Module, images: Tensor) -> tuple[Logits, Tensor]:
+        """The same of a network with a distance head, and the head's values (B, K, X, Y) float32."""
+        logits, distances = self._answer(net, images, distances=True)
+        return logits.float().contiguous(), distances.float().contiguous()
+
+    def _answer(self, net: nn.Module, images: Tensor, **asked: bool) -> Any:
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         if self.compiled and self.device.type == "cuda":
             torch.compiler.cudagraph_mark_step_begin()  # the answer before may be overwritten: it has been used
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            logits = net(images)
-        return logits.float().contiguous()
+            return net(images, **asked)
 
 
 def configure(experiment: Experiment, device: torch.device) -> None:

@@ -1,6 +1,16 @@
 """Where a run computes."""
 
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+
+from boundary_loss.command import Stop
+
+# What torch on either device, cuDNN and cuBLAS say where memory runs out
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|ALLOC_FAILED")
 
 
 def pick_device(name: str) -> torch.device:
@@ -13,8 +23,34 @@ def pick_device(name: str) -> torch.device:
         raise ValueError(f"DEVICE={name} is unknown; use auto, cpu, cuda or cuda:0") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"DEVICE={name}, but torch {torch.__version__} finds no GPU; use DEVICE=cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"DEVICE={name}, but torch sees {torch.cuda.device_count()} GPUs, numbered from 0")
     return device
 
 
 def describe(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def share_processors(trainings: int) -> None:
+    """Leave the other trainings their part of the cores; OMP_NUM_THREADS, where it is set, has the last word."""
+    if trainings > 1 and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, torch.get_num_threads() // trainings))
+
+
+@contextmanager
+def memory_explained(batch_size: int) -> Iterator[None]:
+    """Where the memory runs out within, stop and say what would need less."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator and cuBLAS raise it plainly
+        if not _NO_MEMORY.search(str(error)):
+            raise
+        gpu = isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error)
+        asked = re.search(r"tried to allocate [\d.]+ \w+", str(error), re.IGNORECASE)
+        needs_less = [f"BS={batch_size // 2} (now {batch_size})"] if batch_size > 1 else ["a smaller NET"]
+        needs_less += ["AMP=bf16"] if gpu else []
+        raise Stop(
+            f"out of {'GPU ' if gpu else ''}memory{f', {asked[0].lower()}' if asked else ''}; what was saved before is "
+            f"kept. {' or '.join(needs_less)} needs less; as that changes the result, it begins anew, with FRESH=1"
+        ) from None

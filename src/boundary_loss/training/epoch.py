@@ -4,7 +4,7 @@ Axis letters as in :mod:`boundary_loss.shapes`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,7 +19,10 @@ from boundary_loss.naming import by_volume
 from boundary_loss.shapes import IGNORED, Probs
 from boundary_loss.training.arithmetic import Arithmetic
 from boundary_loss.training.clock import Clock
+from boundary_loss.training.midway import AfterStep, Midway, nothing
 from boundary_loss.training.predictions import PredictionWriter
+from boundary_loss.training.ranks import Part, Ranks
+from boundary_loss.training.skipping import is_finite, recall, remember
 from boundary_loss.training.tally import EpochLog, Tally
 from boundary_loss.training.terms import ActiveTerm
 
@@ -39,34 +42,70 @@ def ordered_batches(slices: Slices, batch_size: int, *, group: bool) -> list[Ten
 
 @dataclass
 class EpochRunner:
-    """Runs epochs of one experiment on one device."""
+    """Runs epochs of one experiment on one device, or one rank's part of them."""
 
     net: nn.Module
     terms: list[ActiveTerm]
     optimiser: torch.optim.Optimizer
     experiment: Experiment
     device: torch.device
+    skip_nan: bool = False
+    """Leave out a step whose loss or gradient is not finite, instead of stopping."""
+    ranks: Ranks = field(default_factory=Ranks)
     timed: bool = False
     """Let the clock wait for a GPU at the ends of each section (for benchmarks: it slows the epoch)."""
 
     def __post_init__(self) -> None:
         self.arithmetic = Arithmetic.of(self.experiment, self.device)
         self.arithmetic.prepare(self.net)
+        self.model = self.ranks.parallel(self.net)
+        """The network as a training step calls it."""
 
-    def train(self, slices: Slices, epoch: int, weights: Sequence[float], writer: PredictionWriter) -> EpochLog:
-        """One pass over the shuffled slices; the order and every draw follow from (seed, epoch) alone."""
+    def train(
+        self,
+        slices: Slices,
+        epoch: int,
+        weights: Sequence[float],
+        writer: PredictionWriter,
+        *,
+        begun: Midway | None = None,
+        after_step: AfterStep = nothing,
+    ) -> EpochLog:
+        """One pass over the shuffled slices; the order and every draw follow from (seed, epoch) alone.
+
+        Args:
+            begun: go on from here instead of from the first batch.
+            after_step: called after each batch; what it raises ends the epoch there.
+        """
         seed = self.experiment.seed * 1_000_003 + epoch
-        torch.manual_seed(seed)
         self.net.train()
         batches = shuffled_batches(len(slices), self.experiment.batch_size, seed)
+        tally = self._tally(slices, batches)
+        torch.manual_seed(seed + self.ranks.rank)
+        if begun is not None:
+            begun.restore(tally, self.device)
         keep = writer if self.experiment.save_train else None
-        return self._run(slices, batches, weights, f"{epoch:3d} training", keep, seed=seed, learn=True)
+        return self._run(tally, weights, f"{epoch:3d} training", keep, after_step, seed=seed, learn=True)
 
-    def validate(self, slices: Slices, epoch: int, weights: Sequence[float], writer: PredictionWriter) -> EpochLog:
+    def validate(
+        self,
+        slices: Slices,
+        epoch: int,
+        weights: Sequence[float],
+        writer: PredictionWriter,
+        *,
+        after_step: AfterStep = nothing,
+    ) -> EpochLog:
         self.net.eval()
         batches = ordered_batches(slices, self.experiment.batch_size, group=self.experiment.group)
+        tally = self._tally(slices, batches)
         with torch.no_grad():
-            return self._run(slices, batches, weights, f"{epoch:3d} validation", writer, learn=False)
+            return self._run(tally, weights, f"{epoch:3d} validation", writer, after_step, learn=False)
+
+    def _tally(self, slices: Slices, batches: list[Tensor]) -> Tally:
+        return Tally(
+            slices, batches, [term.text for term in self.terms], self.device, self.ranks, skip_nan=self.skip_nan
+        )
 
     def state(self) -> dict[str, Any]:
         """What the next epoch starts from, for a checkpoint."""
@@ -84,62 +123,85 @@ class EpochRunner:
 
     def _run(
         self,
-        slices: Slices,
-        batches: list[Tensor],
+        tally: Tally,
         weights: Sequence[float],
         title: str,
         writer: PredictionWriter | None,
+        after_step: AfterStep,
         *,
         seed: int = 0,
         learn: bool,
     ) -> EpochLog:
+        """The batches that the tally does not have yet."""
+        slices, batches = tally.slices, tally.batches
         clock = Clock(self.device if self.timed else None)
-        tally = Tally(slices, batches, [term.text for term in self.terms], self.device)
-        with tqdm(total=len(batches), desc=title, leave=False, disable=None, mininterval=0.5) as bar:
-            for batch in self._load(slices, batches, seed, clock):
+        with tqdm(
+            total=len(batches), initial=tally.done, desc=title, leave=False, disable=None, mininterval=0.5
+        ) as bar:
+            for part, batch in self._load(slices, batches[tally.done :], seed, clock):
+                self.ranks.begin(self.net, part)
+                before = remember(self.net) if learn and self.skip_nan else []
                 logits, probs = self._forward(batch, slices.has_ignored, clock)
                 with clock("loss"):
-                    values = [term(probs, batch) for term in self.terms]
+                    values = [self.ranks.value(term, probs, batch, part) for term in self.terms]
                     tally.add_losses(values)
                 if learn and self.experiment.gradients:
                     with clock("gradients"):
-                        norms = gradient_norms({str(t): value for t, value in enumerate(values)}, logits)
-                        tally.gradients.append(list(norms.values()))
-                if learn:
-                    self._step(values, weights, clock)
+                        outputs = [logits, batch["head"]] if "head" in batch else logits
+                        norms = gradient_norms({str(t): value for t, value in enumerate(values)}, outputs)
+                        tally.gradients.append(self.ranks.norms(list(norms.values()), part))
+                if learn and not self._step(values, weights, clock):
+                    recall(self.net, before)
+                    tally.skipped.append(tally.done - 1)
                 with clock("metrics"):
                     classes = probs2class(probs.detach())
-                    tally.add_counts(batch["index"], classes, batch["labels"])
+                    if part.reports:
+                        tally.add_counts(batch["index"], classes, batch["labels"])
                 with clock("writing"):
-                    if writer is not None:
+                    if writer is not None and part.reports:
                         writer.write(slices.which, batch["filenames"], classes.to(torch.uint8))
                 bar.update()
                 if tally.looks and not bar.disable:
                     bar.set_postfix_str("Dice " + " ".join(f"{d:.3f}" for d in tally.dice_so_far()), refresh=False)
+                after_step(tally)
         return tally.log(clock)
 
-    def _load(self, slices: Slices, batches: list[Tensor], seed: int, clock: Clock) -> Iterator[dict[str, Any]]:
-        arriving = slices.batches(batches, self.device, seed)
-        for _ in batches:
+    def _load(
+        self, slices: Slices, batches: Sequence[Tensor], seed: int, clock: Clock
+    ) -> Iterator[tuple[Part, dict[str, Any]]]:
+        parts = [self.ranks.part(rows) for rows in batches]
+        arriving = slices.batches([part.rows for part in parts], self.device, seed)
+        for part in parts:
             with clock("data"):
                 batch = next(arriving)
-            yield batch
+            yield part, batch
 
     def _forward(self, batch: dict[str, Any], has_ignored: bool, clock: Clock) -> tuple[Tensor, Probs]:
         """Logits and probabilities, (B, K, X, Y) float32; zero in every class where the label is ignored."""
         with clock("forward"):
-            logits = self.arithmetic.logits(self.net, batch["images"])
+            net = self.model if self.net.training else self.net
+            if self.experiment.distance_head:
+                logits, batch["head"] = self.arithmetic.logits_and_distances(net, batch["images"])
+            else:
+                logits = self.arithmetic.logits(net, batch["images"])
             probs = torch.softmax(logits / self.experiment.temperature, dim=1)
             if has_ignored:
                 probs = probs * (batch["labels"] != IGNORED).unsqueeze(1)  # so that no loss counts it
             return logits, probs
 
-    def _step(self, values: list[Tensor], weights: Sequence[float], clock: Clock) -> None:
+    def _step(self, values: list[Tensor], weights: Sequence[float], clock: Clock) -> bool:
+        """Whether the step was taken."""
         scaler = self.arithmetic.scaler
         with clock("backward"):
             self.optimiser.zero_grad(set_to_none=True)
             total = torch.stack([weight * value for weight, value in zip(weights, values, strict=True)]).sum()
+            total = self.ranks.size * total  # the ranks' gradients are averaged, their losses add up
             scaler.scale(total).backward()
+        if self.skip_nan:
+            good = is_finite(total, self.net, scaled=scaler.is_enabled())
+            if self.ranks.greatest(not good):
+                return False
         with clock("optimiser"):
             scaler.step(self.optimiser)
             scaler.update()
+        return True

@@ -11,7 +11,7 @@ from boundary_loss.command import Stop
 from boundary_loss.data import Slices
 from boundary_loss.files import link_folder, publish, read_json, set_aside, unfinished, write_json, write_text
 from boundary_loss.naming import by_volume
-from boundary_loss.runfolder import EVALUATION_ARRAYS, ROWS, RUN, RunFolder
+from boundary_loss.runfolder import EVALUATION_ARRAYS, ROWS, RUN, VOLUMES, RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 
 
@@ -26,7 +26,8 @@ def refuse_mixture(folder: Path) -> None:
             f"    keep it as one of them:  mv {row} {aside}; mkdir {row}; mv {aside} {kept}\n"
             "    leave it as it is:       RD=another/folder"
         )
-    held = sorted(path.parent.name for path in folder.glob(f"*/{command.RECORD}"))
+    inside = [path.parent for path in folder.glob(f"*/{command.RECORD}")]
+    held = sorted(path.name for path in inside if RunFolder(path).part)  # and not its predicted volumes, `pred`
     if held:
         raise Stop(
             f"{folder} holds {', '.join(held)} and cannot be a run of its own as well. Two ways on:\n"
@@ -81,7 +82,7 @@ def extend(folder: Path, grown: Path) -> None:
     copy = grown.with_name(grown.name + "_copy")
     shutil.rmtree(copy, ignore_errors=True)
     computed = [f"{name}.npy" for name in EVALUATION_ARRAYS]
-    link_folder(folder, copy, leave_out=[*computed, "evaluation.json", "*.gif"])
+    link_folder(folder, copy, leave_out=[*computed, "evaluation.json", "*.gif", VOLUMES, f"{VOLUMES}_*"])
     copy.rename(grown)
     print(f"{folder} goes on to more epochs in {grown}")
 

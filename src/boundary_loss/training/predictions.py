@@ -12,31 +12,55 @@ from torch import Tensor
 from boundary_loss.files import link_folder, unfinished
 from boundary_loss.runfolder import BEST_PREDICTIONS, iteration
 from boundary_loss.slicedfolder import write_png
+from boundary_loss.training.ranks import Ranks
 
 _WAITING_AT_MOST = 256  # slices in memory
 
 
 class PredictionWriter:
-    """Writes ``iterNNN/SET/*.png``; the folder takes its name when it is complete (use as a context)."""
+    """Writes ``iterNNN/SET/*.png``; the folder takes its name when it is complete (use as a context).
 
-    def __init__(self, run: Path, epoch: int, workers: int = 2) -> None:
+    Args:
+        keep: go on with what an interrupted epoch has written; else it is cleared first.
+        ranks: each writes its own slices; the first makes the folder and gives it its name.
+    """
+
+    def __init__(
+        self, run: Path, epoch: int, workers: int = 2, *, keep: bool = False, ranks: Ranks | None = None
+    ) -> None:
+        self.ranks = ranks or Ranks()
         self.folder = run / iteration(epoch)
+        self._keep = keep
         self._pool = ThreadPoolExecutor(workers)
         self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> "PredictionWriter":
-        for stale in (self.folder, unfinished(self.folder)):  # of an epoch that was interrupted
-            if stale.exists():
-                shutil.rmtree(stale)
-        unfinished(self.folder).mkdir(parents=True)
+        if self.ranks.is_first:
+            self._make_folder()
+        self.ranks.wait()
         return self
+
+    def _make_folder(self) -> None:
+        grown = unfinished(self.folder)
+        if not self._keep:
+            for stale in (self.folder, grown):
+                shutil.rmtree(stale, ignore_errors=True)
+        elif self.folder.exists():  # killed when it was complete, before the epoch counted
+            self.folder.rename(grown)
+        grown.mkdir(parents=True, exist_ok=True)
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._pool.shutdown(cancel_futures=error is not None)
         if error is None:
-            while self._waiting:
-                self._waiting.popleft().result()  # a full disk shows here
-            unfinished(self.folder).rename(self.folder)
+            self.flush()
+            if self.ranks.is_first:
+                unfinished(self.folder).rename(self.folder)
+
+    def flush(self) -> None:
+        """Wait until all that was handed over is written, by all ranks."""
+        while self._waiting:
+            self._waiting.popleft().result()  # a full disk shows here
+        self.ranks.wait()
 
     def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
         """Classes (B, X, Y) uint8 of the slices ``stems``, on any device; none waits for the copy but the threads."""

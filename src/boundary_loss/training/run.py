@@ -12,14 +12,17 @@ import numpy as np
 import torch
 
 from boundary_loss.data import Slices
-from boundary_loss.files import write_array, write_text
+from boundary_loss.files import sweep, write_array, write_text
 from boundary_loss.losses import propose_weight
 from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV, TRAINING_ARRAYS, RunFolder
-from boundary_loss.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from boundary_loss.training.checkpoint import load_checkpoint, save_checkpoint, save_midway, save_weights
 from boundary_loss.training.clock import hours
 from boundary_loss.training.epoch import EpochRunner
+from boundary_loss.training.interruption import Interruption
+from boundary_loss.training.midway import Midway, Watch
 from boundary_loss.training.predictions import PredictionWriter, keep_best
 from boundary_loss.training.tally import EpochLog, foreground_mean
+from boundary_loss.training.tracking import Track, untracked
 
 _ALARM_AFTER = 3  # epochs that predict nothing but background
 
@@ -58,13 +61,13 @@ class History:
         )
 
     def state(self) -> dict[str, Any]:
-        arrays = {name: torch.from_numpy(np.stack(rows)) for name, rows in self.arrays.items()}
+        arrays = {name: torch.from_numpy(np.stack(rows)) for name, rows in self.arrays.items() if rows}
         return {"arrays": arrays, "lines": self.lines, "scores": self.scores, "foreground": self.foreground}
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> "History":
         history = cls()
-        history.arrays = {name: list(array.numpy()) for name, array in state["arrays"].items()}
+        history.arrays |= {name: list(array.numpy()) for name, array in state["arrays"].items()}
         history.lines, history.scores, history.foreground = state["lines"], state["scores"], state["foreground"]
         return history
 
@@ -72,7 +75,8 @@ class History:
         for name, rows in self.arrays.items():
             write_array(run / f"{name}.npy", np.stack(rows))
         table = io.StringIO()
-        writer = csv.DictWriter(table, list(self.lines[0]), lineterminator="\n")
+        columns = dict.fromkeys(name for line in self.lines for name in line)
+        writer = csv.DictWriter(table, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: round(value, 6) for key, value in line.items()} for line in self.lines)
         write_text(run / CSV, table.getvalue())
@@ -89,19 +93,44 @@ class Training:
     about_network: dict[str, Any]
     queue: Sequence[Path] = ()
     """The study's runs that are not trained yet, this one included: for the estimate of the time left."""
+    save_minutes: float = 0
+    """Between two checkpoints within an epoch; 0 for none but at a signal."""
+    track: Track = untracked
+    """Shows the epochs that are done somewhere else too."""
 
     def __post_init__(self) -> None:
-        self.history = History()
+        self.history, self.interruption = History(), Interruption(self.runner.ranks)
+        self.begun: Midway | None = None
+        if self.runner.ranks.is_first:
+            sweep(self.run)
         state = load_checkpoint(self.run)
         if state is not None:
-            self.runner.restore(state)
-            self.history = History.restore(state["history"])
-            print(f"going on after epoch {self.history.epochs - 1}")
-            keep_best(self.run, self.history.best)
+            self._restore(state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.runner.restore(state)
+        self.history = History.restore(state["history"])
+        places, epochs = [], self.history.epochs
+        if epochs:
+            places.append(f"after epoch {epochs - 1}")
+            if self.runner.ranks.is_first:
+                keep_best(self.run, self.history.best)
+        if "midway" in state:
+            self.begun = Midway(**state["midway"])
+            places.append(f"at step {self.begun.tally['done']} of epoch {epochs}")
+        print(f"going on {', '.join(places)}", flush=True)
 
     def __call__(self) -> None:
-        for epoch in range(self.history.epochs, self.runner.experiment.epochs):
-            self._epoch(epoch)
+        """Train to the last epoch.
+
+        Raises:
+            Interrupted: by SIGTERM or Ctrl-C, after the step at hand, and everything is saved.
+        """
+        with self.interruption:
+            self.track(self.history.lines)
+            for epoch in range(self.history.epochs, self.runner.experiment.epochs):
+                self._epoch(epoch)
+                self.track(self.history.lines)
 
     def _epoch(self, epoch: int) -> None:
         experiment, runner = self.runner.experiment, self.runner
@@ -110,14 +139,22 @@ class Training:
         for group in runner.optimiser.param_groups:
             group["lr"] = rate
         start = time.perf_counter()
-        with PredictionWriter(self.run, epoch) as writer:
-            train = runner.train(self.train, epoch, weights, writer)
-            val = runner.validate(self.val, epoch, weights, writer)
+        begun, self.begun = self.begun, None
+        with PredictionWriter(self.run, epoch, keep=begun is not None, ranks=runner.ranks) as writer:
+
+            def save(here: Midway) -> None:
+                writer.flush()
+                if runner.ranks.is_first:
+                    save_midway(self.run, self._state() | {"midway": here.state()})
+                runner.ranks.wait()
+
+            watch = Watch(self.interruption, save, epoch, self.save_minutes, begun)
+            train = runner.train(self.train, epoch, weights, writer, begun=begun, after_step=watch.training)
+            val = runner.validate(self.val, epoch, weights, writer, after_step=watch.validation)
         self._record(epoch, rate, weights, train, val)
         self._say(epoch, time.perf_counter() - start)
 
     def _record(self, epoch: int, rate: float, weights: Sequence[float], train: EpochLog, val: EpochLog) -> None:
-        """Everything of the epoch on disk; the checkpoint comes last and makes it count."""
         line = {
             "epoch": epoch,
             "tra_loss": train.total_loss(weights),
@@ -126,17 +163,26 @@ class Training:
             "val_dice": foreground_mean(val.dice),
             "val_dice_volume": foreground_mean(val.volume_dice),
             "lr": rate,
+            "skipped": train.skipped,
         }
         line |= {f"weight_{i}": weight for i, weight in enumerate(weights)}
         line |= {f"gradient_{i}": float(norm) for i, norm in enumerate(train.gradients)}
         score = line["val_dice_volume" if self.runner.experiment.best == "volume" else "val_dice"]
         self.history.add(line, train, val, score)
+        if self.runner.ranks.is_first:
+            self._write(epoch)
+
+    def _write(self, epoch: int) -> None:
+        """Everything of the epoch on disk; the checkpoint comes last and makes it count."""
         if self.history.best == epoch:
             save_weights(self.run / BEST_WEIGHTS, self.runner.net, self.about_network | {"epoch": epoch})
             keep_best(self.run, epoch)
             write_text(self.run / BEST_EPOCH, f"{epoch}\n")
         self.history.write(self.run)
-        save_checkpoint(self.run, self.runner.state() | {"history": self.history.state()})
+        save_checkpoint(self.run, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return self.runner.state() | {"history": self.history.state()}
 
     def _say(self, epoch: int, seconds: float) -> None:
         """One line an epoch, with the time that is left of this run and of the study."""
@@ -150,7 +196,7 @@ class Training:
             f"{name}  epoch {epoch} ({epoch + 1}/{experiment.epochs})"
             f"  loss {line['tra_loss']:.4f}, val {line['val_loss']:.4f}"
             f"  Dice per volume {line['val_dice_volume']:.3f} {score}"
-            f"  {seconds:.1f} s, left {hours(left)}{study}",
+            f"{self._skipped()}  {seconds:.1f} s, left {hours(left)}{study}",
             flush=True,
         )
         if experiment.gradients and len(self.runner.terms) > 1:
@@ -161,6 +207,14 @@ class Training:
                 "a boundary or Hausdorff term may weigh too much, or the rate be too high",
                 flush=True,
             )
+
+    def _skipped(self) -> str:
+        """How many batches of the last epoch were not finite, if any."""
+        steps = int(self.history.lines[-1]["skipped"])
+        last = self.history.arrays["val_loss"][-1]
+        batches = int((~np.isfinite(last)).any(axis=1).sum())
+        training = f"  skipped {steps} steps that were not finite" if steps else ""
+        return training + (f"  validation loss not finite on {batches} of {len(last)} batches" if batches else "")
 
     def _balance(self) -> str:
         """How the terms pull, and the weights that would give each the pull of the first."""

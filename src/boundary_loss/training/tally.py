@@ -6,6 +6,7 @@ Axis letters as in :mod:`boundary_loss.shapes`; M = batches of the epoch, T = lo
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from boundary_loss.metrics import dice_from_counts, slice_counts
 from boundary_loss.naming import by_volume
 from boundary_loss.shapes import Labels
 from boundary_loss.training.clock import Clock
+from boundary_loss.training.ranks import Ranks
 
 _LOOK_EVERY = 64  # batches, on a GPU: reading a number there makes it wait for everything before
 
@@ -31,10 +33,14 @@ class EpochLog:
     foreground: int
     """Voxels predicted as any class but the background."""
     gradients: np.ndarray  # (T,) mean over the batches of each term's gradient norm; empty where not asked for
+    skipped: int = 0
+    """Steps that were left out, for their loss or gradient was not finite."""
     clock: Clock = field(default_factory=Clock)
 
     def total_loss(self, weights: Sequence[float]) -> float:
-        return float((self.losses.mean(axis=0) * np.asarray(weights)).sum())
+        """Mean over the batches; those that are not finite do not count. NaN where none is."""
+        finite = self.losses[np.isfinite(self.losses).all(axis=1)]
+        return float((finite.mean(axis=0) * np.asarray(weights)).sum()) if len(finite) else math.nan
 
 
 class Tally:
@@ -45,16 +51,30 @@ class Tally:
         batches: rows of ``slices`` in each batch.
         terms: the losses as the ledger has them, for messages.
         device: where the numbers are made and kept.
+        ranks: who measures, each rank its part; the losses are added up when they are looked at, the rest at the end.
+        skip_nan: go on where a loss is not finite.
     """
 
-    def __init__(self, slices: Slices, batches: Sequence[Tensor], terms: Sequence[str], device: torch.device) -> None:
-        self.slices, self.batches, self.terms = slices, batches, terms
+    def __init__(
+        self,
+        slices: Slices,
+        batches: Sequence[Tensor],
+        terms: Sequence[str],
+        device: torch.device,
+        ranks: Ranks,
+        *,
+        skip_nan: bool = False,
+    ) -> None:
+        self.slices, self.batches, self.terms, self.skip_nan = slices, batches, terms, skip_nan
+        self.ranks = ranks
         self.losses = torch.zeros(len(batches), len(terms), device=device)
         # intersection, predicted, true
         self.counts = torch.zeros(3, len(slices), slices.num_classes, dtype=torch.int64, device=device)
         self.gradients: list[list[float]] = []
         self.done = 0
         """Batches whose losses are here."""
+        self.skipped: list[int] = []
+        """Batches whose step was left out."""
         self._checked = 0
 
     @property
@@ -74,20 +94,43 @@ class Tally:
         found = slice_counts(classes, labels, self.slices.num_classes)
         self.counts[:, rows] = torch.stack(list(found))
 
+    def state(self) -> dict[str, Any]:
+        """What is measured so far, for a checkpoint within the epoch."""
+        self.check_finite()
+        numbers = {"losses": self.losses.cpu(), "counts": self.ranks.add_up(self.counts.clone()).cpu()}
+        return numbers | {"gradients": self.gradients, "done": self.done, "skipped": self.skipped}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` returned."""
+        self.losses.copy_(state["losses"])
+        if self.ranks.is_first:  # the others start from none: what they add is added up with these
+            self.counts.copy_(state["counts"])
+        self.gradients, self.done, self.skipped = state["gradients"], state["done"], state["skipped"]
+        self._checked = self.done
+
+    def stems_of(self, batch: int) -> str:
+        """The names of a batch's slices, for messages."""
+        return ", ".join(self.slices.stems[row] for row in self.batches[batch].tolist())
+
     def check_finite(self) -> None:
         """Stop where a loss so far is NaN or infinite; the message names the first such batch."""
-        fresh = self.losses[self._checked : self.done].cpu()
+        fresh, first = self.losses[self._checked : self.done], self._checked
+        if len(fresh):
+            self.ranks.add_up(fresh)
+        self._checked = self.done
+        if self.skip_nan:
+            return
+        fresh = fresh.cpu()
         bad = (~torch.isfinite(fresh)).any(dim=1).nonzero()
         if len(bad):
-            batch = self._checked + int(bad[0])
+            batch = first + int(bad[0])
             found = fresh[int(bad[0])].tolist()
             values = ", ".join(f"{term} = {value:g}" for term, value in zip(self.terms, found, strict=True))
-            stems = ", ".join(self.slices.stems[row] for row in self.batches[batch].tolist())
             raise Stop(
-                f"the loss is not finite ({values}) on the slices {stems}; "
-                "the epoch before is kept. A lower LR or another SEED may help"
+                f"the loss is not finite ({values}) on batch {batch} of {len(self.batches)}, the {self.slices.which} "
+                f"slices {self.stems_of(batch)}; what was saved before is kept. "
+                "A lower LR or another SEED may help; SKIP_NAN=1 leaves such steps out and goes on"
             )
-        self._checked = self.done
 
     def dice_so_far(self) -> list[float]:
         """Dice of each foreground class over the slices so far, as one volume."""
@@ -96,14 +139,16 @@ class Tally:
     def log(self, clock: Clock) -> EpochLog:
         """The finished epoch, on the host."""
         self.check_finite()
-        counts = self.counts.cpu().numpy()
-        gradients = np.asarray(self.gradients, np.float64)
+        counts = self.ranks.add_up(self.counts).cpu().numpy()
+        gradients = np.asarray(self.gradients, np.float64).reshape(len(self.gradients), len(self.terms))
+        gradients = gradients[np.isfinite(gradients).all(axis=1)]
         return EpochLog(
             losses=self.losses.cpu().numpy(),
             dice=_dice(counts),
             volume_dice=_dice(_by_volume(counts, self.slices.stems)),
             foreground=int(counts[1, :, 1:].sum()),
             gradients=gradients.mean(axis=0) if len(gradients) else np.zeros(0),
+            skipped=len(self.skipped),
             clock=clock,
         )
 

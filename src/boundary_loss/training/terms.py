@@ -17,8 +17,14 @@ class ActiveTerm:
     text: str
     loss: nn.Module
     need: MapNeed | None
+    reads: str = "probs"
+    """``probs``, or ``distances``: the network's distance head, in the batch as ``head``."""
+    over_items: bool = False
+    """Whether the value on a batch is the mean of its items' values."""
 
     def __call__(self, probs: Probs, batch: dict[str, Any]) -> Tensor:
+        if self.reads == "distances":
+            probs = batch["head"]
         if self.need is None:
             return self.loss(probs, batch["gt"])
         distances = batch["maps"][self.need]
@@ -36,5 +42,6 @@ def activate(experiment: Experiment) -> list[ActiveTerm]:
             need = MapNeed.of(getattr(loss, "map", "2d"), term.classes, options)
         elif hasattr(loss, "measure_target"):
             need = MapNeed("target", term.classes, measure=loss.measure_target)
-        terms.append(ActiveTerm(term.text, loss, need))
+        over_items = getattr(loss, "over_items", False)
+        terms.append(ActiveTerm(term.text, loss, need, term.reads, over_items))
     return terms

@@ -1,0 +1,77 @@
+"""Everything that can be drawn from an archive alone is drawn, and compared with what was packed."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from boundary_loss import boxplot, hist, plot
+from boundary_loss.archive.reading import unpack
+from boundary_loss.comparison import Comparison, find_runs, runs_in
+from boundary_loss.drawing import to_png
+from boundary_loss.files import read_array
+from boundary_loss.report.again import again, order
+from boundary_loss.runfolder import METRICS, RunFolder
+
+DRAWN: tuple[tuple[str, Callable[[Comparison], Figure]], ...] = (
+    (boxplot.SUFFIX, boxplot.draw),
+    (hist.SUFFIX, hist.draw),
+    ("", plot.draw),
+)
+
+
+def check(archive: Path) -> list[str]:
+    """Unpack into a folder that is removed again, read every array, draw every plot and the report anew.
+
+    Returns:
+        What was found, a line each.
+
+    Raises:
+        ValueError: damaged, or an array that cannot be read or does not fit its run's names.
+    """
+    with tempfile.TemporaryDirectory(prefix="archive-") as place:
+        folder, _ = unpack(archive, Path(place))
+        paths = runs_in(folder)
+        runs = find_runs(order(folder, paths))
+        if not runs:
+            raise ValueError(f"{archive} holds no finished run")
+        return [_arrays(folder, runs), _plots(folder, runs), _report(folder)]
+
+
+def _arrays(folder: Path, runs: list[RunFolder]) -> str:
+    """Read all of them; those of metrics must have the shape that the run's names say."""
+    paths = sorted(folder.rglob("*.npy"))
+    for path in paths:
+        read_array(path)
+    for run in runs:
+        for name in METRICS:
+            if run.has(name):
+                Comparison.of(name, [run])
+    return f"{len(paths)} arrays of {len(runs)} runs can be read and have the shapes that their names say"
+
+
+def _plots(folder: Path, runs: list[RunFolder]) -> str:
+    """Draw the plots that lie beside the runs; with options of make (PLOT=...) the packed ones look different."""
+    drawn, same = 0, 0
+    for path in sorted(folder.glob("*.png")):
+        for suffix, draw in DRAWN:
+            name = path.stem.removesuffix(suffix)
+            having = [run for run in runs if name in METRICS and run.has(name)]
+            if path.stem.endswith(suffix) and having:
+                study = str(having[0].about.get("study", ""))
+                drawn += 1
+                same += to_png(draw(Comparison.of(name, having, study=study))) == path.read_bytes()
+                break
+    return f"{drawn} plots drawn again, {same} of them the same byte for byte"
+
+
+def _report(folder: Path) -> str:
+    path = folder / "report.html"
+    if not path.is_file():
+        return "no report.html in it"
+    content = again(folder)
+    if content is None:
+        return "report.html is in it, but not what it was made from (report_data.json)"
+    same = content == path.read_text(encoding="utf-8")
+    return f"report.html drawn again, {'the same byte for byte' if same else 'not the same: other versions?'}"

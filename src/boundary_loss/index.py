@@ -1,0 +1,156 @@
+"""``results/index.html``: every study with its best numbers and its report, and every archive.
+
+    python -m boundary_loss.index results --archives archives
+
+A page of its own without scripts to load, like the reports it leads to. A study is listed when it has a finished run.
+"""
+
+import argparse
+import csv
+import os
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from boundary_loss import command
+from boundary_loss.comparison import find_runs, group, runs_in, warnings_of
+from boundary_loss.files import write_text
+from boundary_loss.report.page import document
+from boundary_loss.report.parts import count
+from boundary_loss.runfolder import RunFolder, metric
+from boundary_loss.statistics import TESTED
+
+NOTHING: dict[str, Any] = {"study": "", "runs": [], "metrics": [], "differences": [], "gallery": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A folder of results, as the index tells of it."""
+
+    folder: Path
+    runs: tuple[RunFolder, ...]
+
+    @property
+    def rows(self) -> list[str]:
+        return list(group(self.runs))
+
+    @property
+    def marks(self) -> list[str]:
+        """``synthetic data``, ``debug run``: what must stand beside every number."""
+        return [text.split(":")[0].split(" (")[0].lower() for text in warnings_of(self.runs)]
+
+    @property
+    def made(self) -> str:
+        """Commit, network and epochs of the runs, each said once."""
+        words = {
+            "commit": [str(run.about.get("commit", "unknown"))[:9] for run in self.runs],
+            "network": [str(run.about.get("network", "unknown")) for run in self.runs],
+            "epochs": [str(run.about.get("epochs", "unknown")) for run in self.runs],
+        }
+        return "; ".join(f"{word} {', '.join(dict.fromkeys(found))}" for word, found in words.items())
+
+
+def studies(results: Path) -> list[Study]:
+    """The folders with finished runs, sorted by name."""
+    found = []
+    for folder in sorted(path for path in results.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        paths = runs_in(folder)
+        if paths:
+            found.append(Study(folder=folder, runs=tuple(find_runs(paths))))
+    return found
+
+
+def best_mean(study: Study, name: str) -> str:
+    """``0.762 gdl_hausdorff_w``: the best mean over the classes at the best epochs, from report.csv; or nothing."""
+    path = study.folder / "report.csv"
+    if not path.is_file():
+        return ""
+    means: dict[str, list[float]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            if line.get("metric") == name and line.get("when") == "best" and line.get("mean"):
+                means.setdefault(line["run"], []).append(float(line["mean"]))
+    if not means:
+        return ""
+    pick = min if metric(name).lower_is_better else max
+    run, values = pick(means.items(), key=lambda item: sum(item[1]) / len(item[1]))
+    value = sum(values) / len(values)
+    return f"{value:.2f} mm {run}" if metric(name).unit else f"{value:.3f} {run}"
+
+
+def page(results: Path, archives: Path) -> str:
+    found = studies(results)
+    sections = [
+        ("studies", "Studies", _studies(results, found)),
+        ("archives", "Archives", _archives(results, archives)),
+    ]
+    words = "Best means over all classes, at the runs' best epochs; the reports say what they are worth."
+    return document("Studies and archives", f'<p class="faint">{words}</p>', sections, NOTHING, [])
+
+
+def _studies(results: Path, found: list[Study]) -> str:
+    if not found:
+        return "<p>No finished run yet: <code>make demo</code>, or <code>make -f isles.make</code>.</p>"
+    names = "".join(
+        f'<th scope="col" data-sort="text">{word}</th>' for word in ("study", "runs", "Dice", "HD95", "made by")
+    )
+    rows = "".join(_study(results, study) for study in found)
+    return _table(f"<tr>{names}</tr>", rows)
+
+
+def _study(results: Path, study: Study) -> str:
+    name = escape(study.folder.name)
+    report = study.folder / "report.html"
+    link = f'<a href="{_link(report, results)}">{name}</a>' if report.is_file() else f"{name} (no report yet)"
+    marks = "".join(f' <span class="mark">{escape(mark)}</span>' for mark in study.marks)
+    cells = "".join(f"<td>{escape(best_mean(study, name)) or '–'}</td>" for name in TESTED)
+    return (
+        f'<tr><th scope="row">{link}{marks}</th><td class="long">{escape(", ".join(study.rows))}</td>{cells}'
+        f'<td class="long">{escape(study.made)}</td></tr>'
+    )
+
+
+def _archives(results: Path, archives: Path) -> str:
+    found = sorted(archives.glob("*.tar.gz")) if archives.is_dir() else []
+    if not found:
+        return "<p>None yet: <code>make -f isles.make pack</code>.</p>"
+    rows = "".join(
+        f'<tr><th scope="row"><a href="{_link(path, results)}">{escape(path.name)}</a></th>'
+        f'<td data-value="{path.stat().st_size}">{path.stat().st_size / 1e6:.1f} MB</td></tr>'
+        for path in found
+    )
+    head = '<tr><th scope="col" data-sort="text">archive</th><th scope="col" data-sort="down">size</th></tr>'
+    words = "Check one with <code>make -f isles.make verify ARCHIVE=…</code>, make it again with <code>rerun</code>."
+    return f'<p class="faint">{count(len(found), "archive")}. {words}</p>{_table(head, rows)}'
+
+
+def _table(head: str, rows: str) -> str:
+    return f'<div class="wide"><table class="sortable"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+
+
+def _link(path: Path, results: Path) -> str:
+    return quote(Path(os.path.relpath(path, results)).as_posix())
+
+
+def arguments() -> argparse.Namespace:
+    parser = command.parser("Write an index of all studies and archives.")
+    parser.add_argument("results", type=Path, help="the folder of results; index.html goes there")
+    parser.add_argument("--archives", type=Path, default=Path("archives"), help="the folder of archives")
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
+    if not args.results.is_dir():
+        raise FileNotFoundError(f"no results at {args.results}; train with make, or check the folder's name")
+    path = args.results / "index.html"
+    write_text(path, page(args.results, args.archives))
+    if not args.quiet:
+        print(path)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,9 @@
+"""Back to the scanner's space: predictions as NIfTI volumes, voxel on voxel with the images they belong to.
+
+restore.py    slices -> a volume in the grid of its source
+saved.py      the predictions that a training saved
+inference.py  a network on the slices of a volume
+cases.py      which new cases there are
+new.py        a folder of predictions of new cases, gone on with where it was left
+__main__.py   the command
+"""

@@ -1,0 +1,98 @@
+"""Predictions as NIfTI volumes, in the grid, orientation and spacing of the images they belong to.
+
+python -m boundary_loss.predict results/isles/gdl/pred --run results/isles/gdl --data data/ISLES
+python -m boundary_loss.predict out --weights results/isles/gdl/best.pkl --source data/isles/TESTING
+python -m boundary_loss.predict out --weights best.pkl --images A_ct.nii A_cbf.nii A_cbv.nii A_mtt.nii A_tmax.nii
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from boundary_loss import command
+from boundary_loss.files import sole_maker
+from boundary_loss.predict.cases import CASE, cases_in, given_cases
+from boundary_loss.predict.inference import Predictor
+from boundary_loss.predict.new import Trained, predict_new
+from boundary_loss.predict.saved import write_saved
+from boundary_loss.runfolder import RunFolder
+from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.training.checkpoint import load_network
+from boundary_loss.training.devices import pick_device
+
+BESIDE = ("--device", "--batch_size", "--fresh")  # options that do not shape the result
+
+
+def arguments() -> argparse.Namespace:
+    parser = command.parser("Write predictions as NIfTI volumes in the space of their images.")
+    parser.prog = "python -m boundary_loss.predict"
+    parser.add_argument("folder", type=Path, help="folder to make: CASE.nii.gz of every case")
+    saved = parser.add_argument_group("what a training predicted for its validation volumes")
+    saved.add_argument("--run", type=Path, help="run folder, as results/isles/gdl")
+    saved.add_argument("--data", type=Path, help="sliced data that the run was validated on, as data/ISLES")
+    saved.add_argument("--epoch", default="best", help="number of an epoch, or best")
+    new = parser.add_argument_group("or a trained network on new cases")
+    new.add_argument("--weights", type=Path, help="a run's best.pkl")
+    listed = f"folder of cases in the study's layout, or a .csv list with the columns {CASE} and the modalities"
+    new.add_argument("--source", type=Path, help=listed)
+    new.add_argument("--images", type=Path, nargs="+", action="append", metavar="FILE",
+                     help="the files of one case, in the order of the modalities; may be repeated")  # fmt: skip
+    new.add_argument("--softmax", action="store_true", help="also write the probabilities of every class, float32")
+    new.add_argument("--trust_affine", action="store_true", help="print disagreeing affines instead of refusing")
+    new.add_argument("--trust_network", action="store_true", help="import a network that is not of this package")
+    new.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    new.add_argument("--batch_size", type=int, default=8, help="slices at once")
+    parser.add_argument("--fresh", action="store_true", help="set an existing folder aside and make it anew")
+    args = parser.parse_args()
+    if (args.run is None) == (args.weights is None):
+        parser.error("give --run and --data, or --weights and either --source or --images")
+    if args.run is not None and (args.data is None or args.source or args.images or args.softmax):
+        parser.error("--run needs --data and takes only --epoch: a training saves classes, of its own volumes")
+    if args.weights is not None and (args.source is None) == (args.images is None):
+        parser.error("--weights needs either --source or --images")
+    if args.batch_size < 1:
+        parser.error("--batch_size must be at least 1")
+    return args
+
+
+def main() -> None:
+    args = arguments()
+    words = command.settings(sys.argv[1:], BESIDE)
+    if args.run is not None:
+        predict_saved(args, words)
+    else:
+        with sole_maker(args.folder):
+            predict_cases(args, words)
+
+
+def predict_saved(args: argparse.Namespace, words: list[str]) -> None:
+    if command.refuse_other_settings(args.folder, words, fresh=args.fresh):
+        print(f"{args.folder} is already there")
+        return
+    if args.epoch != "best" and not args.epoch.isdigit():
+        raise ValueError(f"EPOCH={args.epoch} is not understood; use best, or the number of an epoch")
+    epoch = None if args.epoch == "best" else int(args.epoch)
+    write_saved(args.folder, RunFolder.find(args.run), SlicedFolder.open(args.data), epoch, words)
+
+
+def predict_cases(args: argparse.Namespace, words: list[str]) -> None:
+    device = pick_device(args.device)
+    net, content = load_network(args.weights, trust_network=args.trust_network)
+    trained = Trained.of(args.weights, content)
+    if args.images is not None:
+        cases = given_cases(args.images, trained.modalities)
+    else:
+        cases = cases_in(args.source, trained.preparation, trained.modalities)
+    predictor = Predictor(
+        net=net.to(device),
+        num_classes=len(trained.classes),
+        temperature=trained.temperature,
+        device=device,
+        batch_size=args.batch_size,
+        softmax=args.softmax,
+    )
+    predict_new(args.folder, cases, trained, predictor, words, trust_affine=args.trust_affine, fresh=args.fresh)
+
+
+if __name__ == "__main__":
+    command.run(main)

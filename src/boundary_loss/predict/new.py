@@ -1,0 +1,160 @@
+"""A folder of predictions of new cases. Each is written whole; a killed attempt goes on where it was left.
+
+pred_TESTING/
+    case_1.nii.gz                     labels
+    softmax/case_1_1_lesion.nii.gz    probabilities of a class, where asked for
+    predictions.json                  the weights' checksum, network, epoch, classes and label values
+    arguments.txt                     the settings, as typed
+"""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from boundary_loss import command
+from boundary_loss.command import Stop
+from boundary_loss.files import publish, read_json, unfinished, write_json
+from boundary_loss.predict.inference import Predictor
+from boundary_loss.predict.restore import label_path, write_prediction
+from boundary_loss.predict.saved import ABOUT
+from boundary_loss.slicedfolder import from_pictures
+from boundary_loss.slicing.checks import check_case, faults_of, refuse
+from boundary_loss.slicing.cut import orientation
+from boundary_loss.slicing.prepare import Preparation, prepare_images
+from boundary_loss.slicing.study import Case, Recipe
+from boundary_loss.volumes import Volume, read_volume
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a file of weights says of its network and of the slices that it learnt from."""
+
+    digest: str
+    """sha256 of the file."""
+    about: dict[str, Any]
+    modalities: tuple[str, ...]
+    classes: tuple[str, ...]
+    temperature: float
+    preparation: Preparation
+
+    @classmethod
+    def of(cls, path: Path, content: dict[str, Any]) -> "Trained":
+        missing = [name for name in ("modalities", "classes", "temperature", "preparation") if not content.get(name)]
+        if missing:
+            raise ValueError(
+                f"{path} does not say how its slices were prepared ({', '.join(missing)} missing): it was trained "
+                "before this was written down; slice the data and train again"
+            )
+        return cls(
+            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+            about={name: content.get(name) for name in ("network", "epoch", "modalities", "classes")},
+            modalities=tuple(content["modalities"]),
+            classes=tuple(content["classes"]),
+            temperature=content["temperature"],
+            preparation=Preparation.from_json(content["preparation"]),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return self.about | {"weights": self.digest, "label_values": list(self.preparation.label_values)}
+
+
+def predict_new(
+    target: Path, cases: Sequence[Case], trained: Trained, predictor: Predictor, words: list[str], *,
+    trust_affine: bool, fresh: bool,
+) -> None:  # fmt: skip
+    """Predict the cases that ``target``, or what an interrupted attempt left beside it, does not hold yet.
+
+    Raises:
+        ValueError: a fault in a case; all of them are told before anything is written.
+        Stop: ``target`` was made with other settings or weights.
+    """
+    place = standing(target, words, trained, fresh=fresh)
+    todo = [case for case in cases if place is None or not label_path(place, case.volume).is_file()]
+    if place == target and not todo:
+        print(f"{target} is complete: {_counted(cases)}")
+        return
+    check_new(todo, trained, trust_affine=trust_affine)
+    grown = begin(target, place, words, trained)
+    if len(todo) < len(cases):
+        print(f"{len(cases) - len(todo)} of {len(cases)} cases are there already")
+    for case in tqdm(todo, desc="predicting", unit="case", disable=None, leave=False):
+        tqdm.write(predict_case(grown, case, trained, predictor))
+    aside = publish(grown, target)
+    print(f"{target}: {_counted(cases)}" + (f"; the one before is kept as {aside}" if aside else ""))
+
+
+def standing(target: Path, words: list[str], trained: Trained, *, fresh: bool) -> Path | None:
+    """Where predictions made with these settings and weights lie: the folder, the unfinished one, or nowhere."""
+    if command.refuse_other_settings(target, words, fresh=fresh):
+        if read_json(target / ABOUT).get("weights") != trained.digest:
+            raise Stop(f"{target} was predicted with other weights; FRESH=1 predicts anew and keeps the old beside it")
+        return target
+    grown = unfinished(target)
+    same = command.recorded(grown) == words and read_json(grown / ABOUT).get("weights") == trained.digest
+    return grown if same else None
+
+
+def begin(target: Path, place: Path | None, words: list[str], trained: Trained) -> Path:
+    """The unfinished folder to fill: a new one, that of a killed attempt, or a finished one that lacks new cases."""
+    grown = unfinished(target)
+    if place != grown and grown.exists():
+        shutil.rmtree(grown)
+    if place == target:
+        target.rename(grown)
+    elif place is None:
+        write_json(grown / ABOUT, trained.as_json())
+        command.record(grown, words)
+    return grown
+
+
+def check_new(cases: Sequence[Case], trained: Trained, *, trust_affine: bool) -> None:
+    """Read every file and refuse what cannot be predicted; all faults are told at once."""
+    recipe = Recipe(
+        modalities=trained.modalities,
+        num_classes=len(trained.classes),
+        values={},
+        shape=trained.preparation.shape,
+        pictures=trained.preparation.pictures,
+        n_augment=0,
+        discard_negatives=False,
+        seed=0,
+        trust_affine=trust_affine,
+    )
+    reports = [check_case(case, recipe) for case in tqdm(cases, desc="checking", disable=None, leave=False)]
+    refuse(faults_of(reports), "the new cases")
+
+
+def predict_case(folder: Path, case: Case, trained: Trained, predictor: Predictor) -> str:
+    """Predict and write one case; returns a line with the volume of each class."""
+    preparation = trained.preparation
+    volumes = [read_volume(files.found[0]) for files in case.images]
+    images = prepare_images([volume.array for volume in volumes], preparation.shape, pictures=preparation.pictures)
+    prediction = predictor(from_pictures(images) if preparation.pictures else images)
+    labels = write_prediction(
+        folder, case.volume, prediction, volumes[0].geometry, preparation.label_values, trained.classes
+    )
+    return f"{case.volume}: {_amounts(labels, volumes[0], trained)}{_turned(volumes[0], preparation)}"
+
+
+def _amounts(labels: np.ndarray, source: Volume, trained: Trained) -> str:
+    millilitres = abs(np.linalg.det(source.affine[:3, :3])) / 1000
+    named = list(zip(trained.preparation.label_values, trained.classes))[1:]
+    return ", ".join(f"{name} {np.count_nonzero(labels == value) * millilitres:.2f} ml" for value, name in named)
+
+
+def _turned(source: Volume, preparation: Preparation) -> str:
+    """A warning where the axes point elsewhere than the network ever saw."""
+    found = orientation(source.affine)
+    if not preparation.orientations or found in preparation.orientations:
+        return ""
+    return f"; warning: its axes point {found}, those of the training {', '.join(preparation.orientations)}"
+
+
+def _counted(cases: Sequence[Case]) -> str:
+    return "1 case" if len(cases) == 1 else f"{len(cases)} cases"

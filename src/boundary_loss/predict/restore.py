@@ -1,0 +1,73 @@
+"""From slices back to a volume in the grid of its source.
+
+Slicing resizes in the plane and does nothing else, so that undoing the resizing is the whole way back: nearest
+neighbour for classes, linear for probabilities. Where slices were enlarged, the nearest neighbour of the nearest
+neighbour is the voxel itself: labels come back exactly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from boundary_loss.slicing.prepare import resize_slices
+from boundary_loss.volumes import Geometry, write_volume
+
+SOFTMAX = "softmax"
+"""Folder of the probabilities, beside the predicted labels."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of one volume, in the size of its slices.
+
+    ``classes``: (X', Y', Z) uint8. ``probs``: (K, X', Y', Z) float32, or None where nobody asked for them.
+    """
+
+    classes: np.ndarray
+    probs: np.ndarray | None = None
+
+
+def labels_in_source(classes: np.ndarray, geometry: Geometry, label_values: Sequence[int]) -> np.ndarray:
+    """Classes (X', Y', Z) -> (X, Y, Z) label values as in the study's files, uint8 unless one does not fit."""
+    _check_slices(classes.shape[2], geometry)
+    values = np.array(label_values, np.uint8 if max(label_values) < 256 else np.uint16)
+    if classes.shape != geometry.shape:
+        classes = resize_slices(classes, geometry.shape[:2], order=0)
+    return values[classes]
+
+
+def probs_in_source(probs: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """(K, X', Y', Z) -> (K, X, Y, Z) float32; they add up to 1 as before."""
+    _check_slices(probs.shape[3], geometry)
+    if probs.shape[1:] == geometry.shape:
+        return probs
+    return np.stack([resize_slices(layer, geometry.shape[:2], order=1, outside="edge") for layer in probs])
+
+
+def _check_slices(found: int, geometry: Geometry) -> None:
+    if found != geometry.shape[2]:
+        raise ValueError(f"{found} slices cannot fill a volume of {geometry.shape[2]}")
+
+
+def label_path(folder: Path, case: str) -> Path:
+    return folder / f"{case}.nii.gz"
+
+
+def write_prediction(
+    folder: Path, case: str, prediction: Prediction, geometry: Geometry, label_values: Sequence[int],
+    classes: Sequence[str],
+) -> np.ndarray:  # fmt: skip
+    """Write ``CASE.nii.gz``, after ``softmax/CASE_K_NAME.nii.gz`` of every class: with the labels a case is done.
+
+    Returns:
+        (X, Y, Z) the labels as written.
+    """
+    if prediction.probs is not None:
+        for k, probs in enumerate(probs_in_source(prediction.probs, geometry)):
+            name = f"{case}_{k}_{classes[k].replace(' ', '-')}.nii.gz"
+            write_volume(folder / SOFTMAX / name, probs, geometry)
+    labels = labels_in_source(prediction.classes, geometry, label_values)
+    write_volume(label_path(folder, case), labels, geometry)
+    return labels

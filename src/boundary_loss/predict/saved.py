@@ -1,0 +1,81 @@
+"""The predictions that a training saved, as volumes: results/isles/gdl/pred."""
+
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from boundary_loss import command
+from boundary_loss.files import new_folder, write_json
+from boundary_loss.naming import Stem, by_volume
+from boundary_loss.predict.restore import Prediction, write_prediction
+from boundary_loss.runfolder import RunFolder
+from boundary_loss.slicedfolder import SlicedFolder, read_png
+from boundary_loss.slicing.prepare import Preparation
+from boundary_loss.volumes import Geometry
+
+ABOUT = "predictions.json"
+
+
+def write_saved(target: Path, run: RunFolder, data: SlicedFolder, epoch: int | None, words: list[str]) -> None:
+    """Write ``target/VOLUME.nii.gz`` of every validation volume; ``epoch`` None is the best.
+
+    Raises:
+        FileNotFoundError: a slice's prediction, or the record of where the voxels lay, is not there.
+        ValueError: the data is not what the run was trained on.
+        Stop: no volume was predicted whole.
+    """
+    run.refuse_other_data(data.path, data.classes, data.about["checksum"])
+    geometries = {volume: Geometry.from_json(data.grid(volume)) for volume in by_volume(run.names["val"])}
+    whole = whole_volumes(run, geometries)
+    refuse_missing(run, epoch, [stem for stems in whole.values() for stem in stems])
+    label_values = Preparation.from_json(data.about["preparation"]).label_values
+    with new_folder(target) as grown:
+        for volume, stems in tqdm(whole.items(), desc="volumes", disable=None, leave=False):
+            prediction = Prediction(read_classes(run, epoch, stems))
+            write_prediction(grown, volume, prediction, geometries[volume], label_values, data.classes)
+        about = {
+            "run": run.name,
+            "epoch": run.best_epoch if epoch is None else epoch,
+            "classes": data.classes,
+            "label_values": list(label_values),
+            "data_checksum": data.about["checksum"],
+            "phantom": bool(data.about.get("phantom")),
+            "sources": {volume: data.grid(volume)["file"] for volume in whole},
+        }
+        write_json(grown / ABOUT, about)
+        command.record(grown, words)
+    print(f"{target}: the predictions of {', '.join(whole)} at epoch {about['epoch']}")
+
+
+def whole_volumes(run: RunFolder, geometries: dict[str, Geometry]) -> dict[str, list[str]]:
+    """``{volume: its slices}`` of the validation volumes that were predicted from the first slice to the last."""
+    whole, parts = {}, []
+    for volume, stems in by_volume(run.names["val"]).items():
+        count = geometries[volume].shape[2]
+        if [Stem.parse(stem).position for stem in stems] == list(range(count)):
+            whole[volume] = stems
+        else:
+            parts.append(f"{volume} ({len(stems)} of {count} slices)")
+    if parts:
+        print(f"left out, as they were not predicted whole: {', '.join(parts)}")
+    if not whole:
+        raise command.Stop(f"{run.path} holds no whole volume; a debug run predicts a few slices only")
+    return whole
+
+
+def refuse_missing(run: RunFolder, epoch: int | None, stems: list[str]) -> None:
+    for stem in stems:
+        path = run.prediction(epoch, stem)
+        if not path.is_file():
+            kept = ", ".join(map(str, run.epochs)) or "none"
+            raise FileNotFoundError(f"{path} is missing; {run.path} has predictions of the epochs {kept} and the best")
+
+
+def read_classes(run: RunFolder, epoch: int | None, stems: list[str]) -> np.ndarray:
+    """(X', Y', Z) uint8, the saved predictions of a volume's slices."""
+    layers = [read_png(run.prediction(epoch, stem)) for stem in stems]
+    highest, count = max(int(layer.max()) for layer in layers), len(run.names["classes"])
+    if highest >= count:
+        raise ValueError(f"the predictions of {run.path} hold class {highest}; it has classes 0..{count - 1}")
+    return np.stack(layers, axis=-1)

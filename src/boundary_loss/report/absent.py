@@ -1,0 +1,81 @@
+"""Where there is nothing to find: slices and volumes without foreground, and what each run predicted there.
+
+Means hide these: a false voxel in an empty case costs a Dice of 1, a distance of the whole image.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from boundary_loss.comparison import names_of
+from boundary_loss.labels import IGNORED
+from boundary_loss.naming import by_volume
+from boundary_loss.overlays import read_prediction
+from boundary_loss.runfolder import RunFolder
+from boundary_loss.slicechoice import predicted_stems
+from boundary_loss.slicedfolder import SlicedFolder
+
+
+def count(runs: Sequence[RunFolder], data: SlicedFolder) -> list[dict[str, Any]]:
+    """For each foreground class: the cases where it is absent or was missed, at each run's best epoch.
+
+    Returns:
+        A dictionary a class: ``name``; ``slices`` (how many), ``empty`` (slices without the class), ``false`` (a number
+        a run: empty slices with false voxels), ``voxels`` (a number a run: false voxels in them), ``listed``
+        (``[slice, false voxels of each run]``, those with any, most first); ``volumes`` (how many), ``absent``
+        (``[volume, false voxels of each run]``), ``missed`` (``[volume, true voxels, runs that predicted none]``).
+    """
+    stems = predicted_stems(runs)
+    volumes = by_volume(stems)
+    truth, predicted = _voxels(runs, data, stems)
+    return [
+        _of_class(name, names_of(runs), stems, volumes, truth[:, k], predicted[:, :, k])
+        for k, name in enumerate(data.classes)
+        if k > 0
+    ]
+
+
+def _voxels(runs: Sequence[RunFolder], data: SlicedFolder, stems: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(slices, K) voxels of the ground truth and (runs, slices, K) of the predictions; ignored voxels count nowhere."""
+    num_classes = len(data.classes)
+    truth = np.zeros((len(stems), num_classes), np.int64)
+    predicted = np.zeros((len(runs), len(stems), num_classes), np.int64)
+    for i, stem in enumerate(stems):
+        labels = data.labels("val", stem)
+        counted = labels != IGNORED
+        truth[i] = np.bincount(labels[counted], minlength=num_classes)[:num_classes]
+        for r, run in enumerate(runs):
+            classes = read_prediction(run, None, stem, labels.shape)
+            predicted[r, i] = np.bincount(classes[counted], minlength=num_classes)[:num_classes]
+    return truth, predicted
+
+
+def _of_class(
+    name: str, labels: list[str], stems: list[str], volumes: dict[str, list[str]], truth: np.ndarray,
+    predicted: np.ndarray,
+) -> dict[str, Any]:  # fmt: skip
+    empty = truth == 0
+    false = predicted[:, empty]
+    order = sorted(range(false.shape[1]), key=lambda i: (-int(false[:, i].sum()), i))
+    names = [stem for stem, is_empty in zip(stems, empty, strict=True) if is_empty]
+    place = {stem: i for i, stem in enumerate(stems)}
+    absent, missed = [], []
+    for volume, slices in volumes.items():
+        rows = [place[stem] for stem in slices]
+        total, found = int(truth[rows].sum()), predicted[:, rows].sum(axis=1)
+        if total == 0:
+            absent.append([volume, found.tolist()])
+        elif (found == 0).any():
+            missed.append([volume, total, [label for label, n in zip(labels, found, strict=True) if n == 0]])
+    return {
+        "name": name,
+        "slices": len(stems),
+        "empty": int(empty.sum()),
+        "false": (false > 0).sum(axis=1).tolist(),
+        "voxels": false.sum(axis=1).tolist(),
+        "listed": [[names[i], false[:, i].tolist()] for i in order if false[:, i].any()],
+        "volumes": len(volumes),
+        "absent": absent,
+        "missed": missed,
+    }

@@ -1,0 +1,26 @@
+"""The page once more, from what lies in a folder of results: as an archive holds it, without data."""
+
+from pathlib import Path
+
+from boundary_loss.report.fromdata import read_kept
+from boundary_loss.report.options import arguments, collected
+from boundary_loss.report.page import page
+
+
+def again(folder: Path) -> str | None:
+    """``report.html`` as it would be written now; None where nothing was kept of the data."""
+    kept = read_kept(folder)
+    if kept is None:
+        return None
+    args = arguments([str(folder), "--runs", *(str(folder / name) for name in kept["names"]), *kept["words"]])
+    scores, statistics = collected(args)
+    return page(scores, statistics, kept)
+
+
+def order(folder: Path, paths: list[Path]) -> list[Path]:
+    """The runs in the order of the report, which gives them their colours."""
+    kept = read_kept(folder)
+    names = kept["names"] if kept else []
+    known = {path.relative_to(folder).as_posix(): path for path in paths}
+    first = [known.pop(name) for name in names if name in known]
+    return [*first, *known.values()]

@@ -1,0 +1,197 @@
+// Image, ground truth and every run side by side: case, slice, epoch, image, zoom.
+
+const view = { case: 0, slice: 0, epoch: "best", under: "", zoom: 1, x: 0, y: 0, truth: true, errors: false, large: false };
+const panels = [];
+const galleryParts = {};
+let readMaps = new Map();
+
+function caseInGallery(name) {
+  if (!data.gallery) return null;
+  const found = data.gallery.cases.findIndex((each) => each.name === name || each.slices.some((s) => s.name === name));
+  return found < 0 ? null : { number: found };
+}
+
+function openCase(name) {
+  const found = caseInGallery(name);
+  if (!found) return;
+  const slice = data.gallery.cases[found.number].slices.findIndex((each) => each.name === name);
+  chooseCase(found.number, slice < 0 ? undefined : slice);
+  document.getElementById("gallery").scrollIntoView({ block: "start" });
+}
+
+function gallery() {
+  const section = document.getElementById("gallery");
+  if (!section || !data.gallery) return;
+  const host = make("div", { class: "panels", tabindex: 0, role: "group",
+    "aria-label": "Panels. Plus and minus zoom, arrow keys move, 0 shows the whole slice." });
+  galleryParts.host = host;
+  galleryParts.readout = make("p", { class: "readout", "aria-live": "polite" });
+  galleryParts.legend = make("div", { class: "legend" });
+  galleryParts.controls = make("div", { class: "controls" });
+  section.append(galleryParts.controls, galleryParts.legend, host, galleryParts.readout, galleryNotes());
+  addPanel(host, "image", null);
+  addPanel(host, "ground truth", "truth");
+  data.gallery.shown.forEach((name, i) => addPanel(host, name, i));
+  zoomable(host);
+  followWidth(host, () => { evenRows(); paintGallery(); });
+  runWatchers.push(() => { evenRows(); paintGallery(); });
+  if (data.gallery.epoch !== undefined) view.epoch = data.gallery.epoch;
+  chooseCase(0);
+}
+
+// As many panels in each row as fit, and as many in the last as in the others.
+function evenRows() {
+  const { host } = galleryParts;
+  const count = panels.length - hiddenRuns.size;
+  const fit = Math.max(view.large ? 1 : 2, Math.floor((host.clientWidth + 14) / (view.large ? 384 : 184)));
+  const columns = Math.ceil(count / Math.ceil(count / fit));
+  host.style.gridTemplateColumns = `repeat(${Math.min(columns, Math.max(fit, count))}, minmax(0, 1fr))`;
+}
+
+function addPanel(host, name, what) {
+  const canvas = make("canvas", { role: "img" });
+  const caption = make("figcaption", {}, typeof what === "number" ? dot(what) : "", make("strong", {}, name));
+  const words = make("p", { class: "words" });
+  const figure = make("figure", { class: "panel" }, caption, canvas, words);
+  panels.push({ canvas, figure, words, name, what });
+  host.append(figure);
+}
+
+function shownCase() {
+  return data.gallery.cases[view.case];
+}
+
+function chooseCase(number, slice) {
+  view.case = number;
+  const shown = shownCase();
+  view.slice = slice === undefined ? shown.start : slice;
+  readMaps = new Map();
+  if (view.under.startsWith("map:") ? !(shown.limits || {})[view.under.slice(4)] : !shown.slices[0].images[view.under]) {
+    view.under = data.gallery.modalities[0];
+  }
+  fitContent();
+  galleryControls();
+  moveBy(0, 0);
+}
+
+// All that is not black, and every pixel of ground truth and predictions: nothing outlined is out of sight.
+function fitContent() {
+  const shown = shownCase();
+  const maps = shown.slices.flatMap((_, slice) => ["truth", ...data.gallery.shown.keys()].map((what) => mapOf(what, slice)));
+  const [left, top, right, bottom] = shown.content;
+  const box = join({ left, top, right, bottom }, bounds(maps.filter((found) => found).map((found) => found.map), shown.width));
+  zoomTo(box, 0.96);
+}
+
+function wholeSlice() {
+  const shown = shownCase();
+  Object.assign(view, { zoom: 1, x: shown.width / 2, y: shown.height / 2 });
+}
+
+// All epochs that any run has here.
+function epochsHere() {
+  const found = new Set(shownCase().slices[0].predictions.flatMap((epochs) => Object.keys(epochs).map(Number)));
+  return [...found].sort((a, b) => a - b);
+}
+
+// The epoch shown of a run: the one asked for, or the last one before it that is here.
+function epochOf(run) {
+  if (view.epoch === "best") return data.gallery.best[run];
+  const here = Object.keys(shownCase().slices[0].predictions[run]).map(Number).sort((a, b) => a - b);
+  return here.filter((epoch) => epoch <= view.epoch).pop() ?? here[0];
+}
+
+function mapOf(what, slice = view.slice) {
+  const shown = shownCase();
+  const text = what === "truth" ? shown.slices[slice].truth : shown.slices[slice].predictions[what][epochOf(what)];
+  if (text === undefined) return null;
+  const key = `${slice}/${what}/${what === "truth" ? "" : epochOf(what)}`;
+  if (!readMaps.has(key)) {
+    if (readMaps.size > 400) readMaps.clear();
+    readMaps.set(key, { map: readRuns(text, shown.width * shown.height), outlines: [] });
+  }
+  return readMaps.get(key);
+}
+
+function outlinesOf(found) {
+  const shown = shownCase();
+  if (!found.outlines.length) {
+    found.outlines = data.gallery.colours.map((_, k) => outline(found.map, shown.width, shown.height, k + 1));
+  }
+  return found.outlines;
+}
+
+function backgroundNow() {
+  const shown = shownCase();
+  const slice = shown.slices[view.slice];
+  if (!view.under.startsWith("map:")) return picture(slice.images[view.under], paintGallery);
+  const name = view.under.slice(4);
+  const found = distanceMap(slice.maps[name], shown.limits[name], paintGallery);
+  return found && found.canvas;
+}
+
+function paintGallery() {
+  if (!data.gallery) return;
+  const background = backgroundNow();
+  for (const panel of panels) {
+    const gone = hiddenRuns.has(panel.what);
+    panel.figure.hidden = gone;
+    if (gone) continue;
+    paintPanel(panel.canvas, shownCase(), view, background, layersOf(panel));
+    describe(panel);
+  }
+}
+
+function layersOf(panel) {
+  const found = panel.what === null ? null : mapOf(panel.what);
+  if (!found) return [];
+  const { colours } = data.gallery;
+  const lines = (paths, width, own) => paths.map((path, k) => ({ path, width, colour: own || colours[k] }));
+  if (panel.what === "truth") return [...lines(outlinesOf(found), 3, EDGE), ...lines(outlinesOf(found), 1.6)];
+  const truth = mapOf("truth");
+  const layers = view.errors ? errorLayers(truth.map, found.map) : [];
+  if (view.truth) layers.push(...lines(outlinesOf(truth), 3, EDGE));
+  layers.push(...lines(outlinesOf(found), 2));
+  if (view.truth) layers.push(...lines(outlinesOf(truth), 0.9, TRUTH));
+  return layers;
+}
+
+function errorLayers(truth, predicted) {
+  const { width, height } = shownCase();
+  const counted = (i) => truth[i] < data.gallery.classes.length && truth[i] !== predicted[i];
+  return [
+    { path: squares(width, height, (i) => counted(i) && predicted[i]), fill: "rgba(255, 60, 60, .5)" },
+    { path: squares(width, height, (i) => counted(i) && !predicted[i]), fill: "rgba(60, 160, 255, .55)" },
+  ];
+}
+
+function describe(panel) {
+  const shown = shownCase();
+  const where = `${shown.slices[view.slice].name}, ${galleryUnder(view.under)}`;
+  const truth = mapOf("truth");
+  if (panel.what === null) panel.words.textContent = galleryUnder(view.under);
+  else if (panel.what === "truth") {
+    panel.words.textContent = `${compareMaps(truth.map, truth.map, data.gallery.classes.length).truth} px`;
+  } else {
+    const found = mapOf(panel.what);
+    const epoch = epochOf(panel.what);
+    const dice = (shown.dice[panel.what] || {})[epoch];
+    const counts = found && compareMaps(truth.map, found.map, data.gallery.classes.length);
+    panel.words.textContent = found
+      ? `epoch ${epoch} · ${counts.predicted} px, ${counts.false} false, ${counts.missed} missed · volume's Dice ${number(dice, 3)}`
+      : `epoch ${epoch} is not in this file`;
+  }
+  panel.canvas.setAttribute("aria-label", `${panel.name}: ${where}: ${panel.words.textContent}`);
+}
+
+function galleryUnder(name) {
+  return name.startsWith("map:") ? `distance map: ${name.slice(4)}` : name;
+}
+
+function galleryNotes() {
+  const { leftOut, lossless, orderedBy } = data.gallery;
+  const notes = [data.gallery.cases.some((each) => each.word) ? `Ordered by the ${orderedBy}.` : "", "Thin white: ground truth."];
+  if (!lossless) notes.push("Images are JPEG here; the outlines are exact.");
+  if (leftOut.length) notes.push(`Left out to keep this file small: ${leftOut.join("; ")}.`);
+  return make("p", { class: "faint" }, notes.join(" "));
+}

@@ -1,0 +1,78 @@
+"""What a report takes from the sliced data: the gallery, the cases without foreground, the split.
+
+It is kept beside the report as ``report_data.json``, so that the same page can be made again where the data is not, as
+from an archive.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from boundary_loss.comparison import names_of
+from boundary_loss.files import read_json, write_text
+from boundary_loss.report import absent, gallery
+from boundary_loss.report.payload import to_script
+from boundary_loss.report.table import Scores
+from boundary_loss.slicedfolder import SPLIT, SlicedFolder
+
+KEPT = "report_data.json"
+
+
+def take(scores: Scores, data: Path, modality: str | None) -> dict[str, Any]:
+    """Read the data.
+
+    Raises:
+        FileNotFoundError: no data there, or no predictions.
+        ValueError: other data than the runs were trained on.
+    """
+    folder = SlicedFolder.open(data)
+    return {
+        "runs": identity(scores),
+        "gallery": gallery.build(scores.pictured, folder, modality),
+        "absent": absent.count(scores.pictured, folder),
+        "split": read_json(data / SPLIT) if (data / SPLIT).is_file() else {},
+    }
+
+
+def identity(scores: Scores) -> list[list[Any]]:
+    """What must agree for a kept file to belong to these runs: names, data, best epoch, epochs on disk."""
+    return [
+        [name, run.about.get("data_checksum"), run.best_epoch, run.epochs]
+        for name, run in zip(names_of(scores.runs), scores.runs, strict=True)
+    ]
+
+
+def take_or_kept(
+    scores: Scores, data: Sequence[Path], modality: str | None, folder: Path, words: Sequence[str]
+) -> dict[str, Any] | str:
+    """From the data, or else from what an earlier report kept in ``folder``, or else the reason why there is nothing.
+
+    What was read is kept.
+
+    Args:
+        data: sliced folders, of the folds; the first is shown.
+        words: the command's options, kept too.
+    """
+    try:
+        if not data:
+            raise FileNotFoundError("no data were given (--data data/ISLES)")
+        found = take(scores, data[0], modality)
+    except (FileNotFoundError, ValueError) as error:
+        return kept(scores, folder) or str(error)
+    found |= {"names": names_of(scores.runs), "words": list(words)}
+    write_text(folder / KEPT, to_script(found) + "\n")
+    return found
+
+
+def kept(scores: Scores, folder: Path) -> dict[str, Any] | None:
+    """What an earlier report read, if it was of these runs as they are now."""
+    content = read_kept(folder)
+    try:
+        return content if content is not None and content["runs"] == identity(scores) else None
+    except FileNotFoundError:  # a run without best epoch
+        return None
+
+
+def read_kept(folder: Path) -> dict[str, Any] | None:
+    path = folder / KEPT
+    return read_json(path) if path.is_file() else None

@@ -1,0 +1,69 @@
+"""Cases without foreground, and those that a run missed: a section of the page."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from boundary_loss.report.parts import count, key
+from boundary_loss.report.table import Scores
+
+INTRODUCTION = (
+    "Slices and volumes without an object, and what each run predicted there all the same, at its best epoch. A mean "
+    "hides them: in an empty case a single false voxel turns a Dice of 1 into 0."
+)
+
+
+def html(scores: Scores, seen: dict[str, Any] | str) -> str:
+    if isinstance(seen, str):
+        return '<p class="faint">Not counted: that needs the ground truth.</p>'
+    return f'<p class="faint">{INTRODUCTION}</p>' + "\n".join(_of_class(scores, found) for found in seen["absent"])
+
+
+def _of_class(scores: Scores, found: dict[str, Any]) -> str:
+    parts = [f"<h3>{escape(found['name'])}</h3>", _empty_slices(scores, found)]
+    if found["listed"]:
+        table = _table("", ["slice", *scores.labels], [_counts(*row) for row in found["listed"]])
+        title = f"{count(len(found['listed']), 'such slice')} with false voxels, the most first"
+        parts.append(f"<details><summary>{title}</summary>{table}</details>")
+    if found["absent"]:
+        title = (
+            f"{len(found['absent'])} of {count(found['volumes'], 'volume')} have none at all: voxels predicted there"
+        )
+        parts.append(_table(title, ["volume", *scores.labels], [_counts(*row) for row in found["absent"]]))
+    else:
+        parts.append(f"<p>None of the {count(found['volumes'], 'volume')} is without {escape(found['name'])}.</p>")
+    if found["missed"]:
+        rows = [_row(volume, _thousands(voxels), escape(", ".join(runs))) for volume, voxels, runs in found["missed"]]
+        parts.append(_table("Missed altogether", ["volume", "true voxels", "not a voxel predicted by"], rows))
+    return "\n".join(parts)
+
+
+def _empty_slices(scores: Scores, found: dict[str, Any]) -> str:
+    if not found["empty"]:
+        return f"<p>Every one of the {count(found['slices'], 'validation slice')} has some.</p>"
+    rows = [
+        _row(label, str(false), f"{100 * false / found['empty']:.0f} %", _thousands(voxels), mark=key(i))
+        for i, (label, false, voxels) in enumerate(zip(scores.labels, found["false"], found["voxels"], strict=True))
+    ]
+    title = f"{found['empty']} of {count(found['slices'], 'validation slice')} have none"
+    return _table(title, ["run", "of them with false voxels", "share", "false voxels"], rows)
+
+
+def _row(name: str, *cells: str, mark: str = "") -> str:
+    return f'<tr><th scope="row">{mark}{escape(name)}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _counts(name: str, numbers: Sequence[int]) -> str:
+    cells = "".join(f"<td{' class=zero' if n == 0 else ''}>{_thousands(n)}</td>" for n in numbers)
+    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+
+
+def _table(title: str, names: Sequence[str], rows: Sequence[str]) -> str:
+    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    caption = f"<caption>{escape(title)}</caption>" if title else ""
+    table = f"<table>{caption}<thead><tr>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<div class="wide">{table}</div>'
+
+
+def _thousands(number: int) -> str:
+    return f"{number:,}".replace(",", "\u202f")

@@ -1,0 +1,45 @@
+"""What the report's command takes, and what it compares; also when the page is drawn again from an archive."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from boundary_loss import command
+from boundary_loss.comparison import find_runs, runs_in
+from boundary_loss.report.table import Scores, collect
+from boundary_loss.statistics import ALPHA, TESTED, Statistics, compare
+
+BESIDE = ("--runs", "--data", "--modality", "--quiet", "--show")
+"""Options that do not shape what is compared, or that are kept in another way."""
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Of the command line, or of ``words``."""
+    parser = command.parser("Compare the runs of a study: tables, paired comparisons, a page.")
+    parser.add_argument("folder", type=Path, help="where the report goes, as results/isles")
+    parser.add_argument("--runs", type=Path, nargs="+", help="run folders; default: all finished ones in the folder")
+    parser.add_argument("--metrics", nargs="+", default=[], help="as val_3d_dsc val_3d_hd95; default: all there are")
+    parser.add_argument("--columns", nargs="+", default=[], help="class numbers or names; default: foreground")
+    parser.add_argument("--study", default="", help="for the title; default: what the runs say")
+    parser.add_argument("--test", nargs="*", default=list(TESTED), help="metrics that are compared pair by pair")
+    parser.add_argument("--baseline", help="compare every run with this one only; default: each with each")
+    parser.add_argument("--alpha", type=float, default=ALPHA, help="chance of any false claim")
+    parser.add_argument("--data", type=Path, nargs="+", default=[], help="sliced data of the runs, for the gallery")
+    parser.add_argument("--modality", help="image shown first; default: the last one")
+    parser.add_argument("--quiet", action="store_true", help="write the files and print no table")
+    parser.add_argument("--show", action="store_true", help="print the table and write nothing")
+    return parser.parse_args(words)
+
+
+def collected(args: argparse.Namespace) -> tuple[Scores, Statistics]:
+    """Read the runs and compare them.
+
+    Raises:
+        FileNotFoundError: no finished run.
+        ValueError: an unknown metric, class or baseline.
+    """
+    runs = find_runs(args.runs or runs_in(args.folder))
+    if not runs:
+        raise FileNotFoundError(f"no finished run in {args.folder}; train with make")
+    scores = collect(runs, args.metrics, args.columns, args.study)
+    return scores, compare(scores.comparisons, tested=args.test, baseline=args.baseline, alpha=args.alpha)

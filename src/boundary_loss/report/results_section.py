@@ -1,0 +1,192 @@
+"""The first thing a reader sees: what came out, in words and in one table for the best and one for the last epoch."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from boundary_loss.comparison import Comparison, names_of, number, short_label
+from boundary_loss.difference import Choice, Difference, p_text
+from boundary_loss.files import read_json
+from boundary_loss.measured import epoch_words
+from boundary_loss.report import pairs
+from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE
+from boundary_loss.report.findings import differences, sentences
+from boundary_loss.report.latex import to_latex
+from boundary_loss.report.parts import bullets, count, download, key, paragraphs
+from boundary_loss.report.table import WHEN, Scores, heading_of, legend, to_csv
+from boundary_loss.runfolder import RunFolder, metric
+from boundary_loss.statistics import CHOICES, Statistics
+
+EVALUATION = "evaluation.json"
+
+
+FEW = 6
+"""So many sentences are read; more are folded away."""
+
+
+def summary(scores: Scores, statistics: Statistics) -> str:
+    """The best means under the tested metrics, what the paired comparisons show, and what makes them unfair."""
+    first = scores.comparisons[0]
+    tested = {difference.metric for difference in statistics.differences}
+    parts = [
+        f'<p class="faint">{escape(first.counted)}; classes reported: {escape(", ".join(first.columns))}.</p>',
+        f'<div class="summary">{bullets(sentences(scores, tested))}</div>',
+        *(_compared(statistics, when) for when in CHOICES if statistics.differences),
+        f"<p>{CHOICE_OF_EPOCH}</p>",
+        paragraphs([*differences(scores.runs), *(f"{text}." for text in scores.missing)]),
+    ]
+    return "\n".join(parts)
+
+
+def _compared(statistics: Statistics, when: Choice) -> str:
+    """What is shown at one choice of epoch; why the rest is not, folded."""
+    compared, said = statistics.at(when), statistics.sentences(when)
+    shown = sum(difference.better is not None for difference in compared)
+    lead = f"Case by case, {WHEN[when]}: {shown} of {count(len(compared), 'comparison')} show a difference."
+    found = bullets(said[:shown][:FEW]) + _folded(f"{shown - FEW} more", said[FEW:shown])
+    return f"<p><strong>{escape(lead)}</strong></p>{found}" + _folded(
+        f"Why nothing can be concluded in {'the other ' if shown else ''}{len(compared) - shown}", said[shown:]
+    )
+
+
+def _folded(title: str, texts: Sequence[str]) -> str:
+    return f"<details><summary>{escape(title)}</summary>{bullets(texts)}</details>" if texts else ""
+
+
+def html(scores: Scores, statistics: Statistics) -> str:
+    stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in scores.study)
+    dagger = f" † shown to be better than {scores.labels[0]}." if _any_shown(scores, statistics) else ""
+    files = [
+        download(to_csv(scores), f"{stem}.csv", "text/csv", "Table as CSV"),
+        download(pairs.to_csv(statistics), f"{stem}_comparisons.csv", "text/csv", "Comparisons as CSV"),
+        download(to_latex(scores, statistics), f"{stem}.tex", "application/x-tex", "Tables as LaTeX"),
+    ]
+    return "\n".join(
+        [
+            f'<p class="faint">{escape(legend(scores).capitalize())}; bold: best mean of its column; '
+            f"↑ higher is better, ↓ lower is better.{escape(dagger)}</p>",
+            *(_table(scores, statistics, when) for when in CHOICES),
+            f'<p class="buttons">{" ".join(files)}</p>',
+            _differences(statistics),
+        ]
+    )
+
+
+def _table(scores: Scores, statistics: Statistics, when: Choice) -> str:
+    top = ""
+    for shown in scores.comparisons:
+        name, rows_of = heading_of(shown.name)
+        text = f"{escape(name)}<br><small>{escape(rows_of)}</small>"
+        top += f'<th colspan="{len(shown.columns)}" scope="colgroup">{text}</th>'
+    below = "".join(
+        f'<th scope="col" data-sort="{"up" if shown.metric.lower_is_better else "down"}">{escape(column)}</th>'
+        for shown in scores.comparisons
+        for column in shown.columns
+    )
+    rows = "".join(_row(scores, statistics, i, label, when) for i, label in enumerate(scores.labels))
+    caption = f"{WHEN[when][0].upper()}{WHEN[when][1:]}"
+    return (
+        f'<h3 id="table-{when}">{caption}</h3>\n'
+        f'<div class="wide" tabindex="0" role="region" aria-labelledby="table-{when}"><table class="sortable">'
+        f'<thead><tr><td></td><td></td>{top}</tr><tr><th scope="col" data-sort="text">run</th>'
+        f'<th scope="col" data-sort="up">epoch</th>{below}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _row(scores: Scores, statistics: Statistics, i: int, label: str, when: Choice) -> str:
+    epochs = sorted({e for score in scores.all if (score.run, score.when) == (label, when) for e in score.epochs})
+    cells = [
+        _cell(scores, statistics, shown, label, column, when)
+        for shown in scores.comparisons
+        for column in shown.columns
+    ]
+    epoch = epoch_words(epochs).split()[1] if epochs else "–"
+    value = f' data-value="{epochs[0]}"' if epochs else ""
+    return f'<tr><th scope="row">{key(i)}{escape(label)}</th><td{value}>{epoch}</td>{"".join(cells)}</tr>'
+
+
+def _cell(scores: Scores, statistics: Statistics, shown: Comparison, label: str, column: str, when: Choice) -> str:
+    score = scores.get(label, shown.name, column, when)
+    if score is None:
+        return "<td>–</td>"
+    mark = ' class="best"' if score in scores.best(shown.name, column, when) else ""
+    value = f' data-value="{score.mean:.6g}"' if np.isfinite(score.mean) else ""
+    against = _shown_better(scores, statistics, shown.name, column, label, when)
+    dagger = f'<abbr title="{escape(against.sentence)}">†</abbr>' if against else ""
+    return f'<td{mark}{value} title="{count(score.n, "case")}">{_spread(score.text)}{dagger}</td>'
+
+
+def _shown_better(
+    scores: Scores, statistics: Statistics, name: str, column: str, label: str, when: Choice
+) -> Difference | None:
+    """The comparison with the first row that this row has won."""
+    if label == scores.labels[0]:
+        return None
+    against = statistics.get(name, column, when, label, scores.labels[0])
+    return against if against is not None and against.better == label else None
+
+
+def _any_shown(scores: Scores, statistics: Statistics) -> bool:
+    return any(d.better not in (None, scores.labels[0]) and scores.labels[0] in (d.first, d.second)
+               for d in statistics.differences)  # fmt: skip
+
+
+def _differences(statistics: Statistics) -> str:
+    """Every comparison as a row, behind a fold, and how they were made."""
+    if not statistics.differences:
+        return ""
+    names = ("metric", "class", "epoch", "first", "second", "n", "gain of the first", "95 % interval", "effect", "p")
+    top = "".join(f'<th scope="col" data-sort="{"down" if i > 4 else "text"}">{n}</th>' for i, n in enumerate(names))
+    rows = "".join(_difference(d) for d in statistics.differences)
+    return (
+        f"<details><summary>Every comparison, and how they were made</summary><p>{escape(statistics.method)}</p>"
+        f'<div class="wide tall" tabindex="0" role="region" aria-label="Every comparison"><table class="sortable">'
+        f"<thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div></details>"
+    )
+
+
+def _difference(d: Difference) -> str:
+    words = [short_label(d.metric), d.column, d.when, d.first, d.second]
+    unit = f" {metric(d.metric).unit}" if metric(d.metric).unit else ""
+    known = d.n > 0
+    numbers = [
+        (d.n, str(d.n)),
+        (d.gain, number(d.metric, d.gain) + unit if known else "–"),
+        (d.low, f"{number(d.metric, d.low)} to {number(d.metric, d.high)}" if known else "–"),
+        (d.effect, f"{d.effect:.2f}" if known else "–"),
+        (d.p_holm, p_text(d.p_holm).removeprefix("p ").removeprefix("= ") if known else "–"),
+    ]
+    cells = "".join(f"<td>{escape(word)}</td>" for word in words) + "".join(
+        f"<td{f' data-value={value:.6g}' if np.isfinite(value) else ''}>{escape(text)}</td>" for value, text in numbers
+    )
+    return f'<tr title="{escape(d.sentence)}"{" class=shown" if d.better else ""}>{cells}</tr>'
+
+
+def _spread(text: str) -> str:
+    """The mean, and fainter what follows it."""
+    mean, _, rest = text.partition(" ")
+    return escape(mean) + (f' <span class="sd">{escape(rest)}</span>' if rest else "")
+
+
+def definitions(scores: Scores) -> str:
+    items = []
+    for shown in scores.comparisons:
+        label = shown.metric.label[0].upper() + shown.metric.label[1:]
+        items.append(f"<dt>{escape(label)}</dt><dd>{escape(DEFINITIONS[shown.name])}</dd>")
+    named = zip(scores.runs, names_of(scores.runs), strict=True)
+    touched = [text for run, label in named for text in _touched(run, label)]
+    return f"<dl>{''.join(items)}</dl><h3>Empty masks</h3><p>{EMPTY_RULE}</p>{bullets(touched)}"
+
+
+def _touched(run: RunFolder, label: str) -> Sequence[str]:
+    """How often the rule for empty masks was used, as evaluation counted it."""
+    path = run.path / EVALUATION
+    if not path.is_file():
+        return []
+    counts = [
+        f"{name} {found['touched']} of {found['of']}"
+        for name, found in read_json(path).items()
+        if isinstance(found, dict) and "touched" in found and "of" in found
+    ]
+    return [f"{label}, best epoch: the rule set the value of {'; '.join(counts)}."] if counts else []

@@ -1,0 +1,76 @@
+"""Start the ranks of one training on this machine, with torchrun's launcher, and end them together."""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from boundary_loss.command import INTERRUPTED, TERMINATED, Stop
+from boundary_loss.training.ranks import LOST, RUN_ID
+
+_SAID = (2, INTERRUPTED, TERMINATED)
+"""Exit statuses of a command that has said why in one line."""
+_FOLLOWS = (1, TERMINATED, LOST, -signal.SIGTERM)
+"""Statuses in which a rank may end because another has, the likelier the later; every other is a cause."""
+
+
+def launch(count: int, module: str, words: Sequence[str]) -> None:
+    """Run ``python -m module words`` in ``count`` processes and return when all are done.
+
+    The first one's output is seen as if it were alone. Where one ends early, all do, and what that one said is the
+    message; a signal to this process goes to all of them.
+
+    Raises:
+        Stop: a rank failed.
+        SystemExit: with the ranks' status, after SIGTERM or Ctrl-C; the first rank has said so.
+    """
+    logging.disable(logging.ERROR)  # the launcher's reports; what matters of them is in our one message
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
+    with tempfile.TemporaryDirectory() as said:
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=count,
+            run_id=RUN_ID,
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            local_addr="localhost",
+            max_restarts=0,
+            logs_specs=DefaultLogsSpecs(said, redirects=dict.fromkeys(range(1, count), Std.ALL)),
+        )
+        options = ["-O"] * sys.flags.optimize
+        try:
+            elastic_launch(config, sys.executable)(*options, "-m", module, *words)
+        except SignalException as stop:
+            sys.exit(INTERRUPTED if stop.sigval == signal.SIGINT else TERMINATED)
+        except ChildFailedError as error:
+            _end_as(error.failures, count, Path(said))
+
+
+def _end_as(failures: Mapping[int, ProcessFailure], count: int, said: Path) -> None:
+    """End as the rank did that made the others end."""
+
+    def cause(rank: int) -> tuple[int, int]:
+        status = failures[rank].exitcode
+        return _FOLLOWS.index(status) if status in _FOLLOWS else -1, rank
+
+    rank = min(failures, key=cause)
+    status = failures[rank].exitcode
+    for path in said.glob(f"*/*/{rank}/stderr.log"):
+        print(path.read_text(encoding="utf-8", errors="replace"), end="", file=sys.stderr)
+    if status in _SAID:
+        sys.exit(status)
+    how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+    memory = ", perhaps for lack of memory" if status == -signal.SIGKILL else ""
+    raise Stop(
+        f"process {rank} of {count} was ended {how}{memory}, and the others with it; "
+        "what is finished is kept, and the same command goes on from there"
+    )

@@ -1,0 +1,181 @@
+"""One training in several processes ("ranks"), a device each: all that knows of torch.distributed.
+
+Every rank takes its part of each batch, and DistributedDataParallel averages the gradients. What is counted, recorded
+and compared is that of whole batches, so that the result is that of one process with the same batches, to rounding;
+dropout draws differ.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from boundary_loss.command import die_with
+from boundary_loss.shapes import Probs
+from boundary_loss.training.sharednorm import share_statistics
+from boundary_loss.training.terms import ActiveTerm
+
+RUN_ID = "boundary_loss"
+"""Tells our ranks from processes that something else started with torchrun."""
+_GRACE = 1.0
+"""Seconds that a failing rank leaves to the first one to fail of the same thing, and to say so."""
+LOST = 76
+"""Exit status of a rank that ends because another has."""
+
+
+class Part(NamedTuple):
+    """What one rank does of a batch."""
+
+    rows: Tensor
+    share: float
+    """Weight of a mean over these rows in the mean over the batch."""
+    sizes: tuple[int, ...] | None
+    """Rows of each rank; None where each has the whole batch: alone, or because it has fewer rows than ranks."""
+    reports: bool
+    """Whether this rank counts and writes what was predicted on the rows."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that train one run; ``Ranks()`` is alone."""
+
+    rank: int = 0
+    size: int = 1
+    alone: Any = None
+    """The process group of this rank only; None where there is no other."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the rank that writes and speaks."""
+        return self.rank == 0
+
+    def part(self, rows: Tensor) -> Part:
+        """This rank's part of a batch's rows (B,); the parts of all ranks, in order, are the batch."""
+        if len(rows) < self.size or self.size == 1:  # an empty part is more than networks and losses can be asked for
+            return Part(rows, 1 / self.size, None, self.is_first)
+        parts = rows.tensor_split(self.size)
+        mine = parts[self.rank]
+        return Part(mine, len(mine) / len(rows), tuple(map(len, parts)), True)
+
+    def parallel(self, net: nn.Module) -> nn.Module:
+        """The network as a training step calls it; its own weights and their names stay as they are."""
+        if self.size == 1:
+            return net
+        share_statistics(net)
+        return DistributedDataParallel(net)
+
+    def begin(self, net: nn.Module, part: Part) -> None:
+        """Before a step: normalise over the batch, which is on all ranks together, or whole on each."""
+        if self.size > 1:
+            share_statistics(net, None if part.sizes else self.alone)
+
+    def value(self, term: ActiveTerm, probs: Probs, batch: dict[str, Any], part: Part) -> Tensor:
+        """This rank's summand of the loss: over all ranks they add up to the term's value on the batch."""
+        if self.size == 1:
+            return term(probs, batch)
+        if part.sizes is not None and not term.over_items:  # of parts the value would be another one
+            read = {"gt": batch["gt"], "maps": {need: batch["maps"][need] for need in [term.need] if need}}
+            read |= {"head": batch["head"]} if "head" in batch else {}
+            probs, batch = self._whole(probs, part.sizes), self._whole(read, part.sizes)
+        return part.share * term(probs, batch)
+
+    def _whole(self, of_part: Any, sizes: tuple[int, ...]) -> Any:
+        """The tensors (B, ...) of the whole batch, also those within a dictionary."""
+        if isinstance(of_part, dict):
+            return {key: self._whole(value, sizes) for key, value in of_part.items()}
+        return _Gather.apply(of_part, sizes, self.rank)
+
+    def norms(self, norms: Sequence[float], part: Part) -> list[float]:
+        """Euclidean norms of what lies in parts on the ranks, from the norms of the parts."""
+        if self.size == 1:
+            return list(norms)
+        if part.sizes is None:
+            return [norm * self.size for norm in norms]
+        return self.add_up(torch.tensor(norms, dtype=torch.float64).square()).sqrt().tolist()
+
+    def add_up(self, tensor: Tensor) -> Tensor:
+        """The sum over the ranks, in place: the same bits on each."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def greatest(self, number: int) -> int:
+        """The greatest of the ranks' numbers."""
+        if self.size == 1:
+            return number
+        shared = torch.tensor(int(number))
+        dist.all_reduce(shared, dist.ReduceOp.MAX)
+        return int(shared)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """(...) of each rank -> (ranks, ...)."""
+        parts = [torch.empty_like(tensor) for _ in range(self.size)]
+        if self.size == 1:
+            return tensor[None]
+        dist.all_gather(parts, tensor)
+        return torch.stack(parts)
+
+    def wait(self) -> None:
+        """Until all ranks are here."""
+        self.greatest(0)
+
+
+class _Gather(torch.autograd.Function):
+    """(b, ...) parts of all ranks -> the batch (B, ...). Each rank holds a summand of what is made of it, hence the
+    gradient is the sum of all ranks'."""
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor, sizes: tuple[int, ...], rank: int) -> Tensor:
+        ctx.start, ctx.stop = sum(sizes[:rank]), sum(sizes[: rank + 1])
+        padded = part.new_zeros(max(sizes), *part.shape[1:])
+        padded[: len(part)] = part
+        parts = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(parts, padded)
+        return torch.cat([padded[:size] for padded, size in zip(parts, sizes, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        gradient = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(gradient)
+        return gradient[ctx.start : ctx.stop], None, None
+
+
+def are_started() -> bool:
+    """Whether this process is one of several that :func:`boundary_loss.training.launch.launch` started."""
+    return os.environ.get("TORCHELASTIC_RUN_ID") == RUN_ID
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
+    """Meet the other ranks, on GPUs of their own or on the CPU; without others, only this process."""
+    if not are_started():
+        yield Ranks(), device
+        return
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if device.type == "cuda":
+        if torch.cuda.device_count() < size:
+            raise ValueError(f"NPROC={size}, but torch sees {torch.cuda.device_count()} GPUs; use as many or fewer")
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    die_with(os.getppid())
+    try:
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        groups = [dist.new_group([other]) for other in range(size)]
+        yield Ranks(rank, size, alone=groups[rank]), device
+        dist.destroy_process_group()
+    except RuntimeError as error:
+        if isinstance(error, dist.DistError) or "gloo" in str(error).lower():
+            sys.exit(LOST)
+        raise
+    except Exception:
+        if rank > 0:
+            time.sleep(_GRACE)
+        raise

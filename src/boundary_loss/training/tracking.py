@@ -1,0 +1,94 @@
+"""TRACK=tensorboard: the epochs' numbers and one predicted slice, for a viewer that follows the training.
+
+    tensorboard --logdir results/isles
+
+The CSV stays the record. The logs are written anew from it when a run goes on, so that no epoch is in them twice, and a
+run that began without them has them from its first epoch.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boundary_loss.command import Stop
+from boundary_loss.data import Slices
+from boundary_loss.runfolder import RunFolder
+from boundary_loss.shapes import IGNORED
+from boundary_loss.slicedfolder import read_png
+
+TRACKERS = ("tensorboard",)
+FOLDER = "tensorboard"
+
+Track = Callable[[Sequence[dict[str, float]]], None]
+"""Called with the lines of all epochs that are done, after each of them."""
+
+
+def untracked(_: Sequence[dict[str, float]]) -> None:
+    """Nobody follows."""
+
+
+@contextmanager
+def tracker(name: str | None, run: Path, val: Slices) -> Iterator[Track]:
+    """What ``--track`` names; within, epochs are shown as they are done."""
+    if name is None:
+        yield untracked
+        return
+    board = TensorBoard(run, val)
+    try:
+        yield board
+    finally:
+        board.close()
+
+
+class TensorBoard:
+    """Event files in the run's folder ``tensorboard/``: a curve a column of the CSV, a picture an epoch."""
+
+    def __init__(self, run: Path, val: Slices) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise Stop("TRACK=tensorboard needs a package: python -m pip install tensorboard") from None
+        self.run, self.val = run, val
+        labels = val.labels.cpu().numpy()
+        self.row = int(((labels > 0) & (labels != IGNORED)).sum(axis=(1, 2)).argmax())
+        """The slice with most to find."""
+        shutil.rmtree(run / FOLDER, ignore_errors=True)
+        # purge_step: a viewer that is open forgets what it read before
+        self._writer: Any = SummaryWriter(str(run / FOLDER), purge_step=0)
+        self._shown = 0
+
+    def __call__(self, lines: Sequence[dict[str, float]]) -> None:
+        for line in lines[self._shown :]:
+            epoch = int(line["epoch"])
+            for column, value in line.items():
+                if column != "epoch":
+                    self._writer.add_scalar(_title(column), value, epoch)
+            picture = self._picture(epoch)
+            if picture is not None:
+                self._writer.add_image(self.val.stems[self.row], picture, epoch, dataformats="HW")
+        self._shown = len(lines)
+        self._writer.flush()
+
+    def _picture(self, epoch: int) -> np.ndarray | None:
+        """(X, 3 Y) uint8: the first modality, the truth and the prediction, side by side; None if that is gone."""
+        path = RunFolder(self.run).prediction(epoch, self.val.stems[self.row])
+        if not path.is_file():
+            return None
+        image = (self.val.images[self.row, 0].cpu().numpy() * 255).astype(np.uint8)
+        bright = 255 // max(self.val.num_classes - 1, 1)
+        truth = self.val.labels[self.row].cpu().numpy()
+        classes = [np.where(found == IGNORED, 0, found) * bright for found in (truth, read_png(path))]
+        return np.concatenate([image, *classes], axis=1).astype(np.uint8)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _title(column: str) -> str:
+    """``tra_dice`` -> ``dice/tra``, so that training and validation stand in one group; ``lr`` stays."""
+    which, _, name = column.partition("_")
+    return f"{name}/{which}" if which in ("tra", "val") else column

@@ -1,0 +1,157 @@
+"""SIGTERM and Ctrl-C at any moment of a training: the step is finished and saved, and nothing changes by it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from trainings import DROPPER, ROW, command, environment, same_run, train_here
+
+from boundary_loss import train
+from boundary_loss.training import checkpoint, folder, run, tally
+from boundary_loss.training.interruption import Interruption
+
+Arrange = Callable[..., None]
+
+
+def send(number: int) -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "call", "saved"),
+    [
+        (tally, "slice_counts", 1, "epoch 0 up to step 1 of 4 is saved"),
+        (tally, "slice_counts", 4, "epoch 0 up to step 4 of 4 is saved"),
+        (tally, "slice_counts", 5, "the training of epoch 0 is saved"),  # validation
+        (tally, "slice_counts", 10, "epoch 1 up to step 3 of 4 is saved"),
+        (tally, "slice_counts", 14, "the training of epoch 1 is saved"),
+        (run, "write_array", 2, "epoch 1 up to step 1 of 4 is saved"),  # while epoch 0 is recorded
+        (run, "save_checkpoint", 2, "epoch 2 up to step 1 of 4 is saved"),
+        (train, "activate", 1, "what is finished is kept"),  # before the first step
+        (folder, "publish", 1, "what is finished is kept"),  # after the last
+    ],
+)
+def test_sigterm_saves_the_step_and_the_rest_is_as_if_it_had_not_been(
+    finished: Path, data: Path, tmp_path: Path, at_call: Arrange, place: Any, name: str, call: int, saved: str
+) -> None:
+    at_call(place, name, call, send(signal.SIGTERM))
+    stopped = train_here(tmp_path / "run", data, *DROPPER)
+    assert stopped.status == 75 and stopped.err.count("\n") == 1, stopped
+    assert stopped.err.startswith("error: terminated; ") and saved in stopped.err
+    assert not (tmp_path / "run").exists()
+    assert train_here(tmp_path / "run", data, *DROPPER).status == 0
+    same_run(finished, tmp_path / "run")
+
+
+def test_ctrl_c_at_every_step_of_a_run(finished: Path, data: Path, tmp_path: Path, at_call: Arrange) -> None:
+    """Each attempt gets one step further than the one before, and the last finds it all done."""
+    at_call(tally, "slice_counts", 1, send(signal.SIGINT))
+    assert train_here(tmp_path / "run", data, *DROPPER).status == 130
+    for step in range(2, 5):
+        at_call(tally, "slice_counts", 1, send(signal.SIGINT))
+        stopped = train_here(tmp_path / "run", data, *DROPPER)
+        assert stopped.status == 130
+        assert stopped.err == (
+            f"error: interrupted; epoch 0 up to step {step} of 4 is saved, and the same command goes on from there\n"
+        )
+        assert f"going on at step {step - 1} of epoch 0" in stopped.out
+    assert train_here(tmp_path / "run", data, *DROPPER).status == 0
+    same_run(finished, tmp_path / "run")
+
+
+def test_the_last_epoch_is_finished_rather_than_left(
+    finished: Path, data: Path, tmp_path: Path, at_call: Arrange
+) -> None:
+    at_call(run, "save_checkpoint", 3, send(signal.SIGTERM))
+    assert train_here(tmp_path / "run", data, *DROPPER).status == 0
+    same_run(finished, tmp_path / "run")
+
+
+def test_a_second_signal_does_not_wait() -> None:
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        send(signal.SIGTERM)()
+        assert interruption
+        send(signal.SIGINT)()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_network_with_fewer_draws_would_show(finished: Path, data: Path, tmp_path: Path, at_call: Arrange) -> None:
+    """The comparison above sees it when the generators are not put back."""
+    at_call(tally, "slice_counts", 2, send(signal.SIGTERM))
+    assert train_here(tmp_path / "run", data, *DROPPER).status == 75
+    path = tmp_path / "run_tmp" / "midway_checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    state["midway"]["random"]["cpu"] = torch.Generator().manual_seed(1).get_state()
+    torch.save(state, path)
+    assert train_here(tmp_path / "run", data, *DROPPER).status == 0
+    with pytest.raises(AssertionError):
+        same_run(finished, tmp_path / "run")
+
+
+KILLER = """
+import os, signal
+from boundary_loss import command, train
+from boundary_loss.training import tally
+
+original, calls = tally.slice_counts, []
+
+def deadly(*arguments):
+    calls.append(0)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments)
+
+tally.slice_counts = deadly
+command.run(train.main)
+"""
+
+
+def test_minutes_between_checkpoints_are_what_a_kill_costs(finished: Path, data: Path, tmp_path: Path) -> None:
+    words = [*DROPPER, "--save_minutes", "1e-6"]
+    killer = [sys.executable, "-c", KILLER, *command(tmp_path / "run", data, *words)[3:]]
+    killed = subprocess.run(killer, env=environment(), capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    done = train_here(tmp_path / "run", data, *words)
+    assert "going on at step 2 of epoch 0" in done.out
+    same_run(finished, tmp_path / "run")
+
+
+def test_a_spoilt_state_within_an_epoch_costs_the_epoch_alone(
+    finished: Path, data: Path, tmp_path: Path, at_call: Arrange
+) -> None:
+    at_call(tally, "slice_counts", 10, send(signal.SIGTERM))
+    assert train_here(tmp_path / "run", data, *DROPPER).status == 75
+    (tmp_path / "run_tmp" / "midway_checkpoint.pt").write_bytes(b"")
+    done = train_here(tmp_path / "run", data, *DROPPER)
+    assert "trying the one before" in done.out and "going on after epoch 0\n" in done.out
+    same_run(finished, tmp_path / "run")
+
+
+def test_pictures_of_an_epoch_that_was_complete_but_not_counted_stay(
+    finished: Path, data: Path, tmp_path: Path, at_call: Arrange
+) -> None:
+    """Left at a step, gone on with, killed between the last picture and the checkpoint, gone on with from the step."""
+    at_call(tally, "slice_counts", 3, send(signal.SIGTERM))
+    assert train_here(tmp_path / "run", data, *DROPPER).status == 75
+
+    def killed() -> None:
+        raise SystemExit(9)
+
+    at_call(checkpoint, "settle", 1, killed)
+    assert train_here(tmp_path / "run", data, *DROPPER).status == 9
+    assert (tmp_path / "run_tmp" / "iter000").is_dir()
+    done = train_here(tmp_path / "run", data, *DROPPER)
+    assert "going on at step 3 of epoch 0" in done.out
+    same_run(finished, tmp_path / "run")
+
+
+def test_settings_that_do_not_shape_the_result_may_change(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert train_here(folder, data, *ROW, "--epochs", "1", "--save_minutes", "3").status == 0
+    assert "complete" in train_here(folder, data, *ROW, "--epochs", "1", "--skip_nan", "--save_minutes", "0").out

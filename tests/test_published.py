@@ -1,0 +1,106 @@
+"""Our numbers beside the published ones: what may be compared, and what is said where it may not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toyruns import write_row
+from toys import REPOSITORY
+
+from boundary_loss import published
+from boundary_loss.comparison import find_runs
+from boundary_loss.files import read_json, write_json, write_text
+from boundary_loss.published import Published, to_text
+
+FILE = """# A study
+# Source paper: A. Author, A paper, 2020
+# Note: read with care
+# row  metric      class   mean  sd    patients convention source
+gdl    val_3d_dsc  lesion  0.70  0.01  4        same       paper
+ce     val_3d_dsc  lesion  0.60  -     4        inferred   paper
+gdl    val_3d_hd95 lesion  9.0   -     4        differs    paper
+"""
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Published:
+    write_text(tmp_path / "toy.published", FILE)
+    return Published.read(tmp_path / "toy.published")
+
+
+def line(text: str, row: str) -> str:
+    return next(found for found in text.splitlines() if found.startswith(row))
+
+
+def test_agreement_and_difference(tmp_path: Path, numbers: Published) -> None:
+    runs = [write_row(tmp_path, "gdl", np.full(4, 0.72)), write_row(tmp_path, "ce", np.full(4, 0.5))]
+    text = to_text(numbers, find_runs(runs))
+    assert "0.700 ± 0.010 [paper]  0.720" in line(text, "gdl")
+    assert line(text, "gdl").endswith("agrees (within 0.035)")  # 5 % of 0.70, more than twice 0.01
+    assert line(text, "ce").endswith("lower by 0.100, if their convention is ours")
+    assert "[paper] A. Author, A paper, 2020" in text and "note: read with care" in text
+    assert "not measured here: make metrics" in text  # HD95
+
+
+def test_the_spread_over_our_seeds_widens_the_tolerance(tmp_path: Path, numbers: Published) -> None:
+    runs = [write_row(tmp_path, f"gdl/seed{i}", np.full(4, value)) for i, value in enumerate((0.6, 0.66))]
+    assert line(to_text(numbers, find_runs(runs)), "gdl").endswith("agrees (within 0.085)")
+
+
+@pytest.mark.parametrize(
+    ("about", "cases", "says"),
+    [
+        ({"phantom": True}, 4, "not comparable: synthetic data"),
+        ({"debug": True}, 4, "not comparable: debug run"),
+        ({}, 3, "not comparable: 3 held-out patients, theirs 4"),
+        (
+            {"data_source": {"archives": [{"trusted": True}]}},
+            4,
+            "not comparable: archives of unknown checksum (TRUST=1)",
+        ),
+    ],
+)
+def test_what_may_not_be_compared(tmp_path: Path, numbers: Published, about: dict, cases: int, says: str) -> None:
+    run = write_row(tmp_path, "gdl", np.full(cases, 0.7))
+    write_json(run / "run.json", read_json(run / "run.json") | about)
+    text = to_text(numbers, find_runs([run]))
+    assert line(text, "gdl").endswith(says)
+    assert line(text, "ce").endswith("not trained here: RUNS=ce")
+
+
+def test_another_convention_may_not_be_compared(tmp_path: Path, numbers: Published) -> None:
+    run = write_row(tmp_path, "gdl", np.full(4, 9.0), metric="val_3d_hd95")
+    assert "not comparable: another convention of the metric" in to_text(numbers, find_runs([run]))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("gdl val_3d_dsc lesion 0.7", "line 1: expected row, metric, class"),
+        ("gdl val_3d_dsc lesion 0.7 - 4 alike paper", "unknown convention 'alike'; known: same, inferred, differs"),
+        ("gdl dice lesion 0.7 - 4 same paper", "line 1: unknown metric 'dice'"),
+        ("gdl val_3d_dsc lesion much - 4 same paper", "line 1: could not convert"),
+        ("gdl val_3d_dsc lesion 0.7 - 4 same paper", "names no source 'paper'"),
+    ],
+)
+def test_a_faulty_file_is_named(tmp_path: Path, text: str, says: str) -> None:
+    write_text(tmp_path / "toy.published", text)
+    with pytest.raises(ValueError, match=says):
+        Published.read(tmp_path / "toy.published")
+    with pytest.raises(FileNotFoundError, match="no published numbers at"):
+        Published.read(tmp_path / "none.published")
+
+
+@pytest.mark.parametrize("study", ["isles", "wmh", "acdc"])
+def test_the_files_of_the_studies_are_read(
+    study: str, tmp_path: Path, call: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = REPOSITORY / "lineage" / f"{study}.published"
+    ledger = (REPOSITORY / f"{study}.make").read_text() + (REPOSITORY / "src" / "lesion_rows.mk").read_text()
+    for found in Published.read(path).numbers:
+        assert f"\n{found.row}.losses" in ledger, found
+    run = write_row(tmp_path, "gdl", np.full(4, 0.7))
+    call(published.main, path, "--runs", run)
+    said = capsys.readouterr().out
+    assert ("No published number" in said) == (study == "acdc")

@@ -1,0 +1,68 @@
+"""Trainings as a user starts them, in a process of their own or in this one, and what must be equal after them."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from toys import REPOSITORY
+
+from boundary_loss import command as commands
+from boundary_loss import train as training
+
+ROW = ["--losses", "gdl:1", "boundary:0.01@1", "--schedule", "steal(0.01)", "--network", "Dimwit", "--batch_size", "3"]
+DROPPER = [*ROW, "--network", "toys:Dropper", "--save_train", "--epochs", "3"]
+"""Three epochs of four training and three validation steps, of a network that draws random numbers as it trains."""
+
+
+def train(folder: Path, data: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(folder, data, *options), capture_output=True, text=True, check=check, env=environment()
+    )
+
+
+def command(folder: Path, data: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "boundary_loss.train", str(folder), "--data", str(data), *(options or ROW)]
+
+
+def environment() -> dict[str, str]:
+    path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")])
+    return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Done:
+    status: int
+    out: str
+    err: str
+
+
+def train_here(folder: Path, data: Path, *options: str) -> Done:
+    """The same in this process, where a test can reach into it."""
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    words = command(folder, data, *options)[2:]
+    with mock.patch.object(sys, "argv", words), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            commands.run(training.main)
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+    return Done(status, out.getvalue(), err.getvalue())
+
+
+def same_run(expected: Path, found: Path) -> None:
+    """Arrays, weights, table, best epoch and predictions: the same files with the same bytes, and nothing half-done."""
+    files = _result(expected)
+    assert _result(found) == files
+    for path in files:
+        assert (found / path).read_bytes() == (expected / path).read_bytes(), path
+
+
+def _result(run: Path) -> list[Path]:
+    """What a run leaves, without what tells how it came about."""
+    story = {"run.json", "repo.diff", "arguments.txt", "checkpoint.pt", "previous_checkpoint.pt"}
+    files = (path for path in run.rglob("*") if path.is_file() and path.name not in story)
+    return sorted(path.relative_to(run) for path in files)
