@@ -161,7 +161,7 @@ FORCE:
 # What an archive says of how it was made: every setting that shapes a result, the ledger's rows too
 local     := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
 	CASES PREDICT ARCHIVE RUN CC CFLAGS
-row_words  = $(foreach part,losses schedule options,$(if $(call given,$1.$(part)),'$1.$(part)=$(call plain,$($1.$(part)))'))
+row_words  = $(foreach part,losses schedule augment options,$(if $(call given,$1.$(part)),'$1.$(part)=$(call plain,$($1.$(part)))'))
 made_with  = $(foreach name,$(filter-out $(local),$(settable)),'$(name)=$(call plain,$($(name)))') \
 	$(foreach row,$(RUNS),$(call row_words,$(row)))
 
