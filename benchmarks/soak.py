@@ -172,8 +172,9 @@ def compare(peaceful: Path, disturbed: Path) -> bool:
 
 
 def results(where: Path) -> set[Path]:
-    """Everything that was made, but what tells how and when: settings, differences to git, archives, locks."""
-    story = {"run.json", "repo.diff", "checkpoint.pt", "previous_checkpoint.pt", "report.html", "archive.txt"}
+    """Everything that was made, but what tells how and when: settings, differences to git, dated pages, locks."""
+    story = {"run.json", "repo.diff", "checkpoint.pt", "previous_checkpoint.pt"}
+    story |= {"report.html", "index.html", "archive.txt"}
     files = (path for folder in ("data", "results") for path in (where / folder).rglob("*") if path.is_file())
     return {path.relative_to(where) for path in files if path.name not in story and path.suffix != ".lock"}
 
