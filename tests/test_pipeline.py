@@ -295,7 +295,7 @@ def test_an_archive_says_what_made_it_and_is_made_again(study: Path, tmp_path: P
     said = make(where, "-f", "isles.make", f"CC={sys.executable}", "rerun", f"ARCHIVE={archive}").stdout
     assert "make -f isles.make SRC=phantom 'PHANTOM=--cases 5 --size 32' RETAIN=2" in said
     said = make(where, "-f", "isles.make", f"CC={sys.executable}", "rerun", f"ARCHIVE={archive}", "RUN=1").stdout
-    assert "gdl: 10 arrays are the same" in said and "gdl_3d_surface_steal: 10 arrays are the same" in said
+    assert len(re.findall(r"^gdl\S*: \d\d arrays are the same$", said, re.M)) == 2
     assert (where / "results" / "isles-phantom-rerun" / "report.html").is_file()
 
 

@@ -92,10 +92,18 @@ def check_runs(data: SlicedFolder, runs: Sequence[RunFolder]) -> None:
 
 def read_prediction(run: RunFolder, epoch: int | None, stem: str, shape: tuple[int, ...]) -> np.ndarray:
     """(X, Y) uint8 classes; an error says which epochs there are, or that the run saw other data."""
-    (classes,) = run.predictions(epoch, [stem])
-    if classes.shape != shape:
-        raise ValueError(f"{run.path} predicted {stem} as {classes.shape}, the slice is {shape}: it saw other data")
-    return classes
+    return read_predictions(run, epoch, [stem], shape)[0]
+
+
+def read_predictions(
+    run: RunFolder, epoch: int | None, stems: Sequence[str], shape: tuple[int, ...]
+) -> list[np.ndarray]:
+    """The same of several slices of one shape; a packed epoch is opened once."""
+    found = run.predictions(epoch, stems)
+    for stem, classes in zip(stems, found, strict=True):
+        if classes.shape != shape:
+            raise ValueError(f"{run.path} predicted {stem} as {classes.shape}, the slice is {shape}: it saw other data")
+    return found
 
 
 def read_row(

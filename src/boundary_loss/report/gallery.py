@@ -13,7 +13,7 @@ import numpy as np
 from boundary_loss.comparison import Comparison, names_of
 from boundary_loss.measured import nanmean
 from boundary_loss.naming import by_volume
-from boundary_loss.overlays import check_runs, class_colour, is_turned, read_prediction, upright
+from boundary_loss.overlays import check_runs, class_colour, is_turned, read_predictions, upright
 from boundary_loss.report import pixels
 from boundary_loss.report.payload import rounded
 from boundary_loss.runfolder import RunFolder
@@ -203,20 +203,24 @@ class _Builder:
 
     def predict(self, case: dict[str, Any], epochs: list[list[int]], room: Room, what: str) -> None:
         """Add each run's predictions of the slices at these epochs, all or none."""
-        found = [
-            (s, number, epoch, pixels.runs(self.predicted(run, epoch, s["name"], case["name"])))
+        found = {
+            (number, epoch): self.predicted(run, epoch, case)
             for number, (run, listed) in enumerate(zip(self.runs, epochs, strict=True))
             for epoch in listed
-            for s in case["slices"]
-        ]
-        if room.take([text for *_, text in found], what):
-            for s, number, epoch, text in found:
+        }
+        if not room.take([text for texts in found.values() for text in texts], what):
+            return
+        for (number, epoch), texts in found.items():
+            for s, text in zip(case["slices"], texts, strict=True):
                 s["predictions"][number][str(epoch)] = text
-                case["dice"].setdefault(str(number), {})[str(epoch)] = self.dice(number, epoch, case["name"])
+            case["dice"].setdefault(str(number), {})[str(epoch)] = self.dice(number, epoch, case["name"])
 
-    def predicted(self, run: RunFolder, epoch: int, stem: str, volume: str) -> np.ndarray:
-        shape = self.data.labels("val", stem).shape
-        return self.seen(read_prediction(run, None if epoch == run.best_epoch else epoch, stem, shape), volume)
+    def predicted(self, run: RunFolder, epoch: int, case: dict[str, Any]) -> list[str]:
+        """One text a slice."""
+        stems = [s["name"] for s in case["slices"]]
+        shape = self.data.labels("val", stems[0]).shape
+        classes = read_predictions(run, None if epoch == run.best_epoch else epoch, stems, shape)
+        return [pixels.runs(self.seen(array, case["name"])) for array in classes]
 
     def add_epochs(self, case: dict[str, Any], room: Room) -> None:
         others = [[e for e in listed if e != run.best_epoch] for run, listed in zip(self.runs, self.epochs)]

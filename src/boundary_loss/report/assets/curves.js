@@ -34,8 +34,9 @@ const curveRedraws = [];
 function groups(name) {
   const cards = (metrics) => metrics.flatMap((metric) =>
     metric.columns.filter((column) => metric.loss || !name || column === name).map((column) => curveCard(metric, column)));
-  const volumes = data.metrics.filter((metric) => metric.name.startsWith("val_3d"));
-  const rest = data.metrics.filter((metric) => !metric.name.startsWith("val_3d"));
+  const whole = (metric) => ["volumes", "patients"].includes(metric.noun);
+  const volumes = data.metrics.filter(whole);
+  const rest = data.metrics.filter((metric) => !whole(metric));
   if (!volumes.length) return [make("div", { class: "cards" }, ...cards(rest))];
   return [
     make("div", { class: "cards" }, ...cards(volumes)),
