@@ -45,7 +45,9 @@ check: $(venv)  ## lint, types, import contract
 	PYTHONPATH=src $(CC) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
 bench: $(venv)  ## where the time of an epoch goes, and how fast each loss is; see benchmarks/README.md
-	PYTHONPATH=src $(CC) benchmarks/epoch.py
+	PYTHONPATH=src $(CC) benchmarks/epoch.py $(BENCH)
 
 soak: $(venv)  ## kill a small study twenty times; it must end as one that was left in peace
 	PYTHONPATH=src $(CC) benchmarks/soak.py
+
+BENCH ?=

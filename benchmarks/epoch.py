@@ -1,111 +1,147 @@
-"""Where the time of an epoch goes: seconds a slice and shares, per loss, for a network on phantom slices.
+"""Where the time of an epoch goes: milliseconds a slice and the network's share, per study, network and loss.
 
-    python benchmarks/epoch.py --network Dimwit --size 256
+    PYTHONPATH=src python benchmarks/epoch.py [--device cuda] [--write benchmarks/RESULTS.md]
+    make bench BENCH='--networks Dimwit,UNet --studies isles'
+
+Phantom slices; the rows of each study's ledger that differ in what a step computes. The clock waits for a GPU at the
+ends of every section; "undisturbed" is the same epoch without that, so it may be shorter than the sections' sum.
+The network is forward, backward (the losses' included) and optimiser.
 
 The original's loop spends about 100 ms a slice on everything but the network on two shared CPU cores (assertions,
-one-hot checks, transforms, maps, collating); this prints what ours spends. The network is forward, backward and
-optimiser.
+one-hot checks, transforms, maps, collating).
 """
 
 import argparse
+import statistics
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import torch
+from phantomstudies import CLASSES, write_study
+from turns import machine, write_section
 
+from boundary_loss.calltext import parse_call
 from boundary_loss.data import Slices
-from boundary_loss.distance import signed_distance
-from boundary_loss.experiment import Experiment
-from boundary_loss.files import write_array, write_json
+from boundary_loss.experiment import PRECISIONS, Experiment
 from boundary_loss.networks import build_network
-from boundary_loss.phantom.isles import draw_case
-from boundary_loss.slicedfolder import SlicedFolder, write_png
-from boundary_loss.training.devices import describe, pick_device
+from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.training.arithmetic import configure, make_optimiser
+from boundary_loss.training.devices import pick_device
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.predictions import PredictionWriter
 from boundary_loss.training.terms import activate
 
-ROWS = {
+LESIONS = {
     "gdl": ["gdl:1"],
     "gdl + boundary 2D": ["gdl:1", "boundary:0.01@1"],
     "gdl + boundary 3D": ["gdl:1", "boundary(map=3d):0.01@1"],
     "gdl + hausdorff": ["gdl:1", "hausdorff:0.1@1"],
 }
+ROWS = {
+    "isles": LESIONS,
+    "wmh": LESIONS,
+    "acdc": {"ce": ["ce:1"], "ce + boundary 2D": ["ce:1", "boundary:0.01@1-3"], "boundary 2D": ["boundary:1"]},
+}
+AUGMENTED = "gdl + boundary step, augmented", ["gdl:1", "boundary(map=step):0.01@1"]
+AUGMENT = ["flip", "rotate(15)", "scale(0.9,1.1)", "elastic(8,20)", "intensity(0.1)", "noise(0.05)"]
 NETWORK = ("forward", "backward", "optimiser")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--network", default="Dimwit")
+    args = arguments()
+    device = pick_device(args.device)
+    lines = [
+        f"{machine(device.type)}. {args.slices} + {args.slices} phantom slices of {args.size} x {args.size}, batches "
+        f"of {args.batch_size}, AMP={args.amp}, {'compiled, ' if args.compile else ''}median of {args.epochs} epochs "
+        "[least-most], milliseconds a slice. `make bench`",
+        "",
+        "| study | network | losses | beside the network | share of the network | an epoch undisturbed | sections |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines), flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        for study in args.studies.split(","):
+            count = {"train": args.slices, "val": args.slices}
+            folder = write_study(Path(name) / study, study, args.size, count)
+            for network in args.networks.split(";"):
+                rows = {**ROWS[study]} | (dict([AUGMENTED]) if study == "isles" else {})
+                for row, terms in rows.items():
+                    if not args.rows or row in args.rows:
+                        cells = measure(folder, network, terms, augment=row == AUGMENTED[0], args=args, device=device)
+                        lines.append(f"| {study} | {network} | {row} | {cells} |")
+                        print(lines[-1], flush=True)
+    if args.write:
+        heading = f"An epoch ({device.type.upper()}{'' if args.amp == 'off' else ', ' + args.amp})"
+        write_section(args.write, heading, "\n".join(lines))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", default="isles,wmh,acdc", help=f"of {', '.join(CLASSES)}")
+    parser.add_argument("--networks", default="Dimwit", help="separated by ';', as 'Dimwit;UNet(width=8)'")
+    parser.add_argument("--rows", nargs="*", help="only these losses")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--slices", type=int, default=48)
+    parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--amp", choices=PRECISIONS, default="off")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--write", type=Path, help="replace the section in this file")
     args = parser.parse_args()
-    device = pick_device(args.device)
-    print(f"{args.network}, {args.slices} + {args.slices} slices of {args.size} x {args.size}, {describe(device)}")
-    print("\n| run | everything but the network, ms a slice | " + "sections, ms a slice |\n|---|---|---|")
-    with tempfile.TemporaryDirectory() as name:
-        folder = SlicedFolder.open(write_study(Path(name) / "data", args.size, args.slices))
-        for row, terms in ROWS.items():
-            print(measure(row, terms, folder, Path(name) / "run", args, device), flush=True)
-
-
-def write_study(folder: Path, size: int, num_slices: int) -> Path:
-    """Slices of phantom ISLES cases, five modalities, as slicing would leave them."""
-    rng = np.random.default_rng(0)
-    for which in ("train", "val"):
-        stems: list[str] = []
-        while len(stems) < num_slices:
-            images, _ = draw_case(rng, size)
-            labels = images.pop("OT")
-            volume = np.stack([image / image.max() for image in images.values()]).astype(np.float32)
-            maps = signed_distance(labels, (1.0, 1.0, 5.0), num_classes=2)
-            for z in range(min(labels.shape[-1], num_slices - len(stems))):
-                stem = f"case_{len(stems)}_00_{z:04d}"
-                write_array(folder / which / "in_npy" / f"{stem}.npy", volume[..., z])
-                write_array(folder / which / "gt_npy" / f"{stem}.npy", labels[..., z])
-                write_array(folder / which / "3d_distmap" / f"{stem}.npy", maps[..., z])
-                (folder / which / "gt").mkdir(exist_ok=True)
-                write_png(folder / which / "gt" / f"{stem}.png", labels[..., z])
-                stems.append(stem)
-        write_json(folder / which / "spacing.json", {stem: [1.0, 1.0] for stem in stems})
-    about = {"study": "benchmark", "classes": ["background", "lesion"], "modalities": list(images), "checksum": ""}
-    write_json(folder / "slicing.json", about)
-    return folder
+    for network in args.networks.split(";"):
+        parse_call(network)
+    return args
 
 
 def measure(
-    row: str, terms: list[str], folder: SlicedFolder, run: Path, args: argparse.Namespace, device: torch.device
+    folder: SlicedFolder,
+    network: str,
+    terms: list[str],
+    *,
+    augment: bool,
+    args: argparse.Namespace,
+    device: torch.device,
 ) -> str:
-    """A table row: the median epoch after the first, which warms up."""
+    """The cells of a row; the first epoch warms up and is not counted."""
     experiment = Experiment.parse(
-        terms=terms, schedule="constant", rate="constant", num_classes=2, network=args.network, epochs=args.epochs,
-        batch_size=8, learning_rate=1e-3,
+        terms=terms, schedule="constant", rate="constant", num_classes=len(folder.classes), network=network,
+        epochs=args.epochs, batch_size=args.batch_size, learning_rate=1e-3, amp=args.amp, compiled=args.compile,
+        augment=AUGMENT if augment else (),
     )  # fmt: skip
+    configure(experiment, device)
     active = activate(experiment)
     needs = [term.need for term in active if term.need]
-    train, val = (Slices(folder, which, needs=needs, device=device) for which in ("train", "val"))
-    net = build_network(args.network, len(folder.modalities), 2).to(device)
-    runner = EpochRunner(net, active, torch.optim.Adam(net.parameters()), experiment, device)
+    train = Slices(folder, "train", needs=needs, device=device, augmentation=experiment.augmentation)
+    val = Slices(folder, "val", needs=needs, device=device)
+    net = build_network(network, len(folder.modalities), len(folder.classes)).to(device)
+    runner = EpochRunner(net, active, make_optimiser(experiment, net, device), experiment, device)
     weights = tuple(term.weight for term in experiment.terms)
-    epochs = []
-    for epoch in range(args.epochs + 1):
-        seconds: Counter[str] = Counter()
-        start = time.perf_counter()
-        with PredictionWriter(run, epoch) as writer:
-            seconds.update(runner.train(train, epoch, weights, writer).clock.seconds)
-            seconds.update(runner.validate(val, epoch, weights, writer).clock.seconds)
-        seconds["other"] = time.perf_counter() - start - seconds.total()
-        epochs.append(seconds)
     per_slice = 1000 / (len(train) + len(val))
-    beside = [per_slice * sum(s for name, s in e.items() if name not in NETWORK) for e in epochs[1:]]
-    median = epochs[1 + int(np.argsort(beside)[len(beside) // 2])]
-    sections = ", ".join(f"{name} {s * per_slice:.2f}" for name, s in median.items())
-    return f"| {row} | {np.median(beside):.2f} [{min(beside):.2f}-{max(beside):.2f}] | {sections} |"
+    sections: list[Counter[str]] = []
+    undisturbed: list[float] = []
+    with tempfile.TemporaryDirectory() as run:
+        for epoch in range(2 * args.epochs + 1):
+            runner.timed = epoch % 2 == 1
+            seconds: Counter[str] = Counter()
+            start = time.perf_counter()
+            with PredictionWriter(Path(run), epoch) as writer:
+                seconds.update(runner.train(train, epoch, weights, writer).clock.seconds)
+                seconds.update(runner.validate(val, epoch, weights, writer).clock.seconds)
+            seconds["other"] = time.perf_counter() - start - seconds.total()
+            if runner.timed:
+                sections.append(Counter({section: per_slice * s for section, s in seconds.items()}))
+            elif epoch:
+                undisturbed.append(per_slice * seconds.total())
+    beside = [sum(ms for name, ms in epoch.items() if name not in NETWORK) for epoch in sections]
+    share = statistics.median(1 - b / epoch.total() for b, epoch in zip(beside, sections, strict=True))
+    parts = ", ".join(f"{name} {statistics.median(e[name] for e in sections):.2f}" for name in sections[0])
+    return (
+        f"{statistics.median(beside):.2f} [{min(beside):.2f}-{max(beside):.2f}] | {share:.0%} | "
+        f"{statistics.median(undisturbed):.2f} | {parts}"
+    )
 
 
 if __name__ == "__main__":

@@ -32,6 +32,10 @@ RATE     ?= plateau(20)
 SEED     ?= 0
 SEEDS    ?=
 TRAIN    ?=
+AUGMENT  ?=
+AMP      ?= off
+COMPILE  ?=
+DETERMINISTIC ?=
 DEVICE   ?= auto
 GPUS     ?=
 NPROC    ?= 1
@@ -58,9 +62,9 @@ PREDICT  ?=
 ARCHIVE  ?=
 RUN      ?=
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE NET EPC BS LR RATE SEED SEEDS TRAIN DEVICE GPUS NPROC LAUNCH \
-	DEBUG FRESH PREDICTIONS SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES \
-	PREDICT ARCHIVE RUN CC CFLAGS
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
+	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
+	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN CC CFLAGS
 
 include src/venv.mk
 
@@ -113,8 +117,9 @@ pictured := $(if $(parts),$(RUNS:%=$(RD)/%/$(firstword $(parts))),$(runs))
 
 # The arrays of a run folder: written while training, and computed afterwards from the saved predictions
 trained   := tra_loss val_loss tra_dice val_dice
+of_pairs  ?=
 evaluated := $(addprefix val_3d_,dsc iou precision recall hausdorff hd95 hd95_directed hd95_wmh assd nsd volume_error avd \
-	lesion_recall lesion_precision lesion_f1 lesion_difference) val_hausdorff val_boundary $(call given,of_pairs)
+	lesion_recall lesion_precision lesion_f1 lesion_difference) val_hausdorff val_boundary $(of_pairs)
 
 # What the report shows: sets by name, or arrays
 metric_sets := default isles wmh acdc all
@@ -126,6 +131,7 @@ endif
 # ---- Settings, and whether a folder was made with others -----------------------------------------------------------
 
 option = $(if $(strip $2),$1 $(strip $2))
+switch = $(if $(filter-out 0,$2),$1)
 given  = $(if $(filter-out undefined,$(origin $1)),$($1))
 
 # -B makes everything anew, FRESH=1 what was made with other settings; what stands there moves aside, nothing is lost
@@ -139,7 +145,10 @@ train_settings    = --data $(call data_of,$1) $(call row_settings,$(call row_of,
 	$(TRAIN) $(call given,$(call row_of,$1).options) $(DEBUG)
 row_settings      = --losses $(foreach term,$($1.losses),'$(term)') \
 	$(call option,--schedule,$(patsubst %,'%',$(call given,$1.schedule))) \
-	--network '$(NET)' --epochs $(EPC) --batch_size $(BS) --lr $(LR) --rate '$(RATE)' $(call option,--predictions,$(PREDICTIONS))
+	$(call option,--augment,$(foreach transform,$(or $(call given,$1.augment),$(AUGMENT)),'$(transform)')) \
+	--network '$(NET)' --epochs $(EPC) --batch_size $(BS) --lr $(LR) --rate '$(RATE)' \
+	$(call option,--amp,$(filter-out off,$(AMP))) $(call switch,--compile,$(COMPILE)) \
+	$(call switch,--deterministic,$(DETERMINISTIC)) $(call option,--predictions,$(PREDICTIONS))
 
 same  = $(and $(findstring [$(strip $1)],[$(strip $2)]),$(findstring [$(strip $2)],[$(strip $1)]))
 plain = $(subst ',,$1)
@@ -152,7 +161,7 @@ FORCE:
 # What an archive says of how it was made: every setting that shapes a result, the ledger's rows too
 local     := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
 	CASES PREDICT ARCHIVE RUN CC CFLAGS
-row_words  = $(foreach part,losses schedule options,$(if $(call given,$1.$(part)),'$1.$(part)=$(call plain,$($1.$(part)))'))
+row_words  = $(foreach part,losses schedule augment options,$(if $(call given,$1.$(part)),'$1.$(part)=$(call plain,$($1.$(part)))'))
 made_with  = $(foreach name,$(filter-out $(local),$(settable)),'$(name)=$(call plain,$($(name)))') \
 	$(foreach row,$(RUNS),$(call row_words,$(row)))
 
@@ -202,6 +211,9 @@ $(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 
 $(foreach name,$(evaluated),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	$(python) -m boundary_loss.evaluate $(RD)/$* --data $(call data_of,$*)
+
+# Each array is written whole, and those of an earlier evaluation are still right if this one fails
+.PRECIOUS: $(foreach name,$(evaluated),$(RD)/%/$(name).npy)
 
 metrics: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy))  ## every metric of every epoch: overlap, surface, lesions
 hausdorff: $(foreach run,$(runs),$(run)/val_3d_hausdorff.npy $(run)/val_hausdorff.npy)  ## Hausdorff distances only

@@ -38,8 +38,9 @@ def test_floating_labels_are_refused() -> None:
         class2one_hot(torch.zeros(1, 2), 2)
 
 
-def test_two_classes_break_ties_as_argmax() -> None:
-    probs = torch.full((1, 2, 3, 3), 0.5)
+@pytest.mark.parametrize("K", [2, 3, 5, 20])
+def test_the_most_probable_class_is_argmax_ties_included(K: int) -> None:
+    probs = torch.randint(0, 4, (2, K, 9, 7), generator=torch.Generator().manual_seed(K)) / 4
     assert torch.equal(probs2class(probs), probs.argmax(dim=1))
 
 

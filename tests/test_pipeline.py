@@ -17,6 +17,7 @@ from toys import REPOSITORY
 from trainings import same_run
 
 from boundary_loss.files import read_json
+from boundary_loss.metrictable import METRIC_SETS, PAIR_ARRAYS
 from boundary_loss.runfolder import EVALUATION_ARRAYS, TRAINING_ARRAYS
 
 SMALL = ["SRC=phantom", "PHANTOM=--cases 5 --size 32", "RETAIN=2", "NET=Dimwit", "EPC=2", f"CC={sys.executable}"]
@@ -373,3 +374,24 @@ def test_help_lists_targets_ledger_and_variables(study: Path) -> None:
     text = make(study, *ISLES, "help").stdout
     for words in ("metrics", "* gdl: gdl:1", "gdl_surface_steal: gdl:1 boundary:0.01@1 steal(0.01)", "EPC = 2"):
         assert words in text
+
+
+@pytest.mark.parametrize("name", ["isles", "wmh", "acdc"])
+def test_make_knows_every_array_and_set_of_metrics(name: str) -> None:
+    words = ["-s", "-f", f"{name}.make", "--eval", "print: ; @echo '$(sort $(evaluated))|$(metric_sets)'", "print"]
+    arrays, sets = make(REPOSITORY, *words).stdout.strip().split("|")
+    assert set(arrays.split()) == {*EVALUATION_ARRAYS, *(PAIR_ARRAYS if name == "acdc" else ())}
+    assert sets.split() == list(METRIC_SETS)
+    done = make(REPOSITORY, "-n", "-f", f"{name}.make", "METRICS=wmh dice", check=False)
+    assert done.returncode == 2 and "METRICS names nothing that" in done.stderr and "dice. Sets: default" in done.stderr
+
+
+def test_the_report_shows_the_metrics_asked_for(study: Path) -> None:
+    for asked, shown, absent in (("wmh", "lesion F1", "HD95 ("), ("default", "HD95", "lesion F1")):
+        text = make(study, *ISLES, "report", f"METRICS={asked}").stdout
+        page = (study / RD / "report.html").read_text()
+        assert f"validation {shown} per volume" in text and shown in page
+        assert f"validation {absent} per volume" not in text
+    make(study, *ISLES, str(RD / "val_3d_lesion_f1.png"))
+    assert (study / RD / "val_3d_lesion_f1.png").stat().st_size > 1000
+    (study / RD / "val_3d_lesion_f1.png").unlink()

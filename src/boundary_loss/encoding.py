@@ -39,7 +39,13 @@ def probs2class(probs: Probs) -> Labels:
     """The most probable class, (B, K, ...) -> (B, ...) int64; on a tie the lower class, as argmax."""
     if probs.shape[1] == 2:  # a comparison is two hundred times faster than argmax over a strided axis
         return (probs[:, 1] > probs[:, 0]).long()
-    return probs.argmax(dim=1)
+    if probs.device.type != "cpu" or probs.shape[1] > 16:
+        return probs.argmax(dim=1)
+    most, classes = probs[:, 0], torch.zeros(probs[:, 0].shape, dtype=torch.uint8)
+    for k in range(1, probs.shape[1]):  # likewise six times faster, for four classes
+        classes.masked_fill_(probs[:, k] > most, k)
+        most = torch.maximum(most, probs[:, k])
+    return classes.long()
 
 
 def probs2one_hot(probs: Probs) -> OneHot:
