@@ -89,7 +89,7 @@ def test_two_processes_train_as_one_also_after_a_signal(data: Path, tmp_path: Pa
 
 
 def test_one_killed_process_ends_all_with_one_message(data: Path, tmp_path: Path) -> None:
-    with start(tmp_path / "run", data, *OPTIONS, "--epochs", "5000", "--network", "ENet", "--nproc", "2") as parent:
+    with start(tmp_path / "run", data, *OPTIONS, "--epochs", "5000", "--nproc", "2") as parent:
         assert parent.stdout is not None and "epoch 0" in parent.stdout.readline()
         first, second = children(parent.pid)
         os.kill(second, signal.SIGKILL)

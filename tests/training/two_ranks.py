@@ -21,6 +21,7 @@ def steps(ranks: Ranks) -> dict[str, torch.Tensor]:
     one_hot = torch.nn.functional.one_hot(labels, 2).movedim(-1, 1).double()
     torch.manual_seed(0)
     net = build_network("UNet(width=2)", 2, 2).double().train()
+    net.unused = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))  # as ENet has some
     model, optimiser = ranks.parallel(net), torch.optim.Adam(net.parameters(), lr=1e-3)
     terms = [
         ActiveTerm("gdl", build("gdl"), None, over_items=True),
@@ -36,7 +37,7 @@ def steps(ranks: Ranks) -> dict[str, torch.Tensor]:
         optimiser.zero_grad()
         (ranks.size * torch.stack(values).sum()).backward()
         optimiser.step()
-    gradients = {f"gradient of {name}": weight.grad for name, weight in net.named_parameters()}
+    gradients = {f"gradient of {name}": weight.grad for name, weight in net.named_parameters() if name != "unused"}
     return {"losses": torch.stack(losses)} | gradients | net.state_dict()
 
 
