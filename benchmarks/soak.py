@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the ways")
     parser.add_argument("--longest", type=float, default=6, help="seconds before a kill, beside Python's start")
-    parser.add_argument("--epochs", type=int, default=300, help="of each training: enough for so many kills")
+    parser.add_argument("--epochs", type=int, default=150, help="of each training: enough for so many kills")
     parser.add_argument("--goals", nargs="+", default=["all"], help="of make")
     parser.add_argument("--words", nargs="*", default=["NET=UNet(width=4)", "RUNS=gdl gdl_3d_surface_steal"])
     args = parser.parse_args()
@@ -172,8 +172,9 @@ def compare(peaceful: Path, disturbed: Path) -> bool:
 
 
 def results(where: Path) -> set[Path]:
-    """Everything that was made, but what tells how and when: settings, differences to git, archives, locks."""
-    story = {"run.json", "repo.diff", "checkpoint.pt", "previous_checkpoint.pt", "report.html", "archive.txt"}
+    """Everything that was made, but what tells how and when: settings, differences to git, dated pages, locks."""
+    story = {"run.json", "repo.diff", "checkpoint.pt", "previous_checkpoint.pt"}
+    story |= {"report.html", "index.html", "archive.txt"}
     files = (path for folder in ("data", "results") for path in (where / folder).rglob("*") if path.is_file())
     return {path.relative_to(where) for path in files if path.name not in story and path.suffix != ".lock"}
 

@@ -212,6 +212,9 @@ $(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 $(foreach name,$(evaluated),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	$(python) -m boundary_loss.evaluate $(RD)/$* --data $(call data_of,$*)
 
+# Each array is written whole, and those of an earlier evaluation are still right if this one fails
+.PRECIOUS: $(foreach name,$(evaluated),$(RD)/%/$(name).npy)
+
 metrics: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy))  ## every metric of every epoch: overlap, surface, lesions
 hausdorff: $(foreach run,$(runs),$(run)/val_3d_hausdorff.npy $(run)/val_hausdorff.npy)  ## Hausdorff distances only
 boundary: $(runs:%=%/val_boundary.npy)  ## boundary values only
