@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 include src/venv.mk
 
-.PHONY: help setup peers demo index test check bench
+.PHONY: help setup peers demo index test check bench soak
 
 help:  ## this page
 	@echo "make TARGET"; echo
@@ -46,5 +46,8 @@ check: $(venv)  ## lint, types, import contract
 
 bench: $(venv)  ## where the time of an epoch goes, and how fast each loss is; see benchmarks/README.md
 	PYTHONPATH=src $(CC) benchmarks/epoch.py $(BENCH)
+
+soak: $(venv)  ## kill a small study twenty times; it must end as one that was left in peace
+	PYTHONPATH=src $(CC) benchmarks/soak.py
 
 BENCH ?=

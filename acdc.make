@@ -23,6 +23,7 @@ boundary.losses := boundary:1@0,1,2,3
 
 RUNS ?= ce diceloss boundary
 
+of_pairs := val_ejection_error
 curves   := val_dice tra_dice tra_loss val_3d_dsc val_3d_hd95
 boxplots := val_3d_dsc val_3d_hd95
 

@@ -20,6 +20,7 @@ from boundary_loss import command
 from boundary_loss.distance import approximate_distance, euclidean_distance, minplus, signed_distance
 
 Methods = dict[str, Callable[[], Any]]
+clock = time.perf_counter
 
 
 def installed(name: str) -> ModuleType | None:
@@ -105,11 +106,11 @@ def race(methods: Methods, rounds: int, *, wait: Callable[[], Any] = lambda: Non
     seconds: dict[str, list[float]] = {name: [] for name in methods}
     for turn in range(rounds + 1):
         for name, method in methods.items():
-            start = time.perf_counter()
+            start = clock()
             method()
             wait()
             if turn:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds
 
 
@@ -212,7 +213,15 @@ def on_cuda(rounds: int) -> None:
 def main() -> None:
     arguments = command.parser("Compare exact distance maps with their peers.")
     arguments.add_argument("--rounds", type=int, default=7, help="rounds that count")
-    rounds = arguments.parse_args().rounds
+    arguments.add_argument("--one_thread", action="store_true", help="one thread each, and its processor time")
+    args = arguments.parse_args()
+    rounds = args.rounds
+    if args.one_thread:
+        global clock
+        clock = time.process_time
+        torch.set_num_threads(1)
+        if cv2 := installed("cv2"):
+            cv2.setNumThreads(0)
     if rounds < 1:
         raise ValueError(f"--rounds must be at least 1, got {rounds}")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")

@@ -1,13 +1,12 @@
 """HD + HD95 + ASSD in mm: ours beside medpy, MONAI and surface-distance, those that are installed.
 
-    PYTHONPATH=src python benchmarks/metrics.py [--rounds 5] [--write benchmarks/RESULTS.md]
+    PYTHONPATH=src python benchmarks/metrics.py [--rounds 5] [--device cuda] [--write benchmarks/RESULTS.md]
 
 Methods take turns in one process; "×" is the median over rounds of (their time / our time in that round).
 """
 
 import argparse
 import os
-import re
 import statistics
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+from turns import write_section
 
 from boundary_loss.metrics import surface_distances
 
@@ -28,15 +28,18 @@ Method = Callable[[np.ndarray, np.ndarray, tuple[float, ...]], tuple[float, ...]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", help="measure ours there too, masks and all, as cuda")
     parser.add_argument("--write", type=Path, help="replace the section in this file")
     args = parser.parse_args()
     methods = {name: method for name, method in METHODS.items() if find_spec(name.split()[0].replace("-", "_"))}
+    if args.device:
+        methods = {f"ours on {args.device}": on_device(args.device), **methods}
     columns = "".join(f" {name} ms | × |" for name in methods)
     lines = [
         "HD, HD95 and ASSD of a pair of masks, all three, one thread; milliseconds, median of "
         f"{args.rounds} rounds; × = their time / ours, median of the rounds. `python benchmarks/metrics.py`, "
         f"{os.cpu_count()} cores shared with other work; "
-        f"{', '.join(f'{name} {version(name)}' for name in ('scipy', *methods))}.",
+        f"{', '.join(f'{name} {version(name)}' for name in ('scipy', *methods) if name in ('scipy', *METHODS))}.",
         "",
         f"| masks | border voxels | ours ms |{columns} largest difference from medpy, mm |",
         f"|---|---|---|{'---|---|' * len(methods)}---|",
@@ -47,7 +50,7 @@ def main() -> None:
     table = "\n".join(lines)
     print(table)
     if args.write:
-        write_section(args.write, table)
+        write_section(args.write, HEADING, table)
 
 
 def row(
@@ -60,7 +63,7 @@ def row(
 ) -> str:
     everyone = {"ours": ours, **methods}
     seconds: dict[str, list[float]] = {name: [] for name in everyone}
-    values: dict[str, tuple[float, ...]] = {}
+    values = {name: method(pred, gt, spacing) for name, method in everyone.items() if name != "medpy"}  # warm
     for _ in range(rounds):
         for name, method in everyone.items():
             start = time.perf_counter()
@@ -81,6 +84,20 @@ def median_ms(seconds: list[float]) -> float:
 def ours(pred: np.ndarray, gt: np.ndarray, spacing: tuple[float, ...]) -> tuple[float, ...]:
     distances = surface_distances(pred, gt, spacing)
     return distances.hausdorff, distances.hd95, distances.assd
+
+
+def on_device(device: str) -> Method:
+    """Ours of masks that lie on the device, as a network's predictions do."""
+    import torch
+
+    there: dict[int, Any] = {}  # copied once, in a round of its own
+
+    def method(pred: np.ndarray, gt: np.ndarray, spacing: tuple[float, ...]) -> tuple[float, ...]:
+        masks = [there.setdefault(id(mask), torch.from_numpy(mask).to(device)) for mask in (pred, gt)]
+        distances = surface_distances(*masks, spacing, device=device)
+        return distances.hausdorff, distances.hd95, distances.assd
+
+    return method
 
 
 def medpy(pred: np.ndarray, gt: np.ndarray, spacing: tuple[float, ...]) -> tuple[float, ...]:
@@ -121,6 +138,7 @@ def cases() -> dict[str, tuple[np.ndarray, np.ndarray, tuple[float, ...]]]:
         "lesions 256×256×20": (*blobs(stroke, 2.8), (0.9, 0.9, 5.0)),
         "organ 160³": (ellipsoid(lesions, 0), ellipsoid(lesions, 1), (1.0, 1.0, 1.0)),
         "lesions 160³": (*blobs(lesions, 3.2), (1.0, 1.0, 1.0)),
+        "noise 64³": (noise((64, 64, 64), 0), noise((64, 64, 64), 1), (1.0, 1.0, 1.0)),
         "one slice 256×256": (ellipsoid((256, 256), 0), ellipsoid((256, 256), 1), (0.9, 0.9)),
     }
 
@@ -133,21 +151,17 @@ def ellipsoid(shape: tuple[int, ...], seed: int) -> np.ndarray:
     return radius + 0.15 * noise / noise.std() < 1
 
 
+def noise(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Border voxels everywhere: the worst for a tree."""
+    return np.random.default_rng(seed).random(shape) < 0.5
+
+
 def blobs(shape: tuple[int, ...], threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Scattered lesions, and a prediction that finds most of them."""
     rng = np.random.default_rng(0)
     base, error = (gaussian_filter(rng.normal(size=shape), [max(1, size / 60) for size in shape]) for _ in range(2))
     base, error = base / base.std(), error / error.std()
     return base + 0.2 * error > threshold, base > threshold
-
-
-def write_section(path: Path, text: str) -> None:
-    """Replace what stands under our heading, or add it at the end."""
-    old = path.read_text(encoding="utf-8") if path.is_file() else "# Benchmark results\n"
-    section = f"## {HEADING}\n\n{text}\n"
-    pattern = re.compile(rf"^## {HEADING}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
-    new = pattern.sub(lambda _: section + "\n", old) if pattern.search(old) else f"{old.rstrip()}\n\n{section}"
-    path.write_text(new.rstrip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

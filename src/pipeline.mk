@@ -42,10 +42,12 @@ NPROC    ?= 1
 LAUNCH   ?=
 DEBUG    ?=
 FRESH    ?=
+PREDICTIONS ?=
 SAVE_MINUTES ?= 10
 SKIP_NAN ?=
 TRACK    ?=
 RUNS     ?= $(rows)
+METRICS  ?= default
 REPORT   ?=
 PLOT     ?=
 BOXPLOT  ?=
@@ -61,8 +63,8 @@ ARCHIVE  ?=
 RUN      ?=
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
-	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH SAVE_MINUTES SKIP_NAN TRACK RUNS RD REPORT PLOT BOXPLOT HIST MODALITY \
-	SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN CC CFLAGS
+	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
+	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN CC CFLAGS
 
 include src/venv.mk
 
@@ -115,7 +117,16 @@ pictured := $(if $(parts),$(RUNS:%=$(RD)/%/$(firstword $(parts))),$(runs))
 
 # The arrays of a run folder: written while training, and computed afterwards from the saved predictions
 trained   := tra_loss val_loss tra_dice val_dice
-evaluated := val_3d_dsc val_3d_hausdorff val_3d_hd95 val_3d_assd val_hausdorff val_boundary
+of_pairs  ?=
+evaluated := $(addprefix val_3d_,dsc iou precision recall hausdorff hd95 hd95_directed hd95_wmh assd nsd volume_error avd \
+	lesion_recall lesion_precision lesion_f1 lesion_difference) val_hausdorff val_boundary $(of_pairs)
+
+# What the report shows: sets by name, or arrays
+metric_sets := default isles wmh acdc all
+unknown := $(filter-out $(metric_sets) $(trained) $(evaluated),$(METRICS))
+ifneq ($(unknown),)
+$(error METRICS names nothing that $(STUDY) has: $(unknown). Sets: $(metric_sets); arrays: $(trained) $(evaluated))
+endif
 
 # ---- Settings, and whether a folder was made with others -----------------------------------------------------------
 
@@ -137,7 +148,7 @@ row_settings      = --losses $(foreach term,$($1.losses),'$(term)') \
 	$(call option,--augment,$(foreach transform,$(or $(call given,$1.augment),$(AUGMENT)),'$(transform)')) \
 	--network '$(NET)' --epochs $(EPC) --batch_size $(BS) --lr $(LR) --rate '$(RATE)' \
 	$(call option,--amp,$(filter-out off,$(AMP))) $(call switch,--compile,$(COMPILE)) \
-	$(call switch,--deterministic,$(DETERMINISTIC))
+	$(call switch,--deterministic,$(DETERMINISTIC)) $(call option,--predictions,$(PREDICTIONS))
 
 same  = $(and $(findstring [$(strip $1)],[$(strip $2)]),$(findstring [$(strip $2)],[$(strip $1)]))
 plain = $(subst ',,$1)
@@ -150,7 +161,7 @@ FORCE:
 # What an archive says of how it was made: every setting that shapes a result, the ledger's rows too
 local     := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
 	CASES PREDICT ARCHIVE RUN CC CFLAGS
-row_words  = $(foreach part,losses schedule options,$(if $(call given,$1.$(part)),'$1.$(part)=$(call plain,$($1.$(part)))'))
+row_words  = $(foreach part,losses schedule augment options,$(if $(call given,$1.$(part)),'$1.$(part)=$(call plain,$($1.$(part)))'))
 made_with  = $(foreach name,$(filter-out $(local),$(settable)),'$(name)=$(call plain,$($(name)))') \
 	$(foreach row,$(RUNS),$(call row_words,$(row)))
 
@@ -201,7 +212,10 @@ $(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 $(foreach name,$(evaluated),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	$(python) -m boundary_loss.evaluate $(RD)/$* --data $(call data_of,$*)
 
-metrics: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy))  ## Dice, HD, HD95, ASSD, boundary value of every epoch
+# Each array is written whole, and those of an earlier evaluation are still right if this one fails
+.PRECIOUS: $(foreach name,$(evaluated),$(RD)/%/$(name).npy)
+
+metrics: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy))  ## every metric of every epoch: overlap, surface, lesions
 hausdorff: $(foreach run,$(runs),$(run)/val_3d_hausdorff.npy $(run)/val_hausdorff.npy)  ## Hausdorff distances only
 boundary: $(runs:%=%/val_boundary.npy)  ## boundary values only
 
@@ -214,9 +228,11 @@ plots := $(curves:%=$(RD)/%.png) $(boxplots:%=$(RD)/%_boxplot.png) $(hists:%=$(R
 
 plot: $(plots)  ## all plots; one alone: results/STUDY/val_dice.png, val_3d_hd95_boxplot.png, val_dice_hist.png
 
-# Which runs the pictures show: another list of RUNS redraws them
+# Which runs the pictures show, and which metrics the report: another list makes them anew
 $(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(call names,$(RUNS))),,FORCE)
 	@mkdir -p $(@D) && echo '$(call names,$(RUNS))' > $@
+$(RD)/metrics.txt: $(if $(call same,$(file <$(RD)/metrics.txt),$(METRICS)),,FORCE)
+	@mkdir -p $(@D) && echo '$(METRICS)' > $@
 
 $(RD)/%_boxplot.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 	$(python) -m boundary_loss.boxplot $@ --runs $(runs) --study $(STUDY) $(BOXPLOT)
@@ -232,13 +248,13 @@ $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 # results/index.html, whenever what it lists has changed; a folder elsewhere (RD=...) is in no index
 index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results --quiet)
 
-$(RD)/report.html: $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
-	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(REPORT) \
+$(RD)/report.html: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
+	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --metrics $(or $(METRICS),default) $(REPORT) \
 		$(call option,--modality,$(MODALITY)) --quiet
 	$(call index)
 
 report: $(RD)/report.html  ## table and statistics of the runs; report.html, .tex, .csv and comparisons.csv beside them
-	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) $(REPORT) --show
+	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --metrics $(or $(METRICS),default) $(REPORT) --show
 
 check-paper: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)  ## our numbers beside those of the papers
 	@$(python) -m boundary_loss.published lineage/$(STUDY).published --runs $(runs)

@@ -1,5 +1,8 @@
 """Errors without a traceback, settings recorded and compared."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +78,15 @@ def test_parser_takes_no_abbreviations() -> None:
     parser.add_argument("--epochs")
     with pytest.raises(SystemExit):
         parser.parse_args(["--epoch", "3"])
+
+
+def test_a_process_ends_with_the_parent_that_was_killed() -> None:
+    child = (
+        "import os, time; from boundary_loss.command import die_with; die_with(os.getppid()); print(1); time.sleep(60)"
+    )
+    parent = "import subprocess, sys; subprocess.run([sys.executable, '-u', '-c', sys.argv[1]])"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", parent, child], stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"1\n"
+        process.kill()
+        assert process.stdout.read() == b"", "the child, which holds the other end of the pipe, has ended"

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,10 @@ from boundary_loss import command
 from boundary_loss.evaluate import main
 from boundary_loss.files import write_array, write_json, write_text
 from boundary_loss.metrics import dice, surface_distances
+from boundary_loss.metrictable import METRIC_SETS
 from boundary_loss.naming import by_volume
+from boundary_loss.pictures import read_png
+from boundary_loss.predicted import write_packed
 from boundary_loss.runfolder import EVALUATION_ARRAYS, RunFolder
 from boundary_loss.slicedfolder import SlicedFolder, write_png
 
@@ -104,17 +108,20 @@ def test_arrays_are_the_metrics_in_named_rows(run, data, capsys):
 def test_empty_masks_of_the_best_epoch_are_counted(run, data, capsys):
     call(run, data)
     counted = json.loads((run / "evaluation.json").read_text())
-    assert counted["val_hausdorff"] == {"touched": 2, "of": 12}  # one slice is empty, two foreground classes
-    assert counted["val_3d_dsc"] == {"touched": 0, "of": 4}
-    assert set(counted) == set(EVALUATION_ARRAYS) - {"val_boundary"}
-    assert "2 of 12" in capsys.readouterr().out
+    one = {"cases": 2, "values": [32.1994]}  # a slice without ground truth, two classes: its diagonal
+    last = counted["val_hausdorff"].pop("last")
+    assert counted["val_hausdorff"] == {"touched": 2, "of": 12, "one_empty": one} and last["of"] == 12
+    assert counted["val_3d_dsc"] == {"touched": 0, "of": 4, "last": {"touched": 0, "of": 4}}
+    without_rule = {"val_boundary", "val_3d_volume_error", "val_3d_lesion_difference"}
+    assert set(counted) == set(EVALUATION_ARRAYS) - without_rule
+    assert "2 of 12: 2 one empty (32.2 mm)" in capsys.readouterr().out
 
 
 def test_processes_change_nothing(run, data):
     call(run, data)
     alone = bytes_of(run)
     call(run, data, workers=2)
-    assert bytes_of(run) == alone and len(alone) == 7
+    assert bytes_of(run) == alone and len(alone) == 1 + len(EVALUATION_ARRAYS)
 
 
 def test_epochs_without_predictions_are_nan(tmp_path, data):
@@ -161,7 +168,7 @@ def drop(name):
         (drop(f"iter001/val/{STEMS[4]}.png"), [], "case_2: .*iter001/val/case_2_00_0001.png is missing"),
         (lambda run, data: (run / f"iter001/val/{STEMS[0]}.png").write_bytes(b"x"), [], "case_10: .*cannot be read"),
         (lambda run, data: write_png(run / "iter001/val" / f"{STEMS[0]}.png", np.full(SHAPE, 3, np.uint8)), [],
-         "case_10: .*holds class 3; the run has classes 0..2"),
+         "case_10: epoch 1, slice .*holds class 3; the run has classes 0..2"),
         (lambda run, data: write_png(run / "iter001/val" / f"{STEMS[0]}.png", np.zeros((4, 4), np.uint8)), [],
          r"has shape \(4, 4\), its ground truth \(18, 24\)"),
         (lambda run, data: (data.path / "val/gt" / f"{STEMS[0]}.png").unlink(), [], "another fold"),
@@ -169,7 +176,7 @@ def drop(name):
          "case_10: .*states no spacing for 'case_10_00_0000'"),
         (lambda run, data: write_json(run / "rows.json", RunFolder.find(run).names | {"classes": ["a", "b"]}), [],
          "was trained on the classes"),
-        (lambda run, data: None, ["--metrics", "dsc"], "unknown metric 'dsc'; known: all, 3d_dsc"),
+        (lambda run, data: None, ["--metrics", "dsc"], "unknown metric 'dsc'; known: default, isles, wmh, acdc, all"),
         (lambda run, data: None, ["--epochs", "some"], "known: all, best, every N"),
         (lambda run, data: None, ["--epochs", "every", "0"], "known: all, best, every N"),
         (lambda run, data: None, ["--workers", "0"], "at least 1"),
@@ -265,3 +272,52 @@ def test_help_names_the_metrics(capsys):
         main(["--help"])
     assert "3d_hd95" in capsys.readouterr().out
     assert command.parser("x").allow_abbrev is False
+
+
+def test_packed_predictions_measure_the_same(run, data, tmp_path):
+    call(run, data)
+    packed = make_run(tmp_path / "packed", best=2)
+    for epoch in range(4):
+        folder = packed / f"iter{epoch:03d}"
+        slices = {path.stem: read_png(path) for path in (folder / "val").glob("*.png")}
+        shutil.rmtree(folder / "val")
+        write_packed(folder, "val", slices)
+    assert RunFolder.find(packed).epochs == [0, 1, 2, 3]
+    call(packed, data)
+    assert bytes_of(packed) == bytes_of(run)
+
+
+def test_sets_by_name(run, data):
+    call(run, data, "--metrics", "wmh", "3d_dsc")
+    written = {f"{name}.npy" for name in METRIC_SETS["wmh"]}
+    assert set(bytes_of(run)) == {"val_dice.npy", *written}
+    with pytest.raises(ValueError, match=r"ejection_error needs classes named '\.\.\. ventricle'"):
+        call(run, data, "--metrics", "acdc")
+
+
+def test_ejection_fractions_of_patients_with_two_volumes(run, data):
+    names = RunFolder.find(run).names | {"classes": ["background", "left ventricle", "myocardium"]}
+    write_json(run / "rows.json", names | {"patients": ["patient1", "patient1"]})
+    write_json(data.path / "slicing.json", data.about | {"classes": names["classes"]})
+    call(run, SlicedFolder.open(data.path), "--metrics", "all")
+    folder = RunFolder.find(run)
+    found = folder.array("val_ejection_error")
+    assert folder.row_names("val_ejection_error") == ["patient1"] and found.shape == (4, 1, 3)
+    assert np.isnan(found[..., [0, 2]]).all()
+    truths = [[data.labels("val", stem) for stem in stems] for stems in (STEMS[:3], STEMS[3:])]
+    gt = sorted(np.count_nonzero(np.array(labels) == 1) for labels in truths)
+    order = 1 if np.count_nonzero(np.array(truths[0]) == 1) == gt[1] else -1
+    pred = [sum(np.count_nonzero((blobs(100 + seed) == 1) & (data.labels("val", STEMS[seed]) != 255))
+                for seed in range(first, first + 3)) for first in (0, 3)][::order]  # fmt: skip
+    expected = 100 * abs((pred[0] - pred[1]) / pred[0] - (gt[1] - gt[0]) / gt[1])
+    assert found[1, 0, 1] == pytest.approx(expected, rel=1e-5)
+    counted = json.loads((run / "evaluation.json").read_text())["val_ejection_error"]
+    assert (counted["touched"], counted["of"]) == (0, 1)
+
+
+def test_no_pair_no_ejection_fraction(run, data):
+    names = RunFolder.find(run).names | {"classes": ["background", "left ventricle", "myocardium"]}
+    write_json(run / "rows.json", names)
+    write_json(data.path / "slicing.json", data.about | {"classes": names["classes"]})
+    call(run, SlicedFolder.open(data.path), "--metrics", "acdc")
+    assert RunFolder.find(run).array("val_ejection_error").shape == (4, 0, 3)

@@ -9,7 +9,10 @@ from toys import REPOSITORY
 import boundary_loss
 
 BORROWED = "boundary_loss.losses, boundary_loss.distance, boundary_loss.metrics, boundary_loss.encoding"
-DRAWN = "boundary_loss.plot, boundary_loss.boxplot, boundary_loss.hist, boundary_loss.report, boundary_loss.archive"
+DRAWN = (
+    "boundary_loss.plot, boundary_loss.boxplot, boundary_loss.hist, boundary_loss.report.__main__, "
+    "boundary_loss.archive, boundary_loss.statistics, boundary_loss.published"
+)
 
 
 @pytest.mark.parametrize(

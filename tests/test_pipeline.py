@@ -1,6 +1,8 @@
 """The whole pipeline on synthetic archives, through make itself, in a copy of the repository."""
 
+import importlib.util
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -12,8 +14,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 from toys import REPOSITORY
+from trainings import same_run
 
 from boundary_loss.files import read_json
+from boundary_loss.metrictable import METRIC_SETS, PAIR_ARRAYS
 from boundary_loss.runfolder import EVALUATION_ARRAYS, TRAINING_ARRAYS
 
 SMALL = ["SRC=phantom", "PHANTOM=--cases 5 --size 32", "RETAIN=2", "NET=Dimwit", "EPC=2", f"CC={sys.executable}"]
@@ -220,12 +224,29 @@ def test_two_at_a_time_give_the_same(study: Path, tmp_path: Path) -> None:
             np.testing.assert_array_equal(array, expected[name], err_msg=f"{run} {name}")
 
 
+def test_killed_again_and_again_it_trains_the_same(study: Path, tmp_path: Path) -> None:
+    """The short form of benchmarks/soak.py, which kills twenty times."""
+    spec = importlib.util.spec_from_file_location("soak", REPOSITORY / "benchmarks" / "soak.py")
+    assert spec is not None and spec.loader is not None
+    soak = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(soak)
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    shutil.rmtree(where / "results")
+    words = ["make", *ISLES, "train"]
+    soak.disturb(words, where, kills=3, longest=4, chance=random.Random(0))
+    soak.finish(words, where)
+    for run in ("gdl", "gdl_3d_surface_steal"):
+        same_run(study / RD / run, where / RD / run, leave_out=EVALUATION_ARRAYS)
+
+
 def test_an_archive_comes_back_and_is_redrawn(study: Path, tmp_path: Path) -> None:
     where = tmp_path / "study"
     shutil.copytree(study, where)
     shutil.rmtree(where / "results" / "isles-phantom")
     archive = next((where / "archives").glob("*.tar.gz")).relative_to(where)
-    make(where, *ISLES, "verify", f"ARCHIVE={archive}")
+    said = make(where, *ISLES, "verify", f"ARCHIVE={archive}").stdout
+    assert "report.html drawn again, the same byte for byte" in said and "10 of them the same" in said
     make(where, *ISLES, "unpack", f"ARCHIVE={archive}")
     (where / RD / "val_dice.png").unlink()
     done = make(where, *ISLES, "plot")
@@ -267,10 +288,28 @@ def test_predictions_of_an_epoch_and_of_nothing(study: Path) -> None:
     assert missing.returncode == 2 and "predict needs CASES=" in missing.stderr
 
 
+def test_an_archive_says_what_made_it_and_is_made_again(study: Path, tmp_path: Path) -> None:
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    archive = next((where / "archives").glob("*.tar.gz")).relative_to(where)
+    said = make(where, "-f", "isles.make", f"CC={sys.executable}", "rerun", f"ARCHIVE={archive}").stdout
+    assert "make -f isles.make SRC=phantom 'PHANTOM=--cases 5 --size 32' RETAIN=2" in said
+    said = make(where, "-f", "isles.make", f"CC={sys.executable}", "rerun", f"ARCHIVE={archive}", "RUN=1").stdout
+    assert len(re.findall(r"^gdl\S*: \d\d arrays are the same$", said, re.M)) == 2
+    assert (where / "results" / "isles-phantom-rerun" / "report.html").is_file()
+
+
+def test_the_index_lists_the_study_and_its_archive(study: Path) -> None:
+    text = (study / "results" / "index.html").read_text()
+    assert 'href="isles-phantom/report.html"' in text and "-isles-phantom.tar.gz" in text
+
+
 def test_pictures_of_slices(study: Path) -> None:
     stem = read_json(study / RD / "gdl" / "rows.json")["val"][0]
     make(study, *ISLES, "view", f"SLICES={stem}", "SAVE=overlays")
     assert list((study / "overlays").glob("*.png"))
+    make(study, *ISLES, "view", f"SLICES={stem}")
+    assert stem in (study / RD / "view" / "gallery.html").read_text()
     make(study, *ISLES, f"{RD}/gdl/{stem}.gif")
     assert (study / RD / "gdl" / f"{stem}.gif").read_bytes()[:4] == b"GIF8"
 
@@ -335,3 +374,24 @@ def test_help_lists_targets_ledger_and_variables(study: Path) -> None:
     text = make(study, *ISLES, "help").stdout
     for words in ("metrics", "* gdl: gdl:1", "gdl_surface_steal: gdl:1 boundary:0.01@1 steal(0.01)", "EPC = 2"):
         assert words in text
+
+
+@pytest.mark.parametrize("name", ["isles", "wmh", "acdc"])
+def test_make_knows_every_array_and_set_of_metrics(name: str) -> None:
+    words = ["-s", "-f", f"{name}.make", "--eval", "print: ; @echo '$(sort $(evaluated))|$(metric_sets)'", "print"]
+    arrays, sets = make(REPOSITORY, *words).stdout.strip().split("|")
+    assert set(arrays.split()) == {*EVALUATION_ARRAYS, *(PAIR_ARRAYS if name == "acdc" else ())}
+    assert sets.split() == list(METRIC_SETS)
+    done = make(REPOSITORY, "-n", "-f", f"{name}.make", "METRICS=wmh dice", check=False)
+    assert done.returncode == 2 and "METRICS names nothing that" in done.stderr and "dice. Sets: default" in done.stderr
+
+
+def test_the_report_shows_the_metrics_asked_for(study: Path) -> None:
+    for asked, shown, absent in (("wmh", "lesion F1", "HD95 ("), ("default", "HD95", "lesion F1")):
+        text = make(study, *ISLES, "report", f"METRICS={asked}").stdout
+        page = (study / RD / "report.html").read_text()
+        assert f"validation {shown} per volume" in text and shown in page
+        assert f"validation {absent} per volume" not in text
+    make(study, *ISLES, str(RD / "val_3d_lesion_f1.png"))
+    assert (study / RD / "val_3d_lesion_f1.png").stat().st_size > 1000
+    (study / RD / "val_3d_lesion_f1.png").unlink()

@@ -1,7 +1,9 @@
 """Outlines, the grid of slices, and the animation over epochs."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from boundary_loss.drawing import new_figure
 from boundary_loss.files import read_json, write_json
 from boundary_loss.overlays import Look, edges, read_row
 from boundary_loss.runfolder import RunFolder
+from boundary_loss.slicechoice import pick_slices, predicted_stems
 from boundary_loss.slicedfolder import SlicedFolder, write_png
 
 Call = Callable[..., None]
@@ -74,33 +77,65 @@ def test_crop_cuts_all_sides_alike(runs: list[Path], sliced: Path) -> None:
         read_row(data, [], "case_4_00_0000", None, Look(modality="ct", crop=10))
 
 
-def test_view_writes_pages_without_a_display(runs: list[Path], sliced: Path, call: Call, tmp_path: Path) -> None:
-    call(view.main, "--data", sliced, "--runs", *runs, "--num", "2")
-    (page,) = (runs[0].parent / "view").glob("*.png")
+def test_view_writes_pictures_where_asked(runs: list[Path], sliced: Path, call: Call, tmp_path: Path) -> None:
+    out = tmp_path / "pages"
+    call(view.main, "--data", sliced, "--runs", *runs, "--num", "2", "--save", out / "two")
+    (page,) = (out / "two").glob("*.png")
     with Image.open(page) as picture:
         assert picture.size[0] > 800
-    out = tmp_path / "pages"
     call(view.main, "--data", sliced, "--runs", runs[0], "--num", "8", "--pick", "any", "--save", out, "--filled",
          "--epoch", "1", "--modality", "ct")  # fmt: skip
-    assert sorted(path.name for path in out.iterdir()) == [
+    assert sorted(path.name for path in out.glob("*.png")) == [
         "case_4_00_0000+5_ct_epoch1.png",
         "case_5_00_0002+1_ct_epoch1.png",
     ]
 
 
+def content(page: Path) -> dict[str, Any]:
+    """What a page's scripts show."""
+    return json.loads(page.read_text().split('id="data">')[1].split("</script>")[0])
+
+
+def test_view_writes_the_gallery_as_a_page(
+    runs: list[Path], sliced: Path, call: Call, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(view.webbrowser, "open", opened.append)
+    call(view.main, "--data", sliced, "--runs", *runs)
+    page = Path(capsys.readouterr().out.strip())
+    assert page == runs[0].parent / "view" / "gallery.html" and opened == []  # no display here
+    shown = content(page)["gallery"]
+    assert shown["shown"] == [path.name for path in runs]
+    assert sorted(case["name"] for case in shown["cases"]) == ["case_4", "case_5"]
+    assert shown["leftOut"] == [] and shown["lossless"]
+    monkeypatch.setattr(view, "has_display", lambda: True)
+    call(view.main, "--data", sliced, "--runs", *runs, "--slices", "case_5_00_0002", "--epoch", "1", "--modality", "ct")
+    shown = content(page)["gallery"]
+    assert opened == [page.resolve().as_uri()]
+    assert [(case["name"], case["start"]) for case in shown["cases"]] == [("case_5", 2)]
+    assert (shown["epoch"], shown["modalities"][0]) == (1, "ct")
+
+
+def test_view_needs_no_metrics(runs: list[Path], sliced: Path, call: Call) -> None:
+    (runs[0] / "val_3d_dsc.npy").unlink()
+    call(view.main, "--data", sliced, "--runs", runs[0])
+    shown = content(runs[0].parent / "view" / "gallery.html")["gallery"]
+    assert [case["name"] for case in shown["cases"]] == ["case_4", "case_5"]
+
+
 def test_random_slices_are_the_same_for_the_same_seed_and_have_lesions(sliced: Path) -> None:
     data = SlicedFolder.open(sliced)
     stems = data.stems("val")
-    drawn = [view.pick_slices(data, stems, 3, seed, "lesions") for seed in (0, 0, 1)]
+    drawn = [pick_slices(data, stems, 3, seed, "lesions") for seed in (0, 0, 1)]
     assert drawn[0] == drawn[1] == sorted(drawn[0])
     assert drawn[0] != drawn[2]
     assert all((data.labels("val", stem) > 0).any() for stem in drawn[0])
-    assert len(view.pick_slices(data, stems, 50, 0, "any")) == len(stems)
+    assert len(pick_slices(data, stems, 50, 0, "any")) == len(stems)
     empty = [stem for stem in stems if not (data.labels("val", stem) > 0).any()]
     with pytest.raises(ValueError, match="has any foreground; --pick any"):
-        view.pick_slices(data, empty, 1, 0, "lesions")
+        pick_slices(data, empty, 1, 0, "lesions")
     with pytest.raises(ValueError, match="at least one slice"):
-        view.pick_slices(data, stems, 0, 0, "any")
+        pick_slices(data, stems, 0, 0, "any")
 
 
 def test_wrong_slice_modality_epoch_and_data_are_named(
@@ -119,14 +154,14 @@ def test_wrong_slice_modality_epoch_and_data_are_named(
     with pytest.raises(ValueError, match="was trained on the classes background, lesion, but"):
         call(view.main, "--data", other, "--runs", *runs)
     write_png(runs[0] / "best_epoch" / "val" / "case_4_00_0000.png", np.zeros((5, 6), np.uint8))
-    with pytest.raises(ValueError, match=r"is \(5, 6\), the slice is \(20, 24\)"):
+    with pytest.raises(ValueError, match=r"as \(5, 6\), the slice is \(20, 24\)"):
         call(view.main, *words, "--slices", "case_4_00_0000")
 
 
 def test_only_slices_that_every_run_predicted_are_drawn(runs: list[Path]) -> None:
     names = read_json(runs[1] / "rows.json")
     write_json(runs[1] / "rows.json", names | {"val": names["val"][:2]})  # as a debug run
-    assert view.predicted_stems([RunFolder(path) for path in runs]) == names["val"][:2]
+    assert predicted_stems([RunFolder(path) for path in runs]) == names["val"][:2]
 
 
 def test_gif_has_a_frame_an_epoch(runs: list[Path], sliced: Path, call: Call) -> None:

@@ -51,7 +51,8 @@ def _write_run(run: Path, data: SlicedFolder, epochs: int, seed: int, *, phantom
     write_text(run / "metrics.csv", "epoch,val_dice\n0,0.1\n")
     write_text(run / "arguments.txt", "--data data/TOY\n")
     write_text(run / "checkpoint.pt", "not for the archive")
-    write_json(run / "evaluation.json", {"val_3d_hd95": {"touched": 1, "of": len(volumes) * epochs}})
+    one = {"cases": 1, "values": [40.0]}
+    write_json(run / "evaluation.json", {"val_3d_hd95": {"touched": 1, "of": len(volumes) * epochs, "one_empty": one}})
     return run
 
 

@@ -7,6 +7,8 @@ The names below are loaded on first use, so that ``import boundary_loss.plot`` c
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from boundary_loss.signals import answer_while_loading
+
 if TYPE_CHECKING:
     from boundary_loss.distance import (
         dist_map_transform,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         SurfaceLoss,
         TverskyLoss,
     )
+    from boundary_loss.metrics import measure, surface_distances
 
 _HOME = {
     "distance": ["dist_map_transform", "euclidean_distance", "one_hot2dist", "signed_distance"],
@@ -39,7 +42,9 @@ _HOME = {
     "losses": ["BoundaryLoss", "CrossEntropy", "DiceLoss", "DistanceHeadLoss", "FocalLoss", "FusedDiceLoss",
                "FusedGeneralizedDiceBoundary", "GeneralizedDice", "HausdorffErosionLoss", "HausdorffLoss",
                "HDLoss", "SDFLoss", "SDFProductLoss", "SurfaceLoss", "TverskyLoss"],
+    "metrics": ["measure", "surface_distances"],
 }  # fmt: skip
+answer_while_loading()
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
@@ -61,10 +66,12 @@ __all__ = [
     "class2one_hot",
     "dist_map_transform",
     "euclidean_distance",
+    "measure",
     "one_hot2dist",
     "probs2class",
     "probs2one_hot",
     "signed_distance",
+    "surface_distances",
 ]
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from boundary_loss.files import write_text
+from boundary_loss.signals import GOES_ON, INTERRUPTED, STATUS, TERMINATED, Interrupted, is_ignored
 
 RECORD = "arguments.txt"
 
@@ -25,22 +26,9 @@ RECORD = "arguments.txt"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
-TERMINATED = 75
-"""Exit status after SIGTERM, a cluster's preemption: EX_TEMPFAIL of sysexits.h, "the same again, later"."""
-INTERRUPTED = 130
-"""After Ctrl-C, as the shell has it."""
-
 
 class Stop(Exception):
     """Ends a command with one message and exit status 2: the user can mend it."""
-
-
-class Interrupted(BaseException):
-    """Ends a command that a signal called off, once what is to be kept is on disk; like KeyboardInterrupt, no error."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def run(main: Callable[[], Any]) -> None:
@@ -48,7 +36,11 @@ def run(main: Callable[[], Any]) -> None:
 
     Exit status 2 for what the user can mend, 130 after Ctrl-C, 75 after SIGTERM.
     """
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = {number: signal.getsignal(number) for number in STATUS}
+    if not is_ignored(signal.SIGTERM):
+        signal.signal(signal.SIGTERM, _terminate)
+    if not is_ignored(signal.SIGINT):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
     except (Stop, ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
@@ -61,15 +53,16 @@ def run(main: Callable[[], Any]) -> None:
     except MemoryError as error:
         sys.exit(fail(f"out of memory: {error}".rstrip(": "), 2))
     except KeyboardInterrupt:
-        sys.exit(fail("interrupted; what is finished is kept, and the same command goes on from there", INTERRUPTED))
+        sys.exit(fail(f"interrupted; {GOES_ON}", INTERRUPTED))
     except Interrupted as stop:
         sys.exit(fail(str(stop), stop.status))
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _terminate(*_: object) -> None:
-    raise Interrupted("terminated; what is finished is kept, and the same command goes on from there", TERMINATED)
+    raise Interrupted(f"terminated; {GOES_ON}", TERMINATED)
 
 
 def _explained(error: OSError) -> str:

@@ -67,7 +67,7 @@ class Comparison:
     @property
     def counted(self) -> str:
         """``22 slices of the validation set``; a range where the runs differ."""
-        noun = {"": "batches", "volumes": "volumes"}.get(self.metric.rows, "slices")
+        noun = self.metric.noun
         counts = sorted({m.values.shape[1] for m in self.runs})
         number = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
         return f"{number} {noun if counts != [1] else noun.removesuffix('s')} of the {self.set_name}"
@@ -155,8 +155,8 @@ def axis_label(name: str) -> str:
 
 
 def decimals(name: str) -> int:
-    """Three for an overlap, two for a distance, four for the boundary value (most pixels count 0)."""
-    return 4 if name == "val_boundary" else 2 if metric(name).unit == "mm" else 3
+    """As many as the metric has; four for the boundary value, where most pixels count 0."""
+    return 4 if name == "val_boundary" else metric(name).decimals
 
 
 def number(name: str, value: float) -> str:

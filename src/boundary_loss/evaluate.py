@@ -2,15 +2,17 @@
 
 Reads the predictions that training saved, and writes into the run folder (see boundary_loss.runfolder)
 float32 arrays, NaN for an epoch without predictions on disk:
-    val_3d_dsc.npy val_3d_hausdorff.npy val_3d_hd95.npy val_3d_assd.npy    (E, volumes, K)
-    val_hausdorff.npy val_boundary.npy                                     (E, slices, K)
-    evaluation.json      how many values of the best epoch the empty-mask rule decided, per metric
-Rows are in the order of rows.json. Distances are in mm and NaN for the background (class 0).
+    val_3d_*.npy             (E, volumes, K)    each metric of boundary_loss.metrictable
+    val_hausdorff.npy val_boundary.npy          (E, slices, K)
+    val_ejection_error.npy   (E, patients, K)   where patients have two volumes; NaN but for the ventricles
+    evaluation.json      how many values of the best epoch the empty-mask rule decided, and what they became
+Rows are in the order of rows.json. Distances are in mm; they and lesions are NaN for the background (class 0).
 """
 
 import multiprocessing
 import os
 import signal
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -24,14 +26,14 @@ import numpy as np
 from tqdm import tqdm
 
 from boundary_loss import command
-from boundary_loss.files import read_json, write_array, write_json
-from boundary_loss.metrics.empty import RULE
-from boundary_loss.metrics.volume import SLICE_METRICS, VOLUME_METRICS, Comparison, VolumeTruth
+from boundary_loss.assembling import EJECTION, EJECTS, assemble, short, touched, ventricles
+from boundary_loss.emptyrule import RULE, touched_text
+from boundary_loss.files import read_json, sweep, write_array, write_json
+from boundary_loss.metrics.volume import Comparison, VolumeTruth
+from boundary_loss.metrictable import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, metric
 from boundary_loss.naming import by_volume
-from boundary_loss.runfolder import BEST_PREDICTIONS, EVALUATION_ARRAYS, RunFolder, iteration, metric
-from boundary_loss.slicedfolder import SlicedFolder, read_png
-
-EVALUATION = "evaluation.json"
+from boundary_loss.runfolder import EVALUATION, RunFolder
+from boundary_loss.slicedfolder import SlicedFolder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -39,13 +41,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path, help="run folder, finished or interrupted, as results/isles/gdl")
     parser.add_argument("--data", type=Path, required=True, help="sliced data that the run was validated on")
     parser.add_argument("--metrics", nargs="+", default=["all"], metavar="NAME",
-                        help=f"all, or some of: {' '.join(map(_short, EVALUATION_ARRAYS))}")  # fmt: skip
+                        help=f"all, sets ({' '.join(METRIC_SETS)}), or some of: "
+                        f"{' '.join(map(short, (*EVALUATION_ARRAYS, *PAIR_ARRAYS)))}")  # fmt: skip
     parser.add_argument("--epochs", nargs="+", default=["all"], metavar="WHICH",
                         help="all, best, or every N (also the best and the last)")  # fmt: skip
     parser.add_argument("--workers", type=int, default=command.num_cores(), help="processes that measure at once")
     args = parser.parse_args(argv)
-    metrics = _parse_metrics(args.metrics)
     run, data = RunFolder.find(args.run), SlicedFolder.open(args.data)
+    metrics = _parse_metrics(args.metrics, run)
     evaluate(run, data, metrics, args.epochs, args.workers)
 
 
@@ -53,18 +56,19 @@ def evaluate(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], epochs:
     """Measure, write the arrays, print the best epoch."""
     if workers < 1:
         raise ValueError(f"--workers must be at least 1, got {workers}")
+    sweep(run.path)
     best = run.best_epoch
     num_epochs = len(run.array("val_dice"))
-    folders = _prediction_folders(run, best, num_epochs, epochs)
-    results = _measure(_jobs(run, data, metrics, folders), workers)
-    arrays = _assemble(run, results, metrics, list(folders), num_epochs)
-    touched = _count_touched(results, metrics, list(folders), best)
+    places = _places(run, best, num_epochs, epochs)
+    results = _measure(_jobs(run, data, metrics, places), workers)
+    arrays = assemble(run, results, metrics, list(places), num_epochs)
+    rule = touched(run, results, arrays, list(places), best)
     for name, array in arrays.items():
         write_array(run.path / f"{name}.npy", array)
-    if touched:
+    if rule:
         path = run.path / EVALUATION
-        write_json(path, (read_json(path) if path.is_file() else {}) | touched)
-    _report(run, arrays, touched, len(folders))
+        write_json(path, (read_json(path) if path.is_file() else {}) | rule)
+    _report(run, arrays, rule, len(places))
 
 
 @dataclass(frozen=True)
@@ -75,16 +79,16 @@ class Job:
     stems: tuple[str, ...]
     run: Path
     data: Path
-    folders: tuple[str, ...]
-    """Prediction folders inside the run, one an epoch."""
+    epochs: tuple[int | None, ...]
+    """Those to measure; None = the predictions of the best epoch."""
     num_classes: int
     metrics: tuple[str, ...]
 
     def __call__(self) -> list[Comparison]:
-        """A comparison for each folder."""
-        truth = self._truth()
+        """A comparison for each epoch."""
+        truth, run = self._truth(), RunFolder(self.run)
         known: dict[bytes, Comparison] = {}  # epochs often repeat a prediction, above all an empty one
-        return [self._compare(truth, self.run / folder / "val", known) for folder in self.folders]
+        return [self._compare(truth, run, epoch, known) for epoch in self.epochs]
 
     def _truth(self) -> VolumeTruth:
         data = SlicedFolder.open(self.data)
@@ -96,28 +100,28 @@ class Job:
         labels = [data.labels("val", stem) for stem in self.stems]
         return VolumeTruth(labels, self.num_classes, spacing, slice_spacing)
 
-    def _compare(self, truth: VolumeTruth, folder: Path, known: dict[bytes, Comparison]) -> Comparison:
-        paths = [folder / f"{stem}.png" for stem in self.stems]
-        slices = [self._read(path, labels.shape) for path, labels in zip(paths, truth.slices)]
+    def _compare(
+        self, truth: VolumeTruth, run: RunFolder, epoch: int | None, known: dict[bytes, Comparison]
+    ) -> Comparison:
+        try:
+            slices = run.predictions(epoch, self.stems)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}; delete an epoch's folder to leave that epoch out") from None
+        for stem, labels, expected in zip(self.stems, slices, truth.slices, strict=True):
+            self._check(f"epoch {'best' if epoch is None else epoch}, slice {stem}", labels, expected.shape)
         digest = blake2b(b"".join(labels.tobytes() for labels in slices)).digest()
         if digest not in known:
             known[digest] = truth.compare(slices, self.metrics)
         return known[digest]
 
-    def _read(self, path: Path, shape: tuple[int, ...]) -> np.ndarray:
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{path} is missing; delete the folder {path.parent.parent} to leave that epoch out"
-            )
-        labels = read_png(path)
+    def _check(self, what: str, labels: np.ndarray, shape: tuple[int, ...]) -> None:
         if labels.shape != shape:
-            raise ValueError(f"{path} has shape {labels.shape}, its ground truth {shape}: other data than --data?")
+            raise ValueError(f"{what} has shape {labels.shape}, its ground truth {shape}: other data than --data?")
         if labels.max() >= self.num_classes:
-            raise ValueError(f"{path} holds class {labels.max()}; the run has classes 0..{self.num_classes - 1}")
-        return labels
+            raise ValueError(f"{what} holds class {labels.max()}; the run has classes 0..{self.num_classes - 1}")
 
 
-def _jobs(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], folders: dict[int, str]) -> list[Job]:
+def _jobs(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], places: dict[int, int | None]) -> list[Job]:
     stems = run.names["val"]
     unknown = sorted(set(stems) - set(data.stems("val")))
     if unknown:
@@ -126,20 +130,19 @@ def _jobs(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], folders: d
             f"({len(unknown)} of {len(stems)} are not there): the run belongs to other data or another fold"
         )
     run.refuse_other_data(data.path, data.classes, data.about["checksum"])
-    shared = (tuple(folders.values()), len(data.classes), tuple(metrics))
+    shared = (tuple(places.values()), len(data.classes), tuple(metrics))
     return [Job(volume, tuple(own), run.path, data.path, *shared) for volume, own in by_volume(stems).items()]
 
 
-def _prediction_folders(run: RunFolder, best: int, num_epochs: int, which: Sequence[str]) -> dict[int, str]:
-    """``{epoch: folder of its predictions}`` for the epochs asked for whose predictions are on disk."""
-    wanted = _parse_epochs(which, num_epochs, best)
-    on_disk = {epoch: iteration(epoch) for epoch in run.epochs}
-    if (run.path / BEST_PREDICTIONS / "val").is_dir():
-        on_disk.setdefault(best, BEST_PREDICTIONS)
-    folders = {epoch: on_disk[epoch] for epoch in wanted if epoch in on_disk}
-    if not folders:
+def _places(run: RunFolder, best: int, num_epochs: int, which: Sequence[str]) -> dict[int, int | None]:
+    """``{epoch: where its predictions are}`` of the epochs asked for: its own folder, or None = the best epoch's."""
+    on_disk: dict[int, int | None] = {epoch: epoch for epoch in run.epochs}
+    if run.has_best_predictions:
+        on_disk.setdefault(best, None)
+    places = {epoch: on_disk[epoch] for epoch in _parse_epochs(which, num_epochs, best) if epoch in on_disk}
+    if not places:
         raise FileNotFoundError(f"{run.path} holds no predictions of the epochs asked for ({' '.join(which)})")
-    return folders
+    return places
 
 
 def _parse_epochs(which: Sequence[str], num_epochs: int, best: int) -> list[int]:
@@ -153,18 +156,20 @@ def _parse_epochs(which: Sequence[str], num_epochs: int, best: int) -> list[int]
     raise ValueError(f"--epochs {' '.join(which)} is not understood; known: all, best, every N")
 
 
-def _short(array: str) -> str:
-    return array.removeprefix("val_")
-
-
-def _parse_metrics(names: Sequence[str]) -> list[str]:
-    """Metric names without ``val_``, in the order of the run folder's list."""
-    known = [_short(array) for array in EVALUATION_ARRAYS]
-    asked = known if list(names) == ["all"] else [_short(name) for name in names]
-    for name in asked:
-        if name not in known:
-            raise ValueError(f"unknown metric '{name}'; known: all, {', '.join(known)}")
-    return [name for name in known if name in asked]
+def _parse_metrics(words: Sequence[str], run: RunFolder) -> list[str]:
+    """Metric names without ``val_``, in the order of the run folder's list; ``all``: those that the run can have."""
+    can_eject = bool(ventricles(run))
+    known = [short(array) for array in (*EVALUATION_ARRAYS, *PAIR_ARRAYS)]
+    possible = [name for name in known if name != EJECTION or can_eject]
+    asked: set[str] = set()
+    for word in words:
+        if word not in METRIC_SETS and short(word) not in known:
+            raise ValueError(f"unknown metric '{word}'; known: {', '.join(METRIC_SETS)}; {', '.join(known)}")
+        asked |= set(possible) if word == "all" else {short(array) for array in METRIC_SETS.get(word, (word,))}
+    if EJECTION in asked and not can_eject:
+        raise ValueError(f"{EJECTION} needs classes named '... {EJECTS}', {run.path} has "
+                         f"{', '.join(run.names['classes'])}")  # fmt: skip
+    return [name for name in possible if name in asked]
 
 
 def _measure(jobs: Sequence[Job], workers: int) -> dict[str, list[Comparison]]:
@@ -216,68 +221,27 @@ def _start_worker() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _assemble(
-    run: RunFolder,
-    results: dict[str, list[Comparison]],
-    metrics: Sequence[str],
-    epochs: Sequence[int],
-    num_epochs: int,
-) -> dict[str, np.ndarray]:
-    """``{array name: (E, rows, K) float32}``, rows in the order of rows.json."""
-    row_of = {stem: row for row, stem in enumerate(run.names["val"])}
-    stems_of = by_volume(run.names["val"])
-    num_classes = len(run.names["classes"])
-    arrays: dict[str, np.ndarray] = {}
-    for name in metrics:
-        rows = run.names[metric(f"val_{name}").rows]
-        array = np.full((num_epochs, len(rows), num_classes), np.nan, np.float32)
-        for volume, comparisons in results.items():
-            row: Any = rows.index(volume) if name in VOLUME_METRICS else [row_of[stem] for stem in stems_of[volume]]
-            for epoch, comparison in zip(epochs, comparisons):
-                array[epoch, row] = (comparison.of_volume | comparison.of_slices)[name]
-        arrays[f"val_{name}"] = array
-    return arrays
-
-
-def _count_touched(
-    results: dict[str, list[Comparison]], metrics: Sequence[str], epochs: Sequence[int], best: int
-) -> dict[str, dict[str, int]]:
-    """How many (case, foreground class) values of the best epoch the empty-mask rule decided; of how many."""
-    if best not in epochs:
-        return {}
-    at_best = [comparisons[epochs.index(best)] for comparisons in results.values()]
-    volumes = np.concatenate([comparison.empty_volume[1:] for comparison in at_best])
-    slices = np.concatenate([comparison.empty_slices[:, 1:].ravel() for comparison in at_best])
-    touched = {}
-    for name in metrics:
-        if name == "boundary":  # its formula needs no rule: an empty prediction and an absent class give 0
-            continue
-        empty = slices if name in SLICE_METRICS else volumes
-        touched[f"val_{name}"] = {"touched": int(empty.sum()), "of": int(empty.size)}
-    return touched
-
-
-def _report(
-    run: RunFolder, arrays: dict[str, np.ndarray], touched: dict[str, dict[str, int]], num_measured: int
-) -> None:
-    """Mean ± standard deviation over cases at the best epoch, per foreground class."""
+def _report(run: RunFolder, arrays: dict[str, np.ndarray], rule: dict[str, dict[str, Any]], num_measured: int) -> None:
+    """Mean ± standard deviation over cases at the best epoch, per foreground class; what the empty-mask rule did."""
     classes = run.names["classes"]
     num_epochs = len(next(iter(arrays.values())))
     print(f"{run.path}: {num_measured} of {num_epochs} epochs measured; best epoch {run.best_epoch}, mean ± sd:")
-    print(_line("", classes[1:], "cases", "empty"))
+    print(_line("", classes[1:], "cases", "empty masks"))
     for name, array in arrays.items():
         values = array[run.best_epoch, :, 1:]
         spread = values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
-        cells = [f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(values.mean(0), spread)]
-        count = touched.get(name)
-        unit = metric(name).unit
-        by_rule = f"{count['touched']} of {count['of']}" if count else "-"
+        means = values.mean(0) if len(values) else np.full(values.shape[1], np.nan)
+        unit, decimals = metric(name).unit, metric(name).decimals
+        cells = [
+            "–" if np.isnan(mean) else f"{mean:.{decimals}f} ± {sd:.{decimals}f}" for mean, sd in zip(means, spread)
+        ]
+        by_rule = touched_text(rule[name], unit) if name in rule else "-"
         print(_line(f"{name} {f'({unit})' if unit else ''}", cells, str(len(values)), by_rule))
-    print(f"empty-mask rule: {RULE}")
+    print(textwrap.fill(f"empty-mask rule: {RULE}", 118, subsequent_indent="  "))
 
 
 def _line(name: str, cells: Iterable[str], cases: str, empty: str) -> str:
-    return f"  {name:24}" + "".join(f"{cell:>20}" for cell in cells) + f"{cases:>8}{empty:>14}"
+    return f"  {name:38}" + "".join(f"  {cell:>18}" for cell in cells) + f"{cases:>8}  {empty}"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule
 
 PRECISIONS = ("off", "bf16", "fp16")
 LAYOUTS = ("last", "first")
+PREDICTIONS = ("png", "packed")
 
 _TERM = re.compile(r"(?P<call>.+):(?P<weight>[-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:@(?P<classes>[\d,-]+))?")
 
@@ -100,6 +101,8 @@ class Experiment:
     """The best epoch maximises Dice per ``volume``, or per ``slice`` as the original (see docs)."""
     save_train: bool = False
     """Also keep the predictions on the training slices."""
+    predictions: str = "png"
+    """How an epoch's predictions are kept: one of PREDICTIONS."""
     gradients: bool = False
     """Measure each term's gradient and propose weights; the training itself stays the same."""
     debug: bool = False
@@ -142,7 +145,7 @@ class Experiment:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if self.save_train and self.augmentation is not None:
             raise ValueError("save_train keeps predictions on the slices as they are; it does not go with AUGMENT")
-        for name, known in (("amp", PRECISIONS), ("layout", LAYOUTS)):
+        for name, known in (("amp", PRECISIONS), ("layout", LAYOUTS), ("predictions", PREDICTIONS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, got '{getattr(self, name)}'")
 

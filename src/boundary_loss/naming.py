@@ -1,6 +1,6 @@
 """The names of slices: ``case_10_00_0003`` is slice 3 of volume ``case_10``, not augmented."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -30,3 +30,11 @@ def by_volume(stems: Iterable[str]) -> dict[str, list[str]]:
         if stem.augmentation == 0:
             volumes.setdefault(stem.volume, []).append((stem.position, text))
     return {volume: [text for _, text in sorted(volumes[volume])] for volume in sorted(volumes)}
+
+
+def frame_pairs(patients: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """``{volume: patient}`` -> ``{patient: its two volumes}`` of the patients that have two, sorted."""
+    frames: dict[str, list[str]] = {}
+    for volume, patient in sorted(patients.items()):
+        frames.setdefault(patient, []).append(volume)
+    return {patient: (pair[0], pair[1]) for patient, pair in sorted(frames.items()) if len(pair) == 2}

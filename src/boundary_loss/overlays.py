@@ -16,7 +16,7 @@ from boundary_loss.comparison import names_of, warnings_of
 from boundary_loss.drawing import LIGHT, Theme, heading, style
 from boundary_loss.naming import Stem
 from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicedfolder import SlicedFolder, read_png
+from boundary_loss.slicedfolder import SlicedFolder
 
 CLASS_COLOURS = ("#FF7A1A", "#3EC1FF", "#7CFC5B", "#FF5CC8", "#F0E442", "#B18CFF", "#FFFFFF")
 """Of classes 1, 2, ...: bright, for they lie on grey images."""
@@ -92,15 +92,18 @@ def check_runs(data: SlicedFolder, runs: Sequence[RunFolder]) -> None:
 
 def read_prediction(run: RunFolder, epoch: int | None, stem: str, shape: tuple[int, ...]) -> np.ndarray:
     """(X, Y) uint8 classes; an error says which epochs there are, or that the run saw other data."""
-    path = run.prediction(epoch, stem)
-    if not path.is_file():
-        found = run.epochs
-        there = f"epochs {found[0]} to {found[-1]}" if found else "no epochs"
-        raise FileNotFoundError(f"{path} is missing; {run.path} has predictions of {there}")
-    classes = read_png(path)
-    if classes.shape != shape:
-        raise ValueError(f"{path} is {classes.shape}, the slice is {shape}: the run was trained on other data")
-    return classes
+    return read_predictions(run, epoch, [stem], shape)[0]
+
+
+def read_predictions(
+    run: RunFolder, epoch: int | None, stems: Sequence[str], shape: tuple[int, ...]
+) -> list[np.ndarray]:
+    """The same of several slices of one shape; a packed epoch is opened once."""
+    found = run.predictions(epoch, stems)
+    for stem, classes in zip(stems, found, strict=True):
+        if classes.shape != shape:
+            raise ValueError(f"{run.path} predicted {stem} as {classes.shape}, the slice is {shape}: it saw other data")
+    return found
 
 
 def read_row(

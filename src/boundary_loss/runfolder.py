@@ -8,20 +8,25 @@ results/isles/gdl/
     metrics.csv          one line an epoch
     best_epoch.txt       number of the best epoch (0 = the first)
     best.pkl             weights of the best epoch: plain tensors, torch.load(weights_only=True)
-    checkpoint.pt        everything needed to go on with training
+    checkpoint.pt        everything needed to go on with training; previous_checkpoint.pt: of the epoch before,
+                         midway_checkpoint.pt: within the epoch that was running
     {tra,val}_loss.npy   (E, batches, losses)   unweighted loss values
     {tra,val}_dice.npy   (E, slices, K)         2D Dice; a slice empty in both counts 1
-    val_3d_dsc.npy val_3d_hausdorff.npy val_3d_hd95.npy val_3d_assd.npy    (E, volumes, K)
-    val_hausdorff.npy val_boundary.npy                                     (E, slices, K)
-    iter000/val/*.png    the predicted classes of every validation slice, 8 bit
+    val_3d_*.npy         (E, volumes, K)        as val_3d_dsc, val_3d_hd95: see boundary_loss.metrictable
+    val_*.npy            (E, slices, K)         as val_hausdorff, val_boundary
+    val_ejection_error.npy (E, patients, K)     of patients with two volumes
+    evaluation.json      how many values of the best epoch the empty-mask rule decided, and what they became
+    iter000/val/*.png    the predicted classes of every validation slice, 8 bit; or packed, iter000/val.npz
     best_epoch/val/*.png the same, of the best epoch
     pred/*.nii.gz        predicted validation volumes in the scanner's space; pred_NAME/: of the new cases in NAME
+    tensorboard/         with TRACK=tensorboard
 
 A row that is trained several times (SEEDS, FOLDS) has such a folder for each: results/isles/gdl/seed0, gdl/fold1,
 gdl/fold1_seed0.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,48 +35,24 @@ from typing import Any
 import numpy as np
 
 from boundary_loss.files import read_array, read_json, unfinished
+from boundary_loss.metrictable import (  # noqa: F401 - the arrays' names belong to what a run folder holds
+    EVALUATION_ARRAYS,
+    METRICS,
+    PAIR_ARRAYS,
+    TRAINING_ARRAYS,
+    Metric,
+    metric,
+)
+from boundary_loss.naming import frame_pairs
+from boundary_loss.predicted import PACKED, read_predictions
 
 RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
 BEST_EPOCH, BEST_WEIGHTS, CHECKPOINT = "best_epoch.txt", "best.pkl", "checkpoint.pt"
 BEST_PREDICTIONS = "best_epoch"
+EVALUATION = "evaluation.json"
 VOLUMES = "pred"
 
 _PART = re.compile(r"(?!_)(fold\d+)?(?:(?:^|_)(seed\d+))?")
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How an array of a run folder is drawn and read."""
-
-    label: str
-    unit: str = ""
-    lower_is_better: bool = False
-    rows: str = "val"
-    """Which list of ``rows.json`` names axis 1; empty where the axis has no names (batches)."""
-    columns: str = "classes"
-    """Which list of ``rows.json`` names axis 2."""
-
-
-METRICS: dict[str, Metric] = {
-    "tra_loss": Metric("training loss", lower_is_better=True, rows="", columns="losses"),
-    "val_loss": Metric("validation loss", lower_is_better=True, rows="", columns="losses"),
-    "tra_dice": Metric("training Dice per slice (empty slice predicted empty = 1)", rows="train"),
-    "val_dice": Metric("validation Dice per slice (empty slice predicted empty = 1)"),
-    "val_3d_dsc": Metric("validation Dice per volume", rows="volumes"),
-    "val_3d_hausdorff": Metric("validation Hausdorff distance per volume", "mm", True, "volumes"),
-    "val_3d_hd95": Metric("validation HD95 per volume, pooled", "mm", True, "volumes"),
-    "val_3d_assd": Metric("validation average symmetric surface distance", "mm", True, "volumes"),
-    "val_hausdorff": Metric("validation Hausdorff distance per slice", "mm", True),
-    "val_boundary": Metric("validation boundary value per slice", "mm", True),
-}
-TRAINING_ARRAYS = ("tra_loss", "val_loss", "tra_dice", "val_dice")
-EVALUATION_ARRAYS = tuple(name for name in METRICS if name not in TRAINING_ARRAYS)
-
-
-def metric(name: str) -> Metric:
-    if name not in METRICS:
-        raise ValueError(f"unknown metric '{name}'; known: {', '.join(METRICS)}")
-    return METRICS[name]
 
 
 def iteration(epoch: int) -> str:
@@ -144,8 +125,12 @@ class RunFolder:
     @property
     def epochs(self) -> list[int]:
         """The epochs whose predictions are on disk."""
-        found = self.path.glob("iter*/val")
-        return sorted(int(p.parent.name[4:]) for p in found if p.parent.name[4:].isdigit())
+        found = [path.parent.name[4:] for kind in ("val", f"val{PACKED}") for path in self.path.glob(f"iter*/{kind}")]
+        return sorted({int(number) for number in found if number.isdigit()})
+
+    @property
+    def has_best_predictions(self) -> bool:
+        return (self.path / BEST_PREDICTIONS / "val").is_dir()
 
     @property
     def best_epoch(self) -> int:
@@ -167,15 +152,29 @@ class RunFolder:
     def row_names(self, name: str) -> list[str] | None:
         """Names of the array's second axis; None for batches."""
         rows = metric(name).rows
+        if rows == "patients":
+            return list(frame_pairs(self.patients))
         return self.names[rows] if rows else None
 
     def column_names(self, name: str) -> list[str]:
         return self.names[metric(name).columns]
 
-    def prediction(self, epoch: int | None, stem: str) -> Path:
-        """The PNG of a validation slice at an epoch; None = the best."""
-        folder = BEST_PREDICTIONS if epoch is None else iteration(epoch)
-        return self.path / folder / "val" / f"{stem}.png"
+    def predictions(self, epoch: int | None, stems: Sequence[str]) -> list[np.ndarray]:
+        """The predicted classes of validation slices at an epoch (None = the best): arrays (X, Y) uint8.
+
+        Raises:
+            FileNotFoundError: a slice, or the whole epoch, is not on disk.
+        """
+        folder = self.path / (BEST_PREDICTIONS if epoch is None else iteration(epoch))
+        try:
+            return read_predictions(folder, "val", stems)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}; {self.path} has predictions of {_epochs_text(self.epochs)}") from None
+
+    def touched(self, name: str) -> dict[str, Any] | None:
+        """How the empty-mask rule touched an array at the best epoch (see ``emptyrule``); None if not counted."""
+        path = self.path / EVALUATION
+        return read_json(path).get(name) if path.is_file() else None
 
     def refuse_other_data(self, data: Path, classes: list[str], checksum: str) -> None:
         """Stop where the sliced data is not what the run was trained on: predictions and images would not match."""
@@ -188,6 +187,13 @@ class RunFolder:
                 f"{self.path} was trained on other data than {data} now holds (checksum {trained_on[:12]}, now "
                 f"{checksum[:12]}); slice it as then (data_arguments in {RUN}), or remove the run and train again"
             )
+
+
+def _epochs_text(epochs: list[int]) -> str:
+    """``epochs 0 to 99``, ``epochs 0, 5 and the best``."""
+    if len(epochs) > 1 and epochs == list(range(epochs[0], epochs[-1] + 1)):
+        return f"epochs {epochs[0]} to {epochs[-1]}"
+    return f"epochs {', '.join(map(str, epochs)) or 'none'} and the best"
 
 
 def _in_part(part: str) -> tuple[str, str]:

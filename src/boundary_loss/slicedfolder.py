@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from boundary_loss.files import named_errors, read_array, read_json
+from boundary_loss.files import read_array, read_json
 from boundary_loss.naming import by_volume
+from boundary_loss.pictures import read_png, write_png  # noqa: F401 - a sliced folder is mostly PNGs
 
 SLICING, SPLIT, SPACING, SPACING_3D = "slicing.json", "split.json", "spacing.json", "spacing_3d.json"
 GRIDS = "grids.json"
@@ -143,18 +143,3 @@ class SlicedFolder:
 def from_pictures(pictures: np.ndarray) -> np.ndarray:
     """8-bit pictures as the network reads them: float32 in [0, 1]."""
     return pictures.astype(np.float32) / 255
-
-
-def read_png(path: Path) -> np.ndarray:
-    """(X, Y) uint8; rows of the picture are X."""
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture)
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from None
-
-
-def write_png(path: Path, array: np.ndarray) -> None:
-    """(X, Y) uint8 as an 8-bit grey PNG, without a palette: the numbers in the file are the numbers in the array."""
-    with named_errors(path):
-        Image.fromarray(array).save(path, compress_level=1)

@@ -108,7 +108,7 @@ def compare(
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is a chance between 0 and 1, usually 0.05, not {alpha:g}")
     for name in tested:
-        if metric(name).rows not in ("volumes", "val"):
+        if metric(name).rows not in ("volumes", "patients", "val"):
             raise ValueError(f"{name} cannot be tested: it is not of validation cases")
     labels = list(dict.fromkeys(measured.label for shown in comparisons for measured in shown.runs))
     if baseline is not None and baseline not in labels:
@@ -175,6 +175,8 @@ def _corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:
 def by_patient(measured: Measured, column: str, when: Choice) -> dict[str, float]:
     """``{patient: value}``, the mean over the patient's volumes or slices; NaN where one of them was not measured.
 
+    Cases that are patients themselves stay as they are.
+
     Raises:
         ValueError: the row lacks the column or the epoch, or a case was held out in two folds.
     """
@@ -185,6 +187,7 @@ def by_patient(measured: Measured, column: str, when: Choice) -> dict[str, float
     if len(set(measured.cases)) < len(measured.cases):
         raise ValueError(f"a case was held out in several folds of {measured.label}: the folds are not of one split")
     patients = {volume: patient for run in measured.runs for volume, patient in run.patients.items()}
+    patients |= {patient: patient for patient in patients.values()}
     values: dict[str, list[float]] = {}
     for case, value in zip(measured.cases, measured.at(when)[:, measured.columns.index(column)], strict=True):
         volume = case if case in patients else Stem.parse(case).volume

@@ -19,7 +19,7 @@ from torch import nn
 from boundary_loss import command
 from boundary_loss.command import Stop
 from boundary_loss.data import Slices
-from boundary_loss.experiment import LAYOUTS, PRECISIONS, Experiment
+from boundary_loss.experiment import LAYOUTS, PRECISIONS, PREDICTIONS, Experiment
 from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.networks import build_network
 from boundary_loss.runfolder import RunFolder
@@ -71,6 +71,7 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--group", action="store_true", help="one validation batch a volume")
     run.add_argument("--best", choices=("volume", "slice"), default="volume", help="what the best epoch maximises")
     run.add_argument("--save_train", action="store_true", help="keep predictions on training slices too")
+    run.add_argument("--predictions", choices=PREDICTIONS, default="png", help="a PNG a slice, or a file an epoch")
     run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
     run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
     run.add_argument("--save_minutes", type=float, default=10, help="between checkpoints in an epoch; 0: none there")
@@ -167,6 +168,7 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
         group=args.group,
         best=args.best,
         save_train=args.save_train,
+        predictions=args.predictions,
         gradients=args.gradients,
         debug=args.debug,
         amp=args.amp,

@@ -59,7 +59,9 @@ def _title(stem: str) -> str:
 def show(data: SlicedFolder, runs: Sequence[RunFolder], args: argparse.Namespace, room: int) -> Path:
     """Write the gallery as a page, and open it where there is a display; its path."""
     wanted = list(dict.fromkeys(Stem.parse(stem).volume for stem in args.slices or []))
-    content = gallery.build(runs, data, args.modality, wanted=wanted, num_epochs=ALL, room=room)
+    content = gallery.build(
+        runs, data, args.modality, wanted=wanted, num_epochs=ALL if wanted else gallery.NUM_EPOCHS, room=room
+    )
     gallery.begin_at(content, args.slices[0] if args.slices else None, args.epoch)
     path = runs[0].home / "view" / PAGE
     write_text(path, gallery_page(runs, content))
@@ -118,6 +120,7 @@ def main() -> None:
     if args.slices:
         check_slices(args.slices, known)
     if args.save is None:
+        read_row(data, runs, (args.slices or known)[0], args.epoch, look)  # says which epochs there are
         print(show(data, runs, args, ROOM))
         return
     stems = args.slices or pick_slices(data, known, args.num, args.seed, args.pick)

@@ -61,7 +61,7 @@ def refuse_beyond() -> Iterator[Callable[[int], None]]:
         (tally, "slice_counts", 60, ".png"),
         (run, "save_weights", 1000, "best.pkl"),
         (run, "write_array", 100, "tra_loss.npy"),
-        (run, "save_checkpoint", 1000, "checkpoint.pt"),
+        (checkpoint, "save_checkpoint", 1000, "checkpoint.pt"),
     ],
 )
 def test_a_write_that_the_system_refuses_names_the_file(
@@ -129,7 +129,7 @@ def states(data: Path, tmp_path: Path, at_call: Arrange) -> Path:
     def killed() -> None:
         raise SystemExit(9)
 
-    at_call(run, "save_checkpoint", 3, killed)
+    at_call(checkpoint, "save_checkpoint", 3, killed)
     assert train_here(tmp_path / "run", data, *DROPPER).status == 9
     return tmp_path / "run_tmp"
 
@@ -186,16 +186,8 @@ def test_a_flipped_bit_of_a_tensor_is_noticed(tmp_path: Path) -> None:
 def test_what_killed_processes_left_half_written_is_swept(tmp_path: Path) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    for name in (
-        f".a.npy.{gone.pid}_tmp",
-        f".b.npy.{os.getpid()}_tmp",
-        f".c.npy.{os.getppid()}_tmp",
-        "d_tmp",
-        ".e_tmp",
-    ):
+    living, others = f".a.npy.{os.getppid()}_tmp", ["d_tmp", ".e_tmp"]
+    for name in (f".a.npy.{gone.pid}_tmp", f".b.npy.{os.getpid()}_tmp", living, *others):
         (tmp_path / name).touch()
     sweep(tmp_path)
-    left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == [f".c.npy.{os.getppid()}_tmp", ".e_tmp", "d_tmp"], (
-        "another's that lives, and what is not of this kind"
-    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([living, *others])

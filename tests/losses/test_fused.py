@@ -160,8 +160,9 @@ def test_memory_layouts():
 def test_pieces_do_not_show(monkeypatch):
     logits, labels = example(shape=(60, 70))
     whole = FusedDiceLoss()(logits, labels)
-    monkeypatch.setattr(fused_cpu, "EAGER_ELEMENTS", 1)  # pieces of 1024 voxels, the last one shorter
-    torch.testing.assert_close(FusedDiceLoss()(logits, labels), whole, rtol=1e-12, atol=0)
+    for pieces in (1, 8192 * logits.shape[1]):  # pieces of 1024 voxels, the last one shorter; one piece an item
+        monkeypatch.setattr(fused_cpu, "EAGER_ELEMENTS", pieces)
+        torch.testing.assert_close(FusedDiceLoss()(logits, labels), whole, rtol=1e-12, atol=0)
 
 
 def test_nothing_is_stored_but_the_inputs():
@@ -184,9 +185,10 @@ def test_same_input_same_bits():
 
 @pytest.mark.skipif(not fused_cpu.can_compile("cpu"), reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_compiled(monkeypatch):
-    monkeypatch.setattr(fused_cpu, "COMPILED_VOXELS", 2000)
-    logits, labels = example(K=2, shape=(60, 75), dtype=torch.float32, ignored=255)
+@pytest.mark.parametrize(("K", "voxels"), [(2, 2000), (3, 20000)], ids=["parts of an item", "items together"])
+def test_compiled(monkeypatch, K, voxels):
+    monkeypatch.setattr(fused_cpu, "COMPILED_VOXELS", voxels)
+    logits, labels = example(K=K, shape=(60, 75), dtype=torch.float32, ignored=255)
     labels = labels.to(torch.uint8)
     expected = FusedDiceLoss(ignore_label=255)(logits, labels)
     (gradient,) = torch.autograd.grad(expected, logits)

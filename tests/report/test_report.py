@@ -3,6 +3,7 @@
 import base64
 import csv
 import html
+import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -10,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toyruns import write_row, write_runs
-from toys import write_sliced
+from toyruns import LENGTHS, write_row
 
 from boundary_loss.comparison import find_runs
 from boundary_loss.files import read_json, write_array, write_json
 from boundary_loss.report import __main__ as report
-from boundary_loss.report import gallery
+from boundary_loss.report.again import again
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS
 from boundary_loss.report.findings import differences, sentences
 from boundary_loss.report.latex import escape, to_latex
-from boundary_loss.report.page import page, tidy
+from boundary_loss.report.page import page
+from boundary_loss.report.parts import tidy
 from boundary_loss.report.table import Scores, collect, to_csv, to_text
 from boundary_loss.runfolder import METRICS, RunFolder
 from boundary_loss.statistics import compare
@@ -35,12 +36,12 @@ def set_dice(run: Path, values: list[float]) -> None:
     write_array(run / "val_3d_dsc.npy", array)
 
 
-def page_of(scores: Scores, gallery: str) -> str:
-    return page(scores, compare(scores.comparisons), gallery)
-
-
 def scores_of(runs: list[Path], *metrics: str) -> Scores:
     return collect(find_runs(runs), metrics)
+
+
+def page_of(scores: Scores, why: str = "none") -> str:
+    return page(scores, compare(scores.comparisons), why)
 
 
 def test_scores_are_mean_and_sample_deviation_over_cases(runs: list[Path]) -> None:
@@ -96,7 +97,7 @@ def test_one_run_alone_is_the_best_of_nothing(runs: list[Path]) -> None:
     assert sentences(scores) == []
     assert differences(scores.runs) == []
     assert compare(scores.comparisons).differences == ()
-    assert "Paired comparisons" not in page_of(scores, "none")
+    assert "show a difference" not in page_of(scores)
 
 
 def test_csv_has_a_line_a_run_metric_class_and_epoch(runs: list[Path]) -> None:
@@ -128,12 +129,12 @@ def test_missing_metrics_are_said_and_the_rest_is_used(runs: list[Path]) -> None
     assert scores.get("gdl", "val_3d_hd95", "lesion", "best") is not None
     assert scores.missing[0].startswith("val_3d_hd95 is missing from gdl_surface_steal; make metrics")
     assert "val_boundary is missing from gdl, gdl_surface_steal, gdl_hausdorff_w" in scores.missing[1]
-    assert "val_boundary is missing" in page_of(scores, "none")
+    assert "val_boundary is missing" in page_of(scores)
     assert "gdl_surface_steal" in to_text(scores)
 
 
 def test_unknown_metric_and_no_metric_at_all(runs: list[Path]) -> None:
-    with pytest.raises(ValueError, match="unknown metric 'dice'; known: tra_loss"):
+    with pytest.raises(ValueError, match=r"unknown metric 'dice'; sets: default, isles, .* arrays: tra_loss"):
         scores_of(runs, "dice")
     for path in runs[0].glob("val_*.npy"):
         path.unlink()
@@ -146,18 +147,25 @@ def test_every_metric_is_defined() -> None:
 
 
 class Page(HTMLParser):
-    """The tags that are open, and every address that a page refers to."""
+    """The tags that are open, every address that a page refers to, and the scripts."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
         self.addresses: list[str] = []
+        self.identifiers: list[str] = []
+        self.scripts: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "img", "source", "br"):
+        if tag not in ("meta", "img", "br"):
             self.open.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset")]
+        self.identifiers += [value or "" for name, value in attrs if name == "id"]
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -165,26 +173,45 @@ class Page(HTMLParser):
 
 def test_page_is_whole_and_needs_nothing_else(runs: list[Path], sliced: Path, call: Call) -> None:
     folder = runs[0].parent
-    call(report.main, folder, "--data", sliced, "--quiet", "--metrics", "val_3d_dsc", "val_dice")
+    call(report.main, folder, "--data", sliced, "--quiet", "--metrics", "val_3d_dsc", "val_3d_hd95", "val_dice")
     text = (folder / "report.html").read_text()
     found = Page(text)
-    assert found.open == []
-    assert len(found.addresses) == 2 * 5  # light and dark: two curves, a box plot, the losses, the gallery
-    for address in found.addresses:
-        kind, _, content = address.partition(",")
-        assert kind == "data:image/png;base64"
-        assert base64.b64decode(content).startswith(b"\x89PNG")
-    assert not re.search(r"https?://|@import|<script|url\(", text)
-    assert '<div class="banner">SYNTHETIC DATA' in text
-    assert "gdl, best epoch: the rule set the value of val_3d_hd95 1 of 12." in text
-    for part in (
-        "Paired comparisons at each run&#x27;s last epoch",
-        "steal(0.01)",
-        "UNet(width=8)",
-        "0123456789ab",
-        "torch 2.13.0",
-    ):
+    assert found.open == [] and len(set(found.identifiers)) == len(found.identifiers)
+    anchors = [address for address in found.addresses if address.startswith("#")]
+    downloads = [address for address in found.addresses if not address.startswith("#")]
+    assert {anchor[1:] for anchor in anchors} <= set(found.identifiers)
+    assert len(downloads) == 3  # two tables as CSV, all as LaTeX
+    files = [base64.b64decode(address.split(";base64,")[1]).decode() for address in downloads]
+    assert files[0] == (folder / "report.csv").read_text() and files[2] == (folder / "report.tex").read_text()
+    assert not re.search(r"https?://|@import|url\(", text.replace("http://www.w3.org/2000/svg", ""))
+    assert '<div class="banner" role="note">SYNTHETIC DATA' in text
+    assert "gdl, best epoch: HD95 1 of 12: 1 one empty (40 mm)" in text
+    for part in ("comparisons show a difference", "steal(0.01)", "UNet(width=8)", "0123456789ab", "torch 2.13.0"):
         assert part in text
+    content = json.loads(found.scripts[0])
+    assert [run["name"] for run in content["runs"]] == sorted(LENGTHS)
+    assert {metric["name"] for metric in content["metrics"]} >= {"val_3d_dsc", "val_dice", "tra_loss"}
+
+
+def test_the_same_runs_and_data_give_the_same_bytes(runs: list[Path], sliced: Path, call: Call) -> None:
+    folder, names = runs[0].parent, ("report.html", "report_data.json", "report.tex", "comparisons.csv")
+    found = []
+    for _ in range(2):
+        call(report.main, folder, "--data", sliced, "--quiet")
+        found.append({name: (folder / name).read_bytes() for name in names})
+    assert found[0] == found[1]
+
+
+def test_without_the_data_the_page_is_made_of_what_was_kept(runs: list[Path], sliced: Path, call: Call) -> None:
+    folder = runs[0].parent
+    call(report.main, folder, "--runs", *runs, "--data", sliced, "--quiet", "--baseline", "gdl")
+    before = (folder / "report.html").read_text()
+    sliced.rename(sliced.with_name("gone"))
+    call(report.main, folder, "--runs", *runs, "--data", sliced, "--quiet", "--baseline", "gdl")
+    assert (folder / "report.html").read_text() == before == again(folder)
+    (runs[0] / "best_epoch.txt").write_text("3\n")  # of another epoch: what was kept is not of these runs
+    call(report.main, folder, "--runs", *runs, "--data", sliced, "--quiet")
+    assert "No pictures: no sliced data at" in (folder / "report.html").read_text()
 
 
 def test_page_holds_no_path_of_the_machine(runs: list[Path], call: Call) -> None:
@@ -212,24 +239,11 @@ def test_tidy_shortens_absolute_paths_only(word: str, kept: str) -> None:
 def test_names_are_escaped(runs: list[Path]) -> None:
     about = read_json(runs[0] / "run.json")
     write_json(runs[0] / "run.json", about | {"network": "<script>alert(1)</script>", "study": "<b>"})
+    names = read_json(runs[0] / "rows.json")
+    write_json(runs[0] / "rows.json", names | {"classes": ["background", "</script><u>"]})
     text = page_of(scores_of(runs[:1], "val_dice"), "<i>")
-    assert "<script" not in text and "<b>" not in text and "<i>" not in text
-
-
-def test_gallery_shows_worst_median_and_best(tmp_path: Path) -> None:
-    sliced = write_sliced(tmp_path / "data", depth=2)
-    (run,) = write_runs(tmp_path / "results", sliced, {"gdl": 3})
-    names = read_json(run / "rows.json")
-    write_json(run / "rows.json", names | {"volumes": [f"case_{i}" for i in range(5)]})
-    dice = np.zeros((3, 5, 2), np.float32)
-    dice[1, :, 1] = [0.5, 0.9, np.nan, 0.1, 0.7]
-    write_array(run / "val_3d_dsc.npy", dice)
-    found = gallery.cases(scores_of([run], "val_3d_dsc"))
-    assert {word: volume for word, (volume, _) in found.items()} == {
-        "worst": "case_3",
-        "median": "case_0",
-        "best": "case_1",
-    }
+    assert not re.search("<script>alert|<b>|<i>|<u>", text)
+    assert text.count("<script") == text.count("</script>") == 2
 
 
 def test_show_writes_nothing_and_quiet_prints_no_table(
@@ -257,7 +271,7 @@ def test_an_interrupted_run_without_best_epoch_is_reported_at_its_last(runs: lis
     scores = scores_of(runs, "val_3d_dsc")
     assert scores.get("gdl", "val_3d_dsc", "lesion", "best") is None
     assert scores.get("gdl", "val_3d_dsc", "lesion", "last") is not None
-    assert "<td>–</td>" in page_of(scores, "none")
+    assert "<td>–</td>" in page_of(scores)
 
 
 @pytest.fixture

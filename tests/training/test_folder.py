@@ -28,6 +28,12 @@ def test_a_plain_run_does_not_take_in_seeds(tmp_path: Path, part: str, kept: str
     assert sorted(path.name for path in row.iterdir()) == ["arguments.txt"]
 
 
+def test_other_folders_of_a_run_are_no_parts(tmp_path: Path) -> None:
+    row = made(tmp_path / "toy" / "gdl")
+    made(row / "pred")
+    assert is_done(row, SETTINGS, fresh=False)
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_folder_of_seeds_does_not_become_a_run(tmp_path: Path, fresh: bool) -> None:
     row = made(tmp_path / "toy" / "gdl" / "seed0").parent

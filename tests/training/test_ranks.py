@@ -13,7 +13,7 @@ import pytest
 import torch
 from toys import REPOSITORY, write_sliced
 
-from boundary_loss.command import Stop
+from boundary_loss.command import TERMINATED, Stop
 from boundary_loss.encoding import class2one_hot
 from boundary_loss.losses import LOSSES, build
 from boundary_loss.runfolder import TRAINING_ARRAYS, RunFolder
@@ -23,7 +23,7 @@ from boundary_loss.training.ranks import Ranks
 # Twelve training slices: batches of 11 are shared unevenly (6 and 5), and the last one has fewer slices than processes.
 # Cross-entropy of one class is no mean over slices. SGD, for Adam makes steps of the rounding in zero gradients.
 ROW = ["--losses", "gdl:1", "boundary:0.01@1", "ce:0.1@1", "--network", "UNet(width=2)", "--batch_size", "11"]
-OPTIONS = [*ROW, "--optimiser", "sgd", "--lr", "1e-2", "--gradients", "--save_train"]
+OPTIONS = [*ROW, "--optimiser", "sgd", "--gradients", "--save_train"]
 
 
 def start(folder: Path, data: Path, *options: str) -> subprocess.Popen[str]:
@@ -46,31 +46,42 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_sliced(tmp_path_factory.mktemp("data") / "TOY", size=(32, 32))
 
 
+def test_two_ranks_are_one_process_to_the_rounding_of_doubles(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("two_ranks.py")
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "OMP_NUM_THREADS": "1"}
+    commands = [[sys.executable, script, tmp_path, str(rank)] for rank in range(2)]
+    ranks = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) for words in commands]
+    for rank in ranks:
+        _, complaints = rank.communicate(timeout=200)
+        assert rank.returncode == 0, complaints
+
+
 TWO_GPUS = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, TWO_GPUS])])
-def test_two_processes_train_as_one_also_after_a_kill(data: Path, tmp_path: Path, device: str) -> None:
+def test_two_processes_train_as_one_also_after_a_signal(data: Path, tmp_path: Path, device: str) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    options = [*OPTIONS, "--device", device, "--epochs", "5"]
+    options = [*OPTIONS, "--device", device, "--epochs", "6"]
     train(one, data, *options)
     with start(two, data, *options, "--nproc", "2") as parent:
         assert parent.stdout is not None and "epoch 0" in parent.stdout.readline()
-        ranks = children(parent.pid)
-        parent.kill()  # cannot call the two off; they must not go on writing where the next attempt writes
-        wait_for_end(ranks)
+        for process in (*children(parent.pid), parent.pid):  # as a cluster does it, which tells all of a job
+            os.kill(process, signal.SIGTERM)
+        _, told = parent.communicate()
+    assert parent.returncode == TERMINATED and told.count("\n") == 1 and "is saved" in told
     said = train(two, data, *options, "--nproc", "2")
-    assert "going on after epoch" in said and said.count("\ntwo  epoch 4 ") == 1, "only the first process speaks"
-    exact = 1 if device == "cpu" else 100
+    assert ", at step " in said and said.count("\ntwo  epoch 5 ") == 1, "only the first process speaks"
     for name in TRAINING_ARRAYS:
         expected, found = (np.load(run / f"{name}.npy") for run in (one, two))
-        np.testing.assert_allclose(found, expected, rtol=1e-5 * exact, atol=1e-5 * exact, err_msg=name)
+        slack = 0.02 if "dice" in name else 1e-3  # a voxel where two classes are level may go to either
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=slack, err_msg=name)
     weights = [torch.load(run / "best.pkl", weights_only=True)["weights"] for run in (one, two)]
     for name, tensor in weights[0].items():
-        torch.testing.assert_close(weights[1][name], tensor, rtol=1e-4 * exact, atol=1e-5 * exact, msg=name)
+        torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=1e-4, msg=name)
     lines = [np.genfromtxt(run / "metrics.csv", delimiter=",", names=True) for run in (one, two)]
     for name in ("gradient_0", "gradient_1", "gradient_2", "tra_loss", "val_dice_volume"):
-        np.testing.assert_allclose(lines[1][name], lines[0][name], rtol=1e-3 * exact, atol=2e-6, err_msg=name)
+        np.testing.assert_allclose(lines[1][name], lines[0][name], rtol=1e-2, atol=2e-3, err_msg=name)
     assert RunFolder.find(two).about["num_processes"] == 2
     for pictures in ("iter001/train", "iter001/val", "best_epoch/val"):
         expected, found = (sorted(path.name for path in (run / pictures).iterdir()) for run in (one, two))

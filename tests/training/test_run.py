@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from toys import write_sliced
-from trainings import ROW, command, environment, same_run, train
+from trainings import KILLER, ROW, command, environment, same_run, train
 
 from boundary_loss.files import sole_maker
 from boundary_loss.naming import by_volume
@@ -38,7 +38,7 @@ def test_a_run_folder_holds_what_the_scheme_says(finished: Path) -> None:
     assert run.epochs == [0, 1, 2, 3]
     assert run.column_names("tra_loss") == ["gdl", "boundary"]
     assert run.row_names("val_3d_dsc") == ["case_4", "case_5"] == list(by_volume(run.row_names("val_dice") or []))
-    assert all(run.prediction(epoch, stem).is_file() for epoch in (None, 0, 3) for stem in run.names["val"])
+    assert all(len(run.predictions(epoch, run.names["val"])) == 8 for epoch in (None, 0, 3))
     assert 0 <= run.best_epoch < 4
     assert run.about["phantom"] is True and run.about["data_checksum"] == "0" * 64
     lines = (finished / "metrics.csv").read_text().splitlines()
@@ -58,32 +58,13 @@ def test_one_seed_one_result_another_seed_another(finished: Path, data: Path, tm
     assert not np.array_equal(np.load(tmp_path / "other" / "val_dice.npy"), np.load(finished / "val_dice.npy")[:1])
 
 
-KILLER = """
-import importlib, os, signal, sys
-from boundary_loss import command, train
-
-module, name, count = sys.argv.pop(1).split(":")
-module = importlib.import_module(module)
-original, calls = getattr(module, name), []
-
-def deadly(*arguments, **options):
-    calls.append(0)
-    if len(calls) == int(count):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(*arguments, **options)
-
-setattr(module, name, deadly)
-command.run(train.main)
-"""
-
-
 def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_path: Path) -> None:
     """kill -9 at each kind of moment, one after the other on the same run; the last make completes it."""
     folder = tmp_path / "killed"
     moments = [
         "boundary_loss.command:record:1",  # before the run has begun
         "boundary_loss.training.predictions:write_png:3",  # first epoch, in the middle of its pictures
-        "boundary_loss.training.run:save_checkpoint:1",  # everything written but the checkpoint
+        "boundary_loss.training.checkpoint:save_checkpoint:1",  # everything written but the checkpoint
         "boundary_loss.training.run:keep_best:1",
         "boundary_loss.training.run:write_array:7",  # second epoch from there, between two arrays
         "torch:save:3",
@@ -138,11 +119,12 @@ def test_a_fresh_run_goes_on_when_killed_and_leaves_the_old_one(finished: Path, 
 
 def test_predictions_and_scores_agree(finished: Path, data: Path) -> None:
     """The PNGs are what the recorded Dice was measured on."""
-    from boundary_loss.slicedfolder import SlicedFolder, read_png
+    from boundary_loss.slicedfolder import SlicedFolder
 
     run, folder = RunFolder.find(finished), SlicedFolder.open(data)
     for i, stem in enumerate(run.names["val"]):
-        predicted, true = read_png(run.prediction(3, stem)) == 1, folder.labels("val", stem) == 1
+        (classes,) = run.predictions(3, [stem])
+        predicted, true = classes == 1, folder.labels("val", stem) == 1
         size = predicted.sum() + true.sum()
         expected = 2 * (predicted & true).sum() / size if size else 1.0
         assert run.array("val_dice")[3, i, 1] == pytest.approx(expected, abs=1e-6)

@@ -6,6 +6,7 @@ prints the commit to check out, the archives of the data with their checksums, a
 With --run that line is run here, into a folder of its own, and the new arrays are compared with the packed ones.
 """
 
+import os
 import shlex
 import subprocess
 import tempfile
@@ -111,7 +112,9 @@ def check_commit(recipe: Recipe) -> None:
 
 
 def call(words: list[str]) -> None:
-    if subprocess.run(words, check=False).returncode:
+    """Run make on its own: nothing of a make that may have started this one is handed on."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    if subprocess.run(words, check=False, env=environment).returncode:
         raise Stop(f"make failed: {shlex.join(words)}")
 
 

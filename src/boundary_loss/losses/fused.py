@@ -38,7 +38,8 @@ class _FusedSums(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.save_for_backward(logits, labels, distances)
         ctx.settings = ignore_label, p
-        both, predicted, true, boundary = engine(logits).sums(logits, labels, distances, ignore_label, p)
+        work, flat = engine(logits), logits.flatten(2)
+        both, predicted, true, boundary = work.sums(flat, labels, distances, ignore_label, p)
         ctx.mark_non_differentiable(true)
         return both, predicted, true, boundary
 
@@ -47,8 +48,9 @@ class _FusedSums(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         logits, labels, distances = ctx.saved_tensors
         of_both, of_predicted, _, of_boundary = gradients
-        gradient = engine(logits).gradient(logits, labels, distances, *ctx.settings, of_both, of_predicted, of_boundary)
-        return gradient, None, None, None, None
+        work, flat = engine(logits), logits.flatten(2)
+        gradient = work.gradient(flat, labels, distances, *ctx.settings, of_both, of_predicted, of_boundary)
+        return gradient.view(logits.shape), None, None, None, None
 
 
 def engine(logits: Tensor) -> Any:
@@ -93,13 +95,15 @@ def fused_sums(
     """
     _check(logits, labels, distances)
     flat = None if distances is None else distances.flatten(2)
-    sums = Sums(*_FusedSums.apply(logits.flatten(2), labels.flatten(1), flat, ignore_label, p))
+    sums = Sums(*_FusedSums.apply(logits, labels.flatten(1), flat, ignore_label, p))
     if check_labels:
         _check_labels(labels, sums.true, ignore_label)
     return sums
 
 
 def _check_labels(labels: Tensor, true: Tensor, ignore_label: int) -> None:
+    if not labels.is_cuda and true.sum() == labels.numel():
+        return  # all are classes: none is ignored, and none need be counted
     limits = torch.iinfo(labels.dtype)
     ignored = (labels == ignore_label).sum() if limits.min <= ignore_label <= limits.max else 0
     if true.sum() + ignored != labels.numel():

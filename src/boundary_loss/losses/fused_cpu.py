@@ -38,9 +38,9 @@ def sums(
     B, K = logits.shape[0], max(logits.shape[1], 2)
     total = torch.zeros(B, 4, K, dtype=torch.float64, device=logits.device)
     work, step = _chosen(piece_sums, fused_unrolled.piece_sums, logits)
-    for b, piece in _pieces(logits, step):
-        maps = None if distances is None else distances[b, :, piece]
-        total[b] += work(logits[b, :, piece], labels[b, piece], maps, ignore_label, p)
+    for items, piece in _pieces(logits, step):
+        maps = None if distances is None else distances[items, :, piece]
+        total[items] += work(logits[items, :, piece], labels[items, piece], maps, ignore_label, p)
     both, predicted, true, boundary = total.unbind(1)
     return both, predicted, true, boundary
 
@@ -59,19 +59,20 @@ def gradient(
     result = torch.empty_like(logits)
     factors = torch.stack([of_both, of_predicted, of_boundary], dim=1).to(_wide(logits))  # (B, 3, K)
     work, step = _chosen(piece_gradient, fused_unrolled.piece_gradient, logits)
-    for b, piece in _pieces(logits, step):
-        maps = None if distances is None else distances[b, :, piece]
-        work(result[b, :, piece], logits[b, :, piece], labels[b, piece], maps, ignore_label, p, factors[b])
+    for items, piece in _pieces(logits, step):
+        maps = None if distances is None else distances[items, :, piece]
+        part = logits[items, :, piece]
+        work(result[items, :, piece], part, labels[items, piece], maps, ignore_label, p, factors[items])
     return result
 
 
 def piece_sums(logits: Tensor, labels: Tensor, maps: Tensor | None, ignore_label: int, p: int) -> Tensor:
-    """(K, n), (n,), (K, n) -> (4, K): Σ s g, Σ s^p, Σ g, Σ s φ."""
+    """(b, K, n), (b, n), (b, K, n) -> (b, 4, K): Σ s g, Σ s^p, Σ g, Σ s φ."""
     s, mine = _probabilities(logits, labels, ignore_label)
-    both = (s * mine).sum(1)
-    predicted = (s if p == 1 else s**p).sum(1)
-    boundary = torch.zeros_like(both) if maps is None else (s * maps).sum(1)
-    return torch.stack([both, predicted, mine.sum(1), boundary]).double()
+    both = (s * mine).sum(2)
+    predicted = (s if p == 1 else s**p).sum(2)
+    boundary = torch.zeros_like(both) if maps is None else (s * maps).sum(2)
+    return torch.stack([both, predicted, mine.sum(2), boundary], dim=1).double()
 
 
 def piece_gradient(
@@ -79,7 +80,7 @@ def piece_gradient(
 ) -> None:
     """Write the logits' gradient: s_k (u_k − Σ_j s_j u_j), u = ∂loss/∂s."""
     s, mine = _probabilities(logits, labels, ignore_label)
-    of_both, of_predicted, of_boundary = factors.unsqueeze(2)  # (K, 1) each
+    of_both, of_predicted, of_boundary = factors.unsqueeze(3).unbind(1)  # (b, K, 1) each
     if p == 1:
         pull = torch.where(mine, of_both + of_predicted, of_predicted)
     else:
@@ -87,23 +88,23 @@ def piece_gradient(
     if maps is not None:
         pull = pull.addcmul_(of_boundary, maps.to(pull.dtype))
     weighed = s * pull
-    mean_pull = weighed.sum(0)
+    mean_pull = weighed.sum(1, keepdim=True)
     gradient = weighed.addcmul_(s, mean_pull, value=-1)
-    out.copy_(gradient[-out.shape[0] :])  # of one channel's two classes, the first has a constant score
+    out.copy_(gradient[:, -out.shape[1] :])  # of one channel's two classes, the first has a constant score
 
 
 def _probabilities(logits: Tensor, labels: Tensor, ignore_label: int) -> tuple[Tensor, Tensor]:
-    """(K, n) softmax and (K, n) bool, true for the voxel's class; both 0 where the label is ignored."""
+    """(b, K, n) softmax and (b, K, n) bool, true for the voxel's class; both 0 where the label is ignored."""
     scores = logits.to(_wide(logits))
-    if len(scores) == 1:
-        scores = torch.cat([torch.zeros_like(scores), scores])
-    labels = labels.long()  # a comparison in uint8 would take -1 for 255
-    s = scores.softmax(0)
+    if scores.shape[1] == 1:
+        scores = torch.cat([torch.zeros_like(scores), scores], dim=1)
+    labels = labels.long().unsqueeze(1)  # a comparison in uint8 would take -1 for 255
+    s = scores.softmax(1)
     ignored = labels == ignore_label
     if ignored.any():
         s.masked_fill_(ignored, 0)
         labels = labels.masked_fill(ignored, -1)
-    classes = torch.arange(len(s), device=labels.device).unsqueeze(1)
+    classes = torch.arange(s.shape[1], device=labels.device).unsqueeze(1)
     return s, labels == classes
 
 
@@ -111,10 +112,13 @@ def _wide(logits: Tensor) -> torch.dtype:
     return torch.float64 if logits.dtype == torch.float64 else torch.float32
 
 
-def _pieces(logits: Tensor, step: int) -> Iterator[tuple[int, slice]]:
-    for b in range(logits.shape[0]):
-        for start in range(0, logits.shape[2], step):
-            yield b, slice(start, start + step)
+def _pieces(logits: Tensor, step: int) -> Iterator[tuple[slice, slice]]:
+    """Parts of an item of ``step`` voxels; or as many whole items as have so many together."""
+    B, _, N = logits.shape
+    together = max(1, step // max(N, 1))
+    for b in range(0, B, together):
+        for start in range(0, N, step):
+            yield slice(b, min(b + together, B)), slice(start, min(start + step, N))
 
 
 def _chosen(work: Work, unrolled: Work, logits: Tensor) -> tuple[Work, int]:
@@ -139,7 +143,7 @@ def _compiled(work: Work) -> Work:
 
     def run(*arguments: Any) -> Any:
         nonlocal compiled, broken
-        if broken or arguments[0].shape[1] < SHORT:
+        if broken or arguments[0].shape[2] < SHORT:
             return work(*arguments)
         if compiled is not None:
             return compiled(*arguments)

@@ -4,21 +4,24 @@ A surface is a mask's border voxels: those with a face neighbour outside the mas
 medpy. Only they are looked at, with a k-d tree, instead of the distance map of the whole image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-from boundary_loss.metrics.empty import diagonal_mm, distance_where_empty
+from boundary_loss.emptyrule import diagonal_mm, distance_where_empty
+from boundary_loss.metrics.borders import Box, border, bounding_box
 
-Box = tuple[slice, ...]
+if TYPE_CHECKING:
+    from torch import Tensor
 
-CROWDED = 0.25
-"""Border voxels per voxel of the box around both masks, above which the box's distance map is faster than trees."""
+CROWDED = 0.3
+"""Border voxels that the masks do not share, per voxel of the box around both: above it, its maps beat the trees."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class SurfaceDistances:
     from_gt: NDArray[np.float64]
     """(m,) the other way."""
     rule: float | None = None
-    """The value that the empty-mask rule gives; None where both surfaces exist."""
+    """The distance that the empty-mask rule gives; None where both surfaces exist."""
 
     @property
     def hausdorff(self) -> float:
@@ -58,6 +61,21 @@ class SurfaceDistances:
             return self.rule
         return float((self.from_pred.sum() + self.from_gt.sum()) / (len(self.from_pred) + len(self.from_gt)))
 
+    def surface_dice(self, tolerance_mm: float) -> float:
+        """Normalised surface Dice: the share of both sides' border voxels no further than the tolerance from the other.
+
+        Nikolov et al. 2018, with border voxels for surface elements, as in MONAI. Both masks empty: 1; one: 0.
+
+        Raises:
+            ValueError: a tolerance below 0.
+        """
+        if not tolerance_mm >= 0:
+            raise ValueError(f"tolerance_mm must be 0 mm or more, got {tolerance_mm}")
+        if self.rule is not None:
+            return 0.0 if self.rule else 1.0
+        close = np.count_nonzero(self.from_pred <= tolerance_mm) + np.count_nonzero(self.from_gt <= tolerance_mm)
+        return float(close / (len(self.from_pred) + len(self.from_gt)))
+
 
 class Surface:
     """The border voxels of a mask, kept to be compared with many others.
@@ -65,17 +83,25 @@ class Surface:
     Args:
         mask: (...) bool, or zeros and ones; any number of axes.
         spacing_mm: a voxel's size along each axis; 1 mm if not given.
+        edge: which voxels are the border; :func:`~boundary_loss.metrics.borders.border` if not given.
 
     Raises:
         ValueError: other values in the mask, or a spacing that does not fit it.
     """
 
-    def __init__(self, mask: ArrayLike, spacing_mm: Sequence[float] | None = None) -> None:
-        voxels = _as_mask(mask)
+    def __init__(
+        self,
+        mask: ArrayLike,
+        spacing_mm: Sequence[float] | None = None,
+        edge: Callable[[NDArray[np.bool_]], NDArray[np.bool_]] = border,
+    ) -> None:
+        voxels = as_mask(mask)
         self.shape = voxels.shape
-        self.spacing = _as_spacing(spacing_mm, voxels.ndim)
-        self.box = bounding_box(voxels)
-        self._inside_box = border(voxels[self.box]) if self.box is not None else np.zeros(0, bool)
+        self.spacing = as_spacing(spacing_mm, voxels.ndim)
+        # One voxel more on each side, where the image has it: what lies beyond is then as it is in the whole image.
+        box = bounding_box(voxels)
+        self.box = box and tuple(slice(max(s.start - 1, 0), min(s.stop + 1, n)) for s, n in zip(box, self.shape))
+        self._inside_box = edge(voxels[self.box]) if self.box is not None else np.zeros(0, bool)
 
     @cached_property
     def border(self) -> NDArray[np.bool_]:
@@ -108,20 +134,33 @@ class Surface:
                 f"surfaces in images of {pred.shape} voxels of {pred.spacing.tolist()} mm and "
                 f"{self.shape} voxels of {self.spacing.tolist()} mm cannot be compared"
             )
-        rule = distance_where_empty(pred.box is None, self.box is None, diagonal_mm(self.shape, self.spacing.tolist()))
+        rule = distance_where_empty(not len(pred.voxels), not len(self.voxels),
+                                    diagonal_mm(self.shape, self.spacing.tolist()))  # fmt: skip
         if rule is not None:
             return SurfaceDistances(np.zeros(0), np.zeros(0), rule)
-        measure = _by_map if _is_crowded(pred, self) else _by_tree
-        return SurfaceDistances(measure(pred, self), measure(self, pred))
+        away_pred, away_gt = _away(pred, self), _away(self, pred)
+        box = _joint_box(pred, self)
+        volume = np.prod([side.stop - side.start for side in box])
+        if np.count_nonzero(away_pred) + np.count_nonzero(away_gt) > CROWDED * volume:
+            return SurfaceDistances(_by_map(pred, self, box), _by_map(self, pred, box))
+        return SurfaceDistances(_by_tree(pred, self, away_pred), _by_tree(self, pred, away_gt))
 
 
-def surface_distances(pred: ArrayLike, gt: ArrayLike, spacing_mm: Sequence[float] | None = None) -> SurfaceDistances:
+def surface_distances(
+    pred: Union[ArrayLike, "Tensor"],
+    gt: Union[ArrayLike, "Tensor"],
+    spacing_mm: Sequence[float] | None = None,
+    *,
+    device: Any = None,
+) -> SurfaceDistances:
     """Distances in mm between the surfaces of two masks; ``.hausdorff``, ``.hd95``, ``.hd95_directed``, ``.assd``.
 
     Args:
-        pred: (...) bool, or zeros and ones; 2D, 3D, any number of axes.
+        pred: (...) bool, or zeros and ones; 2D, 3D, any number of axes. An array or a tensor.
         gt: of the same shape.
         spacing_mm: a voxel's size along each axis; 1 mm if not given.
+        device: measure there, with exact distance maps in float32 (1 to 3 axes), as ``cuda``. Not given, tensors on
+            CUDA are measured where they are, and everything else on the CPU with k-d trees.
 
     Raises:
         ValueError: shapes differ, other values in a mask, or a spacing that does not fit.
@@ -129,52 +168,35 @@ def surface_distances(pred: ArrayLike, gt: ArrayLike, spacing_mm: Sequence[float
     >>> import numpy as np
     >>> pred, gt = np.zeros((2, 8, 8), bool)
     >>> pred[2:4, 2:4] = gt[2:4, 2:6] = True
-    >>> surface_distances(pred, gt, spacing_mm=(1.0, 0.5)).hausdorff
-    1.0
+    >>> distances = surface_distances(pred, gt, spacing_mm=(1.0, 0.5))
+    >>> distances.hausdorff, distances.surface_dice(tolerance_mm=0.5)
+    (1.0, 0.8333333333333334)
     """
     if np.shape(pred) != np.shape(gt):
-        raise ValueError(f"prediction of shape {np.shape(pred)} and ground truth of shape {np.shape(gt)} do not match")
+        raise ValueError(
+            f"prediction of shape {tuple(np.shape(pred))} and ground truth of shape {tuple(np.shape(gt))} do not match"
+        )
+    if device is not None or getattr(pred, "is_cuda", False) or getattr(gt, "is_cuda", False):
+        from boundary_loss.metrics.on_device import distances_on_device
+
+        return distances_on_device(pred, gt, spacing_mm, device)
     return Surface(gt, spacing_mm).distances(Surface(pred, spacing_mm))
 
 
-def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
-    """The smallest box that holds the mask; None if it is empty."""
-    box: list[slice] = []
-    shadow = mask  # of the mask on the axes that are left
-    for _ in range(mask.ndim):
-        occupied = np.flatnonzero(shadow.reshape(len(shadow), -1).any(axis=1))
-        if not len(occupied):
-            return None
-        box.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
-        shadow = np.logical_or.reduce(shadow[box[-1]], axis=0)
-    return tuple(box)
+def _away(a: Surface, b: Surface) -> NDArray[np.bool_]:
+    """(n,) which border voxels of ``a`` are none of ``b``'s: those on both surfaces need no search."""
+    return ~b.border[tuple(a.voxels.T)]
 
 
-def border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The voxels of the mask with a face neighbour outside the mask or outside the array."""
-    padded = np.zeros([size + 2 for size in mask.shape], bool)
-    centre = (slice(1, -1),) * mask.ndim
-    padded[centre] = mask
-    # A face neighbour is one stride away in memory; the padding keeps a row's end from meeting the next row's start.
-    flat = padded.reshape(-1)
-    inside = flat.copy()
-    for stride in padded.strides:
-        inside[stride:] &= flat[:-stride]
-        inside[:-stride] &= flat[stride:]
-    return np.ascontiguousarray((flat & ~inside).reshape(padded.shape)[centre])
-
-
-def _by_tree(a: Surface, b: Surface) -> NDArray[np.float64]:
-    """From each border voxel of ``a`` to the nearest of ``b``; those on both surfaces need no search."""
-    away = ~b.border[tuple(a.voxels.T)]
+def _by_tree(a: Surface, b: Surface, away: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """From each border voxel of ``a`` to the nearest of ``b``."""
     result = np.zeros(len(away))
     result[away] = b.tree.query(a.points_mm[away])[0]
     return result
 
 
-def _by_map(a: Surface, b: Surface) -> NDArray[np.float64]:
+def _by_map(a: Surface, b: Surface, box: Box) -> NDArray[np.float64]:
     """The same from the distance map of the box around both."""
-    box = _joint_box(a, b)
     distances = distance_transform_edt(~b.border[box], sampling=b.spacing)
     return distances[a.border[box]]
 
@@ -184,13 +206,8 @@ def _joint_box(a: Surface, b: Surface) -> Box:
     return tuple(slice(min(p.start, q.start), max(p.stop, q.stop)) for p, q in zip(a.box, b.box))
 
 
-def _is_crowded(a: Surface, b: Surface) -> bool:
-    num_voxels = len(a.voxels) + len(b.voxels)
-    volume = np.prod([side.stop - side.start for side in _joint_box(a, b)])
-    return bool(num_voxels > CROWDED * volume)
-
-
-def _as_mask(mask: ArrayLike) -> NDArray[np.bool_]:
+def as_mask(mask: ArrayLike) -> NDArray[np.bool_]:
+    """A mask as bool; other values than zeros and ones are refused."""
     array = np.asarray(mask)
     if array.dtype != bool:
         if not np.logical_or(array == 0, array == 1).all():
@@ -204,7 +221,8 @@ def _as_mask(mask: ArrayLike) -> NDArray[np.bool_]:
     return array
 
 
-def _as_spacing(spacing_mm: Sequence[float] | None, num_axes: int) -> NDArray[np.float64]:
+def as_spacing(spacing_mm: Sequence[float] | None, num_axes: int) -> NDArray[np.float64]:
+    """(axes,) positive numbers; 1 mm where none are given."""
     spacing = np.ones(num_axes) if spacing_mm is None else np.asarray(spacing_mm, float)
     if spacing.shape != (num_axes,) or not (np.isfinite(spacing).all() and (spacing > 0).all()):
         raise ValueError(f"spacing_mm must be {num_axes} positive numbers, one an axis, got {spacing_mm}")

@@ -1,34 +1,32 @@
 """Every metric of a volume and of its slices, against a ground truth prepared once for many predictions."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from boundary_loss.metrics.overlap import dice_from_counts, label_counts, without_ignored
-from boundary_loss.metrics.surface import Surface, SurfaceDistances
+from boundary_loss.metrics.overlap import Counts, label_counts, without_ignored
+from boundary_loss.metrics.surface import Surface
+from boundary_loss.metrics.truth import NAMES, Truth
 
-SURFACE_METRICS: dict[str, Callable[[SurfaceDistances], float]] = {
-    "3d_hausdorff": lambda distances: distances.hausdorff,
-    "3d_hd95": lambda distances: distances.hd95,
-    "3d_assd": lambda distances: distances.assd,
-}
-VOLUME_METRICS = ("3d_dsc", *SURFACE_METRICS)
+VOLUME_METRICS = tuple(f"3d_{name}" for name in NAMES)
 SLICE_METRICS = ("hausdorff", "boundary")
 
 
 class Comparison(NamedTuple):
-    """Metrics of one prediction of a volume of N slices. Distances of the background (class 0) are NaN."""
+    """Metrics of one prediction of a volume of N slices. Distances and lesions of the background (class 0) are NaN."""
 
     of_volume: dict[str, np.ndarray]
     """``{metric: (K,) float64}``"""
     of_slices: dict[str, np.ndarray]
     """``{metric: (N, K) float64}``"""
+    volumes_ml: np.ndarray
+    """(2, K) of the prediction and of the ground truth."""
     empty_volume: np.ndarray
-    """(K,) bool: the class is absent from the prediction, the ground truth or both: the empty-mask rule decided."""
+    """(K,) how many of the two masks lack the class: where it is not 0, the empty-mask rule decided."""
     empty_slices: np.ndarray
-    """(N, K) bool, the same of each slice."""
+    """(N, K), the same of each slice."""
 
 
 class VolumeTruth:
@@ -51,16 +49,8 @@ class VolumeTruth:
     ) -> None:
         self.slices = list(slices)
         self.num_classes = num_classes
-        self.spacing_mm = tuple(spacing_mm)
+        self.truth = Truth(np.stack(self.slices, axis=-1), range(num_classes), spacing_mm)  # (X, Y, Z)
         self.slice_spacing_mm = [tuple(spacing) for spacing in slice_spacing_mm]
-
-    @cached_property
-    def _volume(self) -> np.ndarray:
-        return np.stack(self.slices, axis=-1)  # (X, Y, Z)
-
-    @cached_property
-    def _surfaces(self) -> list[Surface]:
-        return [Surface(self._volume == k, self.spacing_mm) for k in range(1, self.num_classes)]
 
     @cached_property
     def _slice_surfaces(self) -> list[list[Surface]]:
@@ -83,32 +73,22 @@ class VolumeTruth:
         """Measure a prediction, N arrays (X, Y) of classes, by the named metrics."""
         pred = [without_ignored(labels, truth) for labels, truth in zip(slices, self.slices)]
         counts = [label_counts(labels, truth, self.num_classes) for labels, truth in zip(pred, self.slices)]
-        intersection, in_pred, in_gt = (np.array(parts) for parts in zip(*counts))  # (N, K) each
-        of_volume: dict[str, np.ndarray] = {}
-        if "3d_dsc" in metrics:
-            of_volume["3d_dsc"] = dice_from_counts(intersection.sum(0), in_pred.sum(0), in_gt.sum(0))
-        wanted = [name for name in SURFACE_METRICS if name in metrics]
-        if wanted:
-            of_volume |= self._volume_distances(np.stack(pred, axis=-1), wanted)
+        by_slice = Counts(*(np.array(parts) for parts in zip(*counts)))  # (N, K) each
+        whole = Counts(*(parts.sum(0) for parts in by_slice))
+        names = [name.removeprefix("3d_") for name in VOLUME_METRICS if name in metrics]
+        of_volume = self.truth.measure(np.stack(pred, axis=-1), names, whole) if names else {}
         of_slices: dict[str, np.ndarray] = {}
         if "hausdorff" in metrics:
             of_slices["hausdorff"] = self._slice_hausdorff(pred)
         if "boundary" in metrics:
             of_slices["boundary"] = self._slice_boundary(pred)
         return Comparison(
-            of_volume,
+            {f"3d_{name}": values for name, values in of_volume.items()},
             of_slices,
-            empty_volume=(in_pred.sum(0) == 0) | (in_gt.sum(0) == 0),
-            empty_slices=(in_pred == 0) | (in_gt == 0),
+            volumes_ml=self.truth.voxel_ml * np.stack([whole.pred, whole.gt]),
+            empty_volume=_num_empty(whole),
+            empty_slices=_num_empty(by_slice),
         )
-
-    def _volume_distances(self, pred: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
-        result = {name: np.full(self.num_classes, np.nan) for name in names}
-        for k, truth in enumerate(self._surfaces, start=1):
-            distances = truth.distances(Surface(pred == k, self.spacing_mm))
-            for name in names:
-                result[name][k] = SURFACE_METRICS[name](distances)
-        return result
 
     def _slice_hausdorff(self, pred: Sequence[np.ndarray]) -> np.ndarray:
         result = np.full((len(pred), self.num_classes), np.nan)
@@ -124,3 +104,7 @@ class VolumeTruth:
             for k, signed_map in enumerate(maps, start=1):
                 row[k] = signed_map[labels == k].sum(dtype=np.float64) / labels.size
         return result
+
+
+def _num_empty(counts: Counts) -> np.ndarray:
+    return (counts.pred == 0).astype(int) + (counts.gt == 0)

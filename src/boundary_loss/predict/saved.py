@@ -10,7 +10,7 @@ from boundary_loss.files import new_folder, write_json
 from boundary_loss.naming import Stem, by_volume
 from boundary_loss.predict.restore import Prediction, write_prediction
 from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicedfolder import SlicedFolder, read_png
+from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.slicing.prepare import Preparation
 from boundary_loss.volumes import Geometry
 
@@ -65,16 +65,12 @@ def whole_volumes(run: RunFolder, geometries: dict[str, Geometry]) -> dict[str, 
 
 
 def refuse_missing(run: RunFolder, epoch: int | None, stems: list[str]) -> None:
-    for stem in stems:
-        path = run.prediction(epoch, stem)
-        if not path.is_file():
-            kept = ", ".join(map(str, run.epochs)) or "none"
-            raise FileNotFoundError(f"{path} is missing; {run.path} has predictions of the epochs {kept} and the best")
+    run.predictions(epoch, stems)  # read and let go: a volume at a time is written, and none if one is missing
 
 
 def read_classes(run: RunFolder, epoch: int | None, stems: list[str]) -> np.ndarray:
     """(X', Y', Z) uint8, the saved predictions of a volume's slices."""
-    layers = [read_png(run.prediction(epoch, stem)) for stem in stems]
+    layers = run.predictions(epoch, stems)
     highest, count = max(int(layer.max()) for layer in layers), len(run.names["classes"])
     if highest >= count:
         raise ValueError(f"the predictions of {run.path} hold class {highest}; it has classes 0..{count - 1}")

@@ -17,7 +17,7 @@ def sentences(scores: Scores, only: Collection[str] = ()) -> list[str]:
     for shown in scores.comparisons:
         if only and shown.name not in only:
             continue
-        rows = "volumes" if shown.metric.rows == "volumes" else "slices"
+        rows = shown.metric.noun
         unit = f" ({shown.metric.unit})" if shown.metric.unit else ""
         label = short_label(shown.name)
         winners = []
@@ -52,6 +52,19 @@ def differences(runs: Sequence[RunFolder]) -> list[str]:
             listed = "; ".join(f"{value}: {', '.join(names)}" for value, names in by_value.items())
             found.append(f"The runs differ in {what} ({listed}).")
     return found
+
+
+def conventions(scores: Scores) -> list[str]:
+    """Where a challenge's own evaluation treats the data otherwise than these runs did."""
+    shows_wmh = any(shown.name == "val_3d_hd95_wmh" for shown in scores.comparisons)
+    counted = [run for run in scores.runs if run.about.get("study") == "wmh" and "--ignore" not in
+               (run.about.get("data_arguments") or [])]  # fmt: skip
+    if shows_wmh and counted:
+        return [
+            "The WMH challenge leaves label 2 (other pathology) out of every metric; these data were sliced without "
+            "--ignore, so that it counts as background here (SLICE=--ignore leaves it out)."
+        ]
+    return []
 
 
 def _cases(run: RunFolder) -> str:

@@ -6,6 +6,7 @@ long as there is room; what was left out is said.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from boundary_loss.comparison import Comparison, names_of
 from boundary_loss.measured import nanmean
 from boundary_loss.naming import by_volume
-from boundary_loss.overlays import check_runs, class_colour, is_turned, read_prediction, upright
+from boundary_loss.overlays import check_runs, class_colour, is_turned, read_predictions, upright
 from boundary_loss.report import pixels
 from boundary_loss.report.payload import rounded
 from boundary_loss.runfolder import RunFolder
@@ -86,7 +87,7 @@ def build(
     Args:
         runs: a panel each.
         modality: the image shown first, and of every case; None = the last one.
-        wanted: volumes that come first, instead of the worst, median and best; the others follow where there is room.
+        wanted: these volumes and no others, instead of worst, median, best and what there is room for.
         num_epochs: of each run.
         room: bytes that the pictures may take. Where not all fits, images are JPEG instead of PNG.
     """
@@ -125,10 +126,11 @@ class _Builder:
         self.slices = by_volume(predicted_stems(self.runs))
         self.epochs = [shown_epochs(run, num_epochs) for run in self.runs]
         self._dice = [_dice(run) for run in self.runs]
+        self._texts: dict[tuple[Path, int, str], list[str]] = {}
 
     def fill(self, room: Room, wanted: Sequence[str]) -> tuple[list[dict[str, Any]], Room]:
         """The cases in the order of the page."""
-        chosen = dict.fromkeys(wanted, "") or {v: word for word, (v, _) in cases(self.runs[0]).items()}
+        chosen = dict.fromkeys(wanted, "") or self.first()
         for volume in chosen:
             if volume not in self.slices:
                 raise ValueError(f"not every run predicted {volume}: there is no common gallery")
@@ -136,7 +138,7 @@ class _Builder:
         for extend in (self.add_epochs, self.add_images, self.add_maps):
             for case in shown:
                 extend(case, room)
-        others = [volume for volume in self.order() if volume in self.slices and volume not in chosen]
+        others = [] if wanted else [v for v in self.order() if v in self.slices and v not in chosen]
         for volume in others:
             whole = Room(room.bytes, room.lossless)  # a further case comes whole or not at all
             case = self.begin(volume, "", whole)
@@ -149,6 +151,13 @@ class _Builder:
             room.bytes = whole.bytes
             shown.append(case)
         return shown, room
+
+    def first(self) -> dict[str, str]:
+        """``{volume: worst, median or best}``; the first volume where that was not measured."""
+        try:
+            return {volume: word for word, (volume, _) in cases(self.runs[0]).items()}
+        except FileNotFoundError:
+            return dict.fromkeys(list(self.slices)[:1], "")
 
     def order(self) -> list[str]:
         """The volumes, the worst first; by name where that was not measured."""
@@ -196,20 +205,30 @@ class _Builder:
 
     def predict(self, case: dict[str, Any], epochs: list[list[int]], room: Room, what: str) -> None:
         """Add each run's predictions of the slices at these epochs, all or none."""
-        found = [
-            (s, number, epoch, pixels.runs(self.predicted(run, epoch, s["name"], case["name"])))
+        found = {
+            (number, epoch): self.predicted(run, epoch, case)
             for number, (run, listed) in enumerate(zip(self.runs, epochs, strict=True))
             for epoch in listed
-            for s in case["slices"]
-        ]
-        if room.take([text for *_, text in found], what):
-            for s, number, epoch, text in found:
+        }
+        if not room.take([text for texts in found.values() for text in texts], what):
+            return
+        for (number, epoch), texts in found.items():
+            for s, text in zip(case["slices"], texts, strict=True):
                 s["predictions"][number][str(epoch)] = text
-                case["dice"].setdefault(str(number), {})[str(epoch)] = self.dice(number, epoch, case["name"])
+            case["dice"].setdefault(str(number), {})[str(epoch)] = self.dice(number, epoch, case["name"])
 
-    def predicted(self, run: RunFolder, epoch: int, stem: str, volume: str) -> np.ndarray:
-        shape = self.data.labels("val", stem).shape
-        return self.seen(read_prediction(run, None if epoch == run.best_epoch else epoch, stem, shape), volume)
+    def predicted(self, run: RunFolder, epoch: int, case: dict[str, Any]) -> list[str]:
+        """One text a slice; read once, for both fillings."""
+        key = (run.path, epoch, case["name"])
+        if key not in self._texts:
+            self._texts[key] = self.read(run, epoch, case)
+        return self._texts[key]
+
+    def read(self, run: RunFolder, epoch: int, case: dict[str, Any]) -> list[str]:
+        stems = [s["name"] for s in case["slices"]]
+        shape = self.data.labels("val", stems[0]).shape
+        classes = read_predictions(run, None if epoch == run.best_epoch else epoch, stems, shape)
+        return [pixels.runs(self.seen(array, case["name"])) for array in classes]
 
     def add_epochs(self, case: dict[str, Any], room: Room) -> None:
         others = [[e for e in listed if e != run.best_epoch] for run, listed in zip(self.runs, self.epochs)]

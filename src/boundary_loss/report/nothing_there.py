@@ -16,7 +16,8 @@ INTRODUCTION = (
 def html(scores: Scores, seen: dict[str, Any] | str) -> str:
     if isinstance(seen, str):
         return '<p class="faint">Not counted: that needs the ground truth.</p>'
-    return f'<p class="faint">{INTRODUCTION}</p>' + "\n".join(_of_class(scores, found) for found in seen["absent"])
+    classes = "\n".join(f'<div class="card">{_of_class(scores, found)}</div>' for found in seen["absent"])
+    return f'<p class="faint">{INTRODUCTION}</p><div class="cards two">{classes}</div>'
 
 
 def _of_class(scores: Scores, found: dict[str, Any]) -> str:
@@ -31,10 +32,12 @@ def _of_class(scores: Scores, found: dict[str, Any]) -> str:
         )
         parts.append(_table(title, ["volume", *scores.labels], [_counts(*row) for row in found["absent"]]))
     else:
-        parts.append(f"<p>None of the {count(found['volumes'], 'volume')} is without {escape(found['name'])}.</p>")
+        parts.append(f"<p>No volume is without {escape(found['name'])}.</p>")
     if found["missed"]:
         rows = [_row(volume, _thousands(voxels), escape(", ".join(runs))) for volume, voxels, runs in found["missed"]]
-        parts.append(_table("Missed altogether", ["volume", "true voxels", "not a voxel predicted by"], rows))
+        table = _table("", ["volume", "true voxels", "not a voxel predicted by"], rows)
+        title = f"{count(len(rows), 'volume')} missed altogether by some run"
+        parts.append(f"<details><summary>{title}</summary>{table}</details>")
     return "\n".join(parts)
 
 

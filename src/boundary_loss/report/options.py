@@ -6,6 +6,7 @@ from pathlib import Path
 
 from boundary_loss import command
 from boundary_loss.comparison import find_runs, runs_in
+from boundary_loss.metrictable import METRIC_SETS
 from boundary_loss.report.table import Scores, collect
 from boundary_loss.statistics import ALPHA, TESTED, Statistics, compare
 
@@ -18,7 +19,8 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = command.parser("Compare the runs of a study: tables, paired comparisons, a page.")
     parser.add_argument("folder", type=Path, help="where the report goes, as results/isles")
     parser.add_argument("--runs", type=Path, nargs="+", help="run folders; default: all finished ones in the folder")
-    parser.add_argument("--metrics", nargs="+", default=[], help="as val_3d_dsc val_3d_hd95; default: all there are")
+    parser.add_argument("--metrics", nargs="+", default=["default"],
+                        help=f"arrays, as val_3d_dsc, or sets: {' '.join(METRIC_SETS)}")  # fmt: skip
     parser.add_argument("--columns", nargs="+", default=[], help="class numbers or names; default: foreground")
     parser.add_argument("--study", default="", help="for the title; default: what the runs say")
     parser.add_argument("--test", nargs="*", default=list(TESTED), help="metrics that are compared pair by pair")

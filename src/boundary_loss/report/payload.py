@@ -60,6 +60,7 @@ def _metric(shown: Comparison, scores: Scores) -> dict[str, Any]:
         "about": about(shown),
         "unit": shown.metric.unit,
         "lower": shown.metric.lower_is_better,
+        "noun": shown.metric.noun,
         "loss": shown.metric.columns == "losses",
         "decimals": decimals(shown.name),
         "columns": list(shown.columns),

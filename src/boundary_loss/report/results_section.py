@@ -5,21 +5,17 @@ from html import escape
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, names_of, number, short_label
+from boundary_loss.comparison import Comparison, number, short_label
 from boundary_loss.difference import Choice, Difference, p_text
-from boundary_loss.files import read_json
 from boundary_loss.measured import epoch_words
 from boundary_loss.report import pairs
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE
-from boundary_loss.report.findings import differences, sentences
+from boundary_loss.report.findings import conventions, differences, sentences
 from boundary_loss.report.latex import to_latex
 from boundary_loss.report.parts import bullets, count, download, key, paragraphs
-from boundary_loss.report.table import WHEN, Scores, heading_of, legend, to_csv
-from boundary_loss.runfolder import RunFolder, metric
+from boundary_loss.report.table import WHEN, Scores, heading_of, legend, to_csv, touched_texts
+from boundary_loss.runfolder import metric
 from boundary_loss.statistics import CHOICES, Statistics
-
-EVALUATION = "evaluation.json"
-
 
 FEW = 6
 """So many sentences are read; more are folded away."""
@@ -34,7 +30,7 @@ def summary(scores: Scores, statistics: Statistics) -> str:
         f'<div class="summary">{bullets(sentences(scores, tested))}</div>',
         *(_compared(statistics, when) for when in CHOICES if statistics.differences),
         f"<p>{CHOICE_OF_EPOCH}</p>",
-        paragraphs([*differences(scores.runs), *(f"{text}." for text in scores.missing)]),
+        paragraphs([*differences(scores.runs), *conventions(scores), *(f"{text}." for text in scores.missing)]),
     ]
     return "\n".join(parts)
 
@@ -174,19 +170,5 @@ def definitions(scores: Scores) -> str:
     for shown in scores.comparisons:
         label = shown.metric.label[0].upper() + shown.metric.label[1:]
         items.append(f"<dt>{escape(label)}</dt><dd>{escape(DEFINITIONS[shown.name])}</dd>")
-    named = zip(scores.runs, names_of(scores.runs), strict=True)
-    touched = [text for run, label in named for text in _touched(run, label)]
-    return f"<dl>{''.join(items)}</dl><h3>Empty masks</h3><p>{EMPTY_RULE}</p>{bullets(touched)}"
-
-
-def _touched(run: RunFolder, label: str) -> Sequence[str]:
-    """How often the rule for empty masks was used, as evaluation counted it."""
-    path = run.path / EVALUATION
-    if not path.is_file():
-        return []
-    counts = [
-        f"{name} {found['touched']} of {found['of']}"
-        for name, found in read_json(path).items()
-        if isinstance(found, dict) and "touched" in found and "of" in found
-    ]
-    return [f"{label}, best epoch: the rule set the value of {'; '.join(counts)}."] if counts else []
+    touched = [text for shown in scores.comparisons for text in touched_texts(shown)]
+    return f"<dl>{''.join(items)}</dl><h3>Empty masks</h3><p>{escape(EMPTY_RULE)}</p>{bullets(touched)}"

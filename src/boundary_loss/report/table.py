@@ -6,24 +6,18 @@ spread over seeds are two numbers: the first says how patients differ, the secon
 
 import csv
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, group, number, short_label, study_of
+from boundary_loss.comparison import Comparison, group, names_of, number, short_label, study_of
+from boundary_loss.emptyrule import RULE, touched_text
 from boundary_loss.measured import Measured, When, epoch_words, nanmean, nanstd
-from boundary_loss.runfolder import METRICS, RunFolder, metric
+from boundary_loss.metrictable import METRICS, expand, metric
+from boundary_loss.runfolder import RunFolder
 
-DEFAULT_METRICS = (
-    "val_3d_dsc",
-    "val_3d_hd95",
-    "val_3d_hausdorff",
-    "val_3d_assd",
-    "val_dice",
-    "val_hausdorff",
-    "val_boundary",
-)
 WHEN: dict[When, str] = {"best": "at each run's best epoch", "last": "at each run's last epoch"}
 
 
@@ -99,13 +93,14 @@ class Scores:
         return {(score.run, score.metric, score.column, score.when): score for score in self.all}
 
     def best(self, name: str, column: str, when: When) -> list[Score]:
-        """The scores with the best mean of a column, as printed: several on a tie, none for fewer than two runs."""
+        """The scores with the best mean of a column, as printed: several on a tie, none where all are the same."""
         found = [s for s in self.all if (s.metric, s.column, s.when) == (name, column, when) and s.n]
         if len(found) < 2:
             return []
         pick = min if metric(name).lower_is_better else max
         winner = pick(found, key=lambda score: score.mean)
-        return [score for score in found if number(name, score.mean) == number(name, winner.mean)]
+        best = [score for score in found if number(name, score.mean) == number(name, winner.mean)]
+        return best if len(best) < len(found) else []
 
 
 def collect(
@@ -116,11 +111,9 @@ def collect(
     Raises:
         ValueError: an unknown metric, or none of the metrics in any run.
     """
-    for name in metrics:
-        metric(name)
     rows = group(runs)
     comparisons, missing = [], []
-    for name in metrics or DEFAULT_METRICS:
+    for name in expand(metrics or ["default"]):
         having = {label: own for label, own in rows.items() if all(run.has(name) for run in own)}
         lacking = [label for label in rows if label not in having]
         if lacking:
@@ -179,7 +172,9 @@ def to_text(scores: Scores) -> str:
         for when in WHEN:
             header += [f"{when} epoch", *shown.columns]
         lines = [header, *(_line(scores, shown, measured) for measured in shown.runs)]
-        blocks.append(title + "\n" + _aligned(lines))
+        notes = [f"  empty masks, {text}" for text in touched_texts(shown)]
+        blocks.append("\n".join([title, _aligned(lines), *notes]))
+    blocks.append(textwrap.fill(f"empty masks: {RULE}", 118))
     blocks.append(f"{legend(scores)}; * best mean of its column")
     return "\n\n".join(blocks)
 
@@ -189,6 +184,18 @@ def legend(scores: Scores) -> str:
     if scores.num_seeds < 2:
         return "mean ± standard deviation over cases"
     return "mean ± standard deviation over cases (each averaged over its seeds) ± standard deviation over seeds"
+
+
+def touched_texts(shown: Comparison) -> list[str]:
+    """What the empty-mask rule did to a metric: ``gdl, best epoch: Dice 3 of 20: 2 both empty (1), ...``."""
+    label, found = short_label(shown.name), []
+    runs = [run for measured in shown.runs for run in measured.runs]
+    for run, name in zip(runs, names_of(runs), strict=True):
+        entry = run.touched(shown.name) or {}
+        for when, counted in (("best", entry), ("last", entry.get("last", {}))):
+            if counted.get("touched"):
+                found.append(f"{name}, {when} epoch: {label} {touched_text(counted, shown.metric.unit)}")
+    return found
 
 
 def _line(scores: Scores, shown: Comparison, measured: Measured) -> list[str]:
@@ -215,7 +222,6 @@ def _aligned(lines: list[list[str]]) -> str:
 def heading_of(name: str) -> tuple[str, str]:
     """``("HD95 ↓", "volumes, mm")``."""
     found = metric(name)
-    rows = {"volumes": "volumes", "val": "slices", "train": "slices"}.get(found.rows, "batches")
     label = short_label(name)
     unit = f", {found.unit}" if found.unit else ""
-    return f"{label[0].upper()}{label[1:]} {'↓' if found.lower_is_better else '↑'}", rows + unit
+    return f"{label[0].upper()}{label[1:]} {'↓' if found.lower_is_better else '↑'}", found.noun + unit

@@ -7,6 +7,7 @@ a moment within the epoch that is running. Everything is tensors and plain Pytho
 
 import io
 import zipfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,46 @@ def save_checkpoint(run: Path, state: dict[str, Any]) -> None:
 def save_midway(run: Path, state: dict[str, Any]) -> None:
     """Write a state within an epoch; those of the epochs' ends stay."""
     write_bytes(run / _MIDWAY, _to_bytes(state))
+
+
+class CheckpointWriter:
+    """Writes the epochs' checkpoints while the next epoch computes (use as a context); one at a time.
+
+    A large network's state takes a disk longer than a small epoch takes a GPU.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._pool = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Begin to write a copy of the state: the original may change at once."""
+        self.wait()
+        self._writing = self._pool.submit(save_checkpoint, self._run, _on_host(state))
+
+    def wait(self) -> None:
+        """Until the last one is on disk; a full disk shows here."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def __enter__(self) -> "CheckpointWriter":
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown()
+        if error is None:
+            self.wait()
+
+
+def _on_host(state: Any) -> Any:
+    """A copy, its tensors on the host."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        return {name: _on_host(value) for name, value in state.items()}
+    return [_on_host(value) for value in state] if isinstance(state, list) else state
 
 
 def load_checkpoint(run: Path) -> dict[str, Any] | None:

@@ -47,10 +47,11 @@ def memory_explained(batch_size: int) -> Iterator[None]:
         if not _NO_MEMORY.search(str(error)):
             raise
         gpu = isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error)
-        asked = re.search(r"tried to allocate [\d.]+ \w+", str(error), re.IGNORECASE)
+        found = re.search(r"tried to allocate ([\d.]+ \w+)", str(error), re.IGNORECASE)
+        asked = f", tried to allocate {found[1]}" if found else ""
         needs_less = [f"BS={batch_size // 2} (now {batch_size})"] if batch_size > 1 else ["a smaller NET"]
         needs_less += ["AMP=bf16"] if gpu else []
         raise Stop(
-            f"out of {'GPU ' if gpu else ''}memory{f', {asked[0].lower()}' if asked else ''}; what was saved before is "
-            f"kept. {' or '.join(needs_less)} needs less; as that changes the result, it begins anew, with FRESH=1"
+            f"out of {'GPU ' if gpu else ''}memory{asked}; what was saved before is kept. "
+            f"{' or '.join(needs_less)} needs less; as that changes the result, it begins anew, with FRESH=1"
         ) from None

@@ -11,7 +11,7 @@ from boundary_loss.command import Stop
 from boundary_loss.data import Slices
 from boundary_loss.files import link_folder, publish, read_json, set_aside, unfinished, write_json, write_text
 from boundary_loss.naming import by_volume
-from boundary_loss.runfolder import EVALUATION_ARRAYS, ROWS, RUN, VOLUMES, RunFolder
+from boundary_loss.runfolder import EVALUATION, EVALUATION_ARRAYS, PAIR_ARRAYS, ROWS, RUN, VOLUMES, RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 
 
@@ -81,8 +81,8 @@ def extend(folder: Path, grown: Path) -> None:
         return
     copy = grown.with_name(grown.name + "_copy")
     shutil.rmtree(copy, ignore_errors=True)
-    computed = [f"{name}.npy" for name in EVALUATION_ARRAYS]
-    link_folder(folder, copy, leave_out=[*computed, "evaluation.json", "*.gif", VOLUMES, f"{VOLUMES}_*"])
+    computed = [f"{name}.npy" for name in (*EVALUATION_ARRAYS, *PAIR_ARRAYS)]
+    link_folder(folder, copy, leave_out=[*computed, EVALUATION, "*.gif", VOLUMES, f"{VOLUMES}_*"])
     copy.rename(grown)
     print(f"{folder} goes on to more epochs in {grown}")
 

@@ -4,10 +4,8 @@ import signal
 from types import FrameType
 from typing import Any
 
-from boundary_loss.command import INTERRUPTED, TERMINATED, Interrupted
+from boundary_loss.signals import STATUS, Interrupted, is_ignored
 from boundary_loss.training.ranks import Ranks
-
-_STATUS = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
 
 
 class Interruption:
@@ -23,12 +21,15 @@ class Interruption:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
-        self._before = {number: signal.signal(number, self._note) for number in _STATUS}
+        for number in STATUS:
+            if not is_ignored(number):
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._before = {}
 
     def is_asked(self) -> bool:
         """Whether somebody asked for the end, of any rank; all ranks ask this together."""
@@ -41,7 +42,7 @@ class Interruption:
         """What to raise, once that is on disk: ``epoch 3 up to step 17 of 60``."""
         assert self._signal is not None
         how = "interrupted" if self._signal == signal.SIGINT else "terminated"
-        return Interrupted(f"{how}; {saved} is saved, and the same command goes on from there", _STATUS[self._signal])
+        return Interrupted(f"{how}; {saved} is saved, and the same command goes on from there", STATUS[self._signal])
 
     def _note(self, number: int, _: FrameType | None) -> None:
         if self._signal is not None and self._ranks.size == 1:

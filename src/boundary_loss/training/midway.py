@@ -41,9 +41,9 @@ class Midway:
         tally.restore(self.tally)
         rank, size = tally.ranks.rank, tally.ranks.size
         if len(self.random["cpu"]) == size:
-            torch.set_rng_state(self.random["cpu"][rank])
+            torch.set_rng_state(self.random["cpu"][rank].clone())  # torch reads a view from where its base begins
         if device.type == "cuda" and len(self.random.get("cuda", ())) == size:
-            torch.cuda.set_rng_state(self.random["cuda"][rank], device)
+            torch.cuda.set_rng_state(self.random["cuda"][rank].clone(), device)
 
     def state(self) -> dict[str, Any]:
         return {"tally": self.tally, "random": self.random}

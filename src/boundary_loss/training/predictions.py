@@ -1,4 +1,4 @@
-"""The predicted classes of an epoch as PNGs, written by threads while the network goes on."""
+"""The predicted classes of an epoch as PNGs, written by threads while the network goes on; then packed, if asked."""
 
 import shutil
 from collections import deque
@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from boundary_loss.files import link_folder, unfinished
+from boundary_loss.pictures import read_png, write_png
+from boundary_loss.predicted import PACKED, unpack_pictures, write_packed
 from boundary_loss.runfolder import BEST_PREDICTIONS, iteration
-from boundary_loss.slicedfolder import write_png
 from boundary_loss.training.ranks import Ranks
 
 _WAITING_AT_MOST = 256  # slices in memory
@@ -54,7 +55,10 @@ class PredictionWriter:
         if error is None:
             self.flush()
             if self.ranks.is_first:
-                unfinished(self.folder).rename(self.folder)
+                self._publish()
+
+    def _publish(self) -> None:
+        unfinished(self.folder).rename(self.folder)
 
     def flush(self) -> None:
         """Wait until all that was handed over is written, by all ranks."""
@@ -71,6 +75,36 @@ class PredictionWriter:
             if len(self._waiting) >= _WAITING_AT_MOST:
                 self._waiting.popleft().result()
             self._waiting.append(self._pool.submit(_write, folder / f"{stem}.png", picture, arrived))
+
+
+class PackedWriter(PredictionWriter):
+    """Leaves ``iterNNN/SET.npz`` instead: a complete epoch is packed beside its PNGs, which then go."""
+
+    @property
+    def _beside(self) -> Path:
+        return unfinished(self.folder.with_name(f"{self.folder.name}_packed"))
+
+    def _make_folder(self) -> None:
+        grown = unfinished(self.folder)
+        shutil.rmtree(self._beside, ignore_errors=True)
+        if self._keep and self.folder.exists():  # killed when it was complete, before the epoch counted
+            if not grown.exists():
+                for path in sorted(self.folder.glob(f"*{PACKED}")):
+                    unpack_pictures(path, self._beside / path.stem)
+                self._beside.rename(grown)
+            shutil.rmtree(self.folder)
+        super()._make_folder()
+
+    def _publish(self) -> None:
+        grown = unfinished(self.folder)
+        for pictures in sorted(path for path in grown.iterdir() if path.is_dir()):
+            slices = {path.stem: read_png(path) for path in sorted(pictures.glob("*.png"))}
+            write_packed(self._beside, pictures.name, slices)
+        self._beside.rename(self.folder)
+        shutil.rmtree(grown)
+
+
+WRITERS: dict[str, type[PredictionWriter]] = {"png": PredictionWriter, "packed": PackedWriter}
 
 
 def _to_host(classes: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
@@ -90,11 +124,16 @@ def _write(path: Path, picture: Tensor, arrived: torch.cuda.Event | None) -> Non
 
 
 def keep_best(run: Path, epoch: int) -> None:
-    """Make ``best_epoch/`` the predictions of ``epoch``: hard links where the disk has them, else copies."""
+    """Make ``best_epoch/`` the predictions of ``epoch`` as PNGs: hard links where the disk has them, else copies."""
     best = run / BEST_PREDICTIONS
     grown = unfinished(best)
     for stale in (grown, best):
         if stale.exists():
             shutil.rmtree(stale)
-    link_folder(run / iteration(epoch), grown)
+    source = run / iteration(epoch)
+    packed = sorted(source.glob(f"*{PACKED}"))
+    for path in packed:
+        unpack_pictures(path, grown / path.stem)
+    if not packed:
+        link_folder(source, grown)
     grown.rename(best)

@@ -25,7 +25,7 @@ from boundary_loss.training.terms import ActiveTerm
 
 RUN_ID = "boundary_loss"
 """Tells our ranks from processes that something else started with torchrun."""
-_GRACE = 1.0
+_GRACE = 3.0
 """Seconds that a failing rank leaves to the first one to fail of the same thing, and to say so."""
 LOST = 76
 """Exit status of a rank that ends because another has."""
@@ -70,7 +70,8 @@ class Ranks:
         if self.size == 1:
             return net
         share_statistics(net)
-        return DistributedDataParallel(net)
+        # static: some networks have weights without a gradient, always the same ones
+        return DistributedDataParallel(net, static_graph=True)
 
     def begin(self, net: nn.Module, part: Part) -> None:
         """Before a step: normalise over the batch, which is on all ranks together, or whole on each."""

@@ -15,12 +15,12 @@ from boundary_loss.data import Slices
 from boundary_loss.files import sweep, write_array, write_text
 from boundary_loss.losses import propose_weight
 from boundary_loss.runfolder import BEST_EPOCH, BEST_WEIGHTS, CSV, TRAINING_ARRAYS, RunFolder
-from boundary_loss.training.checkpoint import load_checkpoint, save_checkpoint, save_midway, save_weights
+from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway, save_weights
 from boundary_loss.training.clock import hours
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.interruption import Interruption
 from boundary_loss.training.midway import Midway, Watch
-from boundary_loss.training.predictions import PredictionWriter, keep_best
+from boundary_loss.training.predictions import WRITERS, keep_best
 from boundary_loss.training.tally import EpochLog, foreground_mean
 from boundary_loss.training.tracking import Track, untracked
 
@@ -100,6 +100,7 @@ class Training:
 
     def __post_init__(self) -> None:
         self.history, self.interruption = History(), Interruption(self.runner.ranks)
+        self.checkpoints = CheckpointWriter(self.run)
         self.begun: Midway | None = None
         if self.runner.ranks.is_first:
             sweep(self.run)
@@ -126,7 +127,7 @@ class Training:
         Raises:
             Interrupted: by SIGTERM or Ctrl-C, after the step at hand, and everything is saved.
         """
-        with self.interruption:
+        with self.interruption, self.checkpoints:
             self.track(self.history.lines)
             for epoch in range(self.history.epochs, self.runner.experiment.epochs):
                 self._epoch(epoch)
@@ -140,11 +141,13 @@ class Training:
             group["lr"] = rate
         start = time.perf_counter()
         begun, self.begun = self.begun, None
-        with PredictionWriter(self.run, epoch, keep=begun is not None, ranks=runner.ranks) as writer:
+        write = WRITERS[experiment.predictions]
+        with write(self.run, epoch, keep=begun is not None, ranks=runner.ranks) as writer:
 
             def save(here: Midway) -> None:
                 writer.flush()
                 if runner.ranks.is_first:
+                    self.checkpoints.wait()
                     save_midway(self.run, self._state() | {"midway": here.state()})
                 runner.ranks.wait()
 
@@ -174,12 +177,13 @@ class Training:
 
     def _write(self, epoch: int) -> None:
         """Everything of the epoch on disk; the checkpoint comes last and makes it count."""
+        self.checkpoints.wait()
         if self.history.best == epoch:
             save_weights(self.run / BEST_WEIGHTS, self.runner.net, self.about_network | {"epoch": epoch})
             keep_best(self.run, epoch)
             write_text(self.run / BEST_EPOCH, f"{epoch}\n")
         self.history.write(self.run)
-        save_checkpoint(self.run, self._state())
+        self.checkpoints.write(self._state())
 
     def _state(self) -> dict[str, Any]:
         return self.runner.state() | {"history": self.history.state()}

@@ -18,7 +18,6 @@ from boundary_loss.command import Stop
 from boundary_loss.data import Slices
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.shapes import IGNORED
-from boundary_loss.slicedfolder import read_png
 
 TRACKERS = ("tensorboard",)
 FOLDER = "tensorboard"
@@ -75,13 +74,14 @@ class TensorBoard:
 
     def _picture(self, epoch: int) -> np.ndarray | None:
         """(X, 3 Y) uint8: the first modality, the truth and the prediction, side by side; None if that is gone."""
-        path = RunFolder(self.run).prediction(epoch, self.val.stems[self.row])
-        if not path.is_file():
+        try:
+            (predicted,) = RunFolder(self.run).predictions(epoch, [self.val.stems[self.row]])
+        except FileNotFoundError:
             return None
         image = (self.val.images[self.row, 0].cpu().numpy() * 255).astype(np.uint8)
         bright = 255 // max(self.val.num_classes - 1, 1)
         truth = self.val.labels[self.row].cpu().numpy()
-        classes = [np.where(found == IGNORED, 0, found) * bright for found in (truth, read_png(path))]
+        classes = [np.where(found == IGNORED, 0, found) * bright for found in (truth, predicted)]
         return np.concatenate([image, *classes], axis=1).astype(np.uint8)
 
     def close(self) -> None:

@@ -34,8 +34,9 @@ const curveRedraws = [];
 function groups(name) {
   const cards = (metrics) => metrics.flatMap((metric) =>
     metric.columns.filter((column) => metric.loss || !name || column === name).map((column) => curveCard(metric, column)));
-  const volumes = data.metrics.filter((metric) => metric.name.startsWith("val_3d"));
-  const rest = data.metrics.filter((metric) => !metric.name.startsWith("val_3d"));
+  const whole = (metric) => ["volumes", "patients"].includes(metric.noun);
+  const volumes = data.metrics.filter(whole);
+  const rest = data.metrics.filter((metric) => !whole(metric));
   if (!volumes.length) return [make("div", { class: "cards" }, ...cards(rest))];
   return [
     make("div", { class: "cards" }, ...cards(volumes)),
@@ -46,8 +47,9 @@ function groups(name) {
 function curveCard(metric, column) {
   const readout = make("p", { class: "readout" });
   const place = make("div", { class: "plot" });
-  const title = metric.loss ? `${capital(metric.label)}: ${column}` : capital(metric.short);
-  const about = metric.loss ? "unweighted" : metric.about + (metric.columns.length > 1 ? ` · ${column}` : "");
+  const several = metric.columns.length > 1;
+  const title = capital(metric.loss ? metric.label : metric.short) + (metric.loss || several ? `: ${column}` : "");
+  const about = metric.loss ? "unweighted" : metric.about;
   let chart = null;
   let width = 0;
   const redraw = () => { if (width) chart = curveChart(place, width, metric, column, title); read(); };

@@ -43,9 +43,10 @@ function gallery() {
 function evenRows() {
   const { host } = galleryParts;
   const count = panels.length - hiddenRuns.size;
-  const fit = Math.max(view.large ? 1 : 2, Math.floor((host.clientWidth + 14) / (view.large ? 384 : 184)));
+  const fit = Math.max(view.large ? 1 : 2, Math.floor((host.parentElement.clientWidth + 14) / (view.large ? 384 : 184)));
   const columns = Math.ceil(count / Math.ceil(count / fit));
-  host.style.gridTemplateColumns = `repeat(${Math.min(columns, Math.max(fit, count))}, minmax(0, 1fr))`;
+  host.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+  host.style.maxWidth = `${columns * 460}px`;
 }
 
 function addPanel(host, name, what) {
@@ -151,6 +152,7 @@ function layersOf(panel) {
   const truth = mapOf("truth");
   const layers = view.errors ? errorLayers(truth.map, found.map) : [];
   if (view.truth) layers.push(...lines(outlinesOf(truth), 3, EDGE));
+  if (view.under.startsWith("map:")) layers.push(...lines(outlinesOf(found), 4, EDGE)); // colours lie on colours
   layers.push(...lines(outlinesOf(found), 2));
   if (view.truth) layers.push(...lines(outlinesOf(truth), 0.9, TRUTH));
   return layers;

@@ -1,0 +1,72 @@
+"""The empty-mask rule: what every metric is where a mask is empty and its formula says nothing. Light: no SciPy.
+
+Two cases: a class is absent from the ground truth and from the prediction (both empty), or from exactly one of them
+(one empty). What a metric then is depends on its kind.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import dist
+from typing import Any
+
+import numpy as np
+
+RULE = (
+    "Where a class is absent from both ground truth and prediction, scores (Dice, IoU, precision, recall, surface "
+    "Dice, lesion recall, precision and F1) are 1, distances 0 mm and relative volume differences 0 %. Where it is "
+    "absent from exactly one of them, scores are 0, distances are the diagonal of the volume (or slice) in mm, and "
+    "relative volume differences 100 %. Volume errors, lesion counts and the boundary value need no rule; a ventricle "
+    "without volume ejects 0 %."
+)
+
+SCORE = "score"
+DISTANCE = "distance"
+PERCENT = "percent"
+EJECTION = "ejection"
+NO_RULE = ""
+"""The formula has a value everywhere."""
+
+WORST_PERCENT = 100.0
+"""Of a relative volume difference where one mask is empty: that of an empty prediction."""
+
+NEITHER, ONE, BOTH = 0, 1, 2
+"""How many of a case's two masks are empty."""
+
+
+def diagonal_mm(shape: Sequence[int], spacing_mm: Sequence[float] | None = None) -> float:
+    """The length in mm of the box of all voxels: no distance in the image is longer."""
+    spacing = spacing_mm if spacing_mm is not None else [1.0] * len(shape)
+    return dist([size * step for size, step in zip(shape, spacing)], [0.0] * len(shape))
+
+
+def distance_where_empty(a_empty: bool, b_empty: bool, diagonal: float) -> float | None:
+    """0 where both masks are empty, the diagonal where one is, None where neither is and a distance can be measured."""
+    if a_empty and b_empty:
+        return 0.0
+    return diagonal if a_empty or b_empty else None
+
+
+def count_touched(empty: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+    """How many values the rule decided, and what they became: an entry of evaluation.json.
+
+    Args:
+        empty: (n,) NEITHER, ONE or BOTH of each case.
+        values: (n,) the metric of each case.
+    """
+    found: dict[str, Any] = {"touched": int((empty > NEITHER).sum()), "of": int(empty.size)}
+    for name, which in (("both_empty", BOTH), ("one_empty", ONE)):
+        chosen = values[empty == which]
+        if len(chosen):
+            extremes = {float(f"{value:.6g}") for value in (chosen.min(), chosen.max())}
+            found[name] = {"cases": len(chosen), "values": sorted(extremes)}
+    return found
+
+
+def touched_text(entry: Mapping[str, Any], unit: str = "") -> str:
+    """``3 of 20: 1 both empty (1), 2 one empty (0)``; a range in brackets where the values differ."""
+    parts = []
+    for name in ("both_empty", "one_empty"):
+        if name in entry:
+            shown = " to ".join(f"{value:.4g}" for value in entry[name]["values"])
+            parts.append(f"{entry[name]['cases']} {name.replace('_', ' ')} ({shown}{f' {unit}' if unit else ''})")
+    text = f"{entry['touched']} of {entry['of']}"
+    return f"{text}: {', '.join(parts)}" if parts else text

@@ -1,0 +1,136 @@
+"""A ground truth prepared once, to be measured against many predictions by every metric of a label map."""
+
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from boundary_loss.metrics.borders import border, border_in_slices
+from boundary_loss.metrics.lesions import LesionCounts, Lesions
+from boundary_loss.metrics.overlap import (
+    Counts,
+    counts_of,
+    dice_from_counts,
+    iou_from_counts,
+    precision_from_counts,
+    recall_from_counts,
+    volume_difference_percent,
+    without_ignored,
+)
+from boundary_loss.metrics.surface import Surface, SurfaceDistances, as_spacing, surface_distances
+from boundary_loss.metrictable import TOLERANCE_MM
+
+COUNTED: dict[str, Callable[[Counts, float], Any]] = {
+    "dsc": lambda counts, ml: dice_from_counts(*counts),
+    "iou": lambda counts, ml: iou_from_counts(*counts),
+    "precision": lambda counts, ml: precision_from_counts(*counts),
+    "recall": lambda counts, ml: recall_from_counts(*counts),
+    "volume_error": lambda counts, ml: ml * abs(counts.pred - counts.gt),
+    "avd": lambda counts, ml: volume_difference_percent(counts.pred, counts.gt),
+}
+"""From voxel counts and the millilitres of a voxel."""
+
+OF_BORDERS: dict[str, Callable[[SurfaceDistances], float]] = {
+    "hausdorff": lambda distances: distances.hausdorff,
+    "hd95": lambda distances: distances.hd95,
+    "hd95_directed": lambda distances: distances.hd95_directed,
+    "assd": lambda distances: distances.assd,
+    "nsd": lambda distances: distances.surface_dice(TOLERANCE_MM),
+}
+OF_BORDERS_IN_SLICES: dict[str, Callable[[SurfaceDistances], float]] = {
+    "hd95_wmh": lambda distances: distances.hd95_directed,
+}
+OF_LESIONS: dict[str, Callable[[LesionCounts], float]] = {
+    "lesion_recall": lambda lesions: lesions.recall,
+    "lesion_precision": lambda lesions: lesions.precision,
+    "lesion_f1": lambda lesions: lesions.f1,
+    "lesion_difference": lambda lesions: lesions.difference,
+}
+NAMES = (*COUNTED, *OF_BORDERS, *OF_BORDERS_IN_SLICES, *OF_LESIONS)
+BACKGROUND = 0
+
+
+class Truth:
+    """The ground truth of an image, with the surfaces and lesions that every comparison needs.
+
+    Args:
+        labels: (...) integer classes; 255 is ignored: such voxels belong to no mask, of it or of a prediction.
+        classes: those to measure. Of the background (0) only what is counted; its distances and lesions are NaN.
+        spacing_mm: a voxel's size along each axis; 1 mm if not given.
+        device: where to measure distances (not those of ``hd95_wmh``); the CPU's k-d trees if not given.
+    """
+
+    def __init__(
+        self,
+        labels: np.ndarray,
+        classes: Sequence[int],
+        spacing_mm: Sequence[float] | None = None,
+        device: Any = None,
+    ) -> None:
+        self.labels = labels
+        self.classes = list(classes)
+        self.spacing_mm = as_spacing(spacing_mm, labels.ndim).tolist()
+        self.device = device
+
+    @property
+    def voxel_ml(self) -> float:
+        return float(np.prod(self.spacing_mm)) / 1000
+
+    @cached_property
+    def _masks(self) -> dict[int, np.ndarray]:
+        return {k: self.labels == k for k in self.classes if k != BACKGROUND}
+
+    @cached_property
+    def _surfaces(self) -> dict[int, Surface]:
+        return {k: Surface(mask, self.spacing_mm, border) for k, mask in self._masks.items()}
+
+    @cached_property
+    def _surfaces_in_slices(self) -> dict[int, Surface]:
+        return {k: Surface(mask, self.spacing_mm, border_in_slices) for k, mask in self._masks.items()}
+
+    @cached_property
+    def _lesions(self) -> dict[int, Lesions]:
+        return {k: Lesions(mask) for k, mask in self._masks.items()}
+
+    def measure(self, pred: np.ndarray, names: Collection[str], counts: Counts | None = None) -> dict[str, np.ndarray]:
+        """``{name: (classes,) float64}`` of a prediction of the same shape, in the order of ``names``.
+
+        Args:
+            counts: voxels per class, if they were counted before.
+        """
+        pred = without_ignored(pred, self.labels)
+        if counts is None and any(name in COUNTED for name in names):
+            counts = counts_of(pred, self.labels, self.classes)
+        found = {name: np.full(len(self.classes), np.nan) for name in names}
+        for name in COUNTED.keys() & found.keys():
+            assert counts is not None
+            found[name][:] = COUNTED[name](counts, self.voxel_ml)
+        for i, k in enumerate(self.classes):
+            if k != BACKGROUND:
+                for name, value in self._measure_mask(pred == k, k, found.keys()):
+                    found[name][i] = value
+        return found
+
+    def _measure_mask(self, mask: np.ndarray, k: int, names: Collection[str]) -> list[tuple[str, float]]:
+        """Metrics of one class that need more than counts."""
+        groups: list[tuple[dict[str, Any], Callable[[], Any]]] = [
+            (OF_BORDERS, lambda: self._distances(mask, k)),
+            (OF_BORDERS_IN_SLICES, lambda: self._distances_in_slices(mask, k)),
+            (OF_LESIONS, lambda: self._lesions[k].compare(Lesions(mask))),
+        ]
+        found = []
+        for metrics, prepare in groups:
+            wanted = [name for name in metrics if name in names]
+            if wanted:
+                basis = prepare()
+                found += [(name, float(metrics[name](basis))) for name in wanted]
+        return found
+
+    def _distances(self, mask: np.ndarray, k: int) -> SurfaceDistances:
+        if self.device is not None:
+            return surface_distances(mask, self._masks[k], self.spacing_mm, device=self.device)
+        return self._surfaces[k].distances(Surface(mask, self.spacing_mm, border))
+
+    def _distances_in_slices(self, mask: np.ndarray, k: int) -> SurfaceDistances:
+        return self._surfaces_in_slices[k].distances(Surface(mask, self.spacing_mm, border_in_slices))

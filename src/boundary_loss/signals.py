@@ -1,0 +1,41 @@
+"""How a command ends at SIGTERM, a cluster's preemption, and at Ctrl-C: with a status of its own, and in one line."""
+
+import os
+import signal
+import sys
+
+TERMINATED = 75
+"""Exit status after SIGTERM: EX_TEMPFAIL of sysexits.h, "the same again, later"."""
+INTERRUPTED = 130
+"""After Ctrl-C, as the shell has it."""
+STATUS = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
+GOES_ON = "what is finished is kept, and the same command goes on from there"
+
+
+class Interrupted(BaseException):
+    """Ends a command that a signal called off, once what is to be kept is on disk; like KeyboardInterrupt, no error."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def is_ignored(number: int) -> bool:
+    """Whether who started us wants it so: nohup, or a script that put us into the background."""
+    return signal.getsignal(number) is signal.SIG_IGN
+
+
+def answer_while_loading() -> None:
+    """``python -m boundary_loss.COMMAND``, and no other program: while its libraries load, a signal ends it at once."""
+    words = sys.orig_argv
+    module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    if module.partition(".")[0] == "boundary_loss":
+        for number in STATUS:
+            if not is_ignored(number):
+                signal.signal(number, _leave)
+
+
+def _leave(number: int, _: object) -> None:
+    how = "interrupted" if number == signal.SIGINT else "terminated"
+    os.write(2, f"error: {how}; {GOES_ON}\n".encode())
+    os._exit(STATUS[signal.Signals(number)])

@@ -1,0 +1,181 @@
+"""What a page shows of the data: which cases, how they are encoded, what is left out, what is counted."""
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from toyruns import write_runs
+from toys import write_sliced
+
+from boundary_loss.comparison import find_runs
+from boundary_loss.files import read_json, write_array, write_json
+from boundary_loss.report import absent, gallery, pixels
+from boundary_loss.runfolder import BEST_PREDICTIONS, RunFolder
+from boundary_loss.slicedfolder import SlicedFolder, write_png
+
+maps = arrays(
+    np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 12)), elements=st.sampled_from([0, 0, 0, 1, 2, 255])
+)
+
+
+def read_runs(text: str, shape: tuple[int, int]) -> np.ndarray:
+    """As assets/masks.js reads them."""
+    content, flat, place = base64.b64decode(text), np.zeros(shape[0] * shape[1], np.uint8), 0
+    numbers, value, shift = [], 0, 0
+    for byte in content:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            numbers.append(value)
+            value, shift = 0, 0
+    for gap, length, label in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
+        place += gap
+        flat[place : place + length] = label
+        place += length
+    return flat.reshape(shape)
+
+
+def decoded(address: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
+
+
+@given(maps)
+def test_class_maps_come_back_from_their_runs(classes: np.ndarray) -> None:
+    np.testing.assert_array_equal(read_runs(pixels.runs(classes), classes.shape), classes)
+
+
+def test_long_runs_take_several_groups_of_bits() -> None:
+    classes = np.zeros((300, 400), np.uint8)
+    classes[100:290] = 3
+    assert len(pixels.runs(classes)) < 16
+    np.testing.assert_array_equal(read_runs(pixels.runs(classes), classes.shape), classes)
+
+
+def test_distances_are_fine_near_the_border_and_keep_their_sign() -> None:
+    true = np.linspace(-80, 80, 2001).reshape(1, -1)
+    codes = pixels.distances(true, 80).astype(float)
+    share = (codes - 128) / 127
+    back = np.sign(share) * share**2 * 80
+    near = np.abs(true) < 5
+    assert np.abs(back - true)[near].max() < 0.2 and np.abs(back - true).max() < 0.7
+    assert (np.sign(back)[np.abs(true) > 0.1] == np.sign(true)[np.abs(true) > 0.1]).all()
+
+
+def test_worst_median_and_best_are_of_the_first_run(tmp_path: Path) -> None:
+    sliced = write_sliced(tmp_path / "data", depth=2)
+    (run,) = write_runs(tmp_path / "results", sliced, {"gdl": 3})
+    names = read_json(run / "rows.json")
+    write_json(run / "rows.json", names | {"volumes": [f"case_{i}" for i in range(5)]})
+    dice = np.zeros((3, 5, 2), np.float32)
+    dice[1, :, 1] = [0.5, 0.9, np.nan, 0.1, 0.7]
+    write_array(run / "val_3d_dsc.npy", dice)
+    found = gallery.cases(RunFolder(run))
+    assert {word: volume for word, (volume, _) in found.items()} == {
+        "worst": "case_3",
+        "median": "case_0",
+        "best": "case_1",
+    }
+
+
+def test_what_is_shown_is_what_lies_on_the_disk(runs: list[Path], sliced: Path) -> None:
+    data, found = SlicedFolder.open(sliced), find_runs(runs)
+    shown = gallery.build(found, data, "ct")
+    assert shown["modalities"] == ["ct", "mtt"] and shown["leftOut"] == []
+    assert shown["best"] == [run.best_epoch for run in found]
+    for case in shown["cases"]:
+        size = (case["height"], case["width"])
+        assert size == (20, 24) and case["aspect"] == pytest.approx(0.8 / 1.2)
+        for s in case["slices"]:
+            labels = data.labels("val", s["name"])
+            np.testing.assert_array_equal(read_runs(s["truth"], size), labels)
+            for modality, address in s["images"].items():
+                np.testing.assert_array_equal(decoded(address), data.picture("val", s["name"], modality))
+            for run, predictions in zip(found, s["predictions"], strict=True):
+                assert sorted(map(int, predictions)) == run.epochs
+                for epoch, text in predictions.items():
+                    kept = None if int(epoch) == run.best_epoch else int(epoch)
+                    (classes,) = run.predictions(kept, [s["name"]])
+                    np.testing.assert_array_equal(read_runs(text, size), classes, err_msg=f"{run.path} {epoch}")
+            share = (decoded(s["maps"]["lesion"]).astype(float) - 128) / 127
+            signed = np.sign(share) * share**2 * case["limits"]["lesion"]
+            np.testing.assert_allclose(signed, data.map_3d("val", s["name"])[1], atol=0.5)
+        dice = np.load(runs[1] / "val_3d_dsc.npy")[:, ["case_4", "case_5"].index(case["name"]), 1]
+        assert case["dice"]["1"]["3"] == pytest.approx(dice[3], rel=1e-4)
+
+
+def test_a_case_opens_at_its_largest_slice_and_around_its_content(runs: list[Path], sliced: Path) -> None:
+    data = SlicedFolder.open(sliced)
+    for stem in data.stems("val"):
+        picture = np.zeros((20, 24), np.uint8)
+        picture[3:11, 5:20] = 90
+        write_png(sliced / "val" / "mtt" / f"{stem}.png", picture)
+    (first, *_) = gallery.build(find_runs(runs), data)["cases"]
+    sizes = [int((data.labels("val", s["name"]) > 0).sum()) for s in first["slices"]]
+    assert first["start"] == int(np.argmax(sizes))
+    assert first["content"] == [5, 3, 19, 10]
+    assert gallery.content_box([np.zeros((4, 6), np.uint8)]) == [0, 0, 5, 3]
+
+
+def test_slices_are_turned_upright_as_in_the_other_pictures(runs: list[Path], sliced: Path) -> None:
+    about = read_json(sliced / "slicing.json")
+    write_json(sliced / "slicing.json", about | {"orientation": {"case_4": "LP", "case_5": "LP"}})
+    data = SlicedFolder.open(sliced)
+    case = gallery.build(find_runs(runs[:1]), data)["cases"][0]
+    assert (case["height"], case["width"]) == (24, 20) and case["aspect"] == pytest.approx(1.2 / 0.8)
+    s = case["slices"][0]
+    np.testing.assert_array_equal(read_runs(s["truth"], (24, 20)), data.labels("val", s["name"]).T)
+
+
+def test_what_has_no_room_is_left_out_and_said(runs: list[Path], sliced: Path) -> None:
+    data, found = SlicedFolder.open(sliced), find_runs(runs)
+    whole = gallery.build(found, data)
+    small = gallery.build(found, data, room=6000)
+    assert not small["lossless"] and small["cases"][0]["slices"][0]["images"]["mtt"].startswith("data:image/jpeg")
+    assert small["leftOut"] and len(str(small)) < len(str(whole))
+    assert all("case_" in text or "further cases" in text for text in small["leftOut"])
+    few = gallery.build(found, data, num_epochs=3)
+    for run, number in zip(found, range(3), strict=True):
+        epochs = sorted(map(int, few["cases"][0]["slices"][0]["predictions"][number]))
+        assert len(epochs) <= 4 and {0, run.best_epoch, run.epochs[-1]} <= set(epochs) | {0}
+
+
+def test_a_case_without_common_predictions_is_refused(runs: list[Path], sliced: Path) -> None:
+    names = read_json(runs[1] / "rows.json")
+    write_json(runs[1] / "rows.json", names | {"val": [stem for stem in names["val"] if "case_5" in stem]})
+    with pytest.raises(ValueError, match="not every run predicted case_4"):
+        gallery.build(find_runs(runs), SlicedFolder.open(sliced), wanted=["case_4"])
+
+
+def test_empty_slices_and_missed_cases_are_counted(runs: list[Path], sliced: Path) -> None:
+    data, found = SlicedFolder.open(sliced), find_runs(runs)
+    stems = data.stems("val")
+    for i, run in enumerate(found):
+        for stem in stems:
+            classes = np.zeros((20, 24), np.uint8)
+            if i == 1 or (i == 0 and stem.startswith("case_4")):
+                classes[:2, :3] = 1
+            write_png(run.path / BEST_PREDICTIONS / "val" / f"{stem}.png", classes)
+    ignored = data.labels("val", stems[3]).copy()
+    assert not ignored.any()
+    ignored[0, :2] = 255  # counts nowhere, in ground truth and predictions
+    write_array(sliced / "val" / "gt_npy" / f"{stems[3]}.npy", ignored)
+    (counts,) = absent.count(found, data)
+    assert (counts["name"], counts["slices"], counts["empty"], counts["volumes"]) == ("lesion", 8, 2, 2)
+    assert counts["false"] == [1, 2, 0]
+    assert counts["voxels"] == [4, 10, 0]
+    assert counts["listed"] == [[stems[3], [4, 4, 0]], [stems[7], [0, 6, 0]]]
+    assert counts["absent"] == []
+    assert [(volume, names) for volume, _, names in counts["missed"]] == [
+        ("case_4", ["gdl_hausdorff_w"]),
+        ("case_5", ["gdl", "gdl_hausdorff_w"]),
+    ]
+    for stem in stems[4:]:
+        write_array(sliced / "val" / "gt_npy" / f"{stem}.npy", np.zeros((20, 24), np.uint8))
+    (counts,) = absent.count(found, data)
+    assert counts["absent"] == [["case_5", [0, 24, 0]]]

@@ -1,0 +1,54 @@
+"""An epoch's predictions on disk, either way."""
+
+import numpy as np
+import pytest
+
+from boundary_loss.pictures import read_png, write_png
+from boundary_loss.predicted import read_all, read_predictions, unpack_pictures, write_packed
+
+SHAPES = {"case_1_00": (4, 6), "case_1_01": (4, 6), "patient02_1_00": (3, 3)}  # two volumes, an augmented copy
+
+
+@pytest.fixture
+def slices():
+    rng = np.random.default_rng(0)
+    names = [(f"{group}_{z}", shape) for group, shape in SHAPES.items() for z in (10, 9, 2)]
+    return {name: rng.integers(0, 4, shape, np.uint8) for name, shape in names}
+
+
+def test_packed_and_pictures_read_alike(slices, tmp_path):
+    write_packed(tmp_path / "packed", "val", slices)
+    (tmp_path / "png" / "val").mkdir(parents=True)
+    for name, classes in slices.items():
+        write_png(tmp_path / "png" / "val" / f"{name}.png", classes)
+    some = list(slices)[::-2]
+    for folder in ("packed", "png"):
+        for name, classes in zip(some, read_predictions(tmp_path / folder, "val", some), strict=True):
+            np.testing.assert_array_equal(classes, slices[name])
+            assert classes.dtype == np.uint8
+    unpack_pictures(tmp_path / "packed" / "val.npz", tmp_path / "unpacked")
+    assert {path.stem for path in (tmp_path / "unpacked").iterdir()} == set(slices)
+    for name, classes in slices.items():
+        np.testing.assert_array_equal(read_png(tmp_path / "unpacked" / f"{name}.png"), classes)
+
+
+def test_the_same_slices_give_the_same_bytes(slices, tmp_path):
+    write_packed(tmp_path / "a", "val", slices)
+    write_packed(tmp_path / "b", "val", dict(reversed(slices.items())))
+    assert (tmp_path / "a" / "val.npz").read_bytes() == (tmp_path / "b" / "val.npz").read_bytes()
+    assert dict(read_all(tmp_path / "a" / "val.npz")).keys() == slices.keys()
+
+
+def test_faults_are_named(slices, tmp_path):
+    write_packed(tmp_path, "val", slices)
+    for absent in ("case_1_00_3", "case_2_00_1"):
+        with pytest.raises(FileNotFoundError, match=rf"val\.npz has no slice {absent}"):
+            read_predictions(tmp_path, "val", [absent])
+    with pytest.raises(FileNotFoundError, match=r"train/case_1_00_9\.png is missing"):
+        read_predictions(tmp_path, "train", ["case_1_00_9"])
+    whole = (tmp_path / "val.npz").read_bytes()
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    for broken in (whole[: len(whole) // 2], b"", b"x", (tmp_path / "other.npz").read_bytes()):
+        (tmp_path / "val.npz").write_bytes(broken)
+        with pytest.raises(ValueError, match=r"val\.npz cannot be read as packed predictions"):
+            read_predictions(tmp_path, "val", list(slices))
