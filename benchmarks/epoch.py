@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 from phantomstudies import CLASSES, write_study
-from turns import machine, write_section
+from turns import machine, processor_time, write_section
 
 from boundary_loss.calltext import parse_call
 from boundary_loss.data import Slices
@@ -58,7 +58,7 @@ def main() -> None:
     lines = [
         f"{machine(device.type)}. {args.slices} + {args.slices} phantom slices of {args.size} x {args.size}, batches "
         f"of {args.batch_size}, AMP={args.amp}, {'compiled, ' if args.compile else ''}median of {args.epochs} epochs "
-        f"[least-most], milliseconds {'of the processor ' if processor_time(device) else ''}a slice. `make bench`",
+        f"[least-most], milliseconds {'of the processor ' if processor_time(device.type) else ''}a slice. `make bench`",
         "",
         "| study | network | losses | beside the network | share of the network | an epoch undisturbed | sections |",
         "|---|---|---|---|---|---|---|",
@@ -99,11 +99,6 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def processor_time(device: torch.device) -> bool:
-    """With one thread on a CPU, what counts is the processor's time: other work on the machine does not blur it."""
-    return device.type == "cpu" and torch.get_num_threads() == 1
-
-
 def measure(
     folder: SlicedFolder,
     network: str,
@@ -127,7 +122,7 @@ def measure(
     net = build_network(network, len(folder.modalities), len(folder.classes)).to(device)
     runner = EpochRunner(net, active, make_optimiser(experiment, net, device), experiment, device)
     weights = tuple(term.weight for term in experiment.terms)
-    now = time.thread_time if processor_time(device) else time.perf_counter
+    now = time.thread_time if processor_time(device.type) else time.perf_counter
     per_slice = 1000 / (len(train) + len(val))
     sections: list[Counter[str]] = []
     undisturbed: list[float] = []
