@@ -20,7 +20,7 @@ from boundary_loss.files import write_text
 from boundary_loss.report.page import document
 from boundary_loss.report.parts import count
 from boundary_loss.runfolder import RunFolder, metric
-from boundary_loss.statistics import TESTED
+from boundary_loss.statistics.compare import TESTED
 
 NOTHING: dict[str, Any] = {"study": "", "runs": [], "metrics": [], "differences": [], "gallery": None}
 

@@ -34,6 +34,7 @@ from typing import Any
 
 import numpy as np
 
+from boundary_loss.epochfolder import PACKED, read_predictions
 from boundary_loss.files import read_array, read_json, unfinished
 from boundary_loss.metrictable import (  # noqa: F401 - the arrays' names belong to what a run folder holds
     EVALUATION_ARRAYS,
@@ -44,7 +45,6 @@ from boundary_loss.metrictable import (  # noqa: F401 - the arrays' names belong
     metric,
 )
 from boundary_loss.naming import frame_pairs
-from boundary_loss.predicted import PACKED, read_predictions
 
 RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
 BEST_EPOCH, BEST_WEIGHTS, CHECKPOINT = "best_epoch.txt", "best.pkl", "checkpoint.pt"

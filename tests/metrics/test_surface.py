@@ -191,6 +191,6 @@ def test_surfaces_of_different_images_are_refused():
 
 
 def test_metrics_load_without_torch():
-    check = "import sys, boundary_loss.metrics, boundary_loss.evaluate; sys.exit('torch' in sys.modules)"
+    check = "import sys, boundary_loss.metrics, boundary_loss.evaluate.__main__; sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     assert subprocess.run([sys.executable, "-c", check], env=environment, check=False).returncode == 0

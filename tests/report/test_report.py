@@ -24,7 +24,7 @@ from boundary_loss.report.page import page
 from boundary_loss.report.parts import tidy
 from boundary_loss.report.table import Scores, collect, to_csv, to_text
 from boundary_loss.runfolder import METRICS, RunFolder
-from boundary_loss.statistics import compare
+from boundary_loss.statistics.compare import compare
 
 Call = Callable[..., None]
 

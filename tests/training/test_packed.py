@@ -50,7 +50,7 @@ def test_killed_it_ends_the_same_to_the_byte(packed: Path, data: Path, tmp_path:
     moments = [
         "boundary_loss.training.predictions:write_packed:2",  # one set of the first epoch is packed, one is not
         "boundary_loss.training.predictions:unpack_pictures:1",  # the first epoch is the best, being unpacked
-        "boundary_loss.predicted:write_png:3",
+        "boundary_loss.epochfolder:write_png:3",
         "boundary_loss.training.run:write_array:7",  # the second epoch is complete, and does not count yet
     ]
     for moment in moments:

@@ -19,7 +19,7 @@ from boundary_loss.report.options import BESIDE, arguments, collected
 from boundary_loss.report.page import page
 from boundary_loss.report.table import Scores
 from boundary_loss.slicedfolder import SLICING, SlicedFolder
-from boundary_loss.statistics import Statistics
+from boundary_loss.statistics.compare import Statistics
 
 
 def other_data(scores: Scores, data: list[Path]) -> list[str]:

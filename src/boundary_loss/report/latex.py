@@ -7,10 +7,10 @@ column; a dagger: shown to be better than the first row.
 from collections.abc import Sequence
 
 from boundary_loss.comparison import Comparison, number, short_label, warnings_of
-from boundary_loss.difference import Choice, Difference, p_text
 from boundary_loss.report.table import WHEN, Scores, legend
 from boundary_loss.runfolder import metric
-from boundary_loss.statistics import CHOICES, Statistics
+from boundary_loss.statistics.compare import CHOICES, Statistics
+from boundary_loss.statistics.difference import Choice, Difference, p_text
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
             "–": "--", "−": "$-$", "<": "$<$", ">": "$>$"} | {c: "\\" + c for c in "&%$#_{}"}  # fmt: skip

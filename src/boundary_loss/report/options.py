@@ -8,7 +8,7 @@ from boundary_loss import command
 from boundary_loss.comparison import find_runs, runs_in
 from boundary_loss.metrictable import METRIC_SETS
 from boundary_loss.report.table import Scores, collect
-from boundary_loss.statistics import ALPHA, TESTED, Statistics, compare
+from boundary_loss.statistics.compare import ALPHA, TESTED, Statistics, compare
 
 BESIDE = ("--runs", "--data", "--modality", "--quiet", "--show")
 """Options that do not shape what is compared, or that are kept in another way."""

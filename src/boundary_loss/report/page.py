@@ -16,7 +16,7 @@ from boundary_loss.report.parts import count, tidy
 from boundary_loss.report.payload import gallery_payload, payload, to_script
 from boundary_loss.report.table import Scores
 from boundary_loss.runfolder import RunFolder
-from boundary_loss.statistics import Statistics
+from boundary_loss.statistics.compare import Statistics
 
 SCRIPTS = (
     "dom", "theme", "table", "runs", "chart", "curves", "cases", "masks", "pictures", "panel", "gallery", "controls",

@@ -8,7 +8,7 @@ import textwrap
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH
 from boundary_loss.report.table import WHEN
 from boundary_loss.runfolder import metric
-from boundary_loss.statistics import CHOICES, Statistics
+from boundary_loss.statistics.compare import CHOICES, Statistics
 
 _WIDTH = 120
 

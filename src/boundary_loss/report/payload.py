@@ -10,7 +10,7 @@ from boundary_loss.comparison import Comparison, axis_label, decimals, short_lab
 from boundary_loss.drawing import LIGHT
 from boundary_loss.measured import Measured, nanstd
 from boundary_loss.report.table import Scores, heading_of
-from boundary_loss.statistics import CHOICES, Statistics
+from boundary_loss.statistics.compare import CHOICES, Statistics
 
 DIGITS = 5
 LOSSES = ("tra_loss", "val_loss")

@@ -6,7 +6,6 @@ from html import escape
 import numpy as np
 
 from boundary_loss.comparison import Comparison, number, short_label
-from boundary_loss.difference import Choice, Difference, p_text
 from boundary_loss.measured import epoch_words
 from boundary_loss.report import pairs
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE
@@ -15,7 +14,8 @@ from boundary_loss.report.latex import to_latex
 from boundary_loss.report.parts import bullets, count, download, key, paragraphs
 from boundary_loss.report.table import WHEN, Scores, heading_of, legend, to_csv, touched_texts
 from boundary_loss.runfolder import metric
-from boundary_loss.statistics import CHOICES, Statistics
+from boundary_loss.statistics.compare import CHOICES, Statistics
+from boundary_loss.statistics.difference import Choice, Difference, p_text
 
 FEW = 6
 """So many sentences are read; more are folded away."""

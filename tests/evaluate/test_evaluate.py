@@ -12,13 +12,13 @@ import pytest
 from scipy import ndimage
 
 from boundary_loss import command
-from boundary_loss.evaluate import main
+from boundary_loss.epochfolder import write_packed
+from boundary_loss.evaluate.__main__ import main
 from boundary_loss.files import write_array, write_json, write_text
 from boundary_loss.metrics import dice, surface_distances
 from boundary_loss.metrictable import METRIC_SETS
 from boundary_loss.naming import by_volume
 from boundary_loss.pictures import read_png
-from boundary_loss.predicted import write_packed
 from boundary_loss.runfolder import EVALUATION_ARRAYS, RunFolder
 from boundary_loss.slicedfolder import SlicedFolder, write_png
 

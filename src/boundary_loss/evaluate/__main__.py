@@ -9,29 +9,19 @@ float32 arrays, NaN for an epoch without predictions on disk:
 Rows are in the order of rows.json. Distances are in mm; they and lesions are NaN for the background (class 0).
 """
 
-import multiprocessing
-import os
-import signal
 import textwrap
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from boundary_loss import command
-from boundary_loss.assembling import EJECTION, EJECTS, assemble, short, touched, ventricles
 from boundary_loss.emptyrule import RULE, touched_text
+from boundary_loss.evaluate.assembling import EJECTION, EJECTS, assemble, short, touched, ventricles
+from boundary_loss.evaluate.measuring import jobs_of, measure
 from boundary_loss.files import read_json, sweep, write_array, write_json
-from boundary_loss.metrics.volume import Comparison, VolumeTruth
 from boundary_loss.metrictable import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, metric
-from boundary_loss.naming import by_volume
 from boundary_loss.runfolder import EVALUATION, RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 
@@ -60,7 +50,7 @@ def evaluate(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], epochs:
     best = run.best_epoch
     num_epochs = len(run.array("val_dice"))
     places = _places(run, best, num_epochs, epochs)
-    results = _measure(_jobs(run, data, metrics, places), workers)
+    results = measure(jobs_of(run, data, metrics, places), workers)
     arrays = assemble(run, results, metrics, list(places), num_epochs)
     rule = touched(run, results, arrays, list(places), best)
     for name, array in arrays.items():
@@ -69,69 +59,6 @@ def evaluate(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], epochs:
         path = run.path / EVALUATION
         write_json(path, (read_json(path) if path.is_file() else {}) | rule)
     _report(run, arrays, rule, len(places))
-
-
-@dataclass(frozen=True)
-class Job:
-    """One volume over all epochs: what a worker does."""
-
-    volume: str
-    stems: tuple[str, ...]
-    run: Path
-    data: Path
-    epochs: tuple[int | None, ...]
-    """Those to measure; None = the predictions of the best epoch."""
-    num_classes: int
-    metrics: tuple[str, ...]
-
-    def __call__(self) -> list[Comparison]:
-        """A comparison for each epoch."""
-        truth, run = self._truth(), RunFolder(self.run)
-        known: dict[bytes, Comparison] = {}  # epochs often repeat a prediction, above all an empty one
-        return [self._compare(truth, run, epoch, known) for epoch in self.epochs]
-
-    def _truth(self) -> VolumeTruth:
-        data = SlicedFolder.open(self.data)
-        try:
-            spacing = data.spacing_3d(self.volume)
-            slice_spacing = [data.spacing("val", stem) for stem in self.stems]
-        except KeyError as missing:
-            raise ValueError(f"{data.path} states no spacing for {missing}; slice it anew") from None
-        labels = [data.labels("val", stem) for stem in self.stems]
-        return VolumeTruth(labels, self.num_classes, spacing, slice_spacing)
-
-    def _compare(
-        self, truth: VolumeTruth, run: RunFolder, epoch: int | None, known: dict[bytes, Comparison]
-    ) -> Comparison:
-        try:
-            slices = run.predictions(epoch, self.stems)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f"{error}; delete an epoch's folder to leave that epoch out") from None
-        for stem, labels, expected in zip(self.stems, slices, truth.slices, strict=True):
-            self._check(f"epoch {'best' if epoch is None else epoch}, slice {stem}", labels, expected.shape)
-        digest = blake2b(b"".join(labels.tobytes() for labels in slices)).digest()
-        if digest not in known:
-            known[digest] = truth.compare(slices, self.metrics)
-        return known[digest]
-
-    def _check(self, what: str, labels: np.ndarray, shape: tuple[int, ...]) -> None:
-        if labels.shape != shape:
-            raise ValueError(f"{what} has shape {labels.shape}, its ground truth {shape}: other data than --data?")
-        if labels.max() >= self.num_classes:
-            raise ValueError(f"{what} holds class {labels.max()}; the run has classes 0..{self.num_classes - 1}")
-
-
-def _jobs(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], places: dict[int, int | None]) -> list[Job]:
-    stems = run.names["val"]
-    unknown = sorted(set(stems) - set(data.stems("val")))
-    if unknown:
-        raise ValueError(
-            f"{data.path}/val has no slice {unknown[0]}, which {run.path} predicted "
-            f"({len(unknown)} of {len(stems)} are not there): the run belongs to other data or another fold"
-        )
-    run.refuse_other_data(data.path, data.classes, data.about["checksum"])
-    shared = (tuple(places.values()), len(data.classes), tuple(metrics))
-    return [Job(volume, tuple(own), run.path, data.path, *shared) for volume, own in by_volume(stems).items()]
 
 
 def _places(run: RunFolder, best: int, num_epochs: int, which: Sequence[str]) -> dict[int, int | None]:
@@ -170,55 +97,6 @@ def _parse_metrics(words: Sequence[str], run: RunFolder) -> list[str]:
         raise ValueError(f"{EJECTION} needs classes named '... {EJECTS}', {run.path} has "
                          f"{', '.join(run.names['classes'])}")  # fmt: skip
     return [name for name in possible if name in asked]
-
-
-def _measure(jobs: Sequence[Job], workers: int) -> dict[str, list[Comparison]]:
-    """``{volume: its comparisons, one an epoch}``, in the jobs' order, however many processes there are."""
-    results: dict[str, list[Comparison]] = {}
-    finished = _in_processes(jobs, workers) if min(workers, len(jobs)) > 1 else ((job, _run(job)) for job in jobs)
-    for job, comparisons in tqdm(finished, total=len(jobs), desc="metrics", unit="volume", disable=None):
-        results[job.volume] = comparisons
-    return {job.volume: results[job.volume] for job in jobs}
-
-
-def _run(job: Job) -> list[Comparison]:
-    try:
-        return job()
-    except (ValueError, FileNotFoundError) as error:
-        raise ValueError(f"{job.volume}: {error}") from error
-    except Exception as error:
-        error.add_note(f"while measuring {job.volume} of {job.run}")
-        raise
-
-
-def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, list[Comparison]]]:
-    # A fork of this process could inherit a lock held by one of its threads; a fork server has no threads.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    if "boundary" in jobs[0].metrics and method == "forkserver":  # so that each worker need not load it
-        context.set_forkserver_preload(["boundary_loss.metrics.volume", "boundary_loss.distance"])
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_start_worker)
-    try:
-        job_of: dict[Future[list[Comparison]], Job] = {pool.submit(_run, job): job for job in jobs}
-        for future in as_completed(job_of):
-            yield job_of[future], future.result()
-    except BrokenProcessPool:
-        raise ValueError("a process that measures was killed, perhaps for lack of memory; try --workers 1") from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """End at once and without a word at Ctrl-C, and with the parent when it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def _report(run: RunFolder, arrays: dict[str, np.ndarray], rule: dict[str, dict[str, Any]], num_measured: int) -> None:

@@ -9,7 +9,7 @@ from toyruns import write_row
 
 from boundary_loss.comparison import Comparison, find_runs
 from boundary_loss.files import write_json
-from boundary_loss.statistics import ONE_SEED, Statistics, by_patient, compare
+from boundary_loss.statistics.compare import ONE_SEED, Statistics, by_patient, compare
 
 RNG = np.random.default_rng
 DICE, HD95 = "val_3d_dsc", "val_3d_hd95"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from boundary_loss.epochfolder import read_all, read_predictions, unpack_pictures, write_packed
 from boundary_loss.pictures import read_png, write_png
-from boundary_loss.predicted import read_all, read_predictions, unpack_pictures, write_packed
 
 SHAPES = {"case_1_00": (4, 6), "case_1_01": (4, 6), "patient02_1_00": (3, 3)}  # two volumes, an augmented copy
 

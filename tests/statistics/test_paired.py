@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from boundary_loss import paired
-from boundary_loss.paired import EXACT_UP_TO, double_ranks, holm, interval, signed_rank, smallest_p
+from boundary_loss.statistics import paired
+from boundary_loss.statistics.paired import EXACT_UP_TO, double_ranks, holm, interval, signed_rank, smallest_p
 
 whole = st.lists(st.integers(-4, 4), min_size=1, max_size=9).map(lambda numbers: np.array(numbers, float))
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from boundary_loss.comparison import number, short_label
-from boundary_loss.paired import smallest_p
 from boundary_loss.runfolder import metric
+from boundary_loss.statistics.paired import smallest_p
 
 Choice = Literal["best", "last"]
 """Each run's best epoch, or its last."""

@@ -23,11 +23,11 @@ from itertools import combinations
 import numpy as np
 
 from boundary_loss.comparison import Comparison
-from boundary_loss.difference import Choice, Difference
 from boundary_loss.measured import Measured
 from boundary_loss.naming import Stem
-from boundary_loss.paired import holm, interval, signed_rank
 from boundary_loss.runfolder import metric
+from boundary_loss.statistics.difference import Choice, Difference
+from boundary_loss.statistics.paired import holm, interval, signed_rank
 
 TESTED = ("val_3d_dsc", "val_3d_hd95")
 """One overlap and one distance, chosen before any result is seen: each further metric makes all harder to show."""
