@@ -4,7 +4,8 @@
     make bench BENCH='--networks Dimwit,UNet --studies isles'
 
 Phantom slices; the rows of each study's ledger that differ in what a step computes. The clock waits for a GPU at the
-ends of every section; "undisturbed" is the same epoch without that, so it may be shorter than the sections' sum.
+ends of every section; with OMP_NUM_THREADS=1 on a CPU it reads the training thread's processor time, which other work
+on the machine does not blur; "undisturbed" is the same epoch without that, so it may be shorter than the sections' sum.
 The network is forward, backward (the losses' included) and optimiser.
 
 The original's loop spends about 100 ms a slice on everything but the network on two shared CPU cores (assertions,
@@ -16,11 +17,12 @@ import statistics
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import torch
 from phantomstudies import CLASSES, write_study
-from turns import machine, write_section
+from turns import machine, processor_time, write_section
 
 from boundary_loss.calltext import parse_call
 from boundary_loss.data import Slices
@@ -28,6 +30,7 @@ from boundary_loss.experiment import PRECISIONS, Experiment
 from boundary_loss.networks import build_network
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training.arithmetic import configure, make_optimiser
+from boundary_loss.training.clock import Clock
 from boundary_loss.training.devices import pick_device
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.predictions import PredictionWriter
@@ -55,7 +58,7 @@ def main() -> None:
     lines = [
         f"{machine(device.type)}. {args.slices} + {args.slices} phantom slices of {args.size} x {args.size}, batches "
         f"of {args.batch_size}, AMP={args.amp}, {'compiled, ' if args.compile else ''}median of {args.epochs} epochs "
-        "[least-most], milliseconds a slice. `make bench`",
+        f"[least-most], milliseconds {'of the processor ' if processor_time(device.type) else ''}a slice. `make bench`",
         "",
         "| study | network | losses | beside the network | share of the network | an epoch undisturbed | sections |",
         "|---|---|---|---|---|---|---|",
@@ -119,19 +122,21 @@ def measure(
     net = build_network(network, len(folder.modalities), len(folder.classes)).to(device)
     runner = EpochRunner(net, active, make_optimiser(experiment, net, device), experiment, device)
     weights = tuple(term.weight for term in experiment.terms)
+    now = time.thread_time if processor_time(device.type) else time.perf_counter
     per_slice = 1000 / (len(train) + len(val))
     sections: list[Counter[str]] = []
     undisturbed: list[float] = []
     with tempfile.TemporaryDirectory() as run:
         for epoch in range(2 * args.epochs + 1):
-            runner.timed = epoch % 2 == 1
+            timed = epoch % 2 == 1
+            runner.new_clock = partial(Clock, device if timed else None, now)
             seconds: Counter[str] = Counter()
-            start = time.perf_counter()
+            start = now()
             with PredictionWriter(Path(run), epoch) as writer:
                 seconds.update(runner.train(train, epoch, weights, writer).clock.seconds)
                 seconds.update(runner.validate(val, epoch, weights, writer).clock.seconds)
-            seconds["other"] = time.perf_counter() - start - seconds.total()
-            if runner.timed:
+            seconds["other"] = now() - start - seconds.total()
+            if timed:
                 sections.append(Counter({section: per_slice * s for section, s in seconds.items()}))
             elif epoch:
                 undisturbed.append(per_slice * seconds.total())

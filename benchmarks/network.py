@@ -8,12 +8,13 @@ in one pass) over the setting's.
 
 import argparse
 import statistics
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from turns import machine, ratio, take_turns, write_section
+from turns import machine, processor_time, ratio, take_turns, write_section
 
 from boundary_loss.experiment import Experiment
 from boundary_loss.networks import build_network
@@ -48,9 +49,11 @@ def main() -> None:
     settings = SETTINGS | (COMPILED if args.compile else {}) | {PLAIN_OPTIMISER: {}}
     if device.type == "cpu":
         settings.pop("AMP=fp16")  # its convolutions are not made for speed there
+    processor = processor_time(device.type)
     lines = [
         f"{machine(device.type)}. A step of {args.batch_size} slices of five modalities, {args.size} x {args.size}, "
-        f"milliseconds a slice, median of {args.rounds} rounds in turns; x = the defaults' time over the setting's. "
+        f"milliseconds {'of the processor ' if processor else ''}a slice, median of {args.rounds} rounds in turns; "
+        "x = the defaults' time over the setting's. "
         "`python benchmarks/network.py`",
         "",
         f"| network | {' | '.join(settings)} |",
@@ -58,7 +61,7 @@ def main() -> None:
     ]
     for network in args.networks.split(";"):
         steps = {name: step(network, name, options, device, args) for name, options in settings.items()}
-        times = take_turns(steps, args.rounds)
+        times = take_turns(steps, args.rounds, time.thread_time if processor else time.perf_counter)
         cells = [cell(times[name], times["defaults"], args.batch_size) for name in settings]
         lines.append(f"| {network} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)

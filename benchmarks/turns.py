@@ -14,25 +14,33 @@ import torch
 Step = Callable[[], object]
 
 
-def take_turns(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each step in each round, after one round that is not counted."""
+Now = Callable[[], float]
+
+
+def take_turns(steps: dict[str, Step], rounds: int, now: Now = time.perf_counter) -> dict[str, list[float]]:
+    """Milliseconds of each step in each round, after one round that is not counted; ``now`` is the clock."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(rounds + 1):
         for name, step in steps.items():
-            took = milliseconds(step)
+            took = milliseconds(step, now)
             if turn:
                 times[name].append(took)
     return times
 
 
-def milliseconds(step: Step) -> float:
+def milliseconds(step: Step, now: Now = time.perf_counter) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    start = time.perf_counter()
+    start = now()
     step()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return 1e3 * (time.perf_counter() - start)
+    return 1e3 * (now() - start)
+
+
+def processor_time(device: str) -> bool:
+    """With one thread on a CPU, what counts is that thread's time: other work on the machine does not blur it."""
+    return device == "cpu" and torch.get_num_threads() == 1
 
 
 def ratio(theirs: list[float], ours: list[float]) -> float:

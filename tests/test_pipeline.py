@@ -224,6 +224,32 @@ def test_two_at_a_time_give_the_same(study: Path, tmp_path: Path) -> None:
             np.testing.assert_array_equal(array, expected[name], err_msg=f"{run} {name}")
 
 
+def test_any_words_launch_each_training(study: Path, tmp_path: Path) -> None:
+    """As `LAUNCH='srun ...'` would: once a training, with all its words, its result and its exit status."""
+    where = tmp_path / "study"
+    shutil.copytree(study, where)
+    shutil.rmtree(where / RD / "gdl")
+    launcher = where / "launcher"
+    launcher.write_text('#!/bin/sh\necho "$@" >> launched\nshift\nexec "$@"\n')
+    launcher.chmod(0o755)
+    make(where, *ISLES, "train", "LAUNCH=./launcher --gres=gpu:1")
+    launched = (where / "launched").read_text().splitlines()
+    assert len(launched) == 1 and launched[0].startswith("--gres=gpu:1 env PYTHONPATH=src")
+    expected = arrays(study / RD / "gdl")
+    for name in TRAINING_ARRAYS:
+        np.testing.assert_array_equal(np.load(where / RD / "gdl" / f"{name}.npy"), expected[name], err_msg=name)
+    launcher.write_text("#!/bin/sh\nexit 75\n")
+    stopped = make(where, *ISLES, "EPC=3", "RUNS=gdl", "train", "LAUNCH=./launcher", check=False)
+    assert stopped.returncode == 2 and stopped.stderr.rstrip().endswith("Error 75")
+
+
+def test_trainings_side_by_side_are_told_how_many_they_are(study: Path) -> None:
+    for given, share in {"": 1, "-j3": 3, "-j": 2, "-j3 LAUNCH=srun": 1}.items():
+        assert make(study, *ISLES, "-n", "-B", "train", *given.split()).stdout.count(f"--share {share} ") == 2, given
+    done = make(study, *ISLES, "-n", "-B", "train", "GPUS=0,1", "NPROC=2")
+    assert done.stdout.count("--gpus 0,1 --nproc 2") == 2
+
+
 def test_killed_again_and_again_it_trains_the_same(study: Path, tmp_path: Path) -> None:
     """The short form of benchmarks/soak.py, which kills twenty times."""
     spec = importlib.util.spec_from_file_location("soak", REPOSITORY / "benchmarks" / "soak.py")

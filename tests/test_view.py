@@ -112,7 +112,7 @@ def test_view_writes_the_gallery_as_a_page(
     call(view.main, "--data", sliced, "--runs", *runs, "--slices", "case_5_00_0002", "--epoch", "1", "--modality", "ct")
     shown = content(page)["gallery"]
     assert opened == [page.resolve().as_uri()]
-    assert (shown["cases"][0]["name"], shown["cases"][0]["start"]) == ("case_5", 2)
+    assert [(case["name"], case["start"]) for case in shown["cases"]] == [("case_5", 2)]
     assert (shown["epoch"], shown["modalities"][0]) == (1, "ct")
 
 

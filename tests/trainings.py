@@ -19,6 +19,25 @@ ROW = ["--losses", "gdl:1", "boundary:0.01@1", "--schedule", "steal(0.01)", "--n
 DROPPER = [*ROW, "--network", "toys:Dropper", "--save_train", "--epochs", "3"]
 """Three epochs of four training and three validation steps, of a network that draws random numbers as it trains."""
 
+KILLER = """
+import importlib, os, signal, sys
+from boundary_loss import command, train
+
+module, name, count = sys.argv.pop(1).split(":")
+module = importlib.import_module(module)
+original, calls = getattr(module, name), []
+
+def deadly(*arguments, **options):
+    calls.append(0)
+    if len(calls) == int(count):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments, **options)
+
+setattr(module, name, deadly)
+command.run(train.main)
+"""
+"""Trains, and dies at the COUNT-th call of MODULE:FUNCTION:COUNT, its first argument."""
+
 
 def train(folder: Path, data: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

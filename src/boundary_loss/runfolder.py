@@ -169,9 +169,7 @@ class RunFolder:
         try:
             return read_predictions(folder, "val", stems)
         except FileNotFoundError as error:
-            found = self.epochs
-            there = f"epochs {found[0]} to {found[-1]}" if found else "no epochs"
-            raise FileNotFoundError(f"{error}; {self.path} has predictions of {there}") from None
+            raise FileNotFoundError(f"{error}; {self.path} has predictions of {_epochs_text(self.epochs)}") from None
 
     def touched(self, name: str) -> dict[str, Any] | None:
         """How the empty-mask rule touched an array at the best epoch (see ``emptyrule``); None if not counted."""
@@ -189,6 +187,13 @@ class RunFolder:
                 f"{self.path} was trained on other data than {data} now holds (checksum {trained_on[:12]}, now "
                 f"{checksum[:12]}); slice it as then (data_arguments in {RUN}), or remove the run and train again"
             )
+
+
+def _epochs_text(epochs: list[int]) -> str:
+    """``epochs 0 to 99``, ``epochs 0, 5 and the best``."""
+    if len(epochs) > 1 and epochs == list(range(epochs[0], epochs[-1] + 1)):
+        return f"epochs {epochs[0]} to {epochs[-1]}"
+    return f"epochs {', '.join(map(str, epochs)) or 'none'} and the best"
 
 
 def _in_part(part: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from toys import write_sliced
-from trainings import ROW, command, environment, same_run, train
+from trainings import KILLER, ROW, command, environment, same_run, train
 
 from boundary_loss.files import sole_maker
 from boundary_loss.naming import by_volume
@@ -56,25 +56,6 @@ def test_one_seed_one_result_another_seed_another(finished: Path, data: Path, tm
     same_run(finished, tmp_path / "again")
     train(tmp_path / "other", data, *ROW, "--epochs", "1", "--seed", "1")
     assert not np.array_equal(np.load(tmp_path / "other" / "val_dice.npy"), np.load(finished / "val_dice.npy")[:1])
-
-
-KILLER = """
-import importlib, os, signal, sys
-from boundary_loss import command, train
-
-module, name, count = sys.argv.pop(1).split(":")
-module = importlib.import_module(module)
-original, calls = getattr(module, name), []
-
-def deadly(*arguments, **options):
-    calls.append(0)
-    if len(calls) == int(count):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(*arguments, **options)
-
-setattr(module, name, deadly)
-command.run(train.main)
-"""
 
 
 def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_path: Path) -> None:

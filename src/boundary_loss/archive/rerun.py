@@ -69,7 +69,9 @@ class Recipe:
 def describe(recipe: Recipe) -> str:
     """Shell commands, with what cannot be a command as comments."""
     lines = [f"# {recipe.name}: {len(recipe.runs)} runs"]
-    lines += [f"git checkout {value}" for value in recipe.abouts("commit")[-1:]]
+    made_by = recipe.abouts("commit")[-1]
+    known = made_by not in (None, "unknown")
+    lines.append(f"git checkout {made_by}" if known else "# the commit is not known: it was made outside a repository")
     if len(recipe.abouts("commit")) > 1:
         lines.insert(1, f"# the runs are of several commits: {', '.join(map(str, recipe.abouts('commit')))}")
     diffs = {run.name: run.path / "repo.diff" for run in recipe.runs}

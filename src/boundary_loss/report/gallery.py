@@ -6,6 +6,7 @@ long as there is room; what was left out is said.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def build(
     Args:
         runs: a panel each.
         modality: the image shown first, and of every case; None = the last one.
-        wanted: volumes that come first, instead of the worst, median and best; the others follow where there is room.
+        wanted: these volumes and no others, instead of worst, median, best and what there is room for.
         num_epochs: of each run.
         room: bytes that the pictures may take. Where not all fits, images are JPEG instead of PNG.
     """
@@ -125,6 +126,7 @@ class _Builder:
         self.slices = by_volume(predicted_stems(self.runs))
         self.epochs = [shown_epochs(run, num_epochs) for run in self.runs]
         self._dice = [_dice(run) for run in self.runs]
+        self._texts: dict[tuple[Path, int, str], list[str]] = {}
 
     def fill(self, room: Room, wanted: Sequence[str]) -> tuple[list[dict[str, Any]], Room]:
         """The cases in the order of the page."""
@@ -136,7 +138,7 @@ class _Builder:
         for extend in (self.add_epochs, self.add_images, self.add_maps):
             for case in shown:
                 extend(case, room)
-        others = [volume for volume in self.order() if volume in self.slices and volume not in chosen]
+        others = [] if wanted else [v for v in self.order() if v in self.slices and v not in chosen]
         for volume in others:
             whole = Room(room.bytes, room.lossless)  # a further case comes whole or not at all
             case = self.begin(volume, "", whole)
@@ -216,7 +218,13 @@ class _Builder:
             case["dice"].setdefault(str(number), {})[str(epoch)] = self.dice(number, epoch, case["name"])
 
     def predicted(self, run: RunFolder, epoch: int, case: dict[str, Any]) -> list[str]:
-        """One text a slice."""
+        """One text a slice; read once, for both fillings."""
+        key = (run.path, epoch, case["name"])
+        if key not in self._texts:
+            self._texts[key] = self.read(run, epoch, case)
+        return self._texts[key]
+
+    def read(self, run: RunFolder, epoch: int, case: dict[str, Any]) -> list[str]:
         stems = [s["name"] for s in case["slices"]]
         shape = self.data.labels("val", stems[0]).shape
         classes = read_predictions(run, None if epoch == run.best_epoch else epoch, stems, shape)

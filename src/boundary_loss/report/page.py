@@ -30,7 +30,7 @@ def page(scores: Scores, statistics: Statistics, seen: dict[str, Any] | str) -> 
     gallery = seen if isinstance(seen, str) else seen["gallery"]
     sections = [
         ("results", "Results", results_section.html(scores, statistics)),
-        ("curves", "Curves", '<p class="faint">Mean over cases at every epoch; ring: best epoch.</p>'),
+        ("curves", "Curves", f'<p class="faint">{_curves(scores)}</p>'),
         ("cases", "Cases", '<p class="faint">Every point and every line is a case.</p>'),
         ("gallery", "Gallery", _gallery(gallery)),
         ("absent", "Nothing to find", nothing_there.html(scores, seen)),
@@ -40,6 +40,11 @@ def page(scores: Scores, statistics: Statistics, seen: dict[str, Any] | str) -> 
     title = f"{scores.study}: {count(len(scores.labels), 'run')}"
     summary = results_section.summary(scores, statistics)
     return document(title, summary, sections, payload(scores, statistics, gallery), warnings_of(scores.runs))
+
+
+def _curves(scores: Scores) -> str:
+    band = "; band: ± standard deviation over seeds" if scores.num_seeds > 1 else ""
+    return f"Mean over cases at every epoch; ring: best epoch{band}."
 
 
 def gallery_page(runs: Sequence[RunFolder], gallery: dict[str, Any]) -> str:

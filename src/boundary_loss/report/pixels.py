@@ -16,7 +16,7 @@ def picture(array: np.ndarray, *, lossless: bool = True) -> str:
     """(X, Y) uint8 as the ``data:`` address of a PNG, or of a JPEG of about a third of its size."""
     buffer = io.BytesIO()
     if lossless:
-        Image.fromarray(np.ascontiguousarray(array)).save(buffer, "PNG", optimize=True)
+        Image.fromarray(np.ascontiguousarray(array)).save(buffer, "PNG", compress_level=6)
     else:
         Image.fromarray(np.ascontiguousarray(array)).save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
     return address(buffer.getvalue(), "image/png" if lossless else "image/jpeg")

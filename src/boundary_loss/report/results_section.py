@@ -39,7 +39,7 @@ def _compared(statistics: Statistics, when: Choice) -> str:
     """What is shown at one choice of epoch; why the rest is not, folded."""
     compared, said = statistics.at(when), statistics.sentences(when)
     shown = sum(difference.better is not None for difference in compared)
-    lead = f"Case by case, {WHEN[when]}: {shown} of {count(len(compared), 'comparison')} show a difference."
+    lead = f"Case by case, {WHEN[when]}: a difference is shown in {shown} of {count(len(compared), 'comparison')}."
     found = bullets(said[:shown][:FEW]) + _folded(f"{shown - FEW} more", said[FEW:shown])
     return f"<p><strong>{escape(lead)}</strong></p>{found}" + _folded(
         f"Why nothing can be concluded in {'the other ' if shown else ''}{len(compared) - shown}", said[shown:]

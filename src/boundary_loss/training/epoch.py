@@ -3,7 +3,7 @@
 Axis letters as in :mod:`boundary_loss.shapes`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,8 +52,8 @@ class EpochRunner:
     skip_nan: bool = False
     """Leave out a step whose loss or gradient is not finite, instead of stopping."""
     ranks: Ranks = field(default_factory=Ranks)
-    timed: bool = False
-    """Let the clock wait for a GPU at the ends of each section (for benchmarks: it slows the epoch)."""
+    new_clock: Callable[[], Clock] = Clock
+    """What times the sections; a benchmark's waits for the GPU at their ends, and slows the epoch."""
 
     def __post_init__(self) -> None:
         self.arithmetic = Arithmetic.of(self.experiment, self.device)
@@ -134,7 +134,7 @@ class EpochRunner:
     ) -> EpochLog:
         """The batches that the tally does not have yet."""
         slices, batches = tally.slices, tally.batches
-        clock = Clock(self.device if self.timed else None)
+        clock = self.new_clock()
         with tqdm(
             total=len(batches), initial=tally.done, desc=title, leave=False, disable=None, mininterval=0.5
         ) as bar:
