@@ -42,7 +42,20 @@ def test_the_page_on_losses_names_every_loss_of_the_ledger() -> None:
     assert not [name for name in LOSSES if not re.search(rf"`{name}[`(]", page)]
 
 
-def test_readme_links_and_files_exist() -> None:
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+def test_the_page_on_variables_names_every_one_that_can_be_set() -> None:
+    page = (REPOSITORY / "docs" / "variables.md").read_text(encoding="utf-8")
+    rules = (REPOSITORY / "src" / "pipeline.mk").read_text(encoding="utf-8")
+    settable = re.search(r"^settable := ((?:.*\\\n)*.*)$", rules, re.MULTILINE)
+    assert settable is not None
+    names = settable[1].replace("\\", " ").split()
+    assert len(names) > 40
+    assert not [name for name in names if not re.search(rf"[` ]{name}[=`]", page)]
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", *sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))]
+)
+def test_linked_files_exist(page: str) -> None:
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (REPOSITORY / link).exists(), link
+        assert (REPOSITORY / page).parent.joinpath(link).exists(), link
