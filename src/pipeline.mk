@@ -229,9 +229,9 @@ plots := $(curves:%=$(RD)/%.png) $(boxplots:%=$(RD)/%_boxplot.png) $(hists:%=$(R
 plot: $(plots)  ## all plots; one alone: results/STUDY/val_dice.png, val_3d_hd95_boxplot.png, val_dice_hist.png
 
 # Which runs the pictures show, and which metrics the report: another list makes them anew
-$(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(call names,$(RUNS))),,FORCE)
+$(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(call names,$(RUNS))),,FORCE) | $(runs)
 	@mkdir -p $(@D) && echo '$(call names,$(RUNS))' > $@
-$(RD)/metrics.txt: $(if $(call same,$(file <$(RD)/metrics.txt),$(METRICS)),,FORCE)
+$(RD)/metrics.txt: $(if $(call same,$(file <$(RD)/metrics.txt),$(METRICS)),,FORCE) | $(runs)
 	@mkdir -p $(@D) && echo '$(METRICS)' > $@
 
 $(RD)/%_boxplot.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
