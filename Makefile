@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 include src/venv.mk
 
-.PHONY: help setup peers demo index test check bench soak
+.PHONY: help setup peers demo index test check bench gpu soak
 
 help:  ## this page
 	@echo "make TARGET"; echo
@@ -50,4 +50,8 @@ bench: $(venv)  ## where the time of an epoch goes, and how fast each loss is; s
 soak: $(venv)  ## kill a small study twenty times; it must end as one that was left in peace
 	PYTHONPATH=src $(CC) benchmarks/soak.py
 
+gpu: $(venv)  ## with a GPU: the tests and benchmarks that need one, tables in results/gpu; GPU='tests dice' for some
+	$(python) benchmarks/gpu.py $(GPU)
+
 BENCH ?=
+GPU ?=

@@ -1,4 +1,6 @@
-"""Exact distance maps beside their peers: ``PYTHONPATH=src python benchmarks/distances.py [--rounds 7]``.
+"""Exact distance maps beside their peers.
+
+    PYTHONPATH=src python benchmarks/distances.py [--device cuda] [--rounds 7] [--write benchmarks/RESULTS.md]
 
 Every method runs in every round, one after the other in one process; a figure is the median over the rounds of
 SciPy's time divided by the method's (larger is faster), with the median milliseconds beside it. Peers that are not
@@ -9,18 +11,26 @@ import importlib
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
+from turns import machine, write_section
 
 from boundary_loss import command
 from boundary_loss.distance import approximate_distance, euclidean_distance, minplus, signed_distance
 
 Methods = dict[str, Callable[[], Any]]
 clock = time.perf_counter
+said: list[str] = []
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+    said.append(text)
 
 
 def installed(name: str) -> ModuleType | None:
@@ -123,9 +133,9 @@ def cell(seconds: dict[str, list[float]], name: str, reference: str) -> str:
 
 def table(title: str, rows: dict[str, dict[str, list[float]]], reference: str) -> None:
     names = list(dict.fromkeys(name for seconds in rows.values() for name in seconds))
-    print(f"\n{title}\n\n| | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    say(f"\n{title}\n\n| | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     for case, seconds in rows.items():
-        print(f"| {case} | {' | '.join(cell(seconds, name, reference) for name in names)} |", flush=True)
+        say(f"| {case} | {' | '.join(cell(seconds, name, reference) for name in names)} |")
 
 
 def largest_error(methods: Methods, name: str) -> float:
@@ -144,13 +154,13 @@ def on_cpu(rounds: int) -> None:
             error = max(error, largest_error(methods, "ours"))
             rows[case] = race(methods, rounds)
         table(title, rows, "SciPy")
-        print(f"\nLargest relative difference of ours to SciPy: {error:.1e}.")
+        say(f"\nLargest relative difference of ours to SciPy: {error:.1e}.")
 
 
 def approximation_errors() -> None:
     """The convolutional approximations against the exact distance."""
-    print("\nError of the approximations (largest absolute in mm; largest relative), one organ, unit spacing\n")
-    print("| | 65x65 | 128x128 | 24x28x32 |\n|---|---|---|---|")
+    say("\nError of the approximations (largest absolute in mm; largest relative), one organ, unit spacing\n")
+    say("| | 65x65 | 128x128 | 24x28x32 |\n|---|---|---|---|")
     methods: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
         f"ours, kernel {k}, h {h}": lambda m, k=k, h=h: approximate_distance(m, kernel_size=k, h=h)
         for k, h in ((3, 0.05), (5, 0.05), (7, 0.05), (5, 0.35))
@@ -164,7 +174,7 @@ def approximation_errors() -> None:
             exact = euclidean_distance(mask)
             error = (method(mask) - exact).abs()
             cells.append(f"{error.max():.2f}; {100 * (error / exact)[exact > 0].max():.0f} %")
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+        say(f"| {name} | {' | '.join(cells)} |")
 
 
 def brute_force(masks: torch.Tensor) -> torch.Tensor:
@@ -176,6 +186,20 @@ def brute_force(masks: torch.Tensor) -> torch.Tensor:
         chunks = grid.split(max(1, (1 << 28) // max(1, len(sources))))
         found.append(torch.cat([torch.cdist(chunk, sources).amin(dim=1) for chunk in chunks]).view(mask.shape))
     return torch.stack(found)
+
+
+def replayed(method: Callable[[], Any]) -> Callable[[], None]:
+    """The same work on the device without Python's time for launching it: a CUDA graph."""
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(3):
+            method()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        method()
+    return graph.replay
 
 
 def on_cuda(rounds: int) -> None:
@@ -198,6 +222,8 @@ def on_cuda(rounds: int) -> None:
             "brute force": lambda m=masks: brute_force(m),
             "memory floor": lambda f=floats: [f.clone() for _ in f.shape[1:]],  # one pass an axis
         }
+        for name in ("ours", "ours, signed"):
+            methods[f"{name}, replayed"] = replayed(methods[name])
         if cupy_edt := installed("cupyx.scipy.ndimage"):
             cupy = importlib.import_module("cupy")
             arrays = [~cupy.asarray(mask) for mask in masks]
@@ -214,6 +240,8 @@ def main() -> None:
     arguments = command.parser("Compare exact distance maps with their peers.")
     arguments.add_argument("--rounds", type=int, default=7, help="rounds that count")
     arguments.add_argument("--one_thread", action="store_true", help="one thread each, and its processor time")
+    arguments.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    arguments.add_argument("--write", type=Path, help="replace the section in this file")
     args = arguments.parse_args()
     rounds = args.rounds
     if args.one_thread:
@@ -224,11 +252,13 @@ def main() -> None:
             cv2.setNumThreads(0)
     if rounds < 1:
         raise ValueError(f"--rounds must be at least 1, got {rounds}")
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    on_cpu(rounds)
-    approximation_errors()
-    if torch.cuda.is_available():
+    if args.device == "cuda":
         on_cuda(rounds)
+    else:
+        on_cpu(rounds)
+        approximation_errors()
+    if args.write:
+        write_section(args.write, f"EDT ({args.device.upper()})", "\n".join([f"{machine(args.device)}.", *said]))
 
 
 if __name__ == "__main__":

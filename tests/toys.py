@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -9,7 +10,9 @@ import torch
 from boundary_loss.distance import one_hot2dist
 from boundary_loss.files import write_array, write_json, write_text
 from boundary_loss.slicedfolder import write_png
-from boundary_loss.slicing import Study
+
+if TYPE_CHECKING:  # the tests that need no slices need no nibabel
+    from boundary_loss.slicing import Study
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -70,7 +73,7 @@ class Steep(Brier):
         return super().forward(probs, one_hot) + torch.sqrt(0 * probs.sum())
 
 
-def load_study(name: str) -> Study:
+def load_study(name: str) -> "Study":
     """The ``STUDY`` that a file of preprocess/ declares: ``load_study("isles")``."""
     spec = importlib.util.spec_from_file_location(f"slice_{name}", REPOSITORY / "preprocess" / f"slice_{name}.py")
     assert spec is not None and spec.loader is not None

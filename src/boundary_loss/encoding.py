@@ -1,5 +1,7 @@
 """Class maps <-> one-hot <-> probabilities. Axis letters: see :mod:`boundary_loss.shapes`."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -33,6 +35,16 @@ def encode_one_hot(labels: Labels, K: int, dtype: torch.dtype) -> OneHot:
     """:func:`class2one_hot` without its checks, for labels that were checked when they were read."""
     classes = torch.arange(K, device=labels.device, dtype=labels.dtype).view(1, K, *[1] * (labels.ndim - 1))
     return (labels.unsqueeze(1) == classes).to(dtype)
+
+
+def among_all(of_chosen: Tensor, classes: Sequence[int] | None, K: int, axis: int = 1) -> Tensor:
+    """What some classes have along ``axis``, at its place among all K, the others zeros; as it is if all are chosen."""
+    if classes is None or list(classes) == list(range(K)):
+        return of_chosen
+    full = of_chosen.new_zeros((*of_chosen.shape[:axis], K, *of_chosen.shape[axis + 1 :]))
+    for i, k in enumerate(classes):  # one by one: a list of classes would travel to a GPU, which the host waits for
+        full.select(axis, k).copy_(of_chosen.select(axis, i))
+    return full
 
 
 def probs2class(probs: Probs) -> Labels:

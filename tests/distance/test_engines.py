@@ -153,6 +153,7 @@ def interpreted():
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+        patch.delenv("TRITON_INTERPRET")  # the tests on a GPU, in this same process, compile
         for tile, size in {"ROWS": 4, "COLUMNS": 4, "SCAN_ELEMENTS": 64}.items():
             patch.setattr(module, tile, size)  # the interpreter's time is in the tiles, full or not
         yield module

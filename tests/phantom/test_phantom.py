@@ -51,7 +51,7 @@ def test_layouts_are_the_challenges(tmp_path, monkeypatch):
 
 def test_patients_of_many_cases_have_names_of_their_own(tmp_path):
     names = []
-    archive = type("Names", (), {"add": lambda self, name, content: names.append(name)})()
+    archive = type("Names", (), {"add_volume": lambda self, name, array, affine: names.append(name)})()
     rng = np.random.default_rng(0)
     for _ in wmh.write(dict.fromkeys(wmh.ARCHIVES, archive), rng, cases=9, size=32):
         pass

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from boundary_loss.data.augmentation import Augmentation
 from boundary_loss.data.prefetch import onto_device, prefetched
 from boundary_loss.distance import signed_distance
-from boundary_loss.encoding import encode_one_hot
+from boundary_loss.encoding import among_all, encode_one_hot
 from boundary_loss.shapes import IGNORED
 from boundary_loss.slicedfolder import SlicedFolder
 
@@ -220,7 +220,7 @@ class Slices(Dataset):
         spacings = self.spacings[rows]
         if self.augmentation is not None and seed is not None:
             images, labels, maps = self.augmentation(images, labels, maps, spacings, rows, seed)
-        found = {need: self._all_classes(m, need) for need, m in zip(self.maps, maps, strict=True)}
+        found = {need: among_all(m, need.classes, self.num_classes) for need, m in zip(self.maps, maps, strict=True)}
         for need in self.steps:
             found[need] = self._measured(labels, need) if need.measure else self._signed(labels, spacings, need)
         return {
@@ -232,12 +232,3 @@ class Slices(Dataset):
             "spacings": spacings,
             "maps": found,
         }
-
-    def _all_classes(self, maps: Tensor, need: MapNeed) -> Tensor:
-        """(B, classes of the need, X, Y) -> (B, K, X, Y); the classes that nobody reads are zero."""
-        if need.classes == tuple(range(self.num_classes)):
-            return maps
-        full = maps.new_zeros(maps.shape[0], self.num_classes, *maps.shape[2:])
-        for i, k in enumerate(need.classes):  # one by one: a list of classes would travel to the device and wait
-            full[:, k] = maps[:, i]
-        return full

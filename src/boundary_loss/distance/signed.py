@@ -20,6 +20,7 @@ from boundary_loss.distance.layout import (
     spatial_dims_of,
 )
 from boundary_loss.distance.maps import Maps
+from boundary_loss.encoding import among_all
 from boundary_loss.shapes import IGNORED
 
 CONVENTIONS = ("paper", "paper-int", "symmetric", "interface")
@@ -84,7 +85,8 @@ def signed_distance(
         (..., K, X, Y[, Z]) of the same kind and on the same device.
 
     Raises:
-        ValueError: an unknown option, label or class, or a shape, spacing or type that cannot be meant.
+        ValueError: an unknown option, label or class, or a shape, spacing or type that cannot be meant. Labels on
+            CUDA are not looked at, which would make the device wait: there an unknown one is the rest of every class.
 
     >>> signed_distance(np.array([[0, 0, 1, 1]]), num_classes=2, spatial_dims=1)[0, 1]
     array([ 2.,  1.,  0., -1.], dtype=float32)
@@ -110,9 +112,7 @@ def signed_distance(
     if normalise is not None:
         found = _normalised(found, sides=normalise == "sides")
     found = found.reshape(*lead, computed, *space)
-    if classes is not None:
-        chosen = torch.tensor(list(classes), device=found.device)
-        found = found.new_zeros((*lead, K, *space)).index_copy_(len(lead), chosen, found)
+    found = among_all(found, classes, K, axis=len(lead))
     answer: Any = found.numpy() if from_numpy else found
     return answer
 
@@ -188,7 +188,7 @@ def _class_maps(
     ignored = ~masks.any(dim=-dims - 1, keepdim=True) if ignore_unlabelled else None
     chosen = _chosen(classes, tensor.shape[-dims - 1])
     if classes is not None:
-        masks = masks.index_select(-dims - 1, torch.tensor(chosen, device=masks.device))
+        masks = torch.stack([masks.select(-dims - 1, k) for k in chosen], dim=-dims - 1)
     flat = masks.reshape(-1, *space)
     if ignored is None:
         return Maps(flat), None
@@ -243,7 +243,7 @@ def _signed_maps(
 def _diagonal(size: Sequence[int], spacing: SpacingTable, like: Tensor) -> Tensor:
     """(N or 1, 1...) mm"""
     lengths = np.sqrt(((np.asarray(size) * spacing) ** 2).sum(axis=-1))
-    return torch.as_tensor(lengths).to(like).view(-1, *[1] * len(size))
+    return torch.as_tensor(lengths).to(like, non_blocking=True).view(-1, *[1] * len(size))
 
 
 def _normalised(maps: Tensor, *, sides: bool) -> Tensor:

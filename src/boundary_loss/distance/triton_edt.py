@@ -15,6 +15,7 @@ voxels as well: lines of both kinds pass through them, each with a distance of i
 """
 
 import math
+from functools import cache
 
 import torch
 import triton
@@ -158,7 +159,9 @@ def distances(maps: Maps, spacing: SpacingTable, *, faces: bool, signed: bool, l
         return found
     per_map = spacing.ndim == 2
     table = torch.as_tensor(spacing.T.copy(), dtype=torch.float32)  # (D, N): one row of spacings an axis
-    rows = list(table.to(labels.device)) if per_map else [found] * len(table)  # not read where one spacing serves all
+    rows = [found] * len(table)  # not read where one spacing serves all
+    if per_map:
+        rows = list(table.to(labels.device, non_blocking=True))
     modes = {"PER_MAP": per_map, "FACES": faces, "SIGNED": signed}
     with torch.cuda.device_of(labels):  # Triton launches on the current device
         _scan(maps, labels, found, spacing, rows[-1], modes)
@@ -175,7 +178,7 @@ def _scan(
     at_once = max(1, SCAN_ELEMENTS // padded)
     if labels.dtype == torch.bool:
         labels = labels.view(torch.uint8)
-    classes = torch.tensor(maps.classes, dtype=torch.int32).to(labels.device, non_blocking=True)
+    classes = _on_device(maps.classes, labels.device)
     ignored = -1 if maps.ignored is None else maps.ignored
     _scan_lines[(triton.cdiv(lines, at_once),)](
         labels, classes, len(maps.classes), ignored, found, lines, size, lines // len(found),
@@ -183,6 +186,12 @@ def _scan(
         INVERTED=maps.inverted, HAS_IGNORED=maps.ignored is not None,
         **modes, ROOT=found.ndim == 2, LINES=at_once, SIZE=padded,
     )  # fmt: skip
+
+
+@cache
+def _on_device(classes: tuple[int, ...], device: torch.device) -> Tensor:
+    """Sent once and for all, for the host waits for it."""
+    return torch.tensor(classes, dtype=torch.int32, device=device)
 
 
 def _across_axes(

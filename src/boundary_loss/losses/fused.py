@@ -197,7 +197,8 @@ class FusedDiceLoss(nn.Module):
         else:
             factors = self.weight.to(loss)
         if 0 <= self.ignore_channel < K:
-            factors = factors.index_fill(0, torch.tensor([self.ignore_channel], device=loss.device), 0)
+            factors = factors.clone()
+            factors[self.ignore_channel] = 0
         return factors
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from boundary_loss.distance import either_distance, inside_distance
-from boundary_loss.encoding import probs2class
+from boundary_loss.encoding import among_all, probs2class
 from boundary_loss.losses.base import Pair, RegionLoss, labels2one_hot, one_of, reduce
 from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs, Scalar
 
@@ -68,10 +68,7 @@ class HausdorffLoss(RegionLoss):
 
     def measure_target(self, one_hot: OneHot) -> Tensor:
         """The distances of the target alone, (B, K, ...) one-hot -> (B, K, ...) float32; 0 in classes not chosen."""
-        distances = one_hot.new_zeros(one_hot.shape, dtype=torch.float32)
-        chosen = list(range(one_hot.shape[1]) if self.classes is None else self.classes)
-        distances[:, chosen] = self.distances(one_hot[:, chosen] > 0.5)
-        return distances
+        return among_all(self.distances(self.choose(one_hot) > 0.5), self.classes, one_hot.shape[1])
 
     def compute(self, pair: Pair, target_distances: Tensor | None = None) -> Tensor:
         """The formula; the pair holds all classes: which one is the most probable depends on all."""

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from boundary_loss.encoding import among_all
 from boundary_loss.losses.base import Reduction, checked_classes, labels2one_hot, one_of, select
 from boundary_loss.losses.regression import DistanceHeadLoss, SDFProductLoss, foreground_map, normalised_sdf
 from boundary_loss.shapes import IGNORED, Labels, OneHot, Scalar
@@ -72,11 +73,8 @@ class HeadLoss(nn.Module, ABC):
     @torch.no_grad()
     def measure_target(self, one_hot: OneHot) -> Tensor:
         """The map that the head should give, (B, K, ...) one-hot -> (B, K, ...) float32; 0 in classes not chosen."""
-        chosen = list(range(one_hot.shape[1]) if self.classes is None else self.classes)
         ignored = one_hot.amax(dim=1, keepdim=True) == 0
-        maps = one_hot.new_zeros(one_hot.shape, dtype=torch.float32)
-        maps[:, chosen] = self.measure(one_hot[:, chosen], ignored)
-        return maps
+        return among_all(self.measure(select(one_hot, self.classes), ignored), self.classes, one_hot.shape[1])
 
     @abstractmethod
     def measure(self, one_hot: OneHot, ignored: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 Each program walks over several blocks of voxels of one item with the logits of all its classes in registers. It adds
 its sums in float32 and writes them to a row of its own; the rows are added in float64. No atomics: equal inputs give
-equal bits. Each logit and label is read once forward and once backward, each gradient written once.
+equal bits. Each logit and label is read once forward and once backward, each gradient written once. The grid has one
+axis, for the others of CUDA end at 65535.
 """
 
 import torch
@@ -26,8 +27,8 @@ def sums(
     rows = torch.empty(B, programs, 4, padded, dtype=_wide(logits), device=logits.device)
     maps = logits if distances is None else distances  # never read without distances
     with _device(logits):
-        _sums_kernel[(programs, B)](
-            logits, labels, maps, rows,
+        _sums_kernel[(B * programs,)](
+            logits, labels, maps, rows, programs,
             N, ignore_label, *logits.stride(), *labels.stride(), *maps.stride(),
             K=K, KP=padded, BLOCK=block, ONE=logits.shape[1] == 1, MAPS=distances is not None, P=p,
         )  # fmt: skip
@@ -48,12 +49,13 @@ def gradient(
     """(B, K, N) gradient of the logits from the (B, K) gradients of the sums."""
     B, _, N = logits.shape
     K, padded, block = _sizes(logits)
+    blocks = triton.cdiv(N, block)
     result = torch.empty_like(logits)
     factors = torch.stack([of_both, of_predicted, of_boundary], dim=1).to(_wide(logits)).contiguous()  # (B, 3, K)
     maps = logits if distances is None else distances
     with _device(logits):
-        _gradient_kernel[(triton.cdiv(N, block), B)](
-            logits, labels, maps, factors, result,
+        _gradient_kernel[(B * blocks,)](
+            logits, labels, maps, factors, result, blocks,
             N, ignore_label, *logits.stride(), *labels.stride(), *maps.stride(), *result.stride(),
             K=K, KP=padded, BLOCK=block, ONE=logits.shape[1] == 1, MAPS=distances is not None, P=p,
         )  # fmt: skip
@@ -105,17 +107,17 @@ def _power(s, P: tl.constexpr):
 
 @triton.jit
 def _sums_kernel(
-    logits, labels, maps, rows, N, ignore, sb, sk, sn, lb, ln, mb, mk, mn,
+    logits, labels, maps, rows, programs, N, ignore, sb, sk, sn, lb, ln, mb, mk, mn,
     K: tl.constexpr, KP: tl.constexpr, BLOCK: tl.constexpr, ONE: tl.constexpr, MAPS: tl.constexpr, P: tl.constexpr,
 ):  # fmt: skip
     wide: tl.constexpr = rows.dtype.element_ty
-    b = tl.program_id(1).to(tl.int64)
+    b = (tl.program_id(0) // programs).to(tl.int64)
     k = tl.arange(0, KP).to(tl.int64)
     both = tl.zeros((KP,), wide)
     predicted = tl.zeros((KP,), wide)
     true = tl.zeros((KP,), wide)
     boundary = tl.zeros((KP,), wide)
-    for start in range(tl.program_id(0) * BLOCK, N, tl.num_programs(0) * BLOCK):
+    for start in range(tl.program_id(0) % programs * BLOCK, N, programs * BLOCK):
         n = start + tl.arange(0, BLOCK).to(tl.int64)
         inside = n < N
         s, label = _probabilities(logits, labels, b, n, inside, k, ignore, sb, sk, sn, lb, ln, K, ONE, wide)
@@ -127,7 +129,7 @@ def _sums_kernel(
             there = inside[None, :] & (k[:, None] < K)
             phi = tl.load(maps + b * mb + k[:, None] * mk + n[None, :] * mn, mask=there, other=0.0).to(wide)
             boundary += tl.sum(s * phi, axis=1)
-    row = rows + (b * tl.num_programs(0) + tl.program_id(0)) * 4 * KP + k
+    row = rows + tl.program_id(0).to(tl.int64) * 4 * KP + k
     tl.store(row, both)
     tl.store(row + KP, predicted)
     tl.store(row + 2 * KP, true)
@@ -136,13 +138,13 @@ def _sums_kernel(
 
 @triton.jit
 def _gradient_kernel(
-    logits, labels, maps, factors, out, N, ignore, sb, sk, sn, lb, ln, mb, mk, mn, ob, ok, on,
+    logits, labels, maps, factors, out, blocks, N, ignore, sb, sk, sn, lb, ln, mb, mk, mn, ob, ok, on,
     K: tl.constexpr, KP: tl.constexpr, BLOCK: tl.constexpr, ONE: tl.constexpr, MAPS: tl.constexpr, P: tl.constexpr,
 ):  # fmt: skip
     wide: tl.constexpr = factors.dtype.element_ty
-    b = tl.program_id(1).to(tl.int64)
+    b = (tl.program_id(0) // blocks).to(tl.int64)
     k = tl.arange(0, KP).to(tl.int64)
-    n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    n = (tl.program_id(0) % blocks).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = n < N
     s, label = _probabilities(logits, labels, b, n, inside, k, ignore, sb, sk, sn, lb, ln, K, ONE, wide)
     factor = factors + b * 3 * K + k

@@ -13,7 +13,6 @@ from numpy.random import Generator
 
 from boundary_loss.phantom.archive import Archive
 from boundary_loss.phantom.grid import Field, Grid, mix, scanner_affine, soft
-from boundary_loss.volumes import encode_volume
 
 ARCHIVES = ("acdc.zip",)
 RIGHT, MUSCLE, LEFT = 1, 2, 3
@@ -45,10 +44,10 @@ def write(archives: dict[str, Archive], rng: Generator, *, cases: int, size: int
         frames, affine = draw_patient(rng, size)
         for frame, (image, labels) in zip((1, systole), frames):
             stem = f"{folder}/{patient}_frame{frame:02d}"
-            archive.add(f"{stem}.nii.gz", encode_volume(image, affine, compressed=True))
-            archive.add(f"{stem}_gt.nii.gz", encode_volume(labels, affine, compressed=True))
+            archive.add_volume(f"{stem}.nii.gz", image, affine)
+            archive.add_volume(f"{stem}_gt.nii.gz", labels, affine)
         tiny = np.zeros((2, 2, 1, 3), np.int16)
-        archive.add(f"{folder}/{patient}_4d.nii.gz", encode_volume(tiny, affine, compressed=True))
+        archive.add_volume(f"{folder}/{patient}_4d.nii.gz", tiny, affine)
         archive.add(f"{folder}/Info.cfg", f"ED: 1\nES: {systole}\nGroup: PHANTOM\nNbFrame: 30\n".encode())
         yield
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from boundary_loss.files import write_text
 
 LONG_AGO = (2020, 1, 1, 0, 0, 0)
@@ -24,6 +26,12 @@ class Archive:
         packed = name.endswith(".gz")
         info.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
         self._opened.writestr(info, content, compresslevel=None if packed else 1)
+
+    def add_volume(self, name: str, array: np.ndarray, affine: np.ndarray) -> None:
+        """A NIfTI file, compressed if its name says so; ``affine`` (4, 4)."""
+        from boundary_loss.volumes import encode_volume  # here, so that drawing cases needs no nibabel
+
+        self.add(name, encode_volume(array, affine, compressed=name.endswith(".gz")))
 
 
 @contextmanager

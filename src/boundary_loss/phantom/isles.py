@@ -15,7 +15,6 @@ from numpy.random import Generator
 from boundary_loss.phantom.archive import Archive
 from boundary_loss.phantom.grid import Field, Grid, scanner_affine, soft
 from boundary_loss.phantom.head import Head, draw_head, largest, paint
-from boundary_loss.volumes import encode_volume
 
 ARCHIVES = ("ISLES2018_Training.zip", "ISLES2018_Testing.zip")
 FIELD_OF_VIEW_MM = 224.0
@@ -50,7 +49,7 @@ def _write_case(archive: Archive, folder: str, first_id: int, rng: Generator, si
     images["CT_4DPWI"] = np.zeros((2, 2, 1, 3), np.int16)
     for offset, (name, array) in enumerate(images.items()):
         stem = f"SMIR.Brain.XX.O.{name}.{first_id + offset}"
-        archive.add(f"{folder}/{stem}/{stem}.nii", encode_volume(array, affine, compressed=False))
+        archive.add_volume(f"{folder}/{stem}/{stem}.nii", array, affine)
 
 
 def draw_case(rng: Generator, size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:

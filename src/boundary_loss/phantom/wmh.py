@@ -14,7 +14,6 @@ from scipy.ndimage import distance_transform_edt
 from boundary_loss.phantom.archive import Archive
 from boundary_loss.phantom.grid import Field, Grid, mix, scanner_affine, soft
 from boundary_loss.phantom.head import Head, draw_head, paint
-from boundary_loss.volumes import encode_volume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +72,7 @@ def _write_case(archive: Archive, folder: str, site: Site, rng: Generator, size:
         "orig/T1": tiny,
         "wmh": labels,
     }.items():
-        archive.add(f"{folder}/{name}.nii.gz", encode_volume(array, affine, compressed=True))
+        archive.add_volume(f"{folder}/{name}.nii.gz", array, affine)
 
 
 def draw_case(rng: Generator, site: Site, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
