@@ -135,11 +135,11 @@ switch = $(if $(filter-out 0,$2),$1)
 given  = $(if $(filter-out undefined,$(origin $1)),$($1))
 
 # -B makes everything anew, FRESH=1 what was made with other settings; what stands there moves aside, nothing is lost
-fresh := $(if $(FRESH)$(findstring B,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--fresh)
+fresh := $(if $(filter-out 0,$(FRESH))$(findstring B,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--fresh)
 
 phantom_settings := --study $(STUDY) $(PHANTOM)
 unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(LINEAGE)) $(UNPACK)
-unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(ZIPS)) $(if $(TRUST),--trust)
+unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(ZIPS)) $(call switch,--trust,$(TRUST))
 slice_settings    = --source $(RAW) --retain $(RETAIN) --fold $(or $(word 2,$(subst -fold, ,$1)),0) $(SLICE)
 train_settings    = --data $(call data_of,$1) $(call row_settings,$(call row_of,$1)) --seed $(call number_of,$1,seed,$(SEED)) \
 	$(TRAIN) $(call given,$(call row_of,$1).options) $(DEBUG)
@@ -197,7 +197,7 @@ where  = --device $(DEVICE) $(call option,--gpus,$(GPUS)) --nproc $(NPROC) --sha
 
 $(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $$(call data_of,$$*) $(venv)
 	$(launch) -m boundary_loss.train $@ $(call train_settings,$*) $(where) --queue $(runs) \
-		--save_minutes $(SAVE_MINUTES) $(if $(SKIP_NAN),--skip_nan) $(call option,--track,$(TRACK)) $(fresh)
+		--save_minutes $(SAVE_MINUTES) $(call switch,--skip_nan,$(SKIP_NAN)) $(call option,--track,$(TRACK)) $(fresh)
 
 ifneq ($(parts),)
 $(rows:%=$(RD)/%): | $$(addprefix $$@/,$$(parts))
@@ -229,9 +229,9 @@ plots := $(curves:%=$(RD)/%.png) $(boxplots:%=$(RD)/%_boxplot.png) $(hists:%=$(R
 plot: $(plots)  ## all plots; one alone: results/STUDY/val_dice.png, val_3d_hd95_boxplot.png, val_dice_hist.png
 
 # Which runs the pictures show, and which metrics the report: another list makes them anew
-$(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(call names,$(RUNS))),,FORCE)
+$(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(call names,$(RUNS))),,FORCE) | $(runs)
 	@mkdir -p $(@D) && echo '$(call names,$(RUNS))' > $@
-$(RD)/metrics.txt: $(if $(call same,$(file <$(RD)/metrics.txt),$(METRICS)),,FORCE)
+$(RD)/metrics.txt: $(if $(call same,$(file <$(RD)/metrics.txt),$(METRICS)),,FORCE) | $(runs)
 	@mkdir -p $(@D) && echo '$(METRICS)' > $@
 
 $(RD)/%_boxplot.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)

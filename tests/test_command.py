@@ -80,6 +80,16 @@ def test_parser_takes_no_abbreviations() -> None:
         parser.parse_args(["--epoch", "3"])
 
 
+def test_a_wrong_option_is_answered_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = command.parser("x")
+    parser.add_argument("--amp", choices=["off", "bf16"])
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(["--amp", "bf6"])
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --amp: invalid choice: 'bf6'") and said.count("\n") == 1
+
+
 def test_a_process_ends_with_the_parent_that_was_killed() -> None:
     child = (
         "import os, time; from boundary_loss.command import die_with; die_with(os.getppid()); print(1); time.sleep(60)"

@@ -54,6 +54,21 @@ def test_write_file_leaves_the_old_content_when_writing_fails(tmp_path: Path) ->
     assert not [p for p in tmp_path.iterdir() if p.name.endswith("_tmp")]
 
 
+def test_content_reaches_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, bool]] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        synced.append((Path(f"/proc/self/fd/{descriptor}").resolve().name, (tmp_path / "report.html").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(tmp_path / "report.html", "whole")
+    assert len(synced) == 1 and synced[0][0].startswith(".report.html") and not synced[0][1]
+    write_text(tmp_path / "run_tmp" / "metrics.csv", "settled when the folder is published")
+    assert len(synced) == 1
+
+
 def test_broken_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00")
     (tmp_path / "a.json").write_text("{")

@@ -372,7 +372,7 @@ def test_missing_archives_are_named_with_where_to_get_them(study: Path) -> None:
     assert done.returncode == 2 and "Traceback" not in done.stderr
     for words in ("ISLES2018_Training.zip", "ISLES2018_Testing.zip", "Zenodo", "SRC=phantom"):
         assert words in done.stderr
-    assert not (study / "data" / "isles").exists()
+    assert not (study / "data" / "isles").exists() and not (study / "results" / "isles").exists()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from boundary_loss.files import write_text
 from boundary_loss.signals import GOES_ON, INTERRUPTED, STATUS, TERMINATED, Interrupted, is_ignored
@@ -158,9 +158,15 @@ def die_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as all errors of a command; argparse would print every option before it."""
+        self.exit(fail(f"{message.removeprefix('argument ')} (--help lists the options)", 2))
+
+
 def parser(description: str) -> argparse.ArgumentParser:
     """An argument parser without abbreviations, so that a shortened option is an error and not a guess."""
-    return argparse.ArgumentParser(
+    return _Parser(
         description=description, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
 

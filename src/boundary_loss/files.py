@@ -14,12 +14,17 @@ from typing import IO, Any
 
 import numpy as np
 
+_UNFINISHED = "_tmp"
 _WAIT_FOR_LOCK = 1.0  # seconds: what the forked workers of a process that was killed need to notice it
 
 
 def unfinished(target: Path) -> Path:
     """Where ``target`` grows until it is complete: ``results/isles/gdl`` grows as ``results/isles/gdl_tmp``."""
-    return target.with_name(target.name + "_tmp")
+    return target.with_name(target.name + _UNFINISHED)
+
+
+def is_within_unfinished(path: Path) -> bool:
+    return any(folder.endswith(_UNFINISHED) for folder in path.parts[:-1])
 
 
 def set_aside(target: Path) -> Path | None:
@@ -117,15 +122,26 @@ def link_folder(source: Path, target: Path, *, leave_out: Sequence[str] = ()) ->
 
 
 def write_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a file beside ``path``, then rename it: readers see the old file or the new, never a half."""
+    """Let ``write`` fill a file beside ``path``, then rename it: readers see the old file or the new, never a half.
+
+    Nor do they after a power cut: the content reaches the disk before it gets its name. Not so within a folder that is
+    unfinished, which :func:`publish` settles as a whole.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     grown = path.with_name(f".{path.name}.{os.getpid()}_tmp")
     try:
         with named_errors(path):
             write(grown)
+            if not is_within_unfinished(path):
+                _sync(grown)
             grown.replace(path)
     finally:
         grown.unlink(missing_ok=True)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 @contextmanager

@@ -159,6 +159,19 @@ def test_a_spoilt_state_costs_an_epoch(
     same_run(finished, tmp_path / "run")
 
 
+@pytest.mark.parametrize("lost", ["history", "optimiser", "net"])
+def test_a_state_of_another_version_stops_with_one_message(
+    data: Path, tmp_path: Path, states: Path, lost: str
+) -> None:
+    state = torch.load(states / "checkpoint.pt", weights_only=True)
+    state[lost] = {}
+    torch.save(state, states / "checkpoint.pt")
+    stopped = train_here(tmp_path / "run", data, *DROPPER)
+    assert stopped.status == 2 and "Traceback" not in stopped.err
+    assert "not of this version" in stopped.err and "FRESH=1" in stopped.err
+    assert (states / "iter001" / "val").is_dir()
+
+
 def test_when_both_states_are_spoilt_it_stops_and_says_so(data: Path, tmp_path: Path, states: Path) -> None:
     flip(states / "checkpoint.pt")
     empty(states / "previous_checkpoint.pt")

@@ -41,8 +41,13 @@ def save_checkpoint(run: Path, state: dict[str, Any]) -> None:
 
 
 def save_midway(run: Path, state: dict[str, Any]) -> None:
-    """Write a state within an epoch; those of the epochs' ends stay."""
-    write_bytes(run / _MIDWAY, _to_bytes(state))
+    """Write a state within an epoch, after the pictures that it counts; those of the epochs' ends stay."""
+
+    def write(grown: Path) -> None:
+        grown.write_bytes(_to_bytes(state))
+        settle(run)
+
+    write_file(run / _MIDWAY, write)
 
 
 class CheckpointWriter:

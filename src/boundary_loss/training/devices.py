@@ -22,7 +22,7 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError:
         raise ValueError(f"DEVICE={name} is unknown; use auto, cpu, cuda or cuda:0") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"DEVICE={name}, but torch {torch.__version__} finds no GPU; use DEVICE=cpu")
+        raise ValueError(f"DEVICE={name} or GPUS is given, but torch {torch.__version__} finds no GPU; use DEVICE=cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"DEVICE={name}, but torch sees {torch.cuda.device_count()} GPUs, numbered from 0")
     return device

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from boundary_loss.command import Stop
 from boundary_loss.data import Slices
 from boundary_loss.files import sweep, write_array, write_text
 from boundary_loss.losses import propose_weight
@@ -106,7 +107,16 @@ class Training:
             sweep(self.run)
         state = load_checkpoint(self.run)
         if state is not None:
-            self._restore(state)
+            try:
+                self._restore(state)
+            except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+                if isinstance(error, torch.OutOfMemoryError):
+                    raise
+                raise Stop(
+                    f"the checkpoints of {self.run} are readable, but not of this version of the code or of torch "
+                    f"({type(error).__name__}: {str(error).partition(chr(10))[0]}); "
+                    "go on with the version in its run.json, or begin anew with FRESH=1"
+                ) from error
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.runner.restore(state)

@@ -38,7 +38,7 @@ function xAxis(chart, x, domain, top, bottom, whole = false) {
   for (const value of values.filter((each) => !whole || Number.isInteger(Math.round(each * 1e6) / 1e6))) {
     const at = x(value);
     chart.append(svg("line", { x1: at, x2: at, y1: top, y2: bottom, class: "grid" }));
-    chart.append(svg("text", { x: at, y: bottom + 16, class: "tick", "text-anchor": "middle" }, number(value, decimals)));
+    chart.append(svg("text", { x: at, y: bottom + 16, class: "tick", "text-anchor": "middle" }, number(value, whole ? 0 : decimals)));
   }
 }
 
