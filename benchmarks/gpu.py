@@ -70,9 +70,7 @@ def main() -> None:
     with (args.out / "log.txt").open("ab") as log:
         for name in args.parts or PARTS:
             print(f"== {name}", flush=True)
-            ended[name] = run(
-                name, args.device, args.out.resolve() / "RESULTS.md", end - time.monotonic(), log.fileno()
-            )
+            ended[name] = run(name, args.device, results, end - time.monotonic(), log.fileno())
             print(f"{name}: {ended[name]}", flush=True)
     print(f"\nTables: {args.out / 'RESULTS.md'}; all that was printed: {args.out / 'log.txt'}")
     again = [name for name, how in ended.items() if how != "done"]
