@@ -34,7 +34,7 @@ index: $(venv)  ## results/index.html: all studies and archives
 	PYTHONPATH=src $(CC) -m boundary_loss.index results
 
 test: $(venv)  ## the whole test suite
-	OMP_NUM_THREADS=1 $(CC) $(CFLAGS) -W error -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
+	$(CC) $(CFLAGS) -W error -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 TESTS ?=
 

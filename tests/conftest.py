@@ -1,13 +1,20 @@
 """Fixtures that several test files share."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 from toyruns import write_runs
 from toys import write_sliced
+
+# What a test trains in its own process and what it trains in another are the same bits only with as many threads;
+# and the suite's processes share the cores
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 # The same examples on every machine and in every run: a failure is of the code, and repeats
 settings.register_profile("steady", derandomize=True, deadline=None)

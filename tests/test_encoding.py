@@ -5,7 +5,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boundary_loss.encoding import check_probabilities, class2one_hot, one_hot2class, probs2class, probs2one_hot
+from boundary_loss.encoding import (
+    among_all,
+    check_probabilities,
+    class2one_hot,
+    one_hot2class,
+    probs2class,
+    probs2one_hot,
+)
 from boundary_loss.shapes import IGNORED
 
 
@@ -49,4 +56,20 @@ def test_logits_are_told_from_probabilities() -> None:
     with pytest.raises(ValueError, match="softmax"):
         check_probabilities(torch.randn(2, 3, 4, 4) * 5)
     with pytest.raises(ValueError, match="softmax"):
-        check_probabilities(torch.tensor([float("nan")]))
+        check_probabilities(torch.tensor([0.5, float("inf")]))
+    with pytest.raises(ValueError, match="some are NaN"):
+        check_probabilities(torch.tensor([0.5, float("nan")]))
+
+
+def test_more_classes_than_the_type_of_the_labels_counts() -> None:
+    labels = torch.tensor([[0, 1, 200]], dtype=torch.uint8)
+    assert class2one_hot(labels, K=300).sum(dim=(0, 2)).nonzero().flatten().tolist() == [0, 1, 200]
+
+
+@pytest.mark.parametrize("classes", [None, (0, 1, 2), (2, 0), [1]])
+def test_some_classes_at_their_place_among_all(classes: list[int] | None) -> None:
+    full = torch.randn(2, 3, 4)
+    chosen = [0, 1, 2] if classes is None else list(classes)
+    found = among_all(full[:, chosen], classes, 3)
+    assert torch.equal(found[:, chosen], full[:, chosen])
+    assert not found[:, [k for k in range(3) if k not in chosen]].any()

@@ -159,9 +159,9 @@ def decimals(name: str) -> int:
     return 4 if name == "val_boundary" else metric(name).decimals
 
 
-def number(name: str, value: float) -> str:
-    """As tables and sentences print it."""
-    text = f"{value:.{decimals(name)}f}"
+def number(name: str, value: float, places: int | None = None) -> str:
+    """As tables and sentences print it; ``places``: with so many decimals instead."""
+    text = f"{value:.{decimals(name) if places is None else places}f}"
     return text.lstrip("-") if float(text) == 0 else text  # no -0.00
 
 

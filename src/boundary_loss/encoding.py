@@ -1,6 +1,7 @@
 """Class maps <-> one-hot <-> probabilities. Axis letters: see :mod:`boundary_loss.shapes`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ def class2one_hot(labels: Labels, K: int, *, dtype: torch.dtype = torch.int32) -
 
 def encode_one_hot(labels: Labels, K: int, dtype: torch.dtype) -> OneHot:
     """:func:`class2one_hot` without its checks, for labels that were checked when they were read."""
+    if torch.iinfo(labels.dtype).max < K:
+        labels = labels.long()
     classes = torch.arange(K, device=labels.device, dtype=labels.dtype).view(1, K, *[1] * (labels.ndim - 1))
     return (labels.unsqueeze(1) == classes).to(dtype)
 
@@ -71,10 +74,21 @@ def one_hot2class(one_hot: OneHot) -> Labels:
     return torch.where(known, one_hot.argmax(dim=1), torch.full_like(known, IGNORED, dtype=torch.int64))
 
 
+def check_tensors(prediction: Any, **targets: Any) -> None:
+    """Refuse what is no tensor (NumPy arrays), and targets that lie on another device than the prediction."""
+    for name, found in {"the prediction": prediction, **targets}.items():
+        if not isinstance(found, Tensor):
+            raise ValueError(f"{name} must be a torch tensor, got {type(found).__name__}")
+        if found.device != prediction.device:
+            raise ValueError(f"{name} on {found.device}, the prediction on {prediction.device}; move it there")
+
+
 def check_probabilities(probs: Tensor, name: str = "probs") -> None:
     """Refuse what cannot be probabilities (logits passed by mistake); a look at the extremes only."""
     low, high = torch.aminmax(probs.detach())
-    if low < -1e-4 or high > 1 + 1e-4 or not torch.isfinite(high):
+    if torch.isnan(low) or torch.isnan(high):
+        raise ValueError(f"{name} must lie in [0, 1], and some are NaN")
+    if low < -1e-4 or high > 1 + 1e-4:
         raise ValueError(
             f"{name} must lie in [0, 1], found [{low.item():.4g}, {high.item():.4g}]; "
             "these look like logits: apply softmax, or give the loss activation='softmax'"

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import PurePath
 
 TERMINATED = 75
 """Exit status after SIGTERM: EX_TEMPFAIL of sysexits.h, "the same again, later"."""
@@ -26,10 +27,12 @@ def is_ignored(number: int) -> bool:
 
 
 def answer_while_loading() -> None:
-    """``python -m boundary_loss.COMMAND``, and no other program: while its libraries load, a signal ends it at once."""
+    """``python -m boundary_loss.COMMAND`` or ``python preprocess/slice_STUDY.py``, and no other program: while its
+    libraries load, a signal ends it at once."""
     words = sys.orig_argv
     module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    if module.partition(".")[0] == "boundary_loss":
+    slicer = PurePath(sys.argv[0]).match("preprocess/slice_*.py")
+    if slicer or module.partition(".")[0] == "boundary_loss":
         for number in STATUS:
             if not is_ignored(number):
                 signal.signal(number, _leave)

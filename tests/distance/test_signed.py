@@ -200,7 +200,13 @@ def test_transform_takes_images(labels):
     expected = one_hot2dist(np.stack([labels[0] == k for k in range(3)]), [0.5, 2.0])
     transform = dist_map_transform([0.5, 2.0], 3)
     image = labels[0].astype(np.uint8)
-    for given_image in (Image.fromarray(image), image, image.astype(np.int32), torch.from_numpy(image)):
+    for given_image in (
+        Image.fromarray(image),
+        image,
+        image.astype(np.int32),
+        image.astype(np.uint16),
+        torch.from_numpy(image),
+    ):
         found = transform(given_image)
         assert isinstance(found, torch.Tensor) and found.dtype == torch.float32
         np.testing.assert_array_equal(found.numpy(), expected)
@@ -217,6 +223,7 @@ def test_transform_takes_images(labels):
         (np.zeros((1, 3, 3), int), {"num_classes": 2, "absent": "near"}, "known: 'zero', 'far'"),
         (np.zeros((1, 3, 3), int), {"num_classes": 2, "normalise": "max"}, "maximum"),
         (np.zeros((1, 3, 3), int), {"num_classes": 2, "classes": [2]}, r"0..1"),
+        (np.zeros((1, 3, 3), int), {"num_classes": 2, "classes": 1}, r"a list, as \[1\], got 1"),
         (np.full((1, 3, 3), 4), {"num_classes": 2}, r"labels \[4\]"),
         (np.full((1, 3, 3), -1), {"num_classes": 2}, r"labels \[-1\]"),
         (np.zeros((1, 3, 3)), {"num_classes": 2}, "integers"),
@@ -227,6 +234,13 @@ def test_transform_takes_images(labels):
 def test_bad_input(segmentation, options, complaint):
     with pytest.raises(ValueError, match=complaint):
         signed_distance(segmentation, **options)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4), (2, 0, 4), (2, 3, 0)])
+def test_where_there_are_no_voxels_there_are_no_distances(shape):
+    assert signed_distance(np.zeros(shape, np.uint16), num_classes=2).shape == (shape[0], 2, *shape[1:])
+    assert signed_distance(torch.zeros(2, *shape)).shape == (2, *shape)
+    assert euclidean_distance(np.zeros(shape), spatial_dims=2).shape == shape
 
 
 def test_one_hot_is_checked():

@@ -160,9 +160,7 @@ def test_a_spoilt_state_costs_an_epoch(
 
 
 @pytest.mark.parametrize("lost", ["history", "optimiser", "net"])
-def test_a_state_of_another_version_stops_with_one_message(
-    data: Path, tmp_path: Path, states: Path, lost: str
-) -> None:
+def test_a_state_of_another_version_stops_with_one_message(data: Path, tmp_path: Path, states: Path, lost: str) -> None:
     state = torch.load(states / "checkpoint.pt", weights_only=True)
     state[lost] = {}
     torch.save(state, states / "checkpoint.pt")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from toys import REPOSITORY
 from trainings import DROPPER, ROW, command, environment, same_run, train_here
 
 from boundary_loss import train
@@ -107,14 +108,23 @@ def test_a_network_with_fewer_draws_would_show(finished: Path, data: Path, tmp_p
         same_run(finished, tmp_path / "run")
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
-def test_while_the_libraries_load_a_signal_ends_in_one_line_too(number: int, status: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "program"),
+    [
+        (signal.SIGTERM, 75, ["-m", "boundary_loss.evaluate"]),
+        (signal.SIGINT, 130, ["-m", "boundary_loss.evaluate"]),
+        (signal.SIGTERM, 75, ["preprocess/slice_acdc.py"]),
+    ],
+)
+def test_while_the_libraries_load_a_signal_ends_in_one_line_too(
+    number: int, status: int, program: list[str], tmp_path: Path
+) -> None:
     """A module that takes for ever to import stands for torch."""
     (tmp_path / "tqdm.py").write_text("print('loading', flush=True)\nimport time\ntime.sleep(60)\n")
     path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
     with subprocess.Popen(
-        [sys.executable, "-m", "boundary_loss.evaluate"], env=environment() | {"PYTHONPATH": path}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, *program], env=environment() | {"PYTHONPATH": path}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY,
     ) as loading:  # fmt: skip
         assert loading.stdout is not None and loading.stdout.readline() == "loading\n"
         loading.send_signal(number)

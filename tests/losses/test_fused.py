@@ -222,7 +222,21 @@ def test_inside_a_compiled_model():
     torch.testing.assert_close(traced(logits), loss(2 * logits, labels))
 
 
+@pytest.mark.parametrize("settings", [{}, {"p": 2}, {"smooth": 1}, {"reduction": "batch"}])
+def test_logits_that_are_no_numbers_are_no_perfect_prediction(settings):
+    logits, labels = example()
+    assert FusedDiceLoss(**settings)(logits * torch.nan, labels).isnan()
+
+
 class TestRefusals:
+    def test_arrays_and_other_devices(self):
+        logits, labels = example()
+        maps = torch.zeros_like(logits)
+        with pytest.raises(ValueError, match="labels must be a torch tensor, got ndarray"):
+            FusedDiceLoss()(logits, labels.numpy())
+        with pytest.raises(ValueError, match="distances on meta, the prediction on cpu"):
+            FusedGeneralizedDiceBoundary()(logits, labels, maps.to("meta"))
+
     def test_labels_outside(self):
         logits, labels = example()
         labels[0, 0, 0], labels[1, 0, 0] = 3, -2
@@ -302,6 +316,10 @@ class TestOnTheDevice:
         logits = logits.detach().requires_grad_()
         runs = [torch.autograd.grad(FusedDiceLoss()(logits, labels), logits)[0] for _ in range(3)]
         assert all(torch.equal(runs[0], again) for again in runs[1:])
+
+    def test_more_items_than_an_axis_of_a_grid_has(self):
+        logits, labels = example(B=70_000, shape=(3, 2), dtype=torch.float32)
+        torch.testing.assert_close(FusedDiceLoss()(logits.cuda(), labels.cuda()).cpu(), FusedDiceLoss()(logits, labels))
 
     def test_with_maps(self):
         logits, labels = example(shape=(20, 30), dtype=torch.float32)

@@ -157,6 +157,8 @@ class TestDropIn:
             HDLoss(sigmoid=True, softmax=True)
         with pytest.raises(ValueError, match="one shape"):
             HDLoss()(probs, labels[:, None])
+        with pytest.raises(ValueError, match="one channel"):
+            HDLoss(softmax=True)(probs[:, :1], labels[:, None])
         with pytest.raises(ValueError, match="'none'"):
             HDLoss(reduction="all")
 

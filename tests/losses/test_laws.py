@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -187,6 +188,19 @@ class TestRefusals:
     def test_classes_that_are_none(self, name, classes):
         with pytest.raises(ValueError, match="classes"):
             build(name, classes=classes)
+
+    def test_classes_as_arrays(self, name):
+        assert fresh(name, classes=np.array([2, 1])).classes == fresh(name, idc=torch.tensor([2, 1])).classes == (2, 1)
+        with pytest.raises(ValueError, match=r"as \[1\]; got 1"):
+            fresh(name, classes=1)
+
+    def test_arrays_and_other_devices(self, name, example):
+        loss = build(name)
+        probs, _, target = example(loss, B, K, (5, 4))
+        with pytest.raises(ValueError, match="the prediction must be a torch tensor, got ndarray"):
+            loss(probs.detach().numpy(), target)
+        with pytest.raises(ValueError, match="target on meta, the prediction on cpu"):
+            loss(probs, target.to("meta"))
 
     def test_two_names_for_two_things(self, name):
         with pytest.raises(ValueError, match="idc"):

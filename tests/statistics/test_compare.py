@@ -36,6 +36,14 @@ def test_a_shifted_run_is_found_and_said_plainly(tmp_path: Path) -> None:
     assert ONE_SEED in found.method and "all 2 comparisons" in found.method
 
 
+def test_a_tiny_difference_is_not_said_to_be_zero(tmp_path: Path) -> None:
+    base = RNG(0).uniform(0.4, 0.8, 20)
+    rows = [write_row(tmp_path, "a", base), write_row(tmp_path, "b", base + RNG(1).uniform(1e-5, 1e-4, 20))]
+    (best,) = statistics_of(*rows).at("best")
+    size = f"{best.gain:.6f}"
+    assert float(size) == pytest.approx(5e-5, rel=0.5) and f"better than a in Dice by {size} [0.0000" in best.sentence
+
+
 def test_it_does_not_matter_which_row_comes_first(tmp_path: Path) -> None:
     base = RNG(0).uniform(0.4, 0.8, 12)
     good, bad = write_row(tmp_path, "a", base + 0.1), write_row(tmp_path, "b", base)

@@ -56,8 +56,9 @@ def test_an_epoch_on_the_gpu_is_one_on_the_cpu(sliced: Path, tmp_path: Path, ter
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("terms", [*ROWS, ["gdl:1", "boundary(map=step,absent=far):0.01@1"]])
 def test_nothing_waits_for_the_gpu_between_the_first_batch_and_the_last(
-    sliced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sliced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terms: list[str]
 ) -> None:
     """The first batch's probabilities are looked at, once; the numbers are fetched when the epoch is over."""
 
@@ -68,7 +69,7 @@ def test_nothing_waits_for_the_gpu_between_the_first_batch_and_the_last(
 
     monkeypatch.setattr(Tally, "add_losses", add_losses)
     try:
-        one_epoch(sliced, tmp_path, ROWS[0], torch.device("cuda"))
+        one_epoch(sliced, tmp_path, terms, torch.device("cuda"))
     finally:
         torch.cuda.set_sync_debug_mode("default")
 

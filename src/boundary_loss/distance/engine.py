@@ -35,6 +35,8 @@ def distances_to(
         (N, ...) mm on the same device; 0 on True voxels, inf throughout a map that has none.
     """
     labels = maps.labels
+    if 0 in maps.shape:
+        return torch.zeros(maps.shape, dtype=dtype, device=labels.device)
     if labels.device.type == "cpu":
         return torch.from_numpy(cpu.distances_to(maps, spacing, _numpy_type(dtype), faces=faces, limit=limit))
     if labels.is_cuda and dtype == torch.float32 and has_triton():
@@ -52,6 +54,8 @@ def signed(
     inf throughout a map that has no True voxel, -inf throughout one that has no other.
     """
     labels = maps.labels
+    if 0 in maps.shape:
+        return torch.zeros(maps.shape, dtype=dtype, device=labels.device)
     if labels.device.type == "cpu":
         return torch.from_numpy(cpu.signed(maps, spacing, _numpy_type(dtype), faces=faces, limit=limit))
     if labels.is_cuda and dtype == torch.float32 and has_triton():

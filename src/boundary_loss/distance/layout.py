@@ -15,6 +15,7 @@ Spacing = Sequence[float] | np.ndarray | Tensor | None
 SpacingTable = NDArray[np.float64]  # (D,) one spacing for every map, or (N, D) one a map; mm
 
 MAX_SPATIAL_DIMS = 3
+_WIDE_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)  # for which torch has few operations
 
 
 def spacing_array(spacing_mm: Spacing) -> SpacingTable | None:
@@ -77,12 +78,12 @@ def as_tensor(array: Any, name: str) -> tuple[Tensor, bool]:
         ValueError: neither an array nor a tensor, or of a type that holds no numbers.
     """
     if isinstance(array, Tensor):
-        return array.detach(), False
+        return (array.long() if array.dtype in _WIDE_UNSIGNED else array.detach()), False
     numbers = np.asarray(array)
     if numbers.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be an array of numbers, got {type(array).__name__} of {numbers.dtype}")
     if numbers.dtype.kind == "u" and numbers.dtype.itemsize > 1:
-        numbers = numbers.astype(np.int64)  # torch has few operations for wider unsigned types
+        numbers = numbers.astype(np.int64)
     elif numbers.dtype == np.float16 or not (numbers.flags.writeable and numbers.dtype.isnative):
         numbers = numbers.astype(numbers.dtype.newbyteorder("="))
     if any(stride < 0 for stride in numbers.strides):

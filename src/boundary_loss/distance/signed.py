@@ -1,6 +1,6 @@
 """Signed distance maps: how far inside (negative) or outside (positive) of each class a voxel lies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,6 +153,8 @@ def _known(name: str, value: str | None, known: Sequence[str | None]) -> None:
 
 
 def _chosen(classes: Sequence[int] | None, K: int) -> tuple[int, ...]:
+    if not isinstance(classes, Iterable | None):
+        raise ValueError(f"classes must be a list, as [1], got {classes!r}")
     chosen = tuple(range(K) if classes is None else map(int, classes))
     if any(not 0 <= k < K for k in chosen):
         raise ValueError(f"classes {list(chosen)} are not all in 0..{K - 1}")
@@ -174,7 +176,7 @@ def _class_maps(
             raise ValueError(f"labels must be integers, got {tensor.dtype}; for one-hot leave num_classes out")
         if not tensor.is_cuda:  # there, looking would make the device wait
             _check_labels(tensor, num_classes, ignore_index)
-        maps = Maps(tensor.reshape(-1, *space), _chosen(classes, num_classes))
+        maps = Maps(tensor.reshape(tensor.shape[: tensor.ndim - dims].numel(), *space), _chosen(classes, num_classes))
         if ignore_index is None or not (tensor.is_cuda or bool((tensor == ignore_index).any())):
             return maps, None  # the look is free here; on CUDA it would make the device wait
         voxels = (maps.labels == ignore_index).unsqueeze(1).expand(-1, len(maps.classes), *[-1] * dims)
@@ -189,7 +191,7 @@ def _class_maps(
     chosen = _chosen(classes, tensor.shape[-dims - 1])
     if classes is not None:
         masks = torch.stack([masks.select(-dims - 1, k) for k in chosen], dim=-dims - 1)
-    flat = masks.reshape(-1, *space)
+    flat = masks.reshape(masks.shape[: masks.ndim - dims].numel(), *space)
     if ignored is None:
         return Maps(flat), None
     voxels = ignored.expand_as(masks).reshape(flat.shape)

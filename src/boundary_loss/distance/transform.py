@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from boundary_loss.distance.layout import as_tensor
 from boundary_loss.distance.signed import signed_distance
 
 
@@ -28,7 +28,7 @@ def dist_map_transform(resolution: Sequence[float], K: int) -> Callable[[Any], T
     """
 
     def transform(image: Any) -> Tensor:
-        labels = image if isinstance(image, Tensor) else torch.from_numpy(np.array(image))
+        labels, _ = as_tensor(image if isinstance(image, Tensor) else np.array(image), "the label image")
         if labels.ndim != len(resolution):
             raise ValueError(f"the label image has shape {tuple(labels.shape)}, but the resolution is {resolution}")
         maps = signed_distance(labels, resolution, num_classes=K)

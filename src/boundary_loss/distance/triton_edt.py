@@ -155,8 +155,6 @@ def distances(maps: Maps, spacing: SpacingTable, *, faces: bool, signed: bool, l
     """
     labels = maps.labels.contiguous()
     found = torch.empty(maps.shape, dtype=torch.float32, device=labels.device)
-    if not found.numel():
-        return found
     per_map = spacing.ndim == 2
     table = torch.as_tensor(spacing.T.copy(), dtype=torch.float32)  # (D, N): one row of spacings an axis
     rows = [found] * len(table)  # not read where one spacing serves all

@@ -1,5 +1,6 @@
 """What every loss shares: logits or probabilities, one-hot or labels, ignored voxels, chosen classes, reduction."""
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple, TypeVar
@@ -7,7 +8,7 @@ from typing import ClassVar, Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from boundary_loss.encoding import check_probabilities, class2one_hot
+from boundary_loss.encoding import check_probabilities, check_tensors, class2one_hot
 from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs, Scalar
 
 Activation = Literal["softmax", "sigmoid"]
@@ -113,8 +114,10 @@ class RegionLoss(Loss, ABC):
             A scalar, or (B,) with ``reduction="none"``; float32 (float64 if ``probs`` are).
 
         Raises:
-            ValueError: shapes that do not fit, labels or classes outside the range, values that are no probabilities.
+            ValueError: shapes or devices that do not fit, labels or classes outside the range, values that are no
+                probabilities.
         """
+        check_tensors(probs, target=target)
         with torch.autocast(probs.device.type, enabled=False):
             return self.compute(self.pair(probs, target))
 
@@ -188,10 +191,12 @@ def reduce(items: Tensor, reduction: str) -> Tensor:
 def checked_classes(classes: Sequence[int] | None) -> tuple[int, ...] | None:
     if classes is None:
         return None
-    chosen = tuple(classes)
-    fine = all(isinstance(c, int) and not isinstance(c, bool) and c >= 0 for c in chosen)
-    if not chosen or not fine or len(set(chosen)) != len(chosen):
-        raise ValueError(f"classes must be distinct numbers from 0 up, at least one; got {list(chosen)}")
+    try:
+        chosen = tuple(-1 if isinstance(c, bool) else operator.index(c) for c in classes)  # NumPy's integers too
+    except TypeError:
+        chosen = ()
+    if not chosen or min(chosen) < 0 or len(set(chosen)) != len(chosen):
+        raise ValueError(f"classes must list distinct numbers from 0 up, at least one, as [1]; got {classes!r}")
     return chosen
 
 

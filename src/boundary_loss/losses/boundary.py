@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from boundary_loss.encoding import check_tensors
 from boundary_loss.losses.base import Loss, one_of
 from boundary_loss.shapes import DistMaps, Probs, Scalar
 
@@ -60,8 +61,9 @@ class BoundaryLoss(Loss):
         """The loss of a batch: (B, K, ...) probabilities (or logits), (B, K, ...) signed distances -> scalar or (B,).
 
         Raises:
-            ValueError: shapes that differ, labels or a one-hot mask where distances belong.
+            ValueError: shapes or devices that differ, labels or a one-hot mask where distances belong.
         """
+        check_tensors(probs, target=target)
         with torch.autocast(probs.device.type, enabled=False):
             self._check_maps(probs, target)
             p = self.choose(self.activate(probs))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from boundary_loss.encoding import check_tensors
 from boundary_loss.losses import fused_cpu
 from boundary_loss.losses.base import checked_classes, one_of, reduce, select
 from boundary_loss.losses.region import Absent, generalized_dice
@@ -113,6 +114,7 @@ def _check_labels(labels: Tensor, true: Tensor, ignore_label: int) -> None:
 
 
 def _check(logits: Tensor, labels: Tensor, distances: Tensor | None) -> None:
+    check_tensors(logits, labels=labels, **({} if distances is None else {"distances": distances}))
     if logits.ndim < 3 or not logits.is_floating_point():
         raise ValueError(f"logits must be (B, K, ...) floating point, got {logits.dtype} {tuple(logits.shape)}")
     if labels.is_floating_point() or labels.dtype == torch.bool:
@@ -122,8 +124,6 @@ def _check(logits: Tensor, labels: Tensor, distances: Tensor | None) -> None:
             f"labels {tuple(labels.shape)} do not fit logits {tuple(logits.shape)}: "
             f"{(logits.shape[0], *logits.shape[2:])} needed"
         )
-    if labels.device != logits.device:
-        raise ValueError(f"labels are on {labels.device}, logits on {logits.device}")
     if distances is not None and distances.shape != (logits.shape[0], max(logits.shape[1], 2), *logits.shape[2:]):
         raise ValueError(f"distance maps {tuple(distances.shape)} do not fit logits {tuple(logits.shape)}")
 
@@ -181,7 +181,7 @@ class FusedDiceLoss(nn.Module):
         if self.reduction == "batch":
             both, predicted, true = both.sum(0, keepdim=True), predicted.sum(0, keepdim=True), true.sum(0, keepdim=True)
         denominator = predicted + true + self.smooth
-        defined = denominator > 0
+        defined = denominator != 0  # a NaN is no reason to be 0
         loss = 1 - (2 * both + self.smooth) / torch.where(defined, denominator, 1)
         loss = torch.where(defined, loss, 0) * self._factors(loss)
         items = loss.sum(1)

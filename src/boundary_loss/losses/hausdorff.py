@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from boundary_loss.distance import either_distance, inside_distance
-from boundary_loss.encoding import among_all, probs2class
+from boundary_loss.encoding import among_all, check_tensors, probs2class
 from boundary_loss.losses.base import Pair, RegionLoss, labels2one_hot, one_of, reduce
 from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs, Scalar
 
@@ -63,6 +63,7 @@ class HausdorffLoss(RegionLoss):
             target_distances: (B, K, ...) from :meth:`measure_target`, where a data set keeps them: half of the
                 distance transforms of a step are of targets that never change.
         """
+        check_tensors(probs, target=target)
         with torch.autocast(probs.device.type, enabled=False):
             return self.compute(self.every_class(probs, target), target_distances)
 
@@ -161,6 +162,7 @@ class HDLoss(nn.Module):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """(B, K, ...) prediction, (B, K, ...) one-hot or (B, 1, ...) class numbers -> scalar, (B, K) or (K,)."""
+        check_tensors(input, target=target)
         with torch.autocast(input.device.type, enabled=False):
             p, g = monai_pair(self, input, target)
             with torch.no_grad():
@@ -174,6 +176,8 @@ def monai_pair(settings: HDLoss, input: Tensor, target: Tensor) -> tuple[Tensor,
     p = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
     K = p.shape[1]
     if settings.softmax:
+        if K == 1:
+            raise ValueError("softmax over one channel is always 1; use sigmoid=True or two channels")
         p = p.softmax(dim=1)
     elif settings.sigmoid:
         p = p.sigmoid()

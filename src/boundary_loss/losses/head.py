@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from boundary_loss.encoding import among_all
+from boundary_loss.encoding import among_all, check_tensors
 from boundary_loss.losses.base import Reduction, checked_classes, labels2one_hot, one_of, select
 from boundary_loss.losses.regression import DistanceHeadLoss, SDFProductLoss, foreground_map, normalised_sdf
 from boundary_loss.shapes import IGNORED, Labels, OneHot, Scalar
@@ -53,6 +53,7 @@ class HeadLoss(nn.Module, ABC):
         Raises:
             ValueError: shapes that do not fit, labels or classes outside the range.
         """
+        check_tensors(output, target=target)
         if not output.is_floating_point() or output.ndim < 3:
             raise ValueError(
                 f"the head's output must be floating point (B, K, ...), got {output.dtype} {tuple(output.shape)}"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from boundary_loss.distance import inside_distance
+from boundary_loss.encoding import check_tensors
 from boundary_loss.losses.base import labels2one_hot, one_of, reduce
 from boundary_loss.shapes import IGNORED
 
@@ -50,6 +51,7 @@ class SDFLoss(nn.Module):
 
     def forward(self, logits: Tensor, dist: Tensor, target: Tensor) -> Tensor:
         """Loss of the distance output ``dist`` (B, K, ...); ``logits`` only say how many classes there are."""
+        check_tensors(dist, logits=logits, target=target)
         K = logits.shape[1]
         if self.to_onehot_y and K > 1:
             if target.ndim != logits.ndim or target.shape[1] != 1:
@@ -188,5 +190,6 @@ def wide(tensor: Tensor) -> torch.dtype:
 
 
 def check_maps(output: Tensor, maps: Tensor) -> None:
+    check_tensors(output, maps=maps)
     if output.shape != maps.shape:
         raise ValueError(f"output {tuple(output.shape)} and distance maps {tuple(maps.shape)} must have one shape")

@@ -11,7 +11,7 @@ from typing import Any
 
 from boundary_loss.comparison import study_of, warnings_of
 from boundary_loss.drawing import DARK, LIGHT, Theme
-from boundary_loss.report import nothing_there, provenance_section, results_section
+from boundary_loss.report import absent_section, provenance_section, results_section
 from boundary_loss.report.parts import count, tidy
 from boundary_loss.report.payload import gallery_payload, payload, to_script
 from boundary_loss.report.table import Scores
@@ -33,7 +33,7 @@ def page(scores: Scores, statistics: Statistics, seen: dict[str, Any] | str) -> 
         ("curves", "Curves", f'<p class="faint">{_curves(scores)}</p>'),
         ("cases", "Cases", '<p class="faint">Every point and every line is a case.</p>'),
         ("gallery", "Gallery", _gallery(gallery)),
-        ("absent", "Nothing to find", nothing_there.html(scores, seen)),
+        ("absent", "Nothing to find", absent_section.html(scores, seen)),
         ("made", "How the runs were made", provenance_section.html(scores, seen)),
         ("meaning", "What the numbers mean", results_section.definitions(scores)),
     ]

@@ -9,6 +9,7 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class Scores:
     def get(self, run: str, name: str, column: str, when: When) -> Score | None:
         return self._index.get((run, name, column, when))
 
-    @property
+    @cached_property
     def _index(self) -> dict[tuple[str, str, str, When], Score]:
         return {(score.run, score.metric, score.column, score.when): score for score in self.all}
 

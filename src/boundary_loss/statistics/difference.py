@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from boundary_loss.comparison import number, short_label
+from boundary_loss.comparison import decimals, number, short_label
 from boundary_loss.runfolder import metric
 from boundary_loss.statistics.paired import smallest_p
 
@@ -99,12 +99,20 @@ class Difference:
 
     @property
     def amount(self) -> str:
-        """``3.10 mm [1.20, 5.00]``: by how much the row with the better mean leads."""
+        """``3.10 mm [1.20, 5.00]``: by how much the row with the better mean leads; never "by 0.00"."""
         sign = -1 if self.gain < 0 else 1
         low, high = sorted((sign * self.low, sign * self.high))
         unit = f" {metric(self.metric).unit}" if metric(self.metric).unit else ""
-        size = number(self.metric, abs(self.gain)) + unit
-        return f"{size} [{number(self.metric, low)}, {number(self.metric, high)}]"
+        size, least, most = (number(self.metric, value, self._places) for value in (abs(self.gain), low, high))
+        return f"{size}{unit} [{least}, {most}]"
+
+    @property
+    def _places(self) -> int:
+        """Decimals: the metric's, or where that would print 0, what two digits of the gain take."""
+        usual, size = decimals(self.metric), abs(self.gain)
+        if size == 0 or math.isnan(size) or float(f"{size:.{usual}f}") > 0:
+            return usual
+        return 1 - math.floor(math.log10(size))
 
     @property
     def _of(self) -> str:
