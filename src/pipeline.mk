@@ -90,6 +90,12 @@ unknown := $(filter-out $(rows),$(RUNS))
 ifneq ($(unknown),)
 $(error RUNS names no row of the ledger: $(unknown). The rows are: $(rows))
 endif
+ifneq ($(words $(RUNS)),$(words $(sort $(RUNS))))
+$(error RUNS='$(RUNS)' names a row twice)
+endif
+ifeq ($(strip $(RUNS)),)
+$(error RUNS is empty; the rows of the ledger are: $(rows))
+endif
 
 # ---- The parts of a row: one for each of SEEDS and FOLDS, each a run of its own; without them the row is the run -----
 
@@ -98,6 +104,14 @@ $(error SEED=$(SEED) is one seed, SEEDS=$(SEEDS) several; give one of the two)
 endif
 ifneq ($(and $(FOLDS),$(filter-out 0,$(FOLD))),)
 $(error FOLD=$(FOLD) is one fold, FOLDS=$(FOLDS) several; give one of the two)
+endif
+ifneq ($(words $(SEEDS)) $(words $(FOLDS)),$(words $(sort $(SEEDS))) $(words $(sort $(FOLDS))))
+$(error SEEDS='$(SEEDS)' or FOLDS='$(FOLDS)' names a number twice)
+endif
+digits   := 0 1 2 3 4 5 6 7 8 9
+without   = $(if $2,$(call without,$(subst $(firstword $2),,$1),$(wordlist 2,10,$2)),$1)
+ifneq ($(strip $(call without,$(SEEDS) $(FOLDS),$(digits))),)
+$(error SEEDS='$(SEEDS)' and FOLDS='$(FOLDS)' are numbers, as SEEDS='0 1 2')
 endif
 
 seeds := $(SEEDS:%=seed%)
@@ -195,7 +209,7 @@ where  = --device $(DEVICE) $(call option,--gpus,$(GPUS)) --nproc $(NPROC) --sha
 
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
-$(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $$(call data_of,$$*) $(venv)
+$(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $$(call data_of,$$*) $(venv)
 	$(launch) -m boundary_loss.train $@ $(call train_settings,$*) $(where) --queue $(runs) \
 		--save_minutes $(SAVE_MINUTES) $(call switch,--skip_nan,$(SKIP_NAN)) $(call option,--track,$(TRACK)) $(fresh)
 
@@ -228,11 +242,12 @@ plots := $(curves:%=$(RD)/%.png) $(boxplots:%=$(RD)/%_boxplot.png) $(hists:%=$(R
 
 plot: $(plots)  ## all plots; one alone: results/STUDY/val_dice.png, val_3d_hd95_boxplot.png, val_dice_hist.png
 
-# Which runs the pictures show, and which metrics the report: another list makes them anew
+# Which runs the pictures show, and what the report: another list makes them anew
 $(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(call names,$(RUNS))),,FORCE) | $(runs)
 	@mkdir -p $(@D) && echo '$(call names,$(RUNS))' > $@
-$(RD)/metrics.txt: $(if $(call same,$(file <$(RD)/metrics.txt),$(METRICS)),,FORCE) | $(runs)
-	@mkdir -p $(@D) && echo '$(METRICS)' > $@
+shown = $(METRICS) $(MODALITY) $(call plain,$(REPORT))
+$(RD)/metrics.txt: $(if $(call same,$(file <$(RD)/metrics.txt),$(shown)),,FORCE) | $(runs)
+	@mkdir -p $(@D) && echo '$(strip $(shown))' > $@
 
 $(RD)/%_boxplot.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 	$(python) -m boundary_loss.boxplot $@ --runs $(runs) --study $(STUDY) $(BOXPLOT)

@@ -66,6 +66,7 @@ def test_a_loss_of_the_users_own_by_import_path() -> None:
         ("toys:Brier(size=1):1", "unknown option 'size' of toys:Brier; known: .*scale"),
         ("toys:Briar:1", "toys has no Briar"),
         ("toyz:Brier:1", "PYTHONPATH"),
+        ("os:system:1", "os:system needs the option 'command'"),
         ("toys:number:1", "made a int, not a torch.nn.Module"),
     ]:
         with pytest.raises(ValueError, match=says):

@@ -152,6 +152,12 @@ def test_commands_write_their_picture(runs: list[Path], call: Call) -> None:
     assert not list(results.glob(".*"))  # nothing half-written is left
 
 
+def test_limits_far_from_the_curves_leave_an_empty_panel_and_no_warning(runs: list[Path]) -> None:
+    figure = plot.draw(shown(runs, "val_3d_dsc"), Curves(ylim=(1000, 1001)))
+    figure.draw_without_rendering()
+    assert not any(line.get_visible() for line in figure.axes[0].lines if not line.get_clip_on())
+
+
 def test_csv_beside_the_picture(runs: list[Path], call: Call) -> None:
     results = runs[0].parent
     call(plot.main, results / "curves.png", "--metric", "val_3d_dsc", "--runs", *runs, "--csv")

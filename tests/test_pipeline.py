@@ -385,6 +385,12 @@ def test_missing_archives_are_named_with_where_to_get_them(study: Path) -> None:
         (["SRC=moon"], "SRC=moon is unknown"),
         (["SEED=1", "SEEDS=0 1"], "SEED=1 is one seed, SEEDS=0 1 several"),
         (["FOLD=1", "FOLDS=0 1"], "FOLD=1 is one fold, FOLDS=0 1 several"),
+        (["SEEDS=0 0"], "SEEDS='0 0' or .* names a number twice"),
+        (["SEEDS=0 x"], "SEEDS='0 x' .* are numbers"),
+        (["FOLDS=0 9"], "--fold 9: 5 patients, 2 held out at a time, make folds 0 to 2"),
+        (["RUNS="], "RUNS is empty; the rows of the ledger are: .*gdl"),
+        (["RUNS=gdl gdl"], "RUNS='gdl gdl' names a row twice"),
+        (["BS=0", "RUNS=ce"], "BS=0 does not fit"),
         (["SEEDS=0 1", f"{RD}/gdl/seed7"], "the parts of each: seed0 seed1"),
         (["NET=UNot", "RUNS=ce"], "unknown network 'UNot'; known: Dimwit"),
         (["unpack"], "needs ARCHIVE="),
@@ -394,6 +400,7 @@ def test_wrong_words_are_answered_with_the_right_ones(study: Path, words: list[s
     done = make(study, *ISLES, *words, check=False)
     assert done.returncode == 2 and re.search(says, done.stderr), done.stderr
     assert "Traceback" not in done.stderr
+    assert not [*(study / RD / "gdl").glob("fold*"), *(study / RD / "gdl").glob("seed*")]  # said before any training
 
 
 def test_help_lists_targets_ledger_and_variables(study: Path) -> None:

@@ -78,25 +78,32 @@ def import_named(path: str, what: str) -> Callable[..., Any]:
     return found
 
 
-def check_options(name: str, function: Callable[..., Any], options: Mapping[str, Value], given: int = 0) -> None:
-    """Refuse options that ``function`` does not have, or whose type differs from its default's.
+def check_options(
+    name: str, function: Callable[..., Any], options: Mapping[str, Value], given: int = 0, filled: str = ""
+) -> None:
+    """Refuse options that ``function`` does not have or lacks, or whose type differs from its default's.
 
     Args:
         name: what the user calls it, for the message.
         function: a function or class; its parameters after the first ``given`` are the options.
         options: as :func:`parse_call` returns them.
         given: how many leading parameters the caller fills in.
+        filled: the name of another that the caller fills in.
     """
     parameters = list(inspect.signature(function).parameters.values())[given:]
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
-    known = {parameter.name: parameter.default for parameter in parameters}
+    known = {p.name: p.default for p in parameters if p.kind is not p.VAR_POSITIONAL}
+    empty = inspect.Parameter.empty
+    for key, default in known.items():
+        if default is empty and key not in options and key != filled:
+            raise ValueError(f"{name} needs the option '{key}', as {name}({key}=...)")
     for key, value in options.items():
         if key not in known:
             listing = ", ".join(f"{option}={default}" for option, default in known.items()) or "none"
             raise ValueError(f"unknown option '{key}' of {name}; known: {listing}")
         default = known[key]
-        if default is None or default is inspect.Parameter.empty:
+        if default is None or default is empty:
             continue
         fits = isinstance(value, (int, float) if isinstance(default, float) else type(default))
         if not fits or isinstance(value, bool) != isinstance(default, bool):

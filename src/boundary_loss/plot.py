@@ -78,6 +78,8 @@ def _panel(axes: Axes, shown: Comparison, columns: tuple[str, ...], how: Curves,
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if how.ylim:
         axes.set_ylim(*how.ylim)
+    for mark in (line for line in axes.lines if not line.get_clip_on()):  # may cross the frame, but not lie outside
+        mark.set_visible(bool(axes.viewLim.contains(*np.ravel(mark.get_data()))))
 
 
 def _curve(axes: Axes, measured: Measured, column: str, how: Curves, i: int, line: object, theme: Theme) -> None:

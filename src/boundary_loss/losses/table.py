@@ -79,7 +79,7 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
 def build_own(path: str, classes: Sequence[int] | None, given: dict[str, Any]) -> nn.Module:
     """A loss that is not ours, by import path."""
     made = import_named(path, "loss")
-    check_options(path, made, given)
+    check_options(path, made, given, filled="classes")
     takes_classes = "classes" in inspect.signature(made).parameters
     loss = made(classes=classes, **given) if takes_classes else made(**given)
     if not isinstance(loss, nn.Module):
