@@ -1,10 +1,12 @@
 """Class maps, one-hot and probabilities."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boundary_loss.distance import approximate_distance
 from boundary_loss.encoding import (
     among_all,
     check_probabilities,
@@ -73,3 +75,10 @@ def test_some_classes_at_their_place_among_all(classes: list[int] | None) -> Non
     found = among_all(full[:, chosen], classes, 3)
     assert torch.equal(found[:, chosen], full[:, chosen])
     assert not found[:, [k for k in range(3) if k not in chosen]].any()
+
+
+def test_an_array_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"labels must be a tensor, got ndarray; torch\.as_tensor"):
+        class2one_hot(np.zeros((1, 2, 2), np.int64), K=2)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="probs must be a tensor, got ndarray"):
+        approximate_distance(np.zeros((2, 2), np.float32))  # type: ignore[arg-type]

@@ -21,8 +21,10 @@ def class2one_hot(labels: Labels, K: int, *, dtype: torch.dtype = torch.int32) -
         (B, K, ...) zeros and ones on the same device.
 
     Raises:
-        ValueError: floating input, or a label outside [0, K) that is not ``IGNORED``.
+        ValueError: no tensor, floating input, or a label outside [0, K) that is not ``IGNORED``.
     """
+    if not isinstance(labels, Tensor):
+        raise ValueError(f"labels must be a tensor, got {type(labels).__name__}; torch.as_tensor makes one of an array")
     if labels.is_floating_point() or labels.dtype == torch.bool:
         raise ValueError(f"labels must be integers, got {labels.dtype}; convert with .long()")
     labels = _wide_enough(labels, K)

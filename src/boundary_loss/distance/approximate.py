@@ -50,8 +50,11 @@ def approximate_distance(
         (..., X, Y[, Z]) mm, in the type of ``probs`` and on its device; the diagonal where there is no foreground.
 
     Raises:
-        ValueError: an even or too small window, an ``h`` that is not positive, or a shape that cannot be meant.
+        ValueError: no tensor, an even or too small window, an ``h`` that is not positive, or a shape that cannot be
+            meant.
     """
+    if not isinstance(probs, Tensor):
+        raise ValueError(f"probs must be a tensor, got {type(probs).__name__}; torch.as_tensor makes one of an array")
     if not probs.is_floating_point():
         raise ValueError(f"probs must be floating point, got {probs.dtype}; convert a mask with .float()")
     if kernel_size < 3 or kernel_size % 2 == 0:
