@@ -25,6 +25,7 @@ def class2one_hot(labels: Labels, K: int, *, dtype: torch.dtype = torch.int32) -
     """
     if labels.is_floating_point() or labels.dtype == torch.bool:
         raise ValueError(f"labels must be integers, got {labels.dtype}; convert with .long()")
+    labels = _wide_enough(labels, K)
     unknown = ((labels < 0) | (labels >= K)) & (labels != IGNORED)
     if unknown.any():
         found = sorted(set(labels[unknown].unique().tolist()))
@@ -34,10 +35,14 @@ def class2one_hot(labels: Labels, K: int, *, dtype: torch.dtype = torch.int32) -
 
 def encode_one_hot(labels: Labels, K: int, dtype: torch.dtype) -> OneHot:
     """:func:`class2one_hot` without its checks, for labels that were checked when they were read."""
-    if torch.iinfo(labels.dtype).max < K:
-        labels = labels.long()
+    labels = _wide_enough(labels, K)
     classes = torch.arange(K, device=labels.device, dtype=labels.dtype).view(1, K, *[1] * (labels.ndim - 1))
     return (labels.unsqueeze(1) == classes).to(dtype)
+
+
+def _wide_enough(labels: Labels, K: int) -> Labels:
+    """In a type that can count to K, which a comparison with it needs."""
+    return labels if torch.iinfo(labels.dtype).max >= K else labels.long()
 
 
 def among_all(of_chosen: Tensor, classes: Sequence[int] | None, K: int, axis: int = 1) -> Tensor:

@@ -7,7 +7,13 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from boundary_loss.distance import dist_map_transform, inside_distance, one_hot2dist, signed_distance
+from boundary_loss.distance import (
+    dist_map_transform,
+    euclidean_distance,
+    inside_distance,
+    one_hot2dist,
+    signed_distance,
+)
 
 ORIGINAL = Path(__file__).parent / "original.npz"
 SPACINGS = {

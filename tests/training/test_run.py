@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from toys import write_sliced
-from trainings import KILLER, ROW, command, environment, same_run, train
+from trainings import KILLER, ROW, command, environment, same_run, train, train_here
 
 from boundary_loss.files import sole_maker
 from boundary_loss.naming import by_volume
@@ -143,7 +143,7 @@ def test_a_row_with_a_distance_term_gives_the_network_a_second_output(
     finished: Path, data: Path, tmp_path: Path
 ) -> None:
     row = ["--losses", "gdl:1", "sdf:1@1", "foreground(norm=l1):0.1", "--network", "Dimwit", "--batch_size", "3"]
-    train(tmp_path / "run", data, *row, "--epochs", "1", "--gradients")
+    assert train_here(tmp_path / "run", data, *row, "--epochs", "1", "--gradients").status == 0
     run = RunFolder.find(tmp_path / "run")
     lines = (run.path / "metrics.csv").read_text().splitlines()
     measured = dict(zip(lines[0].split(","), map(float, lines[1].split(","))))
@@ -153,17 +153,16 @@ def test_a_row_with_a_distance_term_gives_the_network_a_second_output(
     net = build_network(content["network"], content["in_channels"], content["num_classes"])
     net.load_state_dict(content["weights"])
     assert net(torch.zeros(1, 2, 20, 24)).shape == (1, 2, 20, 24), "what predicts sees the segmentation"
-    train(tmp_path / "warm", data, *row, "--epochs", "1", "--weights", str(run.path / "best.pkl"))
-    misfit = train(
-        tmp_path / "misfit", data, *row, "--epochs", "1", "--weights", str(finished / "best.pkl"), check=False
-    )
-    assert misfit.returncode == 2 and "(Dimwit) does not fit Dimwit+distances" in misfit.stderr
+    warm = train_here(tmp_path / "warm", data, *row, "--epochs", "1", "--weights", str(run.path / "best.pkl"))
+    assert warm.status == 0
+    misfit = train_here(tmp_path / "misfit", data, *row, "--epochs", "1", "--weights", str(finished / "best.pkl"))
+    assert misfit.status == 2 and "(Dimwit) does not fit Dimwit+distances" in misfit.err
 
 
 def test_options_of_the_loop(data: Path, tmp_path: Path) -> None:
     """SGD, temperature, grouped validation, training predictions, best epoch per slice, debug."""
     options = ["--optimiser", "sgd", "--temperature", "2", "--group", "--save_train", "--best", "slice", "--debug"]
-    train(tmp_path / "run", data, *ROW, "--epochs", "1", *options)
+    assert train_here(tmp_path / "run", data, *ROW, "--epochs", "1", *options).status == 0
     run = RunFolder.find(tmp_path / "run")
     assert len(list((run.path / "iter000" / "train").iterdir())) == 10 == len(run.names["train"])
     assert run.array("val_loss").shape == (1, 2, 2), "one batch a volume"
@@ -171,19 +170,19 @@ def test_options_of_the_loop(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_slices_named(data: Path, tmp_path: Path) -> None:
-    done = train(tmp_path / "run", data, *ROW, "--epochs", "2", "--lr", "1e30", check=False)
-    assert done.returncode == 2 and "not finite" in done.stderr and "case_" in done.stderr
+    done = train_here(tmp_path / "run", data, *ROW, "--epochs", "2", "--lr", "1e30")
+    assert done.status == 2 and "not finite" in done.err and "case_" in done.err
 
 
 def test_two_trainings_of_one_run_at_once(data: Path, tmp_path: Path) -> None:
     with sole_maker(tmp_path / "run"):
-        done = train(tmp_path / "run", data, *ROW, "--epochs", "1", check=False)
-    assert done.returncode == 2 and "another process is making" in done.stderr
+        done = train_here(tmp_path / "run", data, *ROW, "--epochs", "1")
+    assert done.status == 2 and "another process is making" in done.err
 
 
 def test_unknown_device_and_missing_data(data: Path, tmp_path: Path) -> None:
     for options, says in [(["--device", "gpuu"], "DEVICE=gpuu"), (["--network", "UNot"], "UNet")]:
-        done = train(tmp_path / "run", data, *ROW, *options, check=False)
-        assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
-    done = train(tmp_path / "run", tmp_path / "nowhere", check=False)
-    assert done.returncode == 2 and "no sliced data" in done.stderr
+        done = train_here(tmp_path / "run", data, *ROW, *options)
+        assert done.status == 2 and says in done.err and "Traceback" not in done.err
+    done = train_here(tmp_path / "run", tmp_path / "nowhere", *ROW)
+    assert done.status == 2 and "no sliced data" in done.err
