@@ -79,7 +79,7 @@ def _panel(axes: Axes, shown: Comparison, columns: tuple[str, ...], how: Curves,
     if how.ylim:
         axes.set_ylim(*how.ylim)
     for mark in (line for line in axes.lines if not line.get_clip_on()):  # may cross the frame, but not lie outside
-        mark.set_visible(bool(axes.viewLim.contains(*np.ravel(mark.get_data()))))
+        mark.set_visible(bool(axes.viewLim.contains(*np.asarray(mark.get_xydata(), dtype=float)[0])))
 
 
 def _curve(axes: Axes, measured: Measured, column: str, how: Curves, i: int, line: object, theme: Theme) -> None:
