@@ -201,6 +201,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 def read_array(path: Path) -> np.ndarray:
     """Load a ``.npy``; a truncated or foreign file is named in the error."""
     try:
-        return np.load(path, allow_pickle=False)
+        with path.open("rb") as file:  # np.load would answer a foreign file with how to read it unsafely
+            return np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path} cannot be read as a NumPy array ({error}); delete it and run make again") from None
