@@ -27,6 +27,12 @@ def sliced(tmp_path: Path) -> Path:
     return write_sliced(tmp_path / "data" / "TOY")
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, once for a file whose tests only read it."""
+    return write_sliced(tmp_path_factory.mktemp("data") / "TOY")
+
+
 @pytest.fixture
 def runs(tmp_path: Path, sliced: Path) -> list[Path]:
     """Three runs of unequal lengths on the sliced folder, as training and evaluation leave them."""

@@ -1,6 +1,5 @@
 """The whole pipeline on synthetic archives, through make itself, in a copy of the repository."""
 
-import importlib.util
 import os
 import random
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import soak
 from toys import REPOSITORY
 from trainings import same_run
 
@@ -36,19 +36,6 @@ def make(where: Path, *words: str, check: bool = True) -> subprocess.CompletedPr
     return done
 
 
-def copy_repository(to: Path) -> Path:
-    """The files that git knows or would, as they are in the working tree; without its history."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    for name in filter(None, listed.split("\0")):
-        if (REPOSITORY / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, to / name)
-    return to
-
-
 def arrays(run: Path) -> dict[str, np.ndarray]:
     return {name: np.load(run / f"{name}.npy") for name in (*TRAINING_ARRAYS, *EVALUATION_ARRAYS)}
 
@@ -59,13 +46,13 @@ def times(folder: Path) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = copy_repository(tmp_path_factory.mktemp("clone") / "boundary-loss")
+    where = soak.copy_repository(tmp_path_factory.mktemp("clone") / "boundary-loss")
     make(where, *ISLES)
     return where
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    where = copy_repository(tmp_path / "clone")
+    where = soak.copy_repository(tmp_path / "clone")
     before = times(where)
     for name in ("isles", "wmh", "acdc"):
         done = make(where, "-f", f"{name}.make", "-n", "--warn-undefined-variables")
@@ -252,10 +239,6 @@ def test_trainings_side_by_side_are_told_how_many_they_are(study: Path) -> None:
 
 def test_killed_again_and_again_it_trains_the_same(study: Path, tmp_path: Path) -> None:
     """The short form of benchmarks/soak.py, which kills twenty times."""
-    spec = importlib.util.spec_from_file_location("soak", REPOSITORY / "benchmarks" / "soak.py")
-    assert spec is not None and spec.loader is not None
-    soak = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(soak)
     where = tmp_path / "study"
     shutil.copytree(study, where)
     shutil.rmtree(where / "results")

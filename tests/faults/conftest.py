@@ -5,13 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toys import write_sliced
 from trainings import DROPPER, train_here
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_sliced(tmp_path_factory.mktemp("data") / "TOY")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toys import write_sliced
 from trainings import KILLER, ROW, command, environment, same_run, train
 
 from boundary_loss.runfolder import TRAINING_ARRAYS, RunFolder
@@ -17,11 +16,6 @@ from boundary_loss.training.predictions import PackedWriter, keep_best
 
 OPTIONS = [*ROW, "--epochs", "3", "--save_train"]
 PACKED = [*OPTIONS, "--predictions", "packed"]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_sliced(tmp_path_factory.mktemp("data") / "TOY")
 
 
 @pytest.fixture(scope="module")

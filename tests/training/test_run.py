@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toys import write_sliced
 from trainings import KILLER, ROW, command, environment, same_run, train, train_here
 
 from boundary_loss.files import sole_maker
@@ -16,11 +15,6 @@ from boundary_loss.naming import by_volume
 from boundary_loss.networks import build_network
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.training.checkpoint import load_weights
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_sliced(tmp_path_factory.mktemp("data") / "TOY")
 
 
 @pytest.fixture(scope="module")
