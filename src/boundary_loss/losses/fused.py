@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from boundary_loss.encoding import check_tensors
-from boundary_loss.losses import fused_cpu
+from boundary_loss.losses import fused_compiled, fused_cpu
 from boundary_loss.losses.base import checked_classes, one_of, reduce, select
 from boundary_loss.losses.region import Absent, generalized_dice
 from boundary_loss.shapes import IGNORED, DistMaps, Labels, Logits, Scalar
@@ -63,7 +63,7 @@ def engine(logits: Tensor) -> Any:
             return triton_fused
         except ImportError:  # Triton is missing: the same arithmetic in plain PyTorch
             return fused_cpu
-    return fused_cpu
+    return fused_compiled if fused_compiled.available(logits) else fused_cpu
 
 
 @torch.compiler.disable  # traced, the recomputation would be stored after all

@@ -1,0 +1,78 @@
+"""The sums and the gradient of the fused losses by the kernels in C (``native/fused.c``), in torch's threads.
+
+Same interface as :mod:`boundary_loss.losses.fused_cpu`.
+"""
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from boundary_loss.native import library
+
+TYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16,
+         torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # fmt: skip
+"""In the order of native/rows.h."""
+LOGITS = (torch.float32, torch.bfloat16, torch.float16)
+
+
+class _Tensor(ctypes.Structure):
+    """As in native/rows.h."""
+
+    _fields_ = (("data", ctypes.c_void_p), ("strides", ctypes.c_int64 * 3), ("type", ctypes.c_int64))
+
+
+def available(logits: Tensor) -> bool:
+    return logits.device.type == "cpu" and logits.dtype in LOGITS and library() is not None
+
+
+def sums(
+    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums."""
+    result = torch.empty(logits.shape[0], 4, max(logits.shape[1], 2), dtype=torch.float64)
+    _run("bl_fused_sums", logits, labels, distances, ignore_label, p, ctypes.c_void_p(result.data_ptr()))
+    both, predicted, true, boundary = result.unbind(1)
+    return both, predicted, true, boundary
+
+
+def gradient(
+    logits: Tensor,
+    labels: Tensor,
+    distances: Tensor | None,
+    ignore_label: int,
+    p: int,
+    of_both: Tensor,
+    of_predicted: Tensor,
+    of_boundary: Tensor,
+) -> Tensor:
+    """(B, K, N) gradient of the logits from the (B, K) gradients of the sums."""
+    result = torch.empty_like(logits)
+    factors = torch.stack([of_both, of_predicted, of_boundary], dim=1)  # (B, 3, K) float64
+    pointer = ctypes.c_void_p(factors.data_ptr())
+    _run("bl_fused_gradient", logits, labels, distances, ignore_label, p, pointer, _described(result))
+    return result
+
+
+def _run(
+    name: str, logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, *more: object
+) -> None:
+    if labels.dtype not in TYPES:
+        labels = labels.long()
+    if distances is not None and distances.dtype not in TYPES[:4]:
+        distances = distances.float()
+    maps = ctypes.byref(_Tensor()) if distances is None else _described(distances)
+    shape = (ctypes.c_int64 * 3)(*logits.shape)
+    status = getattr(library(), name)(
+        _described(logits), _described(labels), maps, shape,
+        ctypes.c_int64(ignore_label), ctypes.c_int64(p), *more, torch.get_num_threads(),
+    )  # fmt: skip
+    if status != 0:
+        raise MemoryError(f"fused loss of logits {tuple(logits.shape)}")
+
+
+def _described(tensor: Tensor) -> Any:
+    strides = tensor.stride()
+    triple = (strides[0], strides[1] if len(strides) == 3 else 0, strides[-1])
+    return ctypes.byref(_Tensor(tensor.data_ptr(), triple, TYPES.index(tensor.dtype)))

@@ -1,0 +1,251 @@
+/* The sums of the fused losses, and the gradient of the logits from the gradients of the sums, on the CPU.
+ *
+ * With s = softmax of the logits x over the K classes, g = 1 where the label is the class, and maps φ, per image and
+ * class: Σ s g, Σ s^p, Σ g, Σ s φ. Backward, with u_k = ∂loss/∂s_k: ∂loss/∂x_k = s_k (u_k − Σ_j s_j u_j).
+ *
+ * The work goes by tiles, TILE voxels of all classes, which stay in the first cache: no probability is stored beyond
+ * them. Each piece of an image has sums of its own, float32 in a fixed number of lanes, which are added in double in a
+ * fixed order: the bits depend neither on the number of threads nor on the processor.
+ */
+#include <stdlib.h>
+
+#include "rows.h"
+
+enum { TILE = 64, LANES = 16, PIECE = 1 << 14 }; /* voxels; PIECE a multiple of TILE, and that of LANES */
+
+/* e^x for x <= 0, where x is NaN NaN; relative error below 1.2e-7, and 0 below -87, short of the subnormal numbers.
+ * x = n ln 2 + r (Cody & Waite 1980), e^r by a minimax polynomial for |r| <= ln 2 / 2, 2^n by its bits. */
+BL_INLINE float exp_negative(float x) {
+    const float bounded = x < -87.0f ? -87.0f : x;
+    const float shifted = bounded * 0x1.715476p+0f + (0x1.8p23f + 127); /* rounds to whole numbers; 127 + n below */
+    const float n = shifted - (0x1.8p23f + 127);
+    const float r = (bounded - n * 0x1.63p-1f) - n * -0x1.bd0106p-13f;
+    const float tail = 0x1.fffffcp-2f + r * (0x1.555492p-3f + r * (0x1.5558f2p-5f + r * (0x1.123a2p-7f + r * 0x1.6a23cep-10f)));
+    const float result = (1 + (r + r * r * tail)) * float_of(bits_of(shifted) << 23);
+    return x < -87.0f ? 0 : result;
+}
+
+typedef struct {
+    Tensor logits, labels, maps; /* maps.data is null without maps */
+    Tensor out;                  /* the gradient */
+    int64_t voxels, channels, classes, pieces, ignored, power;
+    double *rows;          /* (B, pieces, 4, K) sums of the pieces */
+    const double *factors; /* (B, 3, K) gradients of the sums Σ s g, Σ s^p, Σ s φ */
+    char *scratch;
+    size_t scratch_bytes; /* of one worker */
+} Work;
+
+/* Labels of a tile, and the probabilities, 0 for voxels that are not counted; voxels beyond `count` are such. */
+BL_INLINE void softmax(const Work *work, int64_t K, int64_t b, int64_t first, int64_t count, int32_t *restrict label,
+                       float *restrict s) {
+    float top[TILE], total[TILE], share[TILE];
+    int32_t uncounted = count < TILE;
+    read_labels(&work->labels, b, first, count, K, work->ignored, label);
+    for (int64_t i = count; i < TILE; i++) label[i] = UNCOUNTED;
+    for (int i = 0; i < TILE; i++) uncounted |= label[i] == UNCOUNTED;
+    const int64_t constant = K - work->channels; /* one channel x stands for the scores (0, x) */
+    if (constant) memset(s, 0, TILE * sizeof(float));
+    for (int64_t k = constant; k < K; k++) read_row(&work->logits, b, k - constant, first, count, s + k * TILE);
+    if (uncounted) { /* they may hold anything, NaN too */
+        for (int64_t k = 0; k < K; k++) {
+            for (int i = 0; i < TILE; i++) s[k * TILE + i] = label[i] == UNCOUNTED ? 0 : s[k * TILE + i];
+        }
+    }
+    if (K == 2) { /* one exponential instead of two */
+        float *restrict s0 = s, *restrict s1 = s + TILE;
+        for (int i = 0; i < TILE; i++) {
+            const float high = s0[i] > s1[i] ? s0[i] : s1[i], low = s0[i] > s1[i] ? s1[i] : s0[i];
+            const float small = exp_negative(low - high) + (high - high); /* NaN for infinity, as by the formula */
+            const float most = (label[i] == UNCOUNTED ? 0.0f : 1.0f) / (1 + small);
+            const float least = small * most;
+            const int is_first = s0[i] > s1[i];
+            s0[i] = is_first ? most : least;
+            s1[i] = is_first ? least : most;
+        }
+        return;
+    }
+    for (int i = 0; i < TILE; i++) top[i] = s[i];
+    for (int64_t k = 1; k < K; k++) {
+        for (int i = 0; i < TILE; i++) top[i] = s[k * TILE + i] > top[i] ? s[k * TILE + i] : top[i];
+    }
+    for (int i = 0; i < TILE; i++) total[i] = 0;
+    for (int64_t k = 0; k < K; k++) {
+        for (int i = 0; i < TILE; i++) {
+            s[k * TILE + i] = exp_negative(s[k * TILE + i] - top[i]);
+            total[i] += s[k * TILE + i];
+        }
+    }
+    for (int i = 0; i < TILE; i++) share[i] = (label[i] == UNCOUNTED ? 0.0f : 1.0f) / total[i];
+    for (int64_t k = 0; k < K; k++) {
+        for (int i = 0; i < TILE; i++) s[k * TILE + i] *= share[i];
+    }
+}
+
+/* s^power, power >= 0 */
+BL_INLINE void raise_to(int64_t power, const float *restrict s, float *restrict raised) {
+    for (int i = 0; i < TILE; i++) raised[i] = power == 0 ? 1 : s[i];
+    for (int64_t n = 1; n < power; n++) {
+        for (int i = 0; i < TILE; i++) raised[i] *= s[i];
+    }
+}
+
+/* ---- forward ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    float both[LANES], predicted[LANES], boundary[LANES];
+    int32_t true[LANES];
+} Lanes;
+
+/* Lane l of a sum takes the voxels l, l + LANES, .. of a tile. */
+#define QUARTERS(value) ((value(l) + value(l + LANES)) + (value(l + 2 * LANES) + value(l + 3 * LANES)))
+
+BL_INLINE void add_tile(Lanes *restrict sum, int32_t k, const int32_t *restrict label, const float *restrict s,
+                        const float *restrict raised) {
+#define BOTH(i) (label[i] == k ? s[i] : 0)
+#define TRUE(i) (label[i] == k)
+#define PREDICTED(i) raised[i]
+    for (int l = 0; l < LANES; l++) {
+        sum->both[l] += QUARTERS(BOTH);
+        sum->true[l] += QUARTERS(TRUE);
+        sum->predicted[l] += QUARTERS(PREDICTED);
+    }
+}
+
+BL_INLINE void add_map(Lanes *restrict sum, const float *restrict s, const float *restrict map) {
+#define BOUNDARY(i) (s[i] * map[i])
+    for (int l = 0; l < LANES; l++) sum->boundary[l] += QUARTERS(BOUNDARY);
+}
+
+BL_WIDE static void sum_piece(const Work *work, int64_t job, char *scratch) {
+    const int64_t K = work->classes, b = job / work->pieces, start = job % work->pieces * PIECE;
+    const int64_t end = start + PIECE < work->voxels ? start + PIECE : work->voxels;
+    float *s = (float *)scratch;
+    Lanes *sums = (Lanes *)(s + K * TILE);
+    int32_t label[TILE];
+    float raised[TILE], map[TILE];
+    memset(sums, 0, (size_t)K * sizeof(Lanes));
+    for (int64_t first = start; first < end; first += TILE) {
+        const int64_t count = end - first < TILE ? end - first : TILE;
+        softmax(work, K, b, first, count, label, s);
+        for (int64_t k = 0; k < K; k++) {
+            const float *row = s + k * TILE;
+            if (work->power == 1) add_tile(&sums[k], (int32_t)k, label, row, row);
+            else {
+                raise_to(work->power, row, raised);
+                add_tile(&sums[k], (int32_t)k, label, row, raised);
+            }
+            if (work->maps.data) {
+                for (int64_t i = count; i < TILE; i++) map[i] = 0;
+                read_row(&work->maps, b, k, first, count, map);
+                add_map(&sums[k], row, map);
+            }
+        }
+    }
+    double *result = work->rows + job * 4 * K;
+    for (int64_t k = 0; k < K; k++) {
+        double both = 0, predicted = 0, boundary = 0;
+        int64_t true = 0;
+        for (int l = 0; l < LANES; l++) {
+            both += sums[k].both[l];
+            predicted += sums[k].predicted[l];
+            boundary += sums[k].boundary[l];
+            true += sums[k].true[l];
+        }
+        result[k] = both;
+        result[K + k] = predicted;
+        result[2 * K + k] = (double)true;
+        result[3 * K + k] = boundary;
+    }
+}
+
+/* ---- backward --------------------------------------------------------------------------------------------------- */
+
+BL_WIDE static void gradient_piece(const Work *work, int64_t job, char *scratch) {
+    const int64_t K = work->classes, b = job / work->pieces, start = job % work->pieces * PIECE;
+    const int64_t end = start + PIECE < work->voxels ? start + PIECE : work->voxels;
+    const double *factors = work->factors + b * 3 * K;
+    float *s = (float *)scratch, *pull = s + K * TILE;
+    int32_t label[TILE];
+    float mean[TILE], map[TILE] = {0}, raised[TILE];
+    for (int64_t first = start; first < end; first += TILE) {
+        const int64_t count = end - first < TILE ? end - first : TILE;
+        softmax(work, K, b, first, count, label, s);
+        for (int i = 0; i < TILE; i++) mean[i] = 0;
+        for (int64_t k = 0; k < K; k++) {
+            const float of_both = (float)factors[k], of_boundary = (float)factors[2 * K + k];
+            const float of_predicted = (float)((double)work->power * factors[K + k]);
+            const float *restrict row = s + k * TILE;
+            float *restrict u = pull + k * TILE;
+            if (work->power == 1) {
+                for (int i = 0; i < TILE; i++) u[i] = (label[i] == k ? of_both : 0) + of_predicted;
+            } else {
+                raise_to(work->power - 1, row, raised);
+                for (int i = 0; i < TILE; i++) u[i] = (label[i] == k ? of_both : 0) + of_predicted * raised[i];
+            }
+            if (work->maps.data) {
+                read_row(&work->maps, b, k, first, count, map);
+                for (int i = 0; i < TILE; i++) u[i] += of_boundary * map[i];
+            }
+            for (int i = 0; i < TILE; i++) mean[i] += row[i] * u[i];
+        }
+        const int64_t constant = K - work->channels;
+        for (int64_t k = constant; k < K; k++) {
+            float *restrict row = s + k * TILE;
+            const float *restrict u = pull + k * TILE;
+            for (int i = 0; i < TILE; i++) row[i] *= u[i] - mean[i];
+            write_row(&work->out, b, k - constant, first, count, row);
+        }
+    }
+}
+
+/* ---- both ------------------------------------------------------------------------------------------------------- */
+
+static void sum_job(void *context, int64_t job, int worker) {
+    const Work *work = context;
+    sum_piece(work, job, work->scratch + (size_t)worker * work->scratch_bytes);
+}
+
+static void gradient_job(void *context, int64_t job, int worker) {
+    const Work *work = context;
+    gradient_piece(work, job, work->scratch + (size_t)worker * work->scratch_bytes);
+}
+
+static Work work_of(const Tensor *logits, const Tensor *labels, const Tensor *maps, const int64_t *shape,
+                    int64_t ignored, int64_t power, int threads) {
+    Work work = {.logits = *logits, .labels = *labels, .maps = *maps, .channels = shape[1], .voxels = shape[2],
+                 .ignored = ignored, .power = power};
+    work.classes = shape[1] > 1 ? shape[1] : 2;
+    work.pieces = (shape[2] + PIECE - 1) / PIECE;
+    work.scratch_bytes = (size_t)work.classes * (2 * TILE * sizeof(float) + sizeof(Lanes));
+    work.scratch = aligned_alloc(64, work.scratch_bytes * (size_t)threads);
+    return work;
+}
+
+/* (B, 4, K) sums of (B, channels, N) logits; shape = {B, channels, N}. Returns 0, or -1 where memory is short. */
+BL_EXPORT int bl_fused_sums(const Tensor *logits, const Tensor *labels, const Tensor *maps, const int64_t *shape,
+                            int64_t ignored, int64_t power, double *sums, int threads) {
+    Work work = work_of(logits, labels, maps, shape, ignored, power, threads);
+    const int64_t jobs = shape[0] * work.pieces, size = 4 * work.classes;
+    work.rows = malloc((size_t)(jobs * size + 1) * sizeof(double));
+    const int has_memory = work.scratch && work.rows;
+    if (has_memory) {
+        bl_parallel(jobs, threads, sum_job, &work);
+        for (int64_t n = 0; n < shape[0] * size; n++) sums[n] = 0;
+        for (int64_t n = 0; n < jobs * size; n++) sums[n / (work.pieces * size) * size + n % size] += work.rows[n];
+    }
+    free(work.rows);
+    free(work.scratch);
+    return has_memory ? 0 : -1;
+}
+
+/* The gradient of the logits from the (B, 3, K) gradients of Σ s g, Σ s^p and Σ s φ. */
+BL_EXPORT int bl_fused_gradient(const Tensor *logits, const Tensor *labels, const Tensor *maps, const int64_t *shape,
+                                int64_t ignored, int64_t power, const double *factors, const Tensor *out, int threads) {
+    Work work = work_of(logits, labels, maps, shape, ignored, power, threads);
+    work.factors = factors;
+    work.out = *out;
+    const int has_memory = work.scratch != 0;
+    if (has_memory) bl_parallel(shape[0] * work.pieces, threads, gradient_job, &work);
+    free(work.scratch);
+    return has_memory ? 0 : -1;
+}

@@ -1,0 +1,139 @@
+/* Rows of tensors, of several types and any strides, read into float32 and written from it. */
+#ifndef BOUNDARY_LOSS_ROWS_H
+#define BOUNDARY_LOSS_ROWS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "parallel.h"
+
+/* As in losses/fused_compiled.py */
+enum { FLOAT32, FLOAT64, BFLOAT16, FLOAT16, UINT8, INT8, INT16, INT32, INT64 };
+
+/* (B, K, N), or (B, N), of which the stride of the class is not used. Strides count elements. */
+typedef struct {
+    void *data;
+    int64_t image, class, voxel;
+    int64_t type;
+} Tensor;
+
+/* ---- numbers of 16 bits, rounded to the nearest, ties to even --------------------------------------------------- */
+
+BL_INLINE float float_of(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+BL_INLINE uint32_t bits_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+BL_INLINE float from_bfloat16(uint16_t value) { return float_of((uint32_t)value << 16); }
+
+BL_INLINE uint16_t to_bfloat16(float value) {
+    const uint32_t bits = bits_of(value), rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);
+}
+
+BL_INLINE float from_float16(uint16_t value) {
+    const uint32_t size = (uint32_t)(value & 0x7fff) << 13, sign = (uint32_t)(value & 0x8000) << 16;
+    const uint32_t finite = bits_of(float_of(size) * 0x1p112f); /* the exponents count from another number */
+    return float_of(sign | (size >= 0x0f800000 ? size | 0x7f800000 : finite));
+}
+
+BL_INLINE uint16_t to_float16(float value) {
+    const uint32_t sign = bits_of(value) & 0x80000000, size = bits_of(value) ^ sign;
+    const uint32_t normal = (size - (112u << 23) + 0xfff + (size >> 13 & 1)) >> 13;
+    const uint32_t subnormal = bits_of(float_of(size) + 0.5f) - 0x3f000000; /* whose last digits beside 0.5 remain */
+    uint32_t bits = size < 0x38800000 ? subnormal : normal;
+    bits = size >= 0x47800000 ? 0x7c00 : bits;
+    bits = size > 0x7f800000 ? 0x7e00 : bits;
+    return (uint16_t)(sign >> 16 | bits);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------- */
+
+#define READ(TYPE, CONVERT)                                                                                           \
+    {                                                                                                                 \
+        const TYPE *from = (const TYPE *)tensor->data + start;                                                        \
+        for (int64_t i = 0; i < count; i++) row[i] = CONVERT(from[i * stride]);                                       \
+        break;                                                                                                        \
+    }
+
+BL_INLINE void read_strided(const Tensor *tensor, int64_t start, int64_t stride, int64_t count, float *restrict row) {
+    switch (tensor->type) {
+        case FLOAT64: READ(double, (float))
+        case BFLOAT16: READ(uint16_t, from_bfloat16)
+        case FLOAT16: READ(uint16_t, from_float16)
+        default: READ(float, )
+    }
+}
+
+/* `count` voxels of one class of one image. */
+BL_INLINE void read_row(const Tensor *tensor, int64_t b, int64_t k, int64_t first, int64_t count, float *row) {
+    const int64_t start = b * tensor->image + k * tensor->class + first * tensor->voxel;
+    if (tensor->voxel == 1) read_strided(tensor, start, 1, count, row); /* a loop of its own, which is faster */
+    else if (tensor->voxel == 2) read_strided(tensor, start, 2, count, row);
+    else read_strided(tensor, start, tensor->voxel, count, row);
+}
+
+#define WRITE(TYPE, CONVERT)                                                                                          \
+    {                                                                                                                 \
+        TYPE *to = (TYPE *)tensor->data + start;                                                                      \
+        for (int64_t i = 0; i < count; i++) to[i * stride] = CONVERT(row[i]);                                         \
+        break;                                                                                                        \
+    }
+
+BL_INLINE void write_strided(const Tensor *tensor, int64_t start, int64_t stride, int64_t count,
+                             const float *restrict row) {
+    switch (tensor->type) {
+        case BFLOAT16: WRITE(uint16_t, to_bfloat16)
+        case FLOAT16: WRITE(uint16_t, to_float16)
+        default: WRITE(float, )
+    }
+}
+
+BL_INLINE void write_row(const Tensor *tensor, int64_t b, int64_t k, int64_t first, int64_t count, const float *row) {
+    const int64_t start = b * tensor->image + k * tensor->class + first * tensor->voxel;
+    if (tensor->voxel == 1) write_strided(tensor, start, 1, count, row);
+    else if (tensor->voxel == 2) write_strided(tensor, start, 2, count, row);
+    else write_strided(tensor, start, tensor->voxel, count, row);
+}
+
+#define NO_CLASS (-1)
+#define UNCOUNTED (-2)
+
+#define READ_LABELS(TYPE)                                                                                             \
+    {                                                                                                                 \
+        const TYPE *from = (const TYPE *)tensor->data + start;                                                        \
+        for (int64_t i = 0; i < count; i++) {                                                                         \
+            const int64_t label = from[i * stride];                                                                   \
+            const int32_t known = (uint64_t)label < (uint64_t)classes ? (int32_t)label : NO_CLASS;                    \
+            row[i] = label == ignored ? UNCOUNTED : known;                                                            \
+        }                                                                                                             \
+        break;                                                                                                        \
+    }
+
+BL_INLINE void read_labels_strided(const Tensor *tensor, int64_t start, int64_t stride, int64_t count,
+                                   int64_t classes, int64_t ignored, int32_t *restrict row) {
+    switch (tensor->type) {
+        case UINT8: READ_LABELS(uint8_t)
+        case INT8: READ_LABELS(int8_t)
+        case INT16: READ_LABELS(int16_t)
+        case INT32: READ_LABELS(int32_t)
+        default: READ_LABELS(int64_t)
+    }
+}
+
+/* Labels in 0 .. classes - 1; others are NO_CLASS, the ignored one is UNCOUNTED. */
+BL_INLINE void read_labels(const Tensor *tensor, int64_t b, int64_t first, int64_t count, int64_t classes,
+                           int64_t ignored, int32_t *row) {
+    const int64_t start = b * tensor->image + first * tensor->voxel;
+    if (tensor->voxel == 1) read_labels_strided(tensor, start, 1, count, classes, ignored, row);
+    else read_labels_strided(tensor, start, tensor->voxel, count, classes, ignored, row);
+}
+
+#endif
