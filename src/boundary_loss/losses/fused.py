@@ -174,32 +174,58 @@ class FusedDiceLoss(nn.Module):
         self.ignore_channel, self.ignore_label, self.smooth, self.p = ignore_channel, ignore_label, smooth, int(p)
         self.reduction = one_of("reduction", reduction, ("mean", "sum", "none", "batch"))
 
+    @torch.compiler.disable
     def forward(self, logits: Logits, labels: Labels) -> Scalar:
         """(B, K, ...) logits and (B, ...) labels -> scalar, or (B,) with "none"; float32, float64 for float64."""
-        sums = fused_sums(logits, labels, ignore_label=self.ignore_label, p=self.p, check_labels=self.check_labels)
-        both, predicted, true = sums.both, sums.predicted, sums.true
-        if self.reduction == "batch":
-            both, predicted, true = both.sum(0, keepdim=True), predicted.sum(0, keepdim=True), true.sum(0, keepdim=True)
-        denominator = predicted + true + self.smooth
-        defined = denominator != 0  # a NaN is no reason to be 0
-        loss = 1 - (2 * both + self.smooth) / torch.where(defined, denominator, 1)
-        loss = torch.where(defined, loss, 0) * self._factors(loss)
-        items = loss.sum(1)
-        return reduce(items, "mean" if self.reduction == "batch" else self.reduction).to(result_type(logits))
+        _check(logits, labels, None)
+        return _Dice.apply(logits, labels.flatten(1), self)
 
-    def _factors(self, loss: Tensor) -> Tensor:
-        """(K,) what each class's loss is multiplied by."""
-        K = loss.shape[1]
+    def factors(self, K: int, like: Tensor) -> Tensor | float:
+        """What each of the K classes' losses is multiplied by; (K,) unless all are alike."""
+        if self.weight is None and not 0 <= self.ignore_channel < K:
+            return 1 / K
         if self.weight is None:
-            factors = torch.full((K,), 1 / K, dtype=loss.dtype, device=loss.device)
+            factors = torch.full((K,), 1 / K, dtype=like.dtype, device=like.device)
         elif self.weight.numel() != K:
             raise ValueError(f"weight has {self.weight.numel()} numbers, but there are {K} classes")
         else:
-            factors = self.weight.to(loss)
+            factors = self.weight.to(like, copy=True)
         if 0 <= self.ignore_channel < K:
-            factors = factors.clone()
             factors[self.ignore_channel] = 0
         return factors
+
+
+class _Dice(torch.autograd.Function):
+    """What FusedDiceLoss says, and its derivative by hand: autograd's dozen of small steps would take a 2D batch as
+    long as the sums do."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, loss: FusedDiceLoss) -> Tensor:
+        sums = Sums(*engine(logits).sums(logits.flatten(2), labels, None, loss.ignore_label, loss.p))
+        if loss.check_labels:
+            _check_labels(labels, sums.true, loss.ignore_label)
+        both, predicted, true, _ = (s.sum(0, keepdim=True) for s in sums) if loss.reduction == "batch" else sums
+        below = predicted + true + loss.smooth
+        undefined = below == 0  # a NaN is no reason to be 0
+        share = below.reciprocal().masked_fill_(undefined, 0)
+        ratio = both.mul(2).add_(loss.smooth).mul_(share).masked_fill_(undefined, 1)
+        factors = loss.factors(ratio.shape[1], ratio)
+        if loss.reduction == "mean":
+            factors = factors / len(ratio)
+        ctx.save_for_backward(logits, labels, share.mul_(factors), ratio)
+        ctx.loss = loss
+        costs = (1 - ratio) * factors
+        return (costs.sum(1) if loss.reduction == "none" else costs.sum()).to(result_type(logits))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        logits, labels, share, ratio = ctx.saved_tensors
+        of_predicted = (gradient.unsqueeze(-1) * share * ratio).expand(len(logits), -1)
+        of_both = (gradient.unsqueeze(-1) * share * -2).expand(len(logits), -1)
+        pulls = of_both, of_predicted, torch.zeros_like(of_both)
+        result = engine(logits).gradient(logits.flatten(2), labels, None, ctx.loss.ignore_label, ctx.loss.p, *pulls)
+        return result.view(logits.shape), None, None
 
 
 class FusedGeneralizedDiceBoundary(nn.Module):

@@ -11,7 +11,7 @@
 
 #include "rows.h"
 
-enum { TILE = 64, LANES = 16, PIECE = 1 << 14 }; /* voxels; PIECE a multiple of TILE, and that of LANES */
+enum { TILE = 128, LANES = 16, PIECE = 1 << 14 }; /* voxels; PIECE a multiple of TILE, and that of LANES */
 
 /* e^x for x <= 0, where x is NaN NaN; relative error below 1.2e-7, and 0 below -87, short of the subnormal numbers.
  * x = n ln 2 + r (Cody & Waite 1980), e^r by a minimax polynomial for |r| <= ln 2 / 2, 2^n by its bits. */
@@ -104,16 +104,20 @@ BL_INLINE void add_tile(Lanes *restrict sum, int32_t k, const int32_t *restrict 
 #define BOTH(i) (label[i] == k ? s[i] : 0)
 #define TRUE(i) (label[i] == k)
 #define PREDICTED(i) raised[i]
-    for (int l = 0; l < LANES; l++) {
-        sum->both[l] += QUARTERS(BOTH);
-        sum->true[l] += QUARTERS(TRUE);
-        sum->predicted[l] += QUARTERS(PREDICTED);
+    for (int part = 0; part < TILE; part += 4 * LANES, label += 4 * LANES, s += 4 * LANES, raised += 4 * LANES) {
+        for (int l = 0; l < LANES; l++) {
+            sum->both[l] += QUARTERS(BOTH);
+            sum->true[l] += QUARTERS(TRUE);
+            sum->predicted[l] += QUARTERS(PREDICTED);
+        }
     }
 }
 
 BL_INLINE void add_map(Lanes *restrict sum, const float *restrict s, const float *restrict map) {
 #define BOUNDARY(i) (s[i] * map[i])
-    for (int l = 0; l < LANES; l++) sum->boundary[l] += QUARTERS(BOUNDARY);
+    for (int part = 0; part < TILE; part += 4 * LANES, s += 4 * LANES, map += 4 * LANES) {
+        for (int l = 0; l < LANES; l++) sum->boundary[l] += QUARTERS(BOUNDARY);
+    }
 }
 
 BL_WIDE static void sum_piece(const Work *work, int64_t job, char *scratch) {
@@ -160,10 +164,23 @@ BL_WIDE static void sum_piece(const Work *work, int64_t job, char *scratch) {
 
 /* ---- backward --------------------------------------------------------------------------------------------------- */
 
+BL_INLINE void pull_of(int has_maps, int is_power, float of_both, float of_predicted, float of_boundary, int64_t k,
+                       const int32_t *restrict label, const float *restrict s, const float *restrict raised,
+                       const float *restrict map, float *restrict pull, float *restrict mean) {
+    for (int i = 0; i < TILE; i++) {
+        float u = label[i] == (int32_t)k ? of_both : 0;
+        u += is_power ? of_predicted * raised[i] : of_predicted;
+        if (has_maps) u += of_boundary * map[i];
+        pull[i] = u;
+        mean[i] += s[i] * u;
+    }
+}
+
 BL_WIDE static void gradient_piece(const Work *work, int64_t job, char *scratch) {
     const int64_t K = work->classes, b = job / work->pieces, start = job % work->pieces * PIECE;
     const int64_t end = start + PIECE < work->voxels ? start + PIECE : work->voxels;
     const double *factors = work->factors + b * 3 * K;
+    const int has_maps = work->maps.data != 0, is_power = work->power > 1;
     float *s = (float *)scratch, *pull = s + K * TILE;
     int32_t label[TILE];
     float mean[TILE], map[TILE] = {0}, raised[TILE];
@@ -174,19 +191,10 @@ BL_WIDE static void gradient_piece(const Work *work, int64_t job, char *scratch)
         for (int64_t k = 0; k < K; k++) {
             const float of_both = (float)factors[k], of_boundary = (float)factors[2 * K + k];
             const float of_predicted = (float)((double)work->power * factors[K + k]);
-            const float *restrict row = s + k * TILE;
-            float *restrict u = pull + k * TILE;
-            if (work->power == 1) {
-                for (int i = 0; i < TILE; i++) u[i] = (label[i] == k ? of_both : 0) + of_predicted;
-            } else {
-                raise_to(work->power - 1, row, raised);
-                for (int i = 0; i < TILE; i++) u[i] = (label[i] == k ? of_both : 0) + of_predicted * raised[i];
-            }
-            if (work->maps.data) {
-                read_row(&work->maps, b, k, first, count, map);
-                for (int i = 0; i < TILE; i++) u[i] += of_boundary * map[i];
-            }
-            for (int i = 0; i < TILE; i++) mean[i] += row[i] * u[i];
+            const float *row = s + k * TILE;
+            if (has_maps) read_row(&work->maps, b, k, first, count, map);
+            if (is_power) raise_to(work->power - 1, row, raised);
+            pull_of(has_maps, is_power, of_both, of_predicted, of_boundary, k, label, row, raised, map, pull + k * TILE, mean);
         }
         const int64_t constant = K - work->channels;
         for (int64_t k = constant; k < K; k++) {
@@ -245,7 +253,11 @@ BL_EXPORT int bl_fused_gradient(const Tensor *logits, const Tensor *labels, cons
     work.factors = factors;
     work.out = *out;
     const int has_memory = work.scratch != 0;
-    if (has_memory) bl_parallel(shape[0] * work.pieces, threads, gradient_job, &work);
+    if (has_memory) {
+        const size_t bytes = out->type == FLOAT32 ? 4 : 2;
+        bl_large_pages(out->data, (size_t)(shape[0] * shape[1] * shape[2]) * bytes);
+        bl_parallel(shape[0] * work.pieces, threads, gradient_job, &work);
+    }
     free(work.scratch);
     return has_memory ? 0 : -1;
 }

@@ -1,6 +1,7 @@
 #include "parallel.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 
 enum { MOST_THREADS = 64 };
 
@@ -42,6 +43,16 @@ void bl_parallel(int64_t count, int threads, bl_job job, void *context) {
     workers[0] = (Worker){&queue, 0};
     work(&workers[0]);
     for (int other = 0; other < others; other++) pthread_join(started[other], 0);
+}
+
+void bl_large_pages(void *data, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    const uintptr_t size = (uintptr_t)1 << 21, from = ((uintptr_t)data + size - 1) / size * size;
+    const uintptr_t to = ((uintptr_t)data + bytes) / size * size;
+    if (from < to) madvise((void *)from, to - from, MADV_HUGEPAGE); /* where it cannot be, nothing is lost */
+#else
+    (void)data, (void)bytes;
+#endif
 }
 
 BL_EXPORT int bl_interface(void) { return 2; }
