@@ -161,7 +161,7 @@ def test_pieces_do_not_show(monkeypatch):
     logits, labels = example(shape=(60, 70))
     whole = FusedDiceLoss()(logits, labels)
     for pieces in (1, 8192 * logits.shape[1]):  # pieces of 1024 voxels, the last one shorter; one piece an item
-        monkeypatch.setattr(fused_cpu, "EAGER_ELEMENTS", pieces)
+        monkeypatch.setattr(fused_cpu, "PIECE", pieces)
         torch.testing.assert_close(FusedDiceLoss()(logits, labels), whole, rtol=1e-12, atol=0)
 
 
@@ -181,36 +181,6 @@ def test_same_input_same_bits():
         value = FusedDiceLoss()(logits, labels)
         runs.append((value, torch.autograd.grad(value, logits)[0]))
     assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
-
-
-@pytest.mark.skipif(not fused_cpu.can_compile("cpu"), reason="needs a C++ compiler")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize(("K", "voxels"), [(2, 2000), (3, 20000)], ids=["parts of an item", "items together"])
-def test_compiled(monkeypatch, K, voxels):
-    monkeypatch.setattr(fused_cpu, "COMPILED_VOXELS", voxels)
-    logits, labels = example(K=K, shape=(60, 75), dtype=torch.float32, ignored=255)
-    labels = labels.to(torch.uint8)
-    expected = FusedDiceLoss(ignore_label=255)(logits, labels)
-    (gradient,) = torch.autograd.grad(expected, logits)
-    monkeypatch.setattr(fused_cpu, "WORTH_COMPILING", 1)
-    value = FusedDiceLoss(ignore_label=255)(logits, labels)
-    torch.testing.assert_close(value, expected)
-    torch.testing.assert_close(torch.autograd.grad(value, logits)[0], gradient)
-
-
-def test_a_broken_compiler_is_no_obstacle(monkeypatch):
-    def fail(*_, **__):
-        raise RuntimeError("no such compiler")
-
-    fused_cpu._compiled.cache_clear()
-    monkeypatch.setattr(torch, "compile", fail)
-    monkeypatch.setattr(fused_cpu, "WORTH_COMPILING", 1)
-    monkeypatch.setattr(fused_cpu, "can_compile", lambda device: True)
-    logits, labels = example(shape=(60, 70))
-    with pytest.warns(UserWarning, match="uncompiled"):
-        value = FusedDiceLoss()(logits, labels)
-    fused_cpu._compiled.cache_clear()
-    torch.testing.assert_close(value, plain(logits, labels))
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # PyTorch's own, where a graph ends at our function

@@ -103,7 +103,7 @@ def fused_sums(
 
 
 def _check_labels(labels: Tensor, true: Tensor, ignore_label: int) -> None:
-    if not labels.is_cuda and true.sum() == labels.numel():
+    if not labels.is_cuda and true.sum().item() == labels.numel():
         return  # all are classes: none is ignored, and none need be counted
     limits = torch.iinfo(labels.dtype)
     ignored = (labels == ignore_label).sum() if limits.min <= ignore_label <= limits.max else 0
@@ -210,20 +210,19 @@ class _Dice(torch.autograd.Function):
         share = below.reciprocal().masked_fill_(undefined, 0)
         ratio = both.mul(2).add_(loss.smooth).mul_(share).masked_fill_(undefined, 1)
         factors = loss.factors(ratio.shape[1], ratio)
-        if loss.reduction == "mean":
-            factors = factors / len(ratio)
         ctx.save_for_backward(logits, labels, share.mul_(factors), ratio)
         ctx.loss = loss
-        costs = (1 - ratio) * factors
-        return (costs.sum(1) if loss.reduction == "none" else costs.sum()).to(result_type(logits))
+        items = ((1 - ratio) * factors).sum(1)
+        return reduce(items, "sum" if loss.reduction == "batch" else loss.reduction).to(result_type(logits))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         logits, labels, share, ratio = ctx.saved_tensors
-        of_predicted = (gradient.unsqueeze(-1) * share * ratio).expand(len(logits), -1)
-        of_both = (gradient.unsqueeze(-1) * share * -2).expand(len(logits), -1)
-        pulls = of_both, of_predicted, torch.zeros_like(of_both)
+        if ctx.loss.reduction == "mean":
+            gradient = gradient / len(logits)
+        pull = (gradient.unsqueeze(-1) * share).expand(len(logits), -1)
+        pulls = -2 * pull, pull * ratio, torch.zeros_like(pull)
         result = engine(logits).gradient(logits.flatten(2), labels, None, ctx.loss.ignore_label, ctx.loss.p, *pulls)
         return result.view(logits.shape), None, None
 

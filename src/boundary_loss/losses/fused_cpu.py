@@ -1,34 +1,16 @@
-"""The sums and the gradient of the fused losses, piece by piece in PyTorch, on any device.
+"""The sums and the gradient of the fused losses, piece by piece in PyTorch, on any device and in float64 too.
 
-A piece is short enough for the processor's cache. Where a C++ compiler is at hand, large inputs run the functions of
-``fused_unrolled`` compiled, which keep the probabilities of a voxel in registers; the first such call takes some
-seconds. ``BOUNDARY_LOSS_COMPILE=0`` switches that off.
+A piece is short enough for the processor's cache. Float32 and narrower on a CPU are :mod:`fused_compiled`'s, where
+there were a C compiler.
 """
 
-import functools
-import os
-import shutil
-import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from boundary_loss.losses import fused_unrolled
-
-Work = Callable[..., Any]
-
-EAGER_ELEMENTS = 1 << 18
-"""Logits in an uncompiled piece: a megabyte, so that the few temporaries stay in the cache."""
-COMPILED_VOXELS = 1 << 17
-"""Voxels in a compiled piece; also how many are added in float32 before float64 takes over."""
-WORTH_COMPILING = 1 << 20
-"""Logits below which an uncompiled call is quick enough."""
-SHORT = 1024
-"""Voxels below which a piece, the last of an item, runs uncompiled: lengths 0 and 1 would be compiled anew."""
-MOST_UNROLLED = 16
-"""Classes up to which the compiled code, one statement a class, stays short."""
+PIECE = 1 << 18
+"""Logits in a piece: a megabyte, so that the few temporaries stay in the cache."""
 
 
 def sums(
@@ -37,10 +19,9 @@ def sums(
     """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums."""
     B, K = logits.shape[0], max(logits.shape[1], 2)
     total = torch.zeros(B, 4, K, dtype=torch.float64, device=logits.device)
-    work, step = _chosen(piece_sums, fused_unrolled.piece_sums, logits)
-    for items, piece in _pieces(logits, step):
+    for items, piece in _pieces(logits):
         maps = None if distances is None else distances[items, :, piece]
-        total[items] += work(logits[items, :, piece], labels[items, piece], maps, ignore_label, p)
+        total[items] += _piece_sums(logits[items, :, piece], labels[items, piece], maps, ignore_label, p)
     both, predicted, true, boundary = total.unbind(1)
     return both, predicted, true, boundary
 
@@ -58,15 +39,14 @@ def gradient(
     """(B, K, N) gradient of the logits from the (B, K) gradients of the sums."""
     result = torch.empty_like(logits)
     factors = torch.stack([of_both, of_predicted, of_boundary], dim=1).to(_wide(logits))  # (B, 3, K)
-    work, step = _chosen(piece_gradient, fused_unrolled.piece_gradient, logits)
-    for items, piece in _pieces(logits, step):
+    for items, piece in _pieces(logits):
         maps = None if distances is None else distances[items, :, piece]
         part = logits[items, :, piece]
-        work(result[items, :, piece], part, labels[items, piece], maps, ignore_label, p, factors[items])
+        _piece_gradient(result[items, :, piece], part, labels[items, piece], maps, ignore_label, p, factors[items])
     return result
 
 
-def piece_sums(logits: Tensor, labels: Tensor, maps: Tensor | None, ignore_label: int, p: int) -> Tensor:
+def _piece_sums(logits: Tensor, labels: Tensor, maps: Tensor | None, ignore_label: int, p: int) -> Tensor:
     """(b, K, n), (b, n), (b, K, n) -> (b, 4, K): Σ s g, Σ s^p, Σ g, Σ s φ."""
     s, mine = _probabilities(logits, labels, ignore_label)
     both = (s * mine).sum(2)
@@ -75,7 +55,7 @@ def piece_sums(logits: Tensor, labels: Tensor, maps: Tensor | None, ignore_label
     return torch.stack([both, predicted, mine.sum(2), boundary], dim=1).double()
 
 
-def piece_gradient(
+def _piece_gradient(
     out: Tensor, logits: Tensor, labels: Tensor, maps: Tensor | None, ignore_label: int, p: int, factors: Tensor
 ) -> None:
     """Write the logits' gradient: s_k (u_k − Σ_j s_j u_j), u = ∂loss/∂s."""
@@ -112,51 +92,11 @@ def _wide(logits: Tensor) -> torch.dtype:
     return torch.float64 if logits.dtype == torch.float64 else torch.float32
 
 
-def _pieces(logits: Tensor, step: int) -> Iterator[tuple[slice, slice]]:
-    """Parts of an item of ``step`` voxels; or as many whole items as have so many together."""
-    B, _, N = logits.shape
+def _pieces(logits: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Parts of an item; or as many whole items as make a piece together."""
+    B, K, N = logits.shape
+    step = max(1024, PIECE // K)
     together = max(1, step // max(N, 1))
     for b in range(0, B, together):
         for start in range(0, N, step):
             yield slice(b, min(b + together, B)), slice(start, min(start + step, N))
-
-
-def _chosen(work: Work, unrolled: Work, logits: Tensor) -> tuple[Work, int]:
-    """The function to run on each piece, compiled where that pays, and the voxels in a piece."""
-    K = logits.shape[1]
-    if logits.numel() >= WORTH_COMPILING and K <= MOST_UNROLLED and can_compile(logits.device.type):
-        return _compiled(unrolled), COMPILED_VOXELS
-    return work, max(1024, EAGER_ELEMENTS // K)
-
-
-@functools.cache
-def can_compile(device: str) -> bool:
-    if os.environ.get("BOUNDARY_LOSS_COMPILE", "1") == "0":
-        return False
-    return device == "cpu" and any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++"))
-
-
-@functools.cache
-def _compiled(work: Work) -> Work:
-    compiled: Work | None = None
-    broken = False
-
-    def run(*arguments: Any) -> Any:
-        nonlocal compiled, broken
-        if broken or arguments[0].shape[2] < SHORT:
-            return work(*arguments)
-        if compiled is not None:
-            return compiled(*arguments)
-        try:
-            with warnings.catch_warnings():  # the compiler's own, about parts of PyTorch that it uses
-                warnings.simplefilter("ignore")
-                attempt = torch.compile(work, dynamic=True)
-                result = attempt(*arguments)
-            compiled = attempt
-        except Exception as error:  # whatever a half-installed compiler raises; the plain code needs none
-            broken = True
-            warnings.warn(f"the fused losses run uncompiled ({type(error).__name__}: {error})", stacklevel=2)
-            return work(*arguments)
-        return result
-
-    return run

@@ -36,13 +36,11 @@ typedef struct {
 } Work;
 
 /* Labels of a tile, and the probabilities, 0 for voxels that are not counted; voxels beyond `count` are such. */
-BL_INLINE void softmax(const Work *work, int64_t K, int64_t b, int64_t first, int64_t count, int32_t *restrict label,
+BL_WIDE static void softmax(const Work *work, int64_t K, int64_t b, int64_t first, int64_t count, int32_t *restrict label,
                        float *restrict s) {
     float top[TILE], total[TILE], share[TILE];
-    int32_t uncounted = count < TILE;
-    read_labels(&work->labels, b, first, count, K, work->ignored, label);
+    const int uncounted = read_labels(&work->labels, b, first, count, K, work->ignored, label) || count < TILE;
     for (int64_t i = count; i < TILE; i++) label[i] = UNCOUNTED;
-    for (int i = 0; i < TILE; i++) uncounted |= label[i] == UNCOUNTED;
     const int64_t constant = K - work->channels; /* one channel x stands for the scores (0, x) */
     if (constant) memset(s, 0, TILE * sizeof(float));
     for (int64_t k = constant; k < K; k++) read_row(&work->logits, b, k - constant, first, count, s + k * TILE);
@@ -120,30 +118,31 @@ BL_INLINE void add_map(Lanes *restrict sum, const float *restrict s, const float
     }
 }
 
+BL_INLINE void sum_tile(const Work *work, int64_t b, int64_t first, int64_t count, float *s, Lanes *sums) {
+    const int64_t K = work->classes;
+    int32_t label[TILE];
+    float raised[TILE], map[TILE];
+    softmax(work, K, b, first, count, label, s);
+    for (int64_t k = 0; k < K; k++) {
+        const float *row = s + k * TILE;
+        if (work->power > 1) raise_to(work->power, row, raised);
+        add_tile(&sums[k], (int32_t)k, label, row, work->power > 1 ? raised : row);
+        if (work->maps.data) {
+            for (int64_t i = count; i < TILE; i++) map[i] = 0;
+            read_row(&work->maps, b, k, first, count, map);
+            add_map(&sums[k], row, map);
+        }
+    }
+}
+
 BL_WIDE static void sum_piece(const Work *work, int64_t job, char *scratch) {
     const int64_t K = work->classes, b = job / work->pieces, start = job % work->pieces * PIECE;
     const int64_t end = start + PIECE < work->voxels ? start + PIECE : work->voxels;
     float *s = (float *)scratch;
     Lanes *sums = (Lanes *)(s + K * TILE);
-    int32_t label[TILE];
-    float raised[TILE], map[TILE];
     memset(sums, 0, (size_t)K * sizeof(Lanes));
     for (int64_t first = start; first < end; first += TILE) {
-        const int64_t count = end - first < TILE ? end - first : TILE;
-        softmax(work, K, b, first, count, label, s);
-        for (int64_t k = 0; k < K; k++) {
-            const float *row = s + k * TILE;
-            if (work->power == 1) add_tile(&sums[k], (int32_t)k, label, row, row);
-            else {
-                raise_to(work->power, row, raised);
-                add_tile(&sums[k], (int32_t)k, label, row, raised);
-            }
-            if (work->maps.data) {
-                for (int64_t i = count; i < TILE; i++) map[i] = 0;
-                read_row(&work->maps, b, k, first, count, map);
-                add_map(&sums[k], row, map);
-            }
-        }
+        sum_tile(work, b, first, end - first < TILE ? end - first : TILE, s, sums);
     }
     double *result = work->rows + job * 4 * K;
     for (int64_t k = 0; k < K; k++) {
@@ -176,33 +175,36 @@ BL_INLINE void pull_of(int has_maps, int is_power, float of_both, float of_predi
     }
 }
 
-BL_WIDE static void gradient_piece(const Work *work, int64_t job, char *scratch) {
-    const int64_t K = work->classes, b = job / work->pieces, start = job % work->pieces * PIECE;
-    const int64_t end = start + PIECE < work->voxels ? start + PIECE : work->voxels;
+BL_INLINE void gradient_tile(const Work *work, int64_t b, int64_t first, int64_t count, float *s) {
+    const int64_t K = work->classes, constant = K - work->channels;
     const double *factors = work->factors + b * 3 * K;
     const int has_maps = work->maps.data != 0, is_power = work->power > 1;
-    float *s = (float *)scratch, *pull = s + K * TILE;
+    float *pull = s + K * TILE;
     int32_t label[TILE];
     float mean[TILE], map[TILE] = {0}, raised[TILE];
+    softmax(work, K, b, first, count, label, s);
+    for (int i = 0; i < TILE; i++) mean[i] = 0;
+    for (int64_t k = 0; k < K; k++) {
+        const float of_both = (float)factors[k], of_boundary = (float)factors[2 * K + k];
+        const float of_predicted = (float)((double)work->power * factors[K + k]);
+        const float *row = s + k * TILE;
+        if (has_maps) read_row(&work->maps, b, k, first, count, map);
+        if (is_power) raise_to(work->power - 1, row, raised);
+        pull_of(has_maps, is_power, of_both, of_predicted, of_boundary, k, label, row, raised, map, pull + k * TILE, mean);
+    }
+    for (int64_t k = constant; k < K; k++) {
+        float *restrict row = s + k * TILE;
+        const float *restrict u = pull + k * TILE;
+        for (int i = 0; i < TILE; i++) row[i] *= u[i] - mean[i];
+        write_row(&work->out, b, k - constant, first, count, row);
+    }
+}
+
+BL_WIDE static void gradient_piece(const Work *work, int64_t job, char *scratch) {
+    const int64_t b = job / work->pieces, start = job % work->pieces * PIECE;
+    const int64_t end = start + PIECE < work->voxels ? start + PIECE : work->voxels;
     for (int64_t first = start; first < end; first += TILE) {
-        const int64_t count = end - first < TILE ? end - first : TILE;
-        softmax(work, K, b, first, count, label, s);
-        for (int i = 0; i < TILE; i++) mean[i] = 0;
-        for (int64_t k = 0; k < K; k++) {
-            const float of_both = (float)factors[k], of_boundary = (float)factors[2 * K + k];
-            const float of_predicted = (float)((double)work->power * factors[K + k]);
-            const float *row = s + k * TILE;
-            if (has_maps) read_row(&work->maps, b, k, first, count, map);
-            if (is_power) raise_to(work->power - 1, row, raised);
-            pull_of(has_maps, is_power, of_both, of_predicted, of_boundary, k, label, row, raised, map, pull + k * TILE, mean);
-        }
-        const int64_t constant = K - work->channels;
-        for (int64_t k = constant; k < K; k++) {
-            float *restrict row = s + k * TILE;
-            const float *restrict u = pull + k * TILE;
-            for (int i = 0; i < TILE; i++) row[i] *= u[i] - mean[i];
-            write_row(&work->out, b, k - constant, first, count, row);
-        }
+        gradient_tile(work, b, first, end - first < TILE ? end - first : TILE, (float *)scratch);
     }
 }
 

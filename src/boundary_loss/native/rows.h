@@ -73,7 +73,7 @@ BL_INLINE void read_strided(const Tensor *tensor, int64_t start, int64_t stride,
 }
 
 /* `count` voxels of one class of one image. */
-BL_INLINE void read_row(const Tensor *tensor, int64_t b, int64_t k, int64_t first, int64_t count, float *row) {
+BL_WIDE static void read_row(const Tensor *tensor, int64_t b, int64_t k, int64_t first, int64_t count, float *row) {
     const int64_t start = b * tensor->image + k * tensor->class + first * tensor->voxel;
     if (tensor->voxel == 1) read_strided(tensor, start, 1, count, row); /* a loop of its own, which is faster */
     else if (tensor->voxel == 2) read_strided(tensor, start, 2, count, row);
@@ -96,7 +96,7 @@ BL_INLINE void write_strided(const Tensor *tensor, int64_t start, int64_t stride
     }
 }
 
-BL_INLINE void write_row(const Tensor *tensor, int64_t b, int64_t k, int64_t first, int64_t count, const float *row) {
+BL_WIDE static void write_row(const Tensor *tensor, int64_t b, int64_t k, int64_t first, int64_t count, const float *row) {
     const int64_t start = b * tensor->image + k * tensor->class + first * tensor->voxel;
     if (tensor->voxel == 1) write_strided(tensor, start, 1, count, row);
     else if (tensor->voxel == 2) write_strided(tensor, start, 2, count, row);
@@ -106,34 +106,41 @@ BL_INLINE void write_row(const Tensor *tensor, int64_t b, int64_t k, int64_t fir
 #define NO_CLASS (-1)
 #define UNCOUNTED (-2)
 
-#define READ_LABELS(TYPE)                                                                                             \
+#define READ_LABELS(TYPE, WIDE)                                                                                       \
     {                                                                                                                 \
         const TYPE *from = (const TYPE *)tensor->data + start;                                                        \
+        const int fits = (WIDE)ignored == ignored; /* else no label is it */                                          \
+        const WIDE none = fits ? (WIDE)ignored : NO_CLASS, limit = (WIDE)classes;                                     \
+        const int32_t instead = fits ? UNCOUNTED : NO_CLASS;                                                          \
         for (int64_t i = 0; i < count; i++) {                                                                         \
-            const int64_t label = from[i * stride];                                                                   \
-            const int32_t known = (uint64_t)label < (uint64_t)classes ? (int32_t)label : NO_CLASS;                    \
-            row[i] = label == ignored ? UNCOUNTED : known;                                                            \
+            const WIDE label = from[i * stride];                                                                      \
+            int32_t known = label >= 0 && label < limit ? (int32_t)label : NO_CLASS;                                  \
+            known = label == none ? instead : known;                                                                  \
+            least = known < least ? known : least;                                                                    \
+            row[i] = known;                                                                                           \
         }                                                                                                             \
         break;                                                                                                        \
     }
 
-BL_INLINE void read_labels_strided(const Tensor *tensor, int64_t start, int64_t stride, int64_t count,
-                                   int64_t classes, int64_t ignored, int32_t *restrict row) {
+BL_INLINE int read_labels_strided(const Tensor *tensor, int64_t start, int64_t stride, int64_t count, int64_t classes,
+                                  int64_t ignored, int32_t *restrict row) {
+    int32_t least = 0;
     switch (tensor->type) {
-        case UINT8: READ_LABELS(uint8_t)
-        case INT8: READ_LABELS(int8_t)
-        case INT16: READ_LABELS(int16_t)
-        case INT32: READ_LABELS(int32_t)
-        default: READ_LABELS(int64_t)
+        case UINT8: READ_LABELS(uint8_t, int32_t)
+        case INT8: READ_LABELS(int8_t, int32_t)
+        case INT16: READ_LABELS(int16_t, int32_t)
+        case INT32: READ_LABELS(int32_t, int32_t)
+        default: READ_LABELS(int64_t, int64_t)
     }
+    return least == UNCOUNTED;
 }
 
-/* Labels in 0 .. classes - 1; others are NO_CLASS, the ignored one is UNCOUNTED. */
-BL_INLINE void read_labels(const Tensor *tensor, int64_t b, int64_t first, int64_t count, int64_t classes,
-                           int64_t ignored, int32_t *row) {
+/* Labels in 0 .. classes - 1; others are NO_CLASS, the ignored one is UNCOUNTED. Whether any is. */
+BL_WIDE static int read_labels(const Tensor *tensor, int64_t b, int64_t first, int64_t count, int64_t classes,
+                          int64_t ignored, int32_t *row) {
     const int64_t start = b * tensor->image + first * tensor->voxel;
-    if (tensor->voxel == 1) read_labels_strided(tensor, start, 1, count, classes, ignored, row);
-    else read_labels_strided(tensor, start, tensor->voxel, count, classes, ignored, row);
+    if (tensor->voxel == 1) return read_labels_strided(tensor, start, 1, count, classes, ignored, row);
+    return read_labels_strided(tensor, start, tensor->voxel, count, classes, ignored, row);
 }
 
 #endif
