@@ -33,8 +33,8 @@ class MapNeed:
     classes: tuple[int, ...]
     options: tuple[tuple[str, Any], ...] = ()
     """Arguments of ``signed_distance`` that differ from its defaults, which are the paper's."""
-    measure: Callable[[Tensor], Tensor] | None = None
-    """For ``target``: (B, K, X, Y) one-hot -> (B, K, X, Y) distances."""
+    measure: Callable[[Tensor, Tensor], Tensor] | None = None
+    """For ``target``: (B, K, X, Y) one-hot and (B, 2) mm -> (B, K, X, Y) distances."""
 
     @classmethod
     def of(cls, source: str, classes: tuple[int, ...], options: Mapping[str, Any]) -> "MapNeed":
@@ -146,7 +146,7 @@ class Slices(Dataset):
 
     def _target_maps(self, maps: Tensor, need: MapNeed) -> None:
         for rows in self._progress(torch.arange(len(self.stems)).split(32), "distances"):
-            maps[rows] = self._measured(self.labels[rows], need)[:, list(need.classes)]
+            maps[rows] = self._measured(self.labels[rows], self.spacings[rows], need)[:, list(need.classes)]
 
     def _volume_maps(self, maps: Tensor, need: MapNeed) -> None:
         """Of the volumes as they were sliced; augmented copies have no volume of their own."""
@@ -164,9 +164,9 @@ class Slices(Dataset):
         options = dict(need.options)
         return signed_distance(labels, spacing_mm, num_classes=self.num_classes, classes=need.classes, **options)
 
-    def _measured(self, labels: Tensor, need: MapNeed) -> Tensor:
+    def _measured(self, labels: Tensor, spacing_mm: Tensor, need: MapNeed) -> Tensor:
         assert need.measure is not None
-        return need.measure(encode_one_hot(labels, self.num_classes, torch.float32))
+        return need.measure(encode_one_hot(labels, self.num_classes, torch.float32), spacing_mm)
 
     def _progress(self, items: Any, what: str) -> Any:
         return tqdm(items, desc=f"{self.which}: {what}", leave=False, disable=None)
@@ -222,7 +222,8 @@ class Slices(Dataset):
             images, labels, maps = self.augmentation(images, labels, maps, spacings, rows, seed)
         found = {need: among_all(m, need.classes, self.num_classes) for need, m in zip(self.maps, maps, strict=True)}
         for need in self.steps:
-            found[need] = self._measured(labels, need) if need.measure else self._signed(labels, spacings, need)
+            compute = self._measured if need.measure else self._signed
+            found[need] = compute(labels, spacings, need)
         return {
             "index": onto_device(rows, images.device),
             "filenames": [self.stems[i] for i in rows.tolist()],
