@@ -135,7 +135,7 @@ def test_voxels_are_counted_on_request():
         counted = build(name, unit="voxel")(output, labels, spacing_mm=spacing)
         torch.testing.assert_close(counted, build(name)(output, labels), rtol=0, atol=0)
         assert counted != build(name)(output, labels, spacing_mm=spacing)
-        with pytest.raises(ValueError, match="'cm' is unknown|'mm' or 'voxel'"):
+        with pytest.raises(ValueError, match="'voxel'"):
             build(name, unit="cm")
     square = torch.full((2, 2), 0.5)  # a signed map in [-1, 1] has no unit but where the axes differ
     for name, same in (("sdf", True), ("sdf_product", True), ("foreground", False)):
