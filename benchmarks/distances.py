@@ -75,6 +75,7 @@ def outside_methods(masks: np.ndarray, spacing: list[float]) -> Methods:
     methods: Methods = {
         "SciPy": lambda: [distance_transform_edt(~mask, sampling=spacing) for mask in masks],
         "ours": lambda: euclidean_distance(masks, spacing),
+        "ours, to 10 mm": lambda: euclidean_distance(masks, spacing, max_distance=10),
     }
     if edt := installed("edt"):
         for threads in (1, 2):
@@ -100,6 +101,9 @@ def signed_methods(masks: np.ndarray, spacing: list[float]) -> Methods:
     methods: Methods = {
         "SciPy": two_calls(lambda m: distance_transform_edt(m, sampling=spacing)),
         "ours": lambda: signed_distance(one_hot, spacing, convention="symmetric", ignore_index=None),
+        "ours, to 10 mm": lambda: signed_distance(
+            one_hot, spacing, convention="symmetric", ignore_index=None, max_distance=10
+        ),
     }
     if edt := installed("edt"):
         methods["edt, 1 thread"] = lambda: [edt.sdf(mask, anisotropy=spacing) for mask in masks]
