@@ -13,22 +13,22 @@ def can_measure() -> bool:
 
 
 def signed_maps(labels: np.ndarray, spacing_mm: tuple[float, ...], num_classes: int) -> np.ndarray:
-    """The paper's map of each class, as ``boundary_loss.signed_distance`` has it (and ``boundary(map=2d)`` reads it).
+    """The paper's map of each class but the background, as ``boundary_loss.signed_distance`` has it (and ``boundary(map=2d)`` reads it).
 
     Args:
         labels: (X, Y) uint8 class numbers; 255 = ignored.
 
     Returns:
-        (K, X, Y) float32 mm: zeros for a class that is absent or alone, and where the label is ignored.
+        (K, X, Y) float32 mm: zeros for a class that is absent or alone, for class 0, and where the label is ignored.
     """
     ignored = labels == IGNORED
     maps = np.zeros((num_classes, *labels.shape), np.float32)
-    for k, found in enumerate(maps):
+    for k in range(1, num_classes):
         mask = labels == k
         if mask.any() and not (mask | ignored).all():
             inside = 1 - _distance_within(mask | ignored, spacing_mm)
-            found[:] = np.where(mask, inside, _distance_within(~mask, spacing_mm))
-            found[ignored] = 0
+            maps[k] = np.where(mask, inside, _distance_within(~mask, spacing_mm))
+            maps[k, ignored] = 0
     return maps
 
 
