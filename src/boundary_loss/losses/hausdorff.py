@@ -100,7 +100,7 @@ class HausdorffLoss(RegionLoss):
             )
             if self.truncate:
                 from_predicted = from_predicted.trunc()
-            weight = from_predicted**self.alpha + from_true**self.alpha
+            weight = from_predicted.pow_(self.alpha).add_(from_true**self.alpha)
         return self.reduce(((p - g) ** 2 * weight.to(p.dtype)).flatten(1).mean(1))
 
     def distances(self, mask: Tensor, spacing_mm: Spacing) -> Tensor:
