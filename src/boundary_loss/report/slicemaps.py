@@ -13,7 +13,9 @@ def can_measure() -> bool:
 
 
 def signed_maps(labels: np.ndarray, spacing_mm: tuple[float, ...], num_classes: int) -> np.ndarray:
-    """The paper's map of each class but the background, as ``boundary_loss.signed_distance`` has it (and ``boundary(map=2d)`` reads it).
+    """The paper's map of each class but the background, as ``boundary(map=2d)`` reads it.
+
+    The same as ``boundary_loss.signed_distance``, which needs torch.
 
     Args:
         labels: (X, Y) uint8 class numbers; 255 = ignored.
