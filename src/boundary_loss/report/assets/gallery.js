@@ -52,11 +52,10 @@ function evenRows() {
 
 function addPanel(host, name, what) {
   const canvas = make("canvas", { role: "img" });
-  const part = make("small", {});
-  const caption = make("figcaption", {}, typeof what === "number" ? dot(what) : "", make("strong", {}, name), " ", part);
+  const caption = make("figcaption", {}, typeof what === "number" ? dot(what) : "", make("strong", {}, name));
   const words = make("p", { class: "words" });
   const figure = make("figure", { class: "panel" }, caption, canvas, words);
-  panels.push({ canvas, figure, words, part, name, what });
+  panels.push({ canvas, figure, words, name, what });
   host.append(figure);
 }
 
@@ -190,11 +189,11 @@ function describe(panel) {
     panel.words.textContent = `${compareMaps(truth.map, truth.map, data.gallery.classes.length).truth} px`;
   } else {
     const run = runOf(panel.what);
-    const part = run < 0 ? "" : data.gallery.runs[run].part;
-    panel.part.textContent = panel.name.endsWith(part) ? "" : part;
-    panel.words.textContent = run < 0 ? "has no run here" : wordsOf(run, mapOf(panel.what), truth);
+    const { part } = data.gallery.runs[run] || { part: "" };
+    const which = panel.name.endsWith(part) ? "" : `${part} · `; // of a row that has several
+    panel.words.textContent = run < 0 ? "has no run here" : which + wordsOf(run, mapOf(panel.what), truth);
   }
-  panel.canvas.setAttribute("aria-label", `${panel.name} ${panel.part.textContent}: ${where}: ${panel.words.textContent}`);
+  panel.canvas.setAttribute("aria-label", `${panel.name}: ${where}: ${panel.words.textContent}`);
 }
 
 function wordsOf(run, found, truth) {
