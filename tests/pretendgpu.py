@@ -4,10 +4,10 @@
         net.to("cuda")(images.to("cuda")).sum().item()
     gpu.waits  # [Wait("reading a number", "test_devices.py:12 in test_x")]
 
-The numbers are real, so that whole trainings run, through the ways that the code takes on a GPU (``is_cuda``). What a GPU
-would refuse is refused: an operation on tensors of two devices, NumPy's view of a device's memory. What would make the
-host wait for the device is noted, with the line that did it: numbers read, copies that block, sizes that depend on data.
-The rules are those of ``torch.cuda.set_sync_debug_mode`` and of CUDA's "API synchronization behavior".
+The numbers are real, so that whole trainings run, through the ways that the code takes on a GPU (``is_cuda``). What a
+GPU would refuse is refused: an operation on tensors of two devices, NumPy's view of a device's memory. What would make
+the host wait for the device is noted, with the line that did it: numbers read, copies that block, sizes that depend on
+data. The rules are those of ``torch.cuda.set_sync_debug_mode`` and of CUDA's "API synchronization behavior".
 
 It cannot show what a CUDA kernel computes, whether there is one for a type, nor what streams overtake each other.
 
@@ -102,8 +102,6 @@ class _Calls(TorchFunctionMode):
             raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() first")
         if func is Tensor.tolist and place_of(args[0]) == GPU:
             self.gpu.wait("reading numbers")
-        if func is Tensor.record_stream:
-            return None
         if func is Tensor.pin_memory:
             return _put(args[0].clone(), HOST, pinned=True)
         return self._made(func, args, kwargs)
@@ -167,7 +165,9 @@ class _Operations(TorchDispatchMode):
         tensors = list(_tensors((args, kwargs)))
         on_device = [tensor for tensor in tensors if place_of(tensor) == GPU]
         if func is torch.ops.aten.copy_.default and len({place_of(tensor) for tensor in tensors}) == 2:
-            self._note_copy(*tensors[:2], blocking=not (args[2] if len(args) > 2 else kwargs.get("non_blocking", False)))
+            self._note_copy(
+                *tensors[:2], blocking=not (args[2] if len(args) > 2 else kwargs.get("non_blocking", False))
+            )
             return func(*args, **kwargs)
         if on_device:
             self.gpu.operations.add(str(func))
@@ -315,6 +315,7 @@ def _patches(gpu: PretendGpu) -> Iterator[Any]:
         "Event": _Event,
     }
     yield mock.patch.multiple(torch.cuda, **of_cuda)
+    yield mock.patch.object(Tensor, "record_stream", lambda tensor, stream: None)
     yield mock.patch.object(torch, "autocast", lambda kind, *a, **k: autocast("cpu", *a, **k))
     yield mock.patch.object(torch, "Generator", Generator)
     yield mock.patch.object(torch.optim.Optimizer, "_group_tensors_by_device_and_dtype", staticmethod(grouped))
