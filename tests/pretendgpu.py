@@ -308,6 +308,7 @@ def _patches(gpu: PretendGpu) -> Iterator[Any]:
         "get_rng_state": lambda device=None: torch.get_rng_state(),
         "set_rng_state": lambda state, device=None: None,
         "is_bf16_supported": lambda *_: True,
+        "is_current_stream_capturing": lambda: False,
         "current_stream": lambda device=None: _Stream(),
         "stream": lambda stream: nullcontext(),
         "synchronize": lambda device=None: gpu.wait("torch.cuda.synchronize"),
