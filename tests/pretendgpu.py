@@ -78,7 +78,8 @@ class PretendGpu:
     @contextmanager
     def here(self) -> Iterator[None]:
         """In the thread that asks."""
-        with _Operations(self), _Calls(self):
+        calls = _Calls(self)
+        with _Operations(self, calls), calls:
             yield
 
     def wait(self, why: str) -> None:
@@ -91,6 +92,8 @@ class _Calls(TorchFunctionMode):
     def __init__(self, gpu: PretendGpu) -> None:
         super().__init__()
         self.gpu = gpu
+        self.of_device = False
+        """Whether the call at hand is about tensors of the device."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -110,8 +113,13 @@ class _Calls(TorchFunctionMode):
         """Anything else; perhaps it makes a tensor of nothing."""
         asked, pinned = kwargs.pop("device", None), kwargs.pop("pin_memory", False)
         if asked is None and not pinned:
-            made = func(*args, **kwargs)
-            if not any(True for _ in _tensors((args, kwargs))):  # what C++ makes in a backward pass is on the device
+            places = {place_of(tensor) for tensor in _tensors((args, kwargs))}
+            before, self.of_device = self.of_device, GPU in places
+            try:
+                made = func(*args, **kwargs)
+            finally:
+                self.of_device = before
+            if not places:  # made of nothing, by Python
                 for tensor in _tensors(made):
                     _put(tensor, HOST)
             return made
@@ -156,9 +164,9 @@ class _Calls(TorchFunctionMode):
 class _Operations(TorchDispatchMode):
     """Every operation that is computed."""
 
-    def __init__(self, gpu: PretendGpu) -> None:
+    def __init__(self, gpu: PretendGpu, calls: _Calls) -> None:
         super().__init__()
-        self.gpu = gpu
+        self.gpu, self.calls = gpu, calls
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -174,8 +182,8 @@ class _Operations(TorchDispatchMode):
             _refuse_mixture(func, tensors, on_device)
             self._note_data(func, args, kwargs)
         result = func(*args, **kwargs)
-        # what C++ makes of nothing within a backward pass is for gradients of the device; Python's passed _Calls
-        if on_device or (not tensors and torch._C._current_graph_task_id() >= 0):
+        # what C++ makes of nothing is for the tensors of the call, or in a backward pass for the gradients
+        if on_device or (not tensors and (self.calls.of_device or torch._C._current_graph_task_id() >= 0)):
             for made in _tensors(result):
                 _put(made, GPU)
         return result
