@@ -57,7 +57,7 @@ class EpochRunner:
 
     def __post_init__(self) -> None:
         self.arithmetic = Arithmetic.of(self.experiment, self.device)
-        self.arithmetic.prepare(self.net)
+        self.arithmetic.prepare(self.net, alone=self.ranks.size == 1)
         self.model = self.ranks.parallel(self.net)
         """The network as a training step calls it."""
 
