@@ -47,7 +47,7 @@ class Arithmetic:
         if self.compiled:
             check_compiler(self.device)
             # CUDA graphs replay a small network's kernels without launching each: there the launches are the time.
-            # What ranks say to each other goes into one on conditions only (NCCL must not watch for errors), so not here
+            # What ranks say to each other goes into one on conditions only (NCCL must watch for no errors): not here
             net.compile(mode="reduce-overhead" if self.device.type == "cuda" and alone else "default")
 
     def logits(self, net: nn.Module, images: Tensor) -> Logits:
