@@ -72,8 +72,7 @@ def signed_distance(
         classes: the classes to compute; the maps of the others are zeros.
         normalise: ``"maximum"`` divides each map by its largest absolute value; ``"sides"`` divides the inside and
             the outside each by its own, so that both reach the ends of [-1, 1] (Xue et al., AAAI 2020).
-        max_distance: mm; values are cut to +- this, before they are normalised. Longer distances cost nothing to
-            measure.
+        max_distance: mm; values are cut to +- this, before they are normalised. The transform ends there too.
         ignore_index: the label of voxels that are neither class nor rest: they get 0, and no distance is measured to
             them. None: no voxel is treated so.
         ignore_unlabelled: treat the voxels of a one-hot segmentation that have no class so. Otherwise they are the rest
@@ -175,6 +174,11 @@ def _class_maps(
     if num_classes is not None:
         if tensor.is_floating_point() or tensor.dtype == torch.bool:
             raise ValueError(f"labels must be integers, got {tensor.dtype}; for one-hot leave num_classes out")
+        limits = torch.iinfo(tensor.dtype)
+        if num_classes - 1 > limits.max:  # compared as they are, 300 and 44 would be one byte
+            tensor = tensor.long()
+        if ignore_index is not None and not limits.min <= ignore_index <= limits.max:
+            ignore_index = None
         if not tensor.is_cuda:  # there, looking would make the device wait
             _check_labels(tensor, num_classes, ignore_index)
         maps = Maps(tensor.reshape(tensor.shape[: tensor.ndim - dims].numel(), *space), _chosen(classes, num_classes))
