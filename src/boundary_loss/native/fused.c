@@ -20,7 +20,8 @@ BL_INLINE float exp_negative(float x) {
     const float shifted = bounded * 0x1.715476p+0f + (0x1.8p23f + 127); /* rounds to whole numbers; 127 + n below */
     const float n = shifted - (0x1.8p23f + 127);
     const float r = (bounded - n * 0x1.63p-1f) - n * -0x1.bd0106p-13f;
-    const float tail = 0x1.fffffcp-2f + r * (0x1.555492p-3f + r * (0x1.5558f2p-5f + r * (0x1.123a2p-7f + r * 0x1.6a23cep-10f)));
+    const float small = 0x1.5558f2p-5f + r * (0x1.123a2p-7f + r * 0x1.6a23cep-10f);
+    const float tail = 0x1.fffffcp-2f + r * (0x1.555492p-3f + r * small);
     const float result = (1 + (r + r * r * tail)) * float_of(bits_of(shifted) << 23);
     return x < -87.0f ? 0 : result;
 }
@@ -35,47 +36,49 @@ typedef struct {
     size_t scratch_bytes; /* of one worker */
 } Work;
 
-/* Labels of a tile, and the probabilities, 0 for voxels that are not counted; voxels beyond `count` are such. */
-BL_WIDE static void softmax(const Work *work, int64_t K, int64_t b, int64_t first, int64_t count, int32_t *restrict label,
-                       float *restrict s) {
-    float top[TILE], total[TILE], share[TILE];
-    const int uncounted = read_labels(&work->labels, b, first, count, K, work->ignored, label) || count < TILE;
-    for (int64_t i = count; i < TILE; i++) label[i] = UNCOUNTED;
-    const int64_t constant = K - work->channels; /* one channel x stands for the scores (0, x) */
-    if (constant) memset(s, 0, TILE * sizeof(float));
-    for (int64_t k = constant; k < K; k++) read_row(&work->logits, b, k - constant, first, count, s + k * TILE);
-    if (uncounted) { /* they may hold anything, NaN too */
-        for (int64_t k = 0; k < K; k++) {
-            for (int i = 0; i < TILE; i++) s[k * TILE + i] = label[i] == UNCOUNTED ? 0 : s[k * TILE + i];
-        }
+/* From scores to probabilities, in place. */
+BL_INLINE void softmax_of_pair(float *restrict s0, float *restrict s1) { /* one exponential instead of two */
+    for (int i = 0; i < TILE; i++) {
+        const int is_first = s0[i] > s1[i];
+        const float high = is_first ? s0[i] : s1[i], low = is_first ? s1[i] : s0[i];
+        const float small = exp_negative(low - high) + (high - high); /* NaN for infinity, as by the formula */
+        const float most = 1 / (1 + small), least = small * most;
+        s0[i] = is_first ? most : least;
+        s1[i] = is_first ? least : most;
     }
-    if (K == 2) { /* one exponential instead of two */
-        float *restrict s0 = s, *restrict s1 = s + TILE;
-        for (int i = 0; i < TILE; i++) {
-            const float high = s0[i] > s1[i] ? s0[i] : s1[i], low = s0[i] > s1[i] ? s1[i] : s0[i];
-            const float small = exp_negative(low - high) + (high - high); /* NaN for infinity, as by the formula */
-            const float most = (label[i] == UNCOUNTED ? 0.0f : 1.0f) / (1 + small);
-            const float least = small * most;
-            const int is_first = s0[i] > s1[i];
-            s0[i] = is_first ? most : least;
-            s1[i] = is_first ? least : most;
-        }
-        return;
-    }
+}
+
+BL_INLINE void softmax(int64_t K, float *restrict s) {
+    float top[TILE], total[TILE] = {0};
     for (int i = 0; i < TILE; i++) top[i] = s[i];
     for (int64_t k = 1; k < K; k++) {
         for (int i = 0; i < TILE; i++) top[i] = s[k * TILE + i] > top[i] ? s[k * TILE + i] : top[i];
     }
-    for (int i = 0; i < TILE; i++) total[i] = 0;
     for (int64_t k = 0; k < K; k++) {
         for (int i = 0; i < TILE; i++) {
             s[k * TILE + i] = exp_negative(s[k * TILE + i] - top[i]);
             total[i] += s[k * TILE + i];
         }
     }
-    for (int i = 0; i < TILE; i++) share[i] = (label[i] == UNCOUNTED ? 0.0f : 1.0f) / total[i];
+    for (int i = 0; i < TILE; i++) total[i] = 1 / total[i];
     for (int64_t k = 0; k < K; k++) {
-        for (int i = 0; i < TILE; i++) s[k * TILE + i] *= share[i];
+        for (int i = 0; i < TILE; i++) s[k * TILE + i] *= total[i];
+    }
+}
+
+/* Labels of a tile, and the probabilities, 0 for voxels that are not counted; voxels beyond `count` are such. */
+BL_WIDE static void read_tile(const Work *work, int64_t b, int64_t first, int64_t count, int32_t *restrict label,
+                              float *restrict s) {
+    const int64_t K = work->classes, constant = K - work->channels; /* one channel x stands for the scores (0, x) */
+    const int uncounted = read_labels(&work->labels, b, first, count, K, work->ignored, label) || count < TILE;
+    if (constant || count < TILE) memset(s, 0, (size_t)K * TILE * sizeof(float));
+    for (int64_t i = count; i < TILE; i++) label[i] = UNCOUNTED;
+    for (int64_t k = constant; k < K; k++) read_row(&work->logits, b, k - constant, first, count, s + k * TILE);
+    if (K == 2) softmax_of_pair(s, s + TILE);
+    else softmax(K, s);
+    if (!uncounted) return;
+    for (int64_t k = 0; k < K; k++) {
+        for (int i = 0; i < TILE; i++) s[k * TILE + i] = label[i] == UNCOUNTED ? 0 : s[k * TILE + i];
     }
 }
 
@@ -122,7 +125,7 @@ BL_INLINE void sum_tile(const Work *work, int64_t b, int64_t first, int64_t coun
     const int64_t K = work->classes;
     int32_t label[TILE];
     float raised[TILE], map[TILE];
-    softmax(work, K, b, first, count, label, s);
+    read_tile(work, b, first, count, label, s);
     for (int64_t k = 0; k < K; k++) {
         const float *row = s + k * TILE;
         if (work->power > 1) raise_to(work->power, row, raised);
@@ -163,41 +166,53 @@ BL_WIDE static void sum_piece(const Work *work, int64_t job, char *scratch) {
 
 /* ---- backward --------------------------------------------------------------------------------------------------- */
 
-BL_INLINE void pull_of(int has_maps, int is_power, float of_both, float of_predicted, float of_boundary, int64_t k,
-                       const int32_t *restrict label, const float *restrict s, const float *restrict raised,
-                       const float *restrict map, float *restrict pull, float *restrict mean) {
+/* u of one class */
+BL_INLINE void pull_of(const Work *work, int64_t b, int32_t k, const int32_t *restrict label,
+                       const float *restrict raised, const float *restrict map, float *restrict u) {
+    const double *factors = work->factors + b * 3 * work->classes + k;
+    const float of_both = (float)factors[0], of_boundary = (float)factors[2 * work->classes];
+    const float of_predicted = (float)((double)work->power * factors[work->classes]);
+    const int has_map = work->maps.data != 0, is_power = work->power > 1;
     for (int i = 0; i < TILE; i++) {
-        float u = label[i] == (int32_t)k ? of_both : 0;
-        u += is_power ? of_predicted * raised[i] : of_predicted;
-        if (has_maps) u += of_boundary * map[i];
-        pull[i] = u;
-        mean[i] += s[i] * u;
+        float pull = label[i] == k ? of_both : 0;
+        pull += is_power ? of_predicted * raised[i] : of_predicted;
+        if (has_map) pull += of_boundary * map[i];
+        u[i] = pull;
+    }
+}
+
+/* From s to the gradient, in place. */
+BL_INLINE void pulled(int64_t K, float *restrict s, const float *restrict u) {
+    if (K == 2) { /* s_0 s_1 (u_1 - u_0), and minus this */
+        for (int i = 0; i < TILE; i++) {
+            const float gradient = s[i] * s[TILE + i] * (u[TILE + i] - u[i]);
+            s[i] = -gradient;
+            s[TILE + i] = gradient;
+        }
+        return;
+    }
+    float mean[TILE] = {0};
+    for (int64_t k = 0; k < K; k++) {
+        for (int i = 0; i < TILE; i++) mean[i] += s[k * TILE + i] * u[k * TILE + i];
+    }
+    for (int64_t k = 0; k < K; k++) {
+        for (int i = 0; i < TILE; i++) s[k * TILE + i] *= u[k * TILE + i] - mean[i];
     }
 }
 
 BL_INLINE void gradient_tile(const Work *work, int64_t b, int64_t first, int64_t count, float *s) {
     const int64_t K = work->classes, constant = K - work->channels;
-    const double *factors = work->factors + b * 3 * K;
-    const int has_maps = work->maps.data != 0, is_power = work->power > 1;
     float *pull = s + K * TILE;
     int32_t label[TILE];
-    float mean[TILE], map[TILE] = {0}, raised[TILE];
-    softmax(work, K, b, first, count, label, s);
-    for (int i = 0; i < TILE; i++) mean[i] = 0;
+    float map[TILE] = {0}, raised[TILE];
+    read_tile(work, b, first, count, label, s);
     for (int64_t k = 0; k < K; k++) {
-        const float of_both = (float)factors[k], of_boundary = (float)factors[2 * K + k];
-        const float of_predicted = (float)((double)work->power * factors[K + k]);
-        const float *row = s + k * TILE;
-        if (has_maps) read_row(&work->maps, b, k, first, count, map);
-        if (is_power) raise_to(work->power - 1, row, raised);
-        pull_of(has_maps, is_power, of_both, of_predicted, of_boundary, k, label, row, raised, map, pull + k * TILE, mean);
+        if (work->maps.data) read_row(&work->maps, b, k, first, count, map);
+        if (work->power > 1) raise_to(work->power - 1, s + k * TILE, raised);
+        pull_of(work, b, (int32_t)k, label, raised, map, pull + k * TILE);
     }
-    for (int64_t k = constant; k < K; k++) {
-        float *restrict row = s + k * TILE;
-        const float *restrict u = pull + k * TILE;
-        for (int i = 0; i < TILE; i++) row[i] *= u[i] - mean[i];
-        write_row(&work->out, b, k - constant, first, count, row);
-    }
+    pulled(K, s, pull);
+    for (int64_t k = constant; k < K; k++) write_row(&work->out, b, k - constant, first, count, s + k * TILE);
 }
 
 BL_WIDE static void gradient_piece(const Work *work, int64_t job, char *scratch) {

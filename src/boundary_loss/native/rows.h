@@ -96,7 +96,8 @@ BL_INLINE void write_strided(const Tensor *tensor, int64_t start, int64_t stride
     }
 }
 
-BL_WIDE static void write_row(const Tensor *tensor, int64_t b, int64_t k, int64_t first, int64_t count, const float *row) {
+BL_WIDE static void write_row(const Tensor *tensor, int64_t b, int64_t k, int64_t first, int64_t count,
+                              const float *row) {
     const int64_t start = b * tensor->image + k * tensor->class + first * tensor->voxel;
     if (tensor->voxel == 1) write_strided(tensor, start, 1, count, row);
     else if (tensor->voxel == 2) write_strided(tensor, start, 2, count, row);
