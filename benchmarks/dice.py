@@ -22,8 +22,8 @@ from turns import machine, milliseconds, peak_bytes, processor_time, ratio, take
 from boundary_loss import FusedDiceLoss, FusedGeneralizedDiceBoundary
 
 SMOOTH = 1e-5
-SHAPES = {"cpu": [(8, 2, 256, 256)], "cuda": [(2, 5, 96, 96, 96), (8, 5, 100, 100, 100)]}
-DTYPES = {"cpu": [torch.float32], "cuda": [torch.float32, torch.bfloat16]}
+SHAPES = {"cpu": [(2, 5, 96, 96, 96), (8, 2, 256, 256)], "cuda": [(2, 5, 96, 96, 96), (8, 5, 100, 100, 100)]}
+DTYPES = [torch.float32, torch.bfloat16]
 
 
 def main() -> None:
@@ -34,16 +34,17 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="replace the section in this file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    unit = "milliseconds of the processor" if processor_time(args.device) else "milliseconds"
     lines = [
-        f"{machine(args.device)}. Forward and backward, milliseconds, median of {args.rounds} rounds in turns; × = "
-        "their time / ours, median of the rounds; peak = most memory above the inputs, in logits (gradient: 1). "
-        "The compiled variants were compiled before. `python benchmarks/dice.py`",
+        f"{machine(args.device)}. Forward and backward, {unit}, median of {args.rounds} rounds in turns; "
+        "× = their time / ours, median of the rounds; peak = most memory above the inputs, in logits (gradient: 1). "
+        "The compiled variant was compiled before. `python benchmarks/dice.py`",
         "",
         "| logits | method | ms | × | peak |",
         "|---|---|---|---|---|",
     ]
     for shape in SHAPES[args.device]:
-        for dtype in DTYPES[args.device]:
+        for dtype in DTYPES:
             lines += rows(shape, dtype, args.device, args.rounds)
     text = "\n".join(lines)
     print(text)

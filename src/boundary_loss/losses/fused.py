@@ -210,8 +210,9 @@ class _Dice(torch.autograd.Function):
         share = below.reciprocal().masked_fill_(undefined, 0)
         ratio = both.mul(2).add_(loss.smooth).mul_(share).masked_fill_(undefined, 1)
         factors = loss.factors(ratio.shape[1], ratio)
-        ctx.save_for_backward(logits, labels, share.mul_(factors), ratio)
-        ctx.loss = loss
+        of_items = factors / max(len(ratio), 1) if loss.reduction == "mean" else factors
+        ctx.save_for_backward(logits, labels, share.mul_(of_items), ratio)
+        ctx.settings = loss.ignore_label, loss.p
         items = ((1 - ratio) * factors).sum(1)
         return reduce(items, "sum" if loss.reduction == "batch" else loss.reduction).to(result_type(logits))
 
@@ -219,11 +220,9 @@ class _Dice(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         logits, labels, share, ratio = ctx.saved_tensors
-        if ctx.loss.reduction == "mean":
-            gradient = gradient / len(logits)
         pull = (gradient.unsqueeze(-1) * share).expand(len(logits), -1)
         pulls = -2 * pull, pull * ratio, torch.zeros_like(pull)
-        result = engine(logits).gradient(logits.flatten(2), labels, None, ctx.loss.ignore_label, ctx.loss.p, *pulls)
+        result = engine(logits).gradient(logits.flatten(2), labels, None, *ctx.settings, *pulls)
         return result.view(logits.shape), None, None
 
 

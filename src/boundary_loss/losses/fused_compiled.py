@@ -17,10 +17,13 @@ TYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16,
 LOGITS = (torch.float32, torch.bfloat16, torch.float16)
 
 
+_Triple = ctypes.c_int64 * 3
+
+
 class _Tensor(ctypes.Structure):
     """As in native/rows.h."""
 
-    _fields_ = (("data", ctypes.c_void_p), ("strides", ctypes.c_int64 * 3), ("type", ctypes.c_int64))
+    _fields_ = (("data", ctypes.c_void_p), ("strides", _Triple), ("type", ctypes.c_int64))
 
 
 def available(logits: Tensor) -> bool:
@@ -63,7 +66,7 @@ def _run(
     if distances is not None and distances.dtype not in TYPES[:4]:
         distances = distances.float()
     maps = ctypes.byref(_Tensor()) if distances is None else _described(distances)
-    shape = (ctypes.c_int64 * 3)(*logits.shape)
+    shape = _Triple(*logits.shape)
     status = getattr(library(), name)(
         _described(logits), _described(labels), maps, shape,
         ctypes.c_int64(ignore_label), ctypes.c_int64(p), *more, torch.get_num_threads(),

@@ -49,7 +49,7 @@ void bl_large_pages(void *data, size_t bytes) {
 #ifdef MADV_HUGEPAGE
     const uintptr_t size = (uintptr_t)1 << 21, from = ((uintptr_t)data + size - 1) / size * size;
     const uintptr_t to = ((uintptr_t)data + bytes) / size * size;
-    if (from < to) madvise((void *)from, to - from, MADV_HUGEPAGE); /* where it cannot be, nothing is lost */
+    if (from + 4 * size < to) madvise((void *)from, to - from, MADV_HUGEPAGE); /* where it cannot be, nothing is lost */
 #else
     (void)data, (void)bytes;
 #endif
