@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import distance_transform_edt
 
-from boundary_loss.distance import euclidean_distance, inside_distance, libraries, nearest_foreground
+from boundary_loss.distance import compiled, euclidean_distance, inside_distance, nearest_foreground
 
 SHAPES = [(7,), (1, 6), (5, 9), (33, 70), (3, 4, 5), (9, 1, 7), (12, 35, 17)]
 SPACING = [0.7, 1.3, 5.0]
@@ -28,11 +28,13 @@ def scipy_distance(mask: np.ndarray, spacing) -> np.ndarray:
     return distance_transform_edt(~mask, sampling=spacing)
 
 
-@pytest.fixture(params=["libraries", "alone"])
+@pytest.fixture(params=["compiled", "plain"])
 def engines(request, monkeypatch):
-    """With what is installed beside SciPy, and without."""
-    if request.param == "alone":
-        monkeypatch.setattr(libraries, "installed", lambda name: None)
+    """With the compiled kernels, and without."""
+    if request.param == "plain":
+        monkeypatch.setattr(compiled, "available", lambda: False)
+    elif not compiled.available():
+        pytest.skip("needs the compiled kernels")
 
 
 @pytest.mark.usefixtures("engines")

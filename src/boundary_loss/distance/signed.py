@@ -1,5 +1,6 @@
 """Signed distance maps: how far inside (negative) or outside (positive) of each class a voxel lies."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -206,6 +207,10 @@ class _Ignored(NamedTuple):
 
 
 def _check_labels(labels: Tensor, num_classes: int, ignore_index: int | None) -> None:
+    if labels.numel():
+        least, most = torch.aminmax(labels)
+        if least >= 0 and most < num_classes:
+            return
     unknown = (labels < 0) | (labels >= num_classes)
     if ignore_index is not None:
         unknown &= labels != ignore_index
@@ -225,27 +230,24 @@ def _signed_maps(
 ) -> Tensor:
     """(N, ...) mm; beyond the limit any longer distance."""
     faces = convention == "interface"
+    inside = 1.0 if convention.startswith("paper") else 0.0
+    nowhere = 0.0 if absent == "zero" else _diagonals(maps.shape[1:], spacing)
+    if ignored is None and convention != "paper-int":
+        return engine.signed(maps, spacing, dtype, faces=faces, limit=limit, inside=inside, nowhere=nowhere)
     if ignored is None:
-        signed = engine.signed(maps, spacing, dtype, faces=faces, limit=limit)
+        signed = engine.signed(maps, spacing, dtype, limit=limit)
     else:  # two transforms: an ignored voxel has a way to the class and one to the rest, and lines pass through it
         to_class = engine.distances_to(maps, spacing, dtype, faces=faces, limit=limit)
         to_rest = engine.distances_to(ignored.rest, spacing, dtype, faces=faces, limit=limit)
         signed = torch.where(to_class == 0, -to_rest, to_class)
-    if convention.startswith("paper"):
-        signed = torch.where(signed < 0, signed + 1, signed)
-    if convention == "paper-int":
-        signed = signed.trunc()
-    if absent == "far":
-        signed = torch.where(torch.isinf(signed), signed.sign() * _diagonal(maps.shape[1:], spacing, signed), signed)
-    else:
-        signed = signed.masked_fill_(torch.isinf(signed), 0)
+    signed = engine.finished(signed, inside, math.inf)
+    signed = engine.finished(signed.trunc_() if convention == "paper-int" else signed, 0.0, nowhere)
     return signed if ignored is None else signed.masked_fill_(ignored.voxels, 0)
 
 
-def _diagonal(size: Sequence[int], spacing: SpacingTable, like: Tensor) -> Tensor:
-    """(N or 1, 1...) mm"""
-    lengths = np.sqrt(((np.asarray(size) * spacing) ** 2).sum(axis=-1))
-    return torch.as_tensor(lengths).to(like, non_blocking=True).view(-1, *[1] * len(size))
+def _diagonals(size: Sequence[int], spacing: SpacingTable) -> np.ndarray:
+    """(N or 1,) mm"""
+    return np.atleast_1d(np.sqrt(((np.asarray(size) * spacing) ** 2).sum(axis=-1)))
 
 
 def _normalised(maps: Tensor, *, sides: bool) -> Tensor:
