@@ -13,9 +13,10 @@ typedef void (*bl_job)(void *context, int64_t job, int worker);
 
 void bl_parallel(int64_t count, int threads, bl_job job, void *context);
 
-/* Several versions of a function, of which the loader takes the widest that the processor can run. */
+/* Several versions of a function, of which the loader takes the widest that the processor can run. They are told apart by
+ * features: with "arch=haswell" and the like, gcc asks for processors of that make alone. */
 #if defined(__x86_64__) && defined(__GLIBC__) && (!defined(__clang__) || __clang_major__ >= 16)
-#define BL_WIDE __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define BL_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define BL_WIDE
 #endif
