@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from boundary_loss import distance
-from boundary_loss.distance import compiled, cpu, engine, minplus, nearest_foreground, plain, signed_distance
+from boundary_loss.distance import cpu, engine, minplus, nearest_foreground, plain, signed_distance
 from boundary_loss.distance.maps import Maps
+from boundary_loss.native import distances as compiled
 
 SHAPES = [(7,), (5, 9), (3, 33), (3, 4, 5), (4, 1, 6)]
 

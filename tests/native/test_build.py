@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from boundary_loss import native, signed_distance
-from boundary_loss.distance import compiled, euclidean_distance
+from boundary_loss.distance import euclidean_distance
 from boundary_loss.native import build
+from boundary_loss.native import distances as compiled
 
 ROOT = Path(__file__).parents[2]
 needs_compiler = pytest.mark.skipif(not any(map(shutil.which, build.COMPILERS)), reason="needs a C compiler")

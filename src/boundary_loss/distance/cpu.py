@@ -4,10 +4,12 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 
-from boundary_loss.distance import compiled, plain
+from boundary_loss.distance import plain
 from boundary_loss.distance.layout import SpacingTable
 from boundary_loss.distance.maps import Maps
+from boundary_loss.native import distances as compiled
 
 
 def distances_to(
@@ -26,7 +28,7 @@ def distances_to(
         (N, ...) mm; 0 on True voxels, inf throughout a map that has none.
     """
     if compiled.available():
-        return compiled.measured(maps, spacing, dtype, signed=False, faces=faces, limit=limit)
+        return _compiled(maps, spacing, dtype, faces=faces, limit=limit)
     return plain.distances_to(maps, spacing, dtype, faces=faces, limit=limit)
 
 
@@ -47,12 +49,16 @@ def signed(
         nowhere: or (N,); what a map holds that has no True voxel, and minus this one that has no other.
     """
     if compiled.available():
-        return compiled.measured(
-            maps, spacing, dtype, signed=True, faces=faces, limit=limit, inside=inside, nowhere=nowhere
-        )
+        return _compiled(maps, spacing, dtype, signed=True, faces=faces, limit=limit, inside=inside, nowhere=nowhere)
     return plain.signed(maps, spacing, dtype, faces=faces, limit=limit, inside=inside, nowhere=nowhere)
 
 
 def nearest(maps: Maps, spacing: SpacingTable) -> np.ndarray:
     """The index of the nearest True voxel of each voxel, (N, D, ...) int64; -1 in a map that has none."""
     return plain.nearest(maps, spacing)
+
+
+def _compiled(maps: Maps, spacing: SpacingTable, dtype: Any, **options: Any) -> np.ndarray:
+    which: Any = {"classes": maps.classes, "inverted": maps.inverted, "ignored": maps.ignored}
+    threads = torch.get_num_threads()
+    return compiled.measured(maps.labels.numpy(), spacing, dtype, threads=threads, **which, **options)

@@ -175,6 +175,11 @@ def _class_maps(
     if num_classes is not None:
         if tensor.is_floating_point() or tensor.dtype == torch.bool:
             raise ValueError(f"labels must be integers, got {tensor.dtype}; for one-hot leave num_classes out")
+        limits = torch.iinfo(tensor.dtype)
+        if num_classes - 1 > limits.max:  # compared as they are, 300 and 44 would be one byte
+            tensor = tensor.long()
+        if ignore_index is not None and not limits.min <= ignore_index <= limits.max:
+            ignore_index = None
         if not tensor.is_cuda:  # there, looking would make the device wait
             _check_labels(tensor, num_classes, ignore_index)
         maps = Maps(tensor.reshape(tensor.shape[: tensor.ndim - dims].numel(), *space), _chosen(classes, num_classes))

@@ -81,7 +81,7 @@ class HausdorffLoss(RegionLoss):
             from_true = self.distances(g > 0.5) if target_distances is None else self.choose(target_distances)
             if self.truncate:
                 from_predicted = from_predicted.trunc()
-            weight = from_predicted**self.alpha + from_true**self.alpha
+            weight = from_predicted.pow_(self.alpha).add_(from_true**self.alpha)
         return self.reduce(((p - g) ** 2 * weight.to(p.dtype)).flatten(1).mean(1))
 
     def distances(self, mask: Tensor) -> Tensor:
