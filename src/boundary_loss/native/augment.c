@@ -32,7 +32,7 @@ typedef struct {
     float *from_x, *from_y; /* (Y,) the place */
     float *weight[4]; /* (Y,) of the four control points that move a pixel, */
     int32_t *first;   /* (Y,) of which this is the first */
-    float *moving;    /* (2, H) control points, summed over X */
+    float *moving;    /* (2, H + 4) control points, summed over X */
     float *value;     /* (Y,) */
     float *sums;      /* (C, Y) of the columns of each modality */
     float *least;     /* (C,) */
@@ -41,9 +41,11 @@ typedef struct {
 /* ---- where a pixel comes from ---------------------------------------------------------------------------------- */
 
 /* The four control points about pixel i, from `first` on, and their weights: cubic B-splines (Rueckert et al. 1999).
- * The first control point is one distance before pixel 0. */
-BL_INLINE int32_t spline_weights(int64_t i, double knots, float weight[4]) {
-    const double at = (double)i * knots;
+ * The first control point is one distance before pixel 0. Behind the last of `points` stand four that move nothing. */
+BL_INLINE int32_t spline_weights(int64_t i, double knots, int64_t points, float weight[4]) {
+    double at = (double)i * knots;
+    at = at > 0 ? at : 0;
+    at = at < (double)points ? at : (double)points;
     const int32_t first = (int32_t)at;
     const float u = (float)(at - first), v = 1 - u;
     weight[0] = v * v * v / 6;
@@ -53,10 +55,10 @@ BL_INLINE int32_t spline_weights(int64_t i, double knots, float weight[4]) {
     return first;
 }
 
-/* Control points of row x, summed over the axis of x. Points beyond the last move nothing. */
+/* Adds to the places of row x what the control points move them. */
 BL_WIDE static void bend_row(const Slices *s, int64_t item, int64_t x, const Row *row) {
     float weight[4];
-    const int32_t first = spline_weights(x, s->knots[2 * item], weight);
+    const int32_t first = spline_weights(x, s->knots[2 * item], s->G, weight);
     for (int64_t axis = 0; axis < 2; axis++) {
         const float *control = s->control + (2 * item + axis) * s->G * s->H;
         float *moving = row->moving + axis * (s->H + 4);
@@ -70,11 +72,15 @@ BL_WIDE static void bend_row(const Slices *s, int64_t item, int64_t x, const Row
                 *restrict d = row->weight[3];
     const int32_t *restrict points = row->first;
     float *restrict from_x = row->from_x, *restrict from_y = row->from_y;
-    const int64_t count = s->Y;
-    for (int64_t y = 0; y < count; y++) {
+    for (int64_t y = 0, end; y < s->Y; y = end) { /* between two control points, the four are the same */
         const int32_t h = points[y];
-        from_x[y] += a[y] * along_x[h] + b[y] * along_x[h + 1] + c[y] * along_x[h + 2] + d[y] * along_x[h + 3];
-        from_y[y] += a[y] * along_y[h] + b[y] * along_y[h + 1] + c[y] * along_y[h + 2] + d[y] * along_y[h + 3];
+        const float x0 = along_x[h], x1 = along_x[h + 1], x2 = along_x[h + 2], x3 = along_x[h + 3];
+        const float y0 = along_y[h], y1 = along_y[h + 1], y2 = along_y[h + 2], y3 = along_y[h + 3];
+        for (end = y + 1; end < s->Y && points[end] == h;) end++;
+        for (int64_t i = y; i < end; i++) {
+            from_x[i] += a[i] * x0 + b[i] * x1 + c[i] * x2 + d[i] * x3;
+            from_y[i] += a[i] * y0 + b[i] * y1 + c[i] * y2 + d[i] * y3;
+        }
     }
 }
 
@@ -287,8 +293,7 @@ static void alter(void *context, int64_t item, int worker) {
     if (s->control) {
         for (int64_t y = 0; y < s->Y; y++) {
             float weight[4];
-            const int32_t first = spline_weights(y, s->knots[2 * item + 1], weight);
-            row.first[y] = first < s->H ? first : (int32_t)s->H;
+            row.first[y] = spline_weights(y, s->knots[2 * item + 1], s->H, weight);
             for (int k = 0; k < 4; k++) row.weight[k][y] = weight[k];
         }
     }
