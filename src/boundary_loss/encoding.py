@@ -1,5 +1,6 @@
 """Class maps <-> one-hot <-> probabilities. Axis letters: see :mod:`boundary_loss.shapes`."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -98,11 +99,11 @@ def check_tensors(prediction: Any, **targets: Any) -> None:
 
 def check_probabilities(probs: Tensor, name: str = "probs") -> None:
     """Refuse what cannot be probabilities (logits passed by mistake); a look at the extremes only."""
-    low, high = torch.aminmax(probs.detach())
-    if torch.isnan(low) or torch.isnan(high):
+    low, high = torch.stack(torch.aminmax(probs.detach())).tolist()  # at once: each look makes a GPU's host wait
+    if math.isnan(low) or math.isnan(high):
         raise ValueError(f"{name} must lie in [0, 1], and some are NaN")
     if low < -1e-4 or high > 1 + 1e-4:
         raise ValueError(
-            f"{name} must lie in [0, 1], found [{low.item():.4g}, {high.item():.4g}]; "
+            f"{name} must lie in [0, 1], found [{low:.4g}, {high:.4g}]; "
             "these look like logits: apply softmax, or give the loss activation='softmax'"
         )

@@ -106,3 +106,17 @@ def test_an_optimiser_of_either_kind_passes_over_all_weights_at_once() -> None:
         experiment = type("Row", (), {"learning_rate": 1e-3, "optimiser": kind})
         optimiser = arithmetic.make_optimiser(experiment, net, torch.device("cpu"))  # type: ignore[arg-type]
         assert optimiser.param_groups[0]["fused"] and optimiser.param_groups[0]["lr"] == 1e-3
+
+
+@pytest.mark.parametrize(("device", "alone", "mode"), [
+    ("cuda", True, "reduce-overhead"), ("cuda", False, "default"), ("cpu", True, "default"),
+])  # fmt: skip
+def test_cuda_graphs_hold_the_network_of_one_process(
+    monkeypatch: pytest.MonkeyPatch, device: str, alone: bool, mode: str
+) -> None:
+    net, asked = torch.nn.Conv2d(1, 1, 1), []
+    monkeypatch.setattr(arithmetic, "check_compiler", lambda device: None)
+    monkeypatch.setattr(net, "compile", lambda mode: asked.append(mode))
+    made = arithmetic.Arithmetic(torch.device(device), None, channels_last=False, compiled=True)
+    made.prepare(net, alone=alone)
+    assert asked == [mode]

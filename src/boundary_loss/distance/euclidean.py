@@ -40,7 +40,7 @@ def euclidean_distance(
         spatial_dims: how many of the last axes are space, 1 to 3; the axes before them are a batch.
             Not given, it is the length of the spacing, and without a spacing every axis is space, as in SciPy.
         dtype: float32 or float64.
-        max_distance: mm; longer distances are reported as this, and cost nothing to measure.
+        max_distance: mm; longer distances are reported as this, and are not searched for.
 
     Returns:
         Distances in mm, same shape, and same kind and device as the mask: 0 on the foreground,

@@ -59,7 +59,8 @@ def _near(axis: int, squared: Tensor, step: Tensor, reach: int, faces: bool) -> 
 
 def _per_axis(masks: Tensor, spacing: SpacingTable, axis: int, dtype: torch.dtype) -> Tensor:
     """(N or 1, 1, 1) mm between centres along one spatial axis."""
-    return torch.as_tensor(spacing[..., axis], dtype=dtype).to(masks.device).view(-1, 1, 1)
+    step = torch.as_tensor(spacing[..., axis], dtype=dtype).to(masks.device, non_blocking=True)  # nobody waits for it
+    return step.view(-1, 1, 1)
 
 
 def _rise(size: int, step: Tensor, faces: bool) -> Tensor:

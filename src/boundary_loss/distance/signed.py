@@ -72,8 +72,7 @@ def signed_distance(
         classes: the classes to compute; the maps of the others are zeros.
         normalise: ``"maximum"`` divides each map by its largest absolute value; ``"sides"`` divides the inside and
             the outside each by its own, so that both reach the ends of [-1, 1] (Xue et al., AAAI 2020).
-        max_distance: mm; values are cut to +- this, before they are normalised. Longer distances cost nothing to
-            measure.
+        max_distance: mm; values are cut to +- this, before they are normalised. The transform ends there too.
         ignore_index: the label of voxels that are neither class nor rest: they get 0, and no distance is measured to
             them. None: no voxel is treated so.
         ignore_unlabelled: treat the voxels of a one-hot segmentation that have no class so. Otherwise they are the rest

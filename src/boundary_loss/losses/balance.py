@@ -23,16 +23,20 @@ def gradient_norms(terms: Mapping[str, Tensor], outputs: Tensor | Sequence[Tenso
     >>> gradient_norms({"square": (logits**2).sum(), "mean": logits.mean()}, logits)
     {'square': 10.0, 'mean': 0.7071067690849304}
     """
+    return dict(zip(terms, norms_on_device(list(terms.values()), outputs).tolist(), strict=True))
+
+
+def norms_on_device(terms: Sequence[Tensor], outputs: Tensor | Sequence[Tensor]) -> Tensor:
+    """The same, (T,) float32 where the terms are: nobody waits for them there."""
     sources = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    norms = {}
-    for name, term in terms.items():
+    norms = []
+    for term in terms:
         found: Sequence[Tensor | None] = ()
         if term.requires_grad:
             found = torch.autograd.grad(term, sources, retain_graph=True, allow_unused=True)
-        norms[name] = math.hypot(
-            *[gradient.detach().float().norm().item() for gradient in found if gradient is not None]
-        )
-    return norms
+        parts = [gradient.detach().float().norm() for gradient in found if gradient is not None]
+        norms.append(torch.stack(parts).norm() if parts else torch.zeros((), device=term.device))
+    return torch.stack(norms)
 
 
 def propose_weight(norms: Mapping[str, float], term: str, beside: str, *, share: float = 1.0) -> float:

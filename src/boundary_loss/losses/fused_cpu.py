@@ -101,7 +101,7 @@ def _probabilities(logits: Tensor, labels: Tensor, ignore_label: int) -> tuple[T
     labels = labels.long().unsqueeze(1)  # a comparison in uint8 would take -1 for 255
     s = scores.softmax(1)
     ignored = labels == ignore_label
-    if ignored.any():
+    if ignored.is_cuda or ignored.any():  # on CUDA the look would make the host wait
         s.masked_fill_(ignored, 0)
         labels = labels.masked_fill(ignored, -1)
     classes = torch.arange(s.shape[1], device=labels.device).unsqueeze(1)

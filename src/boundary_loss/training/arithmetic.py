@@ -35,17 +35,21 @@ class Arithmetic:
         last = experiment.layout == "last"
         return cls(device, _DTYPES[experiment.amp], channels_last=last, compiled=experiment.compiled)
 
-    def prepare(self, net: nn.Module) -> None:
+    def prepare(self, net: nn.Module, *, alone: bool = True) -> None:
         """Bring a network, already on the device, into this layout; compile it where that was asked for.
 
         Its weights keep their names: what is saved does not depend on any of this.
+
+        Args:
+            alone: whether one process trains it. Several talk to each other in the middle of it, at every norm.
         """
         if self.channels_last:
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compiled:
             check_compiler(self.device)
-            # CUDA graphs replay a small network's kernels without launching each: there the launches are the time
-            net.compile(mode="reduce-overhead" if self.device.type == "cuda" else "default")
+            # CUDA graphs replay a small network's kernels without launching each: there the launches are the time.
+            # What ranks say to each other goes into one on conditions only (NCCL must watch for no errors): not here
+            net.compile(mode="reduce-overhead" if self.device.type == "cuda" and alone else "default")
 
     def logits(self, net: nn.Module, images: Tensor) -> Logits:
         """(B, C, X, Y) images -> (B, K, X, Y) float32."""

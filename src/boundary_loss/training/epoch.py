@@ -14,7 +14,7 @@ from tqdm import tqdm
 from boundary_loss.data import Slices
 from boundary_loss.encoding import probs2class
 from boundary_loss.experiment import Experiment
-from boundary_loss.losses import gradient_norms
+from boundary_loss.losses.balance import norms_on_device
 from boundary_loss.naming import by_volume
 from boundary_loss.shapes import IGNORED, Probs
 from boundary_loss.training.arithmetic import Arithmetic
@@ -57,7 +57,7 @@ class EpochRunner:
 
     def __post_init__(self) -> None:
         self.arithmetic = Arithmetic.of(self.experiment, self.device)
-        self.arithmetic.prepare(self.net)
+        self.arithmetic.prepare(self.net, alone=self.ranks.size == 1)
         self.model = self.ranks.parallel(self.net)
         """The network as a training step calls it."""
 
@@ -148,8 +148,7 @@ class EpochRunner:
                 if learn and self.experiment.gradients:
                     with clock("gradients"):
                         outputs = [logits, batch["head"]] if "head" in batch else logits
-                        norms = gradient_norms({str(t): value for t, value in enumerate(values)}, outputs)
-                        tally.gradients.append(self.ranks.norms(list(norms.values()), part))
+                        tally.gradients.append(self.ranks.norms(norms_on_device(values, outputs), part))
                 if learn and not self._step(values, weights, clock):
                     recall(self.net, before)
                     tally.skipped.append(tally.done - 1)

@@ -8,7 +8,7 @@ dropout draws differ.
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -94,13 +94,13 @@ class Ranks:
             return {key: self._whole(value, sizes) for key, value in of_part.items()}
         return _Gather.apply(of_part, sizes, self.rank)
 
-    def norms(self, norms: Sequence[float], part: Part) -> list[float]:
-        """Euclidean norms of what lies in parts on the ranks, from the norms of the parts."""
+    def norms(self, norms: Tensor, part: Part) -> Tensor:
+        """Euclidean norms (T,) of what lies in parts on the ranks, from the norms of the parts."""
         if self.size == 1:
-            return list(norms)
+            return norms
         if part.sizes is None:
-            return [norm * self.size for norm in norms]
-        return self.add_up(torch.tensor(norms, dtype=torch.float64).square()).sqrt().tolist()
+            return norms * self.size
+        return self.add_up(norms.double().square()).sqrt().to(norms.dtype)
 
     def add_up(self, tensor: Tensor) -> Tensor:
         """The sum over the ranks, in place: the same bits on each."""

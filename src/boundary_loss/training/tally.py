@@ -70,7 +70,8 @@ class Tally:
         self.losses = torch.zeros(len(batches), len(terms), device=device)
         # intersection, predicted, true
         self.counts = torch.zeros(3, len(slices), slices.num_classes, dtype=torch.int64, device=device)
-        self.gradients: list[list[float]] = []
+        self.gradients: list[Tensor] = []
+        """Norms of the terms' gradients (T,), one a batch; empty where not asked for."""
         self.done = 0
         """Batches whose losses are here."""
         self.skipped: list[int] = []
@@ -98,14 +99,15 @@ class Tally:
         """What is measured so far, for a checkpoint within the epoch."""
         self.check_finite()
         numbers = {"losses": self.losses.cpu(), "counts": self.ranks.add_up(self.counts.clone()).cpu()}
-        return numbers | {"gradients": self.gradients, "done": self.done, "skipped": self.skipped}
+        return numbers | {"gradients": self._gradients().tolist(), "done": self.done, "skipped": self.skipped}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` returned."""
         self.losses.copy_(state["losses"])
         if self.ranks.is_first:  # the others start from none: what they add is added up with these
             self.counts.copy_(state["counts"])
-        self.gradients, self.done, self.skipped = state["gradients"], state["done"], state["skipped"]
+        self.gradients = list(torch.tensor(state["gradients"]).to(self.losses.device))
+        self.done, self.skipped = state["done"], state["skipped"]
         self._checked = self.done
 
     def stems_of(self, batch: int) -> str:
@@ -115,8 +117,9 @@ class Tally:
     def check_finite(self) -> None:
         """Stop where a loss so far is NaN or infinite; the message names the first such batch."""
         fresh, first = self.losses[self._checked : self.done], self._checked
-        if len(fresh):
-            self.ranks.add_up(fresh)
+        if not len(fresh):
+            return
+        self.ranks.add_up(fresh)
         self._checked = self.done
         if self.skip_nan:
             return
@@ -132,6 +135,10 @@ class Tally:
                 "A lower LR or another SEED may help; SKIP_NAN=1 leaves such steps out and goes on"
             )
 
+    def _gradients(self) -> Tensor:
+        """(M, T) on the host; (0, T) where not asked for."""
+        return torch.stack(self.gradients).cpu() if self.gradients else torch.zeros(0, len(self.terms))
+
     def dice_so_far(self) -> list[float]:
         """Dice of each foreground class over the slices so far, as one volume."""
         return _dice(self.counts.sum(dim=1, keepdim=True).cpu().numpy())[0, 1:].tolist()
@@ -140,7 +147,7 @@ class Tally:
         """The finished epoch, on the host."""
         self.check_finite()
         counts = self.ranks.add_up(self.counts).cpu().numpy()
-        gradients = np.asarray(self.gradients, np.float64).reshape(len(self.gradients), len(self.terms))
+        gradients = self._gradients().double().numpy()
         gradients = gradients[np.isfinite(gradients).all(axis=1)]
         return EpochLog(
             losses=self.losses.cpu().numpy(),
