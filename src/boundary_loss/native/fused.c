@@ -8,22 +8,11 @@
  * fixed order: the bits depend neither on the number of threads nor on the processor.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "rows.h"
 
 enum { TILE = 128, LANES = 16, PIECE = 1 << 14 }; /* voxels; PIECE a multiple of TILE, and that of LANES */
-
-/* e^x for x <= 0, where x is NaN NaN; relative error below 2e-7, and 0 below -87, short of the subnormal numbers.
- * x = n ln 2 + r (Cody & Waite 1980), e^r by a minimax polynomial for |r| <= ln 2 / 2, 2^n by its bits. */
-BL_INLINE float exp_negative(float x) {
-    const float bounded = x < -87.0f ? -87.0f : x;
-    const float shifted = bounded * 0x1.715476p+0f + (0x1.8p23f + 127); /* rounds to whole numbers; 127 + n below */
-    const float n = shifted - (0x1.8p23f + 127);
-    const float r = (bounded - n * 0x1.63p-1f) - n * -0x1.bd0106p-13f;
-    const float tail = 0x1.fffdfcp-2f + r * (0x1.5557bp-3f + r * (0x1.572a64p-5f + r * 0x1.10625p-7f));
-    const float result = (1 + (r + r * r * tail)) * float_of(bits_of(shifted) << 23);
-    return x < -87.0f ? 0 : result;
-}
 
 typedef struct {
     Tensor logits, labels, maps; /* maps.data is null without maps */

@@ -3,8 +3,8 @@
 #define BOUNDARY_LOSS_ROWS_H
 
 #include <stdint.h>
-#include <string.h>
 
+#include "arithmetic.h"
 #include "parallel.h"
 
 /* As in losses/fused_compiled.py */
@@ -19,39 +19,27 @@ typedef struct {
 
 /* ---- numbers of 16 bits, rounded to the nearest, ties to even --------------------------------------------------- */
 
-BL_INLINE float float_of(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-BL_INLINE uint32_t bits_of(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-BL_INLINE float from_bfloat16(uint16_t value) { return float_of((uint32_t)value << 16); }
+BL_INLINE float from_bfloat16(uint16_t value) { return of_bits((int32_t)((uint32_t)value << 16)); }
 
 BL_INLINE uint16_t to_bfloat16(float value) {
-    const uint32_t bits = bits_of(value), rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    const uint32_t bits = (uint32_t)bits_of(value), rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);
 }
 
 BL_INLINE float from_float16(uint16_t value) {
-    const uint32_t size = (uint32_t)(value & 0x7fff) << 13, sign = (uint32_t)(value & 0x8000) << 16;
-    const uint32_t finite = bits_of(float_of(size) * 0x1p112f); /* the exponents count from another number */
-    return float_of(sign | (size >= 0x0f800000 ? size | 0x7f800000 : finite));
+    const int32_t size = (value & 0x7fff) << 13, sign = (int32_t)((uint32_t)(value & 0x8000) << 16);
+    const int32_t finite = bits_of(of_bits(size) * 0x1p112f); /* the exponents count from another number */
+    return of_bits(sign | (size >= 0x0f800000 ? size | 0x7f800000 : finite));
 }
 
 BL_INLINE uint16_t to_float16(float value) {
-    const uint32_t sign = bits_of(value) & 0x80000000, size = bits_of(value) ^ sign;
-    const uint32_t normal = (size - (112u << 23) + 0xfff + (size >> 13 & 1)) >> 13;
-    const uint32_t subnormal = bits_of(float_of(size) + 0.5f) - 0x3f000000; /* whose last digits beside 0.5 remain */
-    uint32_t bits = size < 0x38800000 ? subnormal : normal;
+    const int32_t size = bits_of(value) & 0x7fffffff, sign = bits_of(value) >> 16 & 0x8000;
+    const int32_t normal = (size - (112 << 23) + 0xfff + (size >> 13 & 1)) >> 13;
+    const int32_t subnormal = bits_of(of_bits(size) + 0.5f) - 0x3f000000; /* whose last digits beside 0.5 remain */
+    int32_t bits = size < 0x38800000 ? subnormal : normal;
     bits = size >= 0x47800000 ? 0x7c00 : bits;
     bits = size > 0x7f800000 ? 0x7e00 : bits;
-    return (uint16_t)(sign >> 16 | bits);
+    return (uint16_t)(sign | bits);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
