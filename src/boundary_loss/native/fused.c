@@ -24,8 +24,8 @@ typedef struct {
     size_t scratch_bytes; /* of one worker */
 } Work;
 
-/* From scores to probabilities, in place. */
-BL_INLINE void softmax_of_pair(float *restrict s0, float *restrict s1) { /* one exponential instead of two */
+/* From scores to probabilities, in place; for two classes with one exponential instead of two. */
+BL_INLINE void softmax_of_pair(float *restrict s0, float *restrict s1) {
     for (int i = 0; i < TILE; i++) {
         const int is_first = s0[i] > s1[i];
         const float high = is_first ? s0[i] : s1[i], low = is_first ? s1[i] : s0[i];
@@ -70,9 +70,9 @@ BL_WIDE static void read_tile(const Work *work, int64_t b, int64_t first, int64_
     }
 }
 
-/* s^power, power >= 0 */
+/* s^power, power >= 1 */
 BL_INLINE void raise_to(int64_t power, const float *restrict s, float *restrict raised) {
-    for (int i = 0; i < TILE; i++) raised[i] = power == 0 ? 1 : s[i];
+    for (int i = 0; i < TILE; i++) raised[i] = s[i];
     for (int64_t n = 1; n < power; n++) {
         for (int i = 0; i < TILE; i++) raised[i] *= s[i];
     }
