@@ -14,7 +14,7 @@ help:  ## this page
 
 setup: $(venv)  ## .venv from the lock file
 
-peers: $(if $(venv),.venv/peers)  ## optional packages that some tests compare with, into .venv
+peers: $(if $(filter .venv/ready,$(venv)),.venv/peers)  ## optional packages that some tests compare with, into .venv
 
 # What the demo trains: small enough for 8 minutes on two cores, long enough that the losses differ
 demo: RD  := results/isles-demo

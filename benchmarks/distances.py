@@ -56,17 +56,24 @@ def lesions(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return mask
 
 
+def noise(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Every fiftieth voxel anywhere, as an untrained network predicts."""
+    return rng.random(shape) < 0.02
+
+
 def masks_of(kind: str, count: int, shape: tuple[int, ...]) -> np.ndarray:
     rng = np.random.default_rng(0)
-    return np.stack([{"organ": organ, "lesions": lesions}[kind](rng, shape) for _ in range(count)])
+    return np.stack([{"organ": organ, "lesions": lesions, "noise": noise}[kind](rng, shape) for _ in range(count)])
 
 
 CASES = [
     ("24 x 256x256, organ", "organ", 24, (256, 256), [1.0, 1.0]),
     ("24 x 256x256, lesions", "lesions", 24, (256, 256), [1.0, 1.0]),
+    ("24 x 256x256, noise", "noise", 24, (256, 256), [1.0, 1.0]),
     ("256x256x20, lesions, 0.9x0.9x3 mm", "lesions", 1, (256, 256, 20), [0.9, 0.9, 3.0]),
     ("96x144x224, organ", "organ", 1, (96, 144, 224), [1.0, 1.0, 1.0]),
     ("160x160x128, lesions", "lesions", 1, (160, 160, 128), [1.0, 1.0, 1.0]),
+    ("96x144x224, noise", "noise", 1, (96, 144, 224), [1.0, 1.0, 1.0]),
 ]
 
 
@@ -75,6 +82,7 @@ def outside_methods(masks: np.ndarray, spacing: list[float]) -> Methods:
     methods: Methods = {
         "SciPy": lambda: [distance_transform_edt(~mask, sampling=spacing) for mask in masks],
         "ours": lambda: euclidean_distance(masks, spacing),
+        "ours, to 10 mm": lambda: euclidean_distance(masks, spacing, max_distance=10),
     }
     if edt := installed("edt"):
         for threads in (1, 2):
@@ -100,6 +108,9 @@ def signed_methods(masks: np.ndarray, spacing: list[float]) -> Methods:
     methods: Methods = {
         "SciPy": two_calls(lambda m: distance_transform_edt(m, sampling=spacing)),
         "ours": lambda: signed_distance(one_hot, spacing, convention="symmetric", ignore_index=None),
+        "ours, to 10 mm": lambda: signed_distance(
+            one_hot, spacing, convention="symmetric", ignore_index=None, max_distance=10
+        ),
     }
     if edt := installed("edt"):
         methods["edt, 1 thread"] = lambda: [edt.sdf(mask, anisotropy=spacing) for mask in masks]

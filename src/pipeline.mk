@@ -149,7 +149,8 @@ switch = $(if $(filter-out 0,$2),$1)
 given  = $(if $(filter-out undefined,$(origin $1)),$($1))
 
 # -B makes everything anew, FRESH=1 what was made with other settings; what stands there moves aside, nothing is lost
-fresh := $(if $(filter-out 0,$(FRESH))$(findstring B,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--fresh)
+anew  := $(findstring B,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+fresh := $(if $(filter-out 0,$(FRESH))$(anew),--fresh)
 
 phantom_settings := --study $(STUDY) $(PHANTOM)
 unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(LINEAGE)) $(UNPACK)
@@ -181,7 +182,7 @@ made_with  = $(foreach name,$(filter-out $(local),$(settable)),'$(name)=$(call p
 
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict help
+.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
 
@@ -207,9 +208,27 @@ jobs   = $(if $(filter -j%,$(MAKEFLAGS)),$(or $(patsubst -j%,%,$(firstword $(fil
 launch = $(if $(strip $(LAUNCH)),$(LAUNCH) env )$(python)
 where  = --device $(DEVICE) $(call option,--gpus,$(GPUS)) --nproc $(NPROC) --share $(if $(strip $(LAUNCH)),1,$(jobs))
 
+# ---- The rows are checked before the first of several is trained: what is wrong with the last need not wait a day ----
+
+# Of the goals, the runs that are asked for; of these, the ones that will be trained
+goals      := $(or $(call given,MAKECMDGOALS),all)
+at_or_in    = $(strip $(foreach name,$1,$(if $(filter $(name) $(name)/%,$2),$(name))))
+asked_in_RD = $(if $(filter $(rows),$(call row_of,$1)),$(or $(call at_or_in,$(call names,$(call row_of,$1)),$1),$(call names,$(call row_of,$1))),$(call names,$(RUNS)))
+asked_by    = $(if $(filter $(RD)/%,$1),$(call asked_in_RD,$(patsubst $(RD)/%,%,$1)),$(patsubst $(RD)/%,%,$(if $(filter view,$1),$(pictured),$(runs))))
+asked      := $(sort $(foreach goal,$(filter-out data data/% help index unpack verify rerun,$(goals)),$(call asked_by,$(goal))))
+due        := $(foreach name,$(asked),$(if $(or $(anew),$(if $(wildcard $(RD)/$(name)),,new),$(call stale_run,$(name))),$(name)))
+
+# One run of each row, for its seeds and folds differ in nothing that can be wrong; of a single row the training says all
+each_row  = $(foreach row,$(sort $(foreach name,$1,$(call row_of,$(name)))),$(firstword $(call at_or_in,$1,$(row)) $(filter $(row)/%,$1)))
+to_check := $(call each_row,$(if $(filter check-ledger,$(goals)),$(call names,$(RUNS)),$(due)))
+checked  := $(if $(word 2,$(to_check)),check-ledger)
+
+check-ledger: | $(SLICED) $(venv)  ## the rows of RUNS, without training: what is wrong with any is said at once
+	@$(python) -m boundary_loss.ledgercheck $(foreach name,$(to_check),--run $(RD)/$(name) $(call train_settings,$(name)) $(fresh))
+
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
-$(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $$(call data_of,$$*) $(venv)
+$(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $$(call data_of,$$*) $(venv) $(checked)
 	$(launch) -m boundary_loss.train $@ $(call train_settings,$*) $(where) --queue $(runs) \
 		--save_minutes $(SAVE_MINUTES) $(call switch,--skip_nan,$(SKIP_NAN)) $(call option,--track,$(TRACK)) $(fresh)
 

@@ -18,6 +18,15 @@ python := PYTHONPATH=src$(if $(value PYTHONPATH),:$(PYTHONPATH)) $(CC) $(CFLAGS)
 # where two runs, or other people, share the cores
 export OMP_WAIT_POLICY ?= passive
 
+# The kernels in C, where there is a compiler; without one the same things are done, slower
+native := src/boundary_loss/native
+ifneq ($(shell command -v cc || command -v gcc || command -v clang),)
+kernels := $(native)/kernels.so
+venv += $(kernels)
+$(kernels): $(wildcard $(native)/*.c $(native)/*.h $(native)/build.py) | $(filter .venv/ready,$(venv))
+	@$(python) -m boundary_loss.native.build
+endif
+
 .venv/ready: requirements.lock
 	@echo "installing the locked packages into .venv (once; torch is large)"
 	python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, found " + sys.version.split()[0])'

@@ -17,7 +17,7 @@ from boundary_loss.losses import LOSSES
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(boundary_loss.__path__, "boundary_loss.")
-    if not module.name.endswith("__main__")
+    if not module.name.endswith(("__main__", "native.kernels"))  # the latter is a plain C library, loaded by ctypes
 ]
 
 

@@ -88,6 +88,7 @@ def test_a_second_make_only_reports(study: Path) -> None:
     before = times(study / RD), times(study / "data"), times(study / "archives")
     done = make(study, *ISLES)
     assert "boundary_loss.train " not in done.stdout and "Dice per volume" in done.stdout
+    assert "checked: " not in done.stdout  # there is nothing to check where nothing is trained
     assert (times(study / RD), times(study / "data"), times(study / "archives")) == before
 
 
@@ -384,6 +385,34 @@ def test_wrong_words_are_answered_with_the_right_ones(study: Path, words: list[s
     assert done.returncode == 2 and re.search(says, done.stderr), done.stderr
     assert "Traceback" not in done.stderr
     assert not [*(study / RD / "gdl").glob("fold*"), *(study / RD / "gdl").glob("seed*")]  # said before any training
+
+
+def test_the_rows_are_checked_before_the_first_is_trained(study: Path) -> None:
+    words = [*ISLES[:-1], "RUNS=hausdorff surface ce", "AUGMENT=rotate(5)", "NET=Dimwit", "-j2", "train"]
+    done = make(study, *words, check=False)
+    assert done.returncode == 2 and "error: 1 of 3 rows cannot be trained, and nothing was begun" in done.stderr
+    assert "surface: a map computed beforehand" in done.stderr and "RUNS='ce hausdorff' trains" in done.stderr
+    assert "boundary_loss.train " not in done.stdout and not list((study / RD).glob("hausdorff*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "checked"),
+    [
+        (["train"], []),  # both are there
+        (["train", "RUNS=gdl ce"], []),  # one alone is checked by its training
+        (["report", "RUNS=gdl ce focal"], ["ce", "focal"]),
+        ([f"{RD}/ce", f"{RD}/focal/tra_loss.npy"], ["ce", "focal"]),
+        ([f"{RD}/ce", "SEEDS=0 1", "RD=results/new"], []),
+        (["results/new/ce", "results/new/gdl/seed1", "SEEDS=0 1", "RD=results/new"], ["ce/seed0", "gdl/seed1"]),
+        (["train", "-B"], ["gdl", "gdl_3d_surface_steal"]),
+        (["check-ledger"], ["gdl", "gdl_3d_surface_steal"]),
+        (["data", "help"], []),
+    ],
+)
+def test_the_rows_that_will_be_trained_are_checked(study: Path, words: list[str], checked: list[str]) -> None:
+    planned = make(study, *ISLES, "-n", *words).stdout
+    (command,) = re.findall("boundary_loss.ledgercheck .*", planned) or [""]
+    assert [run.split("/", 2)[2] for run in re.findall(r"--run (\S+)", command)] == checked
 
 
 def test_help_lists_targets_ledger_and_variables(study: Path) -> None:

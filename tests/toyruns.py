@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from boundary_loss.files import write_array, write_json, write_text
-from boundary_loss.runfolder import EVALUATION_ARRAYS, metric
+from boundary_loss.runfolder import EVALUATION_ARRAYS, RunFolder, metric
 from boundary_loss.slicedfolder import SlicedFolder, write_png
 
 LOSSES = {
@@ -30,12 +30,12 @@ def write_runs(
 
 
 def _write_run(run: Path, data: SlicedFolder, epochs: int, seed: int, *, phantom: bool, debug: bool) -> Path:
-    rng = np.random.default_rng(seed)
+    rng, row = np.random.default_rng(seed), RunFolder(run).row
     stems, volumes = data.stems("val"), list(data.volumes("val"))
-    losses = LOSSES.get(run.name, ("gdl",))
+    losses = LOSSES.get(row, ("gdl",))
     names = {"train": data.stems("train"), "val": stems, "volumes": volumes, "classes": data.classes}
     write_json(run / "rows.json", names | {"losses": list(losses)})
-    write_json(run / "run.json", _about(run.name, losses, epochs, data, phantom=phantom, debug=debug))
+    write_json(run / "run.json", _about(RunFolder(run).name, losses, epochs, data, phantom=phantom, debug=debug))
     rows = {"train": len(names["train"]), "val": len(stems), "volumes": len(volumes), "": 3}
     for name in ("tra_loss", "val_loss", "tra_dice", "val_dice", *EVALUATION_ARRAYS):
         columns = len(losses) if metric(name).columns == "losses" else len(data.classes)

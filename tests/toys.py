@@ -17,10 +17,14 @@ if TYPE_CHECKING:  # the tests that need no slices need no nibabel
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def write_sliced(folder: Path, *, size: tuple[int, int] = (20, 24), num_classes: int = 2, depth: int = 4) -> Path:
-    rng = np.random.default_rng(0)
+def write_sliced(
+    folder: Path, *, size: tuple[int, int] = (20, 24), num_classes: int = 2, depth: int = 4, fold: int = 0
+) -> Path:
+    rng = np.random.default_rng(fold)
     spacing_3d: dict[str, list[float]] = {}
-    for which, volumes in {"train": ("case_1", "case_2", "case_3"), "val": ("case_4", "case_5")}.items():
+    held_out = [("case_4", "case_5"), ("case_2", "case_3")][fold]
+    train = tuple(name for name in (f"case_{i}" for i in range(1, 6)) if name not in held_out)
+    for which, volumes in {"train": train, "val": held_out}.items():
         spacing = {}
         for volume in volumes:
             spacing_3d[volume] = [0.8, 1.2, 5.0]
@@ -36,10 +40,10 @@ def write_sliced(folder: Path, *, size: tuple[int, int] = (20, 24), num_classes:
                 spacing[stem] = [0.8, 1.2]
         write_json(folder / which / "spacing.json", spacing)
     write_json(folder / "spacing_3d.json", spacing_3d)
-    write_json(folder / "split.json", {"fold": 0, "folds": 1})
+    write_json(folder / "split.json", {"fold": fold, "folds": 1})
     names = ["background", "lesion", "core", "rim"][:num_classes]
-    about = {"study": "toy", "classes": names, "modalities": ["ct", "mtt"], "shape": list(size), "checksum": "0" * 64}
-    write_json(folder / "slicing.json", about | {"phantom": True})
+    about = {"study": "toy", "classes": names, "modalities": ["ct", "mtt"], "shape": list(size), "phantom": True}
+    write_json(folder / "slicing.json", about | {"checksum": str(fold) * 64})
     write_text(folder / "arguments.txt", "--toy\n")
     return folder
 

@@ -31,6 +31,10 @@ class Stop(Exception):
     """Ends a command with one message and exit status 2: the user can mend it."""
 
 
+USERS_FAULTS = (Stop, ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)
+"""What a user can mend: said without a traceback."""
+
+
 def run(main: Callable[[], Any]) -> None:
     """Call a command's ``main``; what ends it early is said in one line on stderr.
 
@@ -43,7 +47,7 @@ def run(main: Callable[[], Any]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
-    except (Stop, ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+    except USERS_FAULTS as error:
         sys.exit(fail(str(error), 2))
     except BrokenPipeError:  # an OSError too, hence before it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush finds a place

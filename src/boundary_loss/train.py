@@ -9,6 +9,7 @@ step at hand finish and save it.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from torch import nn
 
 from boundary_loss import command
 from boundary_loss.command import Stop
-from boundary_loss.data import Slices
+from boundary_loss.data import MapNeed, Slices
 from boundary_loss.experiment import LAYOUTS, PRECISIONS, PREDICTIONS, Experiment
 from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.networks import build_network
@@ -33,7 +34,7 @@ from boundary_loss.training.gpus import hold_gpus, parse_gpus
 from boundary_loss.training.launch import launch
 from boundary_loss.training.ranks import Ranks, are_started, joined
 from boundary_loss.training.run import Training
-from boundary_loss.training.terms import activate
+from boundary_loss.training.terms import ActiveTerm, activate
 from boundary_loss.training.tracking import TRACKERS, tracker
 
 DEBUG_SLICES = 10
@@ -44,7 +45,8 @@ BESIDE = (
 )
 
 
-def arguments() -> argparse.Namespace:
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Of the command line, or of ``words``."""
     parser = command.parser("Train one run of a study.")
     parser.add_argument("folder", type=Path, help="the run folder to make, as results/isles/gdl")
     data = parser.add_argument_group("data and losses")
@@ -83,7 +85,7 @@ def arguments() -> argparse.Namespace:
     run.add_argument("--share", type=int, default=1, help="on a CPU, so many trainings share its cores")
     run.add_argument("--queue", type=Path, nargs="*", default=[], help="the study's run folders, for the time left")
     run.add_argument("--fresh", action="store_true", help="set an existing folder aside and train anew")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def main() -> None:
@@ -134,11 +136,7 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
     terms = activate(experiment)
     net, about_network = network(experiment, data, args.weights)
     net.to(device)
-    options: dict[str, Any] = {
-        "needs": [term.need for term in terms if term.need],
-        "limit": DEBUG_SLICES if experiment.debug else None,
-        "device": device,
-    }
+    options: dict[str, Any] = {"needs": needs(terms), "limit": limit(experiment), "device": device}
     train = Slices(data, "train", augmentation=experiment.augmentation, **options)
     val = Slices(data, "val", **options)
     run = unfinished(args.folder)
@@ -178,6 +176,15 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
         compiled=args.compile,
         deterministic=args.deterministic,
     )
+
+
+def needs(terms: Sequence[ActiveTerm]) -> list[MapNeed]:
+    return [term.need for term in terms if term.need]
+
+
+def limit(experiment: Experiment) -> int | None:
+    """How many slices of a set are used; None is all."""
+    return DEBUG_SLICES if experiment.debug else None
 
 
 def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) -> tuple[nn.Module, dict[str, Any]]:

@@ -60,7 +60,7 @@ def show(data: SlicedFolder, runs: Sequence[RunFolder], args: argparse.Namespace
     """Write the gallery as a page, and open it where there is a display; its path."""
     wanted = list(dict.fromkeys(Stem.parse(stem).volume for stem in args.slices or []))
     content = gallery.build(
-        runs, data, args.modality, wanted=wanted, num_epochs=ALL if wanted else gallery.NUM_EPOCHS, room=room
+        runs, [data], args.modality, wanted=wanted, num_epochs=ALL if wanted else gallery.NUM_EPOCHS, room=room
     )
     gallery.begin_at(content, args.slices[0] if args.slices else None, args.epoch)
     path = runs[0].home / "view" / PAGE

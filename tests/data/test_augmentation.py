@@ -210,10 +210,10 @@ def test_a_map_made_before_a_deformation_is_refused(sliced: Path) -> None:
 def test_the_hausdorff_loss_measures_deformed_targets(sliced: Path) -> None:
     loss = HausdorffLoss(classes=[1])
     need = MapNeed("target", (1,), measure=loss.measure_target)
-    for texts in (["rotate(40)"], ["flip"]):
+    for texts in (["rotate(40)", "scale(0.5,2)"], ["flip"]):
         slices = Slices(SlicedFolder.open(sliced), "train", needs=[need], augmentation=parse(*texts))
         (batch,) = slices.batches([torch.arange(12)], torch.device("cpu"), seed=1)
-        torch.testing.assert_close(batch["maps"][need], loss.measure_target(batch["gt"]))
+        torch.testing.assert_close(batch["maps"][need], loss.measure_target(batch["gt"], batch["spacings"]))
 
 
 def test_single_items_and_batches_are_as_on_the_disk(sliced: Path) -> None:

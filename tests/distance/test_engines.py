@@ -3,15 +3,16 @@
 import importlib.util
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import distance_transform_edt
 
 from boundary_loss import distance
-from boundary_loss.distance import cpu, engine, libraries, minplus, nearest_foreground, signed_distance
+from boundary_loss.distance import cpu, engine, minplus, nearest_foreground, plain, signed_distance
 from boundary_loss.distance.maps import Maps
+from boundary_loss.native import distances as compiled
 
 SHAPES = [(7,), (5, 9), (3, 33), (3, 4, 5), (4, 1, 6)]
 
@@ -36,86 +37,82 @@ def test_torch_equals_cpu(shape, faces, monkeypatch):
     monkeypatch.setattr(minplus, "CHUNK", 5000)  # so that there are several chunks
     maps = drawn(shape)
     for spacing in spacings(shape):
-        exact = cpu.distances_to(maps, spacing, np.float64, faces=faces)
+        exact = cpu.distances_to(Maps(torch.from_numpy(maps)), spacing, np.float64, faces=faces)
         for dtype, tolerance in ((torch.float32, 5e-7), (torch.float64, 1e-12)):
             found = minplus.distances_to(torch.from_numpy(maps), spacing, dtype, faces=faces)
             np.testing.assert_allclose(found.numpy(), exact, rtol=tolerance)
-        single = cpu.distances_to(maps, spacing, np.float32, faces=faces)
+        single = cpu.distances_to(Maps(torch.from_numpy(maps)), spacing, np.float32, faces=faces)
         np.testing.assert_allclose(single, exact, rtol=5e-7)
 
 
-@pytest.mark.parametrize("spacing", [np.array([0.7, 1.3, 5.0]), np.array([[1.0, 1.0, 1.0], [2.0, 0.5, 1.0]] * 2)])
-def test_across_with_edt(spacing):
-    """Where the edt package is installed it takes over spread masks; the numbers and signs stay."""
-    pytest.importorskip("edt")
-    maps = drawn((12, 9, 14))
-    maps[1] = False
-    maps[1, 1:3, 1:3, 1:3] = maps[1, 9:11, 6:8, 11:13] = True
-    assert cpu._is_spread(maps[1])
-    found = cpu.signed(maps, spacing, np.float32)
-    exact = cpu.signed(maps, spacing, np.float64)
-    np.testing.assert_allclose(found, exact, rtol=1e-6)
+LABELLED = [*SHAPES, (1, 1, 1), (20, 20, 1), (130, 70), (9, 40, 33)]
+needs_kernels = pytest.mark.skipif(not compiled.available(), reason="needs the compiled kernels")
 
 
-PLANES = [(1, 1), (1, 7), (9, 1), (5, 9), (40, 33), (300, 270)]
+@needs_kernels
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64, torch.bool])
+@pytest.mark.parametrize("shape", LABELLED)
+def test_compiled_equals_plain(shape, dtype):
+    """Both round once: the very same float32 numbers, of each class, side, spacing and limit, in one thread or more."""
+    draw = np.random.default_rng(5)
+    labels = torch.from_numpy(draw.choice([0, 1, 2, 100], (3, *shape), p=[0.9, 0.05, 0.04, 0.01])).to(dtype)
+    labels[1] = 1
+    labels[2] = 0
+    labels[2].view(-1)[labels[2].numel() // 3] = 1
+    maps = Maps(labels) if dtype == torch.bool else Maps(labels, (2, 1))
+    rest = maps.others(ignored=None if dtype == torch.bool else 100)
+    per_map = draw.uniform(0.5, 3, (len(maps), len(shape)))
+    for spacing in (np.ones(len(shape)), np.full(len(shape), 0.7), spacings(shape)[0], per_map):
+        for faces in (False, True):
+            for limit in (np.inf, 3.0, 0.1):
+                for dtype_out in (np.float32, np.float64):
+                    options: Any = {"faces": faces, "limit": limit}
+                    same = np.testing.assert_array_equal if dtype_out == np.float32 else _close
+                    for given in (maps, rest):
+                        expected = plain.distances_to(given, spacing, dtype_out, **options)
+                        found = cpu.distances_to(given, spacing, dtype_out, **options)
+                        same(found, np.where(np.isinf(expected), expected, np.minimum(expected, limit)))
+                    options |= {"inside": 1.0, "nowhere": np.arange(len(maps)) + 0.5}
+                    expected = plain.signed(maps, spacing, dtype_out, **options)
+                    np.testing.assert_allclose(cpu.signed(maps, spacing, dtype_out, **options), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("without", [False, True])
-@pytest.mark.parametrize("shape", PLANES)
-def test_planes_by_opencv_and_without(shape, without, monkeypatch):
-    """Where OpenCV is installed it takes planes of square pixels: the very same whole squares as without it."""
-    cv2 = pytest.importorskip("cv2")
-    if without:
-        monkeypatch.setattr(libraries, "installed", {"edt": None, "cv2": None}.get)
+def _close(found: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+@needs_kernels
+def test_compiled_in_any_number_of_threads(monkeypatch):
+    """One large map shared by the threads, or a map each: the same bits."""
     draw = np.random.default_rng(0)
-    for density in (0.0005, 0.02, 0.4, 0.95):
-        mask = draw.random(shape) < density
-        mask.flat[mask.size // 3] = True
-        exact = distance_transform_edt(~mask)
-        for view, expected in ((mask, exact), (mask[::-1, ::-1], exact[::-1, ::-1]), (mask.T, exact.T)):
-            squared = libraries.squared_in_plane(view, np.ones(2), np.float32)
-            np.testing.assert_array_equal(squared, np.rint(expected**2))
-            for dtype, tolerance in ((np.float32, 3e-7), (np.float64, 1e-12)):
-                squared = libraries.squared_in_plane(view, np.full(2, 0.7), dtype)
-                assert squared.dtype == dtype
-                np.testing.assert_allclose(np.sqrt(squared), 0.7 * expected, rtol=tolerance)
-    assert cv2.getNumThreads() >= 1
+    for shape in ((1, 300, 270), (2, 40, 50, 60), (5, 33, 20)):
+        maps = Maps(torch.from_numpy(draw.random(shape) < 0.003))
+        found = []
+        for threads in (1, 2, 3, 100):
+            monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+            found.append(cpu.signed(maps, np.array([0.7, 1.3, 5.0])[: len(shape) - 1], np.float32))
+        for other in found[1:]:
+            np.testing.assert_array_equal(other, found[0])
 
 
-def test_which_library_measures_a_plane(monkeypatch):
-    """The rule of libraries.py: square pixels and no longer than the squares can be told."""
-    asked = []
-    monkeypatch.setattr(libraries, "installed", lambda name: asked.append(name))
-    mask = np.zeros((3, 2000), bool)
-    mask[0, 0] = True
-    for plane, spacing in ((mask, [1.0, 1.0]), (mask[:, :50], [1.0, 1.5])):
-        libraries.squared_in_plane(plane, np.array(spacing), np.float32)
-        assert not asked
-    libraries.squared_in_plane(mask[:, :50], np.array([1.5, 1.5]), np.float32)
-    assert asked == ["cv2"]
+@needs_kernels
+def test_compiled_in_a_fork():
+    maps = Maps(torch.from_numpy(np.random.default_rng(0).random((8, 120, 130)) < 0.01))
+    expected = cpu.distances_to(maps, np.ones(2), np.float32)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        forked = pool.apply_async(cpu.distances_to, (maps, np.ones(2), np.float32)).get(timeout=60)
+    np.testing.assert_array_equal(forked, expected)
 
 
-def test_opencv_keeps_its_threads_to_itself():
-    """It starts none beside ours, whoever uses it gets theirs back, and a forked process measures as well."""
-    cv2 = pytest.importorskip("cv2")
-    before = cv2.getNumThreads()
-    maps = drawn((40, 33))
-    try:
-        cv2.setNumThreads(3)
-        with libraries.opencv_in_one_thread():
-            assert cv2.getNumThreads() == 1
-            with libraries.opencv_in_one_thread():
-                pass
-            assert cv2.getNumThreads() == 1
-        assert cv2.getNumThreads() == 3
-        large = np.random.default_rng(0).random((400, 400)) < 0.001
-        cv2.distanceTransform((~large).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # its pool runs
-        expected = cpu.distances_to(maps, np.ones(2), np.float32)
-        with multiprocessing.get_context("fork").Pool(1) as pool:
-            forked = pool.apply_async(cpu.distances_to, (maps, np.ones(2), np.float32)).get(timeout=60)
-        np.testing.assert_array_equal(forked, expected)
-    finally:
-        cv2.setNumThreads(before)
+@needs_kernels
+def test_compiled_on_long_lines():
+    """Where float32 would no longer hold the squares of the steps, float64 does."""
+    mask = torch.zeros(1, 2, 6000, dtype=torch.bool)
+    mask[0, 0, 0] = True
+    found = cpu.distances_to(Maps(mask), np.array([1.0, 1.0]), np.float32)
+    np.testing.assert_allclose(found[0, 1], np.hypot(np.arange(6000), 1), rtol=1e-7)
+    by_faces = cpu.signed(Maps(mask), np.array([1.0, 1.0]), np.float64, faces=True)
+    np.testing.assert_allclose(by_faces[0, 0, 1:], np.arange(1, 6000) - 0.5, rtol=1e-14)
 
 
 def test_maps_are_made_one_at_a_time():
@@ -137,7 +134,7 @@ def test_torch_nearest():
     index = minplus.nearest(maps, spacing)
     own = torch.stack(torch.meshgrid(*[torch.arange(n) for n in maps.shape[1:]], indexing="ij"))
     length = (((index - own) * torch.from_numpy(spacing).view(3, 1, 1, 1)) ** 2).sum(dim=1).sqrt()
-    exact = cpu.distances_to(maps.numpy(), spacing, np.float64)
+    exact = cpu.distances_to(Maps(maps), spacing, np.float64)
     np.testing.assert_allclose(length[:2], exact[:2], rtol=1e-12)
     assert (index[2] == -1).all()
 
@@ -166,7 +163,7 @@ def test_triton_equals_cpu(interpreted, shape, faces):
     maps = torch.from_numpy(drawn(shape))
     for spacing in spacings(shape):
         found = interpreted.distances(Maps(maps), spacing, faces=faces, signed=False)
-        exact = cpu.distances_to(maps.numpy(), spacing, np.float64, faces=faces)
+        exact = cpu.distances_to(Maps(maps), spacing, np.float64, faces=faces)
         np.testing.assert_allclose(found, exact, rtol=5e-7)
         found = interpreted.distances(Maps(maps), spacing, faces=faces, signed=True)
         exact = engine.signed(Maps(maps), spacing, torch.float64, faces=faces)
@@ -221,7 +218,7 @@ def test_cuda_equals_cpu(shape):
                 exact = find(Maps(maps), spacing, torch.float64, faces=faces, limit=limit)
                 np.testing.assert_allclose(found.cpu(), exact, rtol=1e-6)
         plain = minplus.distances_to(maps.cuda(), spacing, torch.float32)
-        np.testing.assert_allclose(plain.cpu(), cpu.distances_to(maps.numpy(), spacing, np.float64), rtol=1e-6)
+        np.testing.assert_allclose(plain.cpu(), cpu.distances_to(Maps(maps), spacing, np.float64), rtol=1e-6)
 
 
 @pytest.mark.gpu

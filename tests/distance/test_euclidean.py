@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import distance_transform_edt
 
-from boundary_loss.distance import euclidean_distance, inside_distance, libraries, nearest_foreground
+from boundary_loss.distance import either_distance, euclidean_distance, inside_distance, nearest_foreground
+from boundary_loss.native import distances as compiled
 
 SHAPES = [(7,), (1, 6), (5, 9), (33, 70), (3, 4, 5), (9, 1, 7), (12, 35, 17)]
 SPACING = [0.7, 1.3, 5.0]
@@ -28,11 +29,13 @@ def scipy_distance(mask: np.ndarray, spacing) -> np.ndarray:
     return distance_transform_edt(~mask, sampling=spacing)
 
 
-@pytest.fixture(params=["libraries", "alone"])
+@pytest.fixture(params=["compiled", "plain"])
 def engines(request, monkeypatch):
-    """With what is installed beside SciPy, and without."""
-    if request.param == "alone":
-        monkeypatch.setattr(libraries, "installed", lambda name: None)
+    """With the compiled kernels, and without."""
+    if request.param == "plain":
+        monkeypatch.setattr(compiled, "available", lambda: False)
+    elif not compiled.available():
+        pytest.skip("needs the compiled kernels")
 
 
 @pytest.mark.usefixtures("engines")
@@ -168,6 +171,23 @@ def test_inside():
     expected = distance_transform_edt(masks[0, 0].numpy(), sampling=[2.0, 1.0])
     np.testing.assert_allclose(found[0, 0].numpy(), expected, rtol=5e-7)
     assert not found[1].any() and not found[0, 1:].any()
+
+
+def test_two_classes_by_one_transform():
+    """The masks of two classes that share the image have the distances that they have one by one."""
+    second = torch.from_numpy(np.random.default_rng(0).random((4, 9, 11)) < 0.3)
+    second[2], second[3] = False, True
+    halves = torch.stack([~second, second], dim=1)
+    for spacing in (None, [2.0, 0.7], [[1.0, 1.0], [2.0, 0.7], [1.0, 3.0], [1.0, 1.0]]):
+        for distance in (inside_distance, either_distance):
+            together = distance(halves, spacing)
+            singly = torch.cat([distance(halves[:, k : k + 1], spacing) for k in (0, 1)], dim=1)
+            torch.testing.assert_close(together, singly, rtol=0, atol=0)
+            assert together.shape == halves.shape and not (together[2:].any() or torch.signbit(together).any())
+    overlapping = halves.clone()
+    overlapping[0, 0] = True
+    torch.testing.assert_close(inside_distance(overlapping)[0, 1], inside_distance(halves)[0, 1])
+    assert not inside_distance(overlapping)[0, 0].any()
 
 
 @pytest.mark.parametrize(

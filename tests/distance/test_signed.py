@@ -191,6 +191,15 @@ def test_ignored():
     np.testing.assert_allclose(alone[0, 1, 0], [-np.hypot(1, 3), 0, -np.hypot(1, 3)], rtol=1e-6)
 
 
+def test_labels_in_few_bytes():
+    """A class, or an ignored label, that the labels' type cannot hold is no other one that shares its last byte."""
+    few = torch.tensor([[[0, 44, 3, 0]]], dtype=torch.uint8)
+    for labels in (few, few.to(torch.int8)):
+        found = signed_distance(labels, num_classes=301, classes=[44, 300], ignore_index=259)
+        torch.testing.assert_close(found, signed_distance(few.long(), num_classes=301, classes=[44, 300]))
+        assert found[0, 44].any() and not found[0, 300].any()
+
+
 def test_masks_without_a_background_channel():
     """A foreground alone, or classes that overlap: what is not in a class is its rest, not ignored."""
     mask = np.zeros((1, 5, 6), bool)

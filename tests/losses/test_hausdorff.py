@@ -69,7 +69,42 @@ def test_no_gradient_through_the_distances():
     assert ((weight >= -1e-9) & ((weight - weight.round()).abs() < 1e-4)).all()  # sums of squared whole distances
 
 
-@pytest.mark.parametrize("settings", [{"alpha": 0}, {"sides": "left"}, {"absent": "?"}])
+@pytest.mark.parametrize("sides", ["inside", "both"])
+def test_each_item_is_measured_with_its_own_spacing(sides):
+    probs, labels = example(K=3)
+    g, predicted = class2one_hot(labels, 3), class2one_hot(probs.argmax(1), 3)
+    spacing = torch.tensor([[0.7, 2.5], [3.0, 0.4]])
+    loss = HausdorffLoss(sides=sides, reduction="none")
+    values = loss(probs, labels, spacing_mm=spacing)
+    for b in range(2):
+        item = slice(b, b + 1)
+        parts = (each[item].numpy() for each in (probs, g, predicted))
+        assert values[b].item() == pytest.approx(by_scipy(*parts, sides, spacing=spacing[b].tolist()), rel=1e-5)
+    kept = loss.measure_target(g, spacing)
+    torch.testing.assert_close(loss(probs, labels, kept, spacing_mm=spacing), values, rtol=0, atol=0)
+    given = HausdorffLoss(sides=sides, reduction="none", spacing_mm=(9.0, 9.0))  # a call's own spacing comes first
+    torch.testing.assert_close(given(probs, labels, spacing_mm=spacing), values, rtol=0, atol=0)
+
+
+def test_voxels_are_counted_on_request():
+    """As the original, whose Hausdorff loss knew no spacing."""
+    probs, labels = example()
+    spacing = torch.full((2, 2), 0.5)
+    counted = HausdorffLoss(unit="voxel")(probs, labels, spacing_mm=spacing)
+    torch.testing.assert_close(counted, HausdorffLoss()(probs, labels), rtol=0, atol=0)
+    torch.testing.assert_close(HausdorffLoss()(probs, labels, spacing_mm=spacing), 0.25 * counted)
+    with pytest.raises(ValueError, match="leave spacing_mm out"):
+        HausdorffLoss(unit="voxel", spacing_mm=(1.0, 1.0))
+
+
+def test_far_is_the_diagonal_of_each_item():
+    probs, empty = torch.full((2, 2, 6, 8), 0.5), torch.zeros(2, 6, 8, dtype=torch.long)
+    loss = HausdorffLoss(classes=[1], absent="far", reduction="none")
+    values = loss(probs, empty, spacing_mm=torch.tensor([[1.0, 1.0], [2.0, 0.5]]))
+    assert values.tolist() == pytest.approx([0.5 * (6**2 + 8**2), 0.5 * (12**2 + 4**2)])
+
+
+@pytest.mark.parametrize("settings", [{"alpha": 0}, {"sides": "left"}, {"absent": "?"}, {"unit": "cm"}])
 def test_refusals(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         HausdorffLoss(**settings)

@@ -1,7 +1,9 @@
 """The ledger's losses of a distance head: by hand, what all losses obey, and that ignored voxels do not matter."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import distance_transform_edt
 
 from boundary_loss import DistanceHeadLoss, SDFProductLoss, class2one_hot
 from boundary_loss.losses import build, gradient_norms
@@ -104,10 +106,41 @@ def test_refusals(name):
         build(name)(output.long(), labels)
     with pytest.raises(ValueError, match=r"\[3\].*0\.\.2"):
         build(name, classes=[3])(output, labels)
-    with pytest.raises(ValueError, match=r"no option 'spacing'|it has: none"):
+    with pytest.raises(ValueError, match=r"no option 'spacing'; it has: .*unit=mm"):
         build(name, spacing=1)
     with pytest.raises(ValueError, match="'mean', 'sum', 'none'"):
         HEADS[name](reduction="average")
+
+
+def test_each_item_is_measured_with_its_own_spacing():
+    output, labels = example()
+    one_hot, spacing = class2one_hot(labels, K), torch.tensor([[0.7, 2.5], [3.0, 0.4]])
+    for name in HEADS:
+        maps = build(name).measure_target(one_hot, spacing)
+        for b in range(2):
+            alone = build(name).measure_target(one_hot[b : b + 1], spacing[b])
+            torch.testing.assert_close(maps[b : b + 1], alone, rtol=0, atol=0)
+        value = build(name)(output, labels, spacing_mm=spacing)
+        torch.testing.assert_close(build(name)(output, labels, maps), value, rtol=0, atol=0)
+    maps = build("foreground").measure_target(one_hot, spacing)
+    for b, k in ((0, 1), (1, 2)):
+        expected = distance_transform_edt(one_hot[b, k].numpy(), sampling=spacing[b])
+        np.testing.assert_allclose(maps[b, k], expected, rtol=1e-5)
+
+
+def test_voxels_are_counted_on_request():
+    output, labels = example()
+    spacing = torch.tensor([[0.7, 2.5], [3.0, 0.4]])
+    for name in HEADS:
+        counted = build(name, unit="voxel")(output, labels, spacing_mm=spacing)
+        torch.testing.assert_close(counted, build(name)(output, labels), rtol=0, atol=0)
+        assert counted != build(name)(output, labels, spacing_mm=spacing)
+        with pytest.raises(ValueError, match="'voxel'"):
+            build(name, unit="cm")
+    square = torch.full((2, 2), 0.5)  # a signed map in [-1, 1] has no unit but where the axes differ
+    for name, same in (("sdf", True), ("sdf_product", True), ("foreground", False)):
+        values = build(name)(output, labels, spacing_mm=square), build(name)(output, labels)
+        assert torch.allclose(*values) == same
 
 
 def test_the_pull_of_two_outputs():

@@ -36,7 +36,8 @@ def test_all_kinds_of_values():
 
 
 def test_own_options_only():
-    assert list(options("sdf")) == list(options("foreground")) == ["norm"] and not options("sdf_product")
+    assert list(options("sdf")) == list(options("foreground")) == ["norm", "unit"]
+    assert list(options("sdf_product")) == ["unit"]
     assert list(options("gdl")) == ["absent"]
     assert list(options("tversky")) == ["alpha", "beta", "absent"]
     assert not options("ce")

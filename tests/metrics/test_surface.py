@@ -157,6 +157,23 @@ def test_equals_medpy_and_the_original_where_it_is_right(reference, name, spacin
                 assert ours == pytest.approx(original, abs=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(40,), (23, 31), (9, 14, 11), (4, 5, 6, 3)])
+def test_trees_and_maps_agree(shape, monkeypatch):
+    """However the distances are found, by k-d trees, by our maps or by SciPy's, they are the same."""
+    rng = np.random.default_rng(0)
+    pred, gt, spacing = rng.random(shape) < 0.4, rng.random(shape) < 0.3, [0.7, 1.3, 5.0, 2.0][: len(shape)]
+    found = []
+    for crowded, has_kernels in ((np.inf, True), (-1, True), (-1, False)):
+        monkeypatch.setattr(surface, "CROWDED", crowded)
+        monkeypatch.setattr(surface, "CROWDED_FOR_SCIPY", crowded)
+        if not has_kernels:
+            monkeypatch.setattr(surface.compiled, "available", lambda: False)
+        found.append(surface_distances(pred, gt, spacing))
+    for other in found[1:]:
+        np.testing.assert_allclose(other.from_pred, found[0].from_pred, rtol=1e-12)
+        np.testing.assert_allclose(other.from_gt, found[0].from_gt, rtol=1e-12)
+
+
 def test_equals_installed_medpy():
     binary = pytest.importorskip("medpy.metric.binary")
     rng = np.random.default_rng(0)

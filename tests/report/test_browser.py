@@ -1,5 +1,6 @@
 """The page as a reader has it: opened in Chromium, sorted, toggled, read, zoomed. Skips where there is no Chromium."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -139,6 +140,62 @@ def test_the_picture_follows_case_image_and_map(page: Chromium) -> None:
         seen.add(canvases(page)[0])
     assert len(seen) == 4
     assert "mm, negative inside" in page.run("document.querySelector('#gallery .legend').textContent")
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of two rows, each trained with two seeds on two folds; slicing saved no maps."""
+    place = tmp_path_factory.mktemp("parts")
+    folds = [write_sliced(place / f"TOY{fold}", fold=fold, depth=2) for fold in (0, 1)]
+    runs: list[Path] = []
+    for fold, data in enumerate(folds):
+        for which in ("train", "val"):
+            shutil.rmtree(data / which / "3d_distmap")
+        names = {f"{row}/fold{fold}_seed{seed}": 3 + 3 * seed for row in ("ce", "gdl") for seed in (0, 1)}
+        runs += write_runs(place / "results" / "toy", data, names)
+    with pytest.MonkeyPatch.context() as patch:
+        words = ["--runs", *map(str, sorted(runs)), "--data", *map(str, folds), "--quiet", "--metrics", "val_3d_dsc"]
+        patch.setattr("sys.argv", ["report", str(place / "results" / "toy"), *words])
+        report.main()
+    return place / "results" / "toy"
+
+
+def choose(page: Chromium, label: str, text: str) -> None:
+    """Choose an option of the gallery's select with this label."""
+    page.run(
+        "(() => { const all = [...document.querySelectorAll('#gallery label.control')];"
+        f"const select = all.find((each) => each.textContent.startsWith({label!r})).querySelector('select');"
+        f"select.value = [...select.options].find((each) => each.textContent.includes({text!r})).value;"
+        "select.dispatchEvent(new Event('change')); })()"
+    )
+
+
+def test_the_reader_chooses_seed_and_fold(browser: Chromium, parts: Path) -> None:
+    browser.open(parts / "report.html")
+    browser.frame()
+
+    def said() -> list[str]:
+        return [" · ".join(text.split(" · ")[:2]) for text in words(browser)[2:]]
+
+    assert said() == ["fold0_seed0 · epoch 1"] * 2
+    first = canvases(browser)
+    choose(browser, "Seed", "1")
+    assert said() == ["fold0_seed1 · epoch 4"] * 2
+    other = canvases(browser)
+    assert other[:2] == first[:2] and other[2] != first[2]
+    set_range(browser, "Epoch", 5)  # which seed 0 has not
+    assert said() == ["fold0_seed1 · epoch 5"] * 2
+    choose(browser, "Case", "fold1: worst")
+    assert said() == ["fold1_seed1 · epoch 5"] * 2
+    assert canvases(browser)[0] != other[0] and "not in this file" not in " ".join(words(browser))
+    choose(browser, "Image", "distance map: lesion")
+    assert "of each slice alone" in browser.run("document.querySelector('#gallery .legend').textContent")
+    counted = browser.run("document.querySelector('#absent').textContent")
+    assert "one is counted: ce/fold0_seed0, gdl/fold0_seed0." in counted
+    browser.size(320, 700, phone=True)
+    browser.frame()
+    assert browser.run("document.documentElement.scrollWidth") == 320
+    assert browser.errors == []
 
 
 def test_the_counts_are_those_of_the_masks(page: Chromium, study: Path) -> None:

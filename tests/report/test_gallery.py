@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from toyruns import write_runs
 from toys import write_sliced
 
 from boundary_loss.comparison import find_runs
+from boundary_loss.distance import signed_distance
 from boundary_loss.files import read_json, write_array, write_json
-from boundary_loss.report import absent, gallery, pixels
+from boundary_loss.report import absent, foldcases, gallery, pixels, slicemaps
 from boundary_loss.runfolder import BEST_PREDICTIONS, RunFolder
 from boundary_loss.slicedfolder import SlicedFolder, write_png
 
@@ -75,7 +77,7 @@ def test_worst_median_and_best_are_of_the_first_run(tmp_path: Path) -> None:
     dice = np.zeros((3, 5, 2), np.float32)
     dice[1, :, 1] = [0.5, 0.9, np.nan, 0.1, 0.7]
     write_array(run / "val_3d_dsc.npy", dice)
-    found = gallery.cases(RunFolder(run))
+    found = foldcases.cases(RunFolder(run))
     assert {word: volume for word, (volume, _) in found.items()} == {
         "worst": "case_3",
         "median": "case_0",
@@ -85,9 +87,10 @@ def test_worst_median_and_best_are_of_the_first_run(tmp_path: Path) -> None:
 
 def test_what_is_shown_is_what_lies_on_the_disk(runs: list[Path], sliced: Path) -> None:
     data, found = SlicedFolder.open(sliced), find_runs(runs)
-    shown = gallery.build(found, data, "ct")
+    shown = gallery.build(found, [data], "ct")
     assert shown["modalities"] == ["ct", "mtt"] and shown["leftOut"] == []
-    assert shown["best"] == [run.best_epoch for run in found]
+    assert [each["best"] for each in shown["runs"]] == [run.best_epoch for run in found]
+    assert shown["seeds"] == [] and shown["mapsOf"] == "volume"
     for case in shown["cases"]:
         size = (case["height"], case["width"])
         assert size == (20, 24) and case["aspect"] == pytest.approx(0.8 / 1.2)
@@ -109,24 +112,91 @@ def test_what_is_shown_is_what_lies_on_the_disk(runs: list[Path], sliced: Path) 
         assert case["dice"]["1"]["3"] == pytest.approx(dice[3], rel=1e-4)
 
 
+PARTS = {"ce/fold0_seed0": 3, "ce/fold0_seed1": 4, "gdl/fold0_seed0": 2, "gdl/fold0_seed1": 3}
+OTHERS = {name.replace("fold0", "fold1"): epochs for name, epochs in PARTS.items()}
+
+
+def test_every_seed_and_fold_is_there_to_be_chosen(tmp_path: Path) -> None:
+    data = [SlicedFolder.open(write_sliced(tmp_path / "data" / str(fold), fold=fold, depth=2)) for fold in (0, 1)]
+    paths = [write_runs(tmp_path / "toy", d.path, part) for d, part in zip(data, (PARTS, OTHERS), strict=True)]
+    runs = find_runs([run for pair in zip(*paths, strict=True) for run in pair])  # rows and folds in a mixed order
+    shown = gallery.build(runs, data)
+    assert shown["shown"] == ["ce", "gdl"] and shown["seeds"] == ["seed0", "seed1"] and shown["leftOut"] == []
+    assert [(each["part"], each["row"]) for each in shown["runs"]] == [(run.part, run.row == "gdl") for run in runs]
+    assert [(case["name"], case["fold"]) for case in shown["cases"]] == sorted(
+        [("case_4", "fold0"), ("case_5", "fold0"), ("case_2", "fold1"), ("case_3", "fold1")],
+        key=lambda pair: (pair[1], [case["name"] for case in shown["cases"]].index(pair[0])),
+    )
+    for case in shown["cases"]:
+        for s in case["slices"]:
+            for run, predictions in zip(runs, s["predictions"], strict=True):
+                assert sorted(map(int, predictions)) == (run.epochs if run.fold == case["fold"] else [])
+                for epoch, text in predictions.items():
+                    kept = None if int(epoch) == run.best_epoch else int(epoch)
+                    np.testing.assert_array_equal(read_runs(text, (20, 24)), run.predictions(kept, [s["name"]])[0])
+    with pytest.raises(ValueError, match="was trained on other data than"):
+        gallery.build(runs, data[:1])
+    one = gallery.build(runs[:1], data)
+    assert one["shown"] == ["ce/fold0_seed0"] and one["seeds"] == []
+
+
+def test_with_little_room_each_row_has_its_first_seed(tmp_path: Path) -> None:
+    data = SlicedFolder.open(write_sliced(tmp_path / "data", depth=2))
+    runs = find_runs(write_runs(tmp_path / "toy", data.path, PARTS))
+    seen = []
+    for room in range(1000, 6000, 200):
+        shown = gallery.build(runs, [data], room=room)
+        for case in shown["cases"]:
+            has = [bool(predictions) for predictions in case["slices"][0]["predictions"]]
+            left = {f"{word} of {case['name']}" for word in ("other seeds", "predictions")}
+            assert has[1] or left & set(shown["leftOut"])
+            seen.append(has)
+    assert [True, False, True, False] in seen and all(has[0] == has[2] >= has[1] == has[3] for has in seen)
+
+
+def test_maps_that_slicing_did_not_save_are_those_of_the_slices(
+    runs: list[Path], sliced: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for which in ("train", "val"):
+        shutil.rmtree(sliced / which / "3d_distmap")
+    data = SlicedFolder.open(sliced)
+    shown = gallery.build(find_runs(runs), [data])
+    assert shown["mapsOf"] == "slice"
+    for case in shown["cases"]:
+        for s in case["slices"]:
+            share = (decoded(s["maps"]["lesion"]).astype(float) - 128) / 127
+            signed = np.sign(share) * share**2 * case["limits"]["lesion"]
+            expected = signed_distance(data.labels("val", s["name"]), (0.8, 1.2), num_classes=2)
+            np.testing.assert_allclose(signed, expected[1], atol=0.5)
+    monkeypatch.setattr(slicemaps, "can_measure", lambda: False)
+    without = gallery.build(find_runs(runs), [data])
+    assert without["mapsOf"] == "" and "limits" not in without["cases"][0]
+
+
+@given(maps)
+def test_maps_of_slices_are_the_librarys(classes: np.ndarray) -> None:
+    expected = signed_distance(classes, (0.7, 2.5), num_classes=3, classes=[1, 2])
+    np.testing.assert_allclose(slicemaps.signed_maps(classes, (0.7, 2.5), 3), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_case_opens_at_its_largest_slice_and_around_its_content(runs: list[Path], sliced: Path) -> None:
     data = SlicedFolder.open(sliced)
     for stem in data.stems("val"):
         picture = np.zeros((20, 24), np.uint8)
         picture[3:11, 5:20] = 90
         write_png(sliced / "val" / "mtt" / f"{stem}.png", picture)
-    (first, *_) = gallery.build(find_runs(runs), data)["cases"]
+    (first, *_) = gallery.build(find_runs(runs), [data])["cases"]
     sizes = [int((data.labels("val", s["name"]) > 0).sum()) for s in first["slices"]]
     assert first["start"] == int(np.argmax(sizes))
     assert first["content"] == [5, 3, 19, 10]
-    assert gallery.content_box([np.zeros((4, 6), np.uint8)]) == [0, 0, 5, 3]
+    assert foldcases.content_box([np.zeros((4, 6), np.uint8)]) == [0, 0, 5, 3]
 
 
 def test_slices_are_turned_upright_as_in_the_other_pictures(runs: list[Path], sliced: Path) -> None:
     about = read_json(sliced / "slicing.json")
     write_json(sliced / "slicing.json", about | {"orientation": {"case_4": "LP", "case_5": "LP"}})
     data = SlicedFolder.open(sliced)
-    case = gallery.build(find_runs(runs[:1]), data)["cases"][0]
+    case = gallery.build(find_runs(runs[:1]), [data])["cases"][0]
     assert (case["height"], case["width"]) == (24, 20) and case["aspect"] == pytest.approx(1.2 / 0.8)
     s = case["slices"][0]
     np.testing.assert_array_equal(read_runs(s["truth"], (24, 20)), data.labels("val", s["name"]).T)
@@ -134,12 +204,12 @@ def test_slices_are_turned_upright_as_in_the_other_pictures(runs: list[Path], sl
 
 def test_what_has_no_room_is_left_out_and_said(runs: list[Path], sliced: Path) -> None:
     data, found = SlicedFolder.open(sliced), find_runs(runs)
-    whole = gallery.build(found, data)
-    small = gallery.build(found, data, room=6000)
+    whole = gallery.build(found, [data])
+    small = gallery.build(found, [data], room=6000)
     assert not small["lossless"] and small["cases"][0]["slices"][0]["images"]["mtt"].startswith("data:image/jpeg")
     assert small["leftOut"] and len(str(small)) < len(str(whole))
     assert all("case_" in text or "further cases" in text for text in small["leftOut"])
-    few = gallery.build(found, data, num_epochs=3)
+    few = gallery.build(found, [data], num_epochs=3)
     for run, number in zip(found, range(3), strict=True):
         epochs = sorted(map(int, few["cases"][0]["slices"][0]["predictions"][number]))
         assert len(epochs) <= 4 and {0, run.best_epoch, run.epochs[-1]} <= set(epochs) | {0}
@@ -149,7 +219,7 @@ def test_a_case_without_common_predictions_is_refused(runs: list[Path], sliced: 
     names = read_json(runs[1] / "rows.json")
     write_json(runs[1] / "rows.json", names | {"val": [stem for stem in names["val"] if "case_5" in stem]})
     with pytest.raises(ValueError, match="not every run predicted case_4"):
-        gallery.build(find_runs(runs), SlicedFolder.open(sliced), wanted=["case_4"])
+        gallery.build(find_runs(runs), [SlicedFolder.open(sliced)], wanted=["case_4"])
 
 
 def test_empty_slices_and_missed_cases_are_counted(runs: list[Path], sliced: Path) -> None:

@@ -120,6 +120,23 @@ def test_differences_that_make_a_comparison_unfair_are_said(runs: list[Path]) ->
     assert "network" in found and "ffffffffffff: gdl_hausdorff_w" in found
 
 
+def test_archives_of_unknown_checksum_are_told_wherever_one_looks(
+    runs: list[Path], sliced: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "Checksums not verified: b&b.zip is none of the accepted archives (TRUST=1)"
+    call(report.main, runs[0].parent, "--runs", *runs, "--data", sliced)
+    assert "not verified" not in capsys.readouterr().out + (runs[0].parent / "report.html").read_text()
+    archives = [{"name": n, "algorithm": "md5", "checksum": "0", "trusted": n != "a.zip"} for n in ("a.zip", "b&b.zip")]
+    for run in runs:
+        write_json(run / "run.json", read_json(run / "run.json") | {"data_source": {"archives": archives}})
+    call(report.main, runs[0].parent, "--runs", *runs, "--data", sliced)
+    page = (runs[0].parent / "report.html").read_text()
+    assert f"note: {said}" in capsys.readouterr().out
+    summary, _, made = page.partition('<section id="made"')
+    for part in (summary, made):
+        assert f'<div class="notice"><p>{said.replace("&", "&amp;")}' in part
+
+
 def test_missing_metrics_are_said_and_the_rest_is_used(runs: list[Path]) -> None:
     (runs[1] / "val_3d_hd95.npy").unlink()
     for run in runs:

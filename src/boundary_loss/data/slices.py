@@ -3,10 +3,8 @@
 Axis letters: N slices, C modalities, K classes, X Y pixels (see :mod:`boundary_loss.shapes`).
 """
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,50 +14,12 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from boundary_loss.data.augmentation import Augmentation
+from boundary_loss.data.needs import MapNeed, check_needs
 from boundary_loss.data.prefetch import onto_device, prefetched
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import among_all, encode_one_hot
 from boundary_loss.shapes import IGNORED
 from boundary_loss.slicedfolder import SlicedFolder
-
-
-@dataclass(frozen=True)
-class MapNeed:
-    """A distance map that some loss reads."""
-
-    source: str
-    """``target``: what the loss measures of the labels alone. Or a signed map: ``2d``, of each slice; ``3d``, of the
-    whole volume; ``step``, of each slice, at each step on its device."""
-    classes: tuple[int, ...]
-    options: tuple[tuple[str, Any], ...] = ()
-    """Arguments of ``signed_distance`` that differ from its defaults, which are the paper's."""
-    measure: Callable[[Tensor], Tensor] | None = None
-    """For ``target``: (B, K, X, Y) one-hot -> (B, K, X, Y) distances."""
-
-    @classmethod
-    def of(cls, source: str, classes: tuple[int, ...], options: Mapping[str, Any]) -> "MapNeed":
-        defaults = inspect.signature(signed_distance).parameters
-        unusual = {name: value for name, value in options.items() if value != defaults[name].default}
-        return cls(source, classes, tuple(sorted(unusual.items())))
-
-    def at_each_step(self, *, deformed: bool) -> bool:
-        """Whether it is computed in the training step, of the labels as they are there.
-
-        Raises:
-            ValueError: the map is one of the undeformed labels, and the slices are to be ``deformed``.
-        """
-        if deformed and self.source in ("2d", "3d"):
-            raise ValueError(
-                f"a map computed beforehand (map={self.source}) does not fit slices that are rotated, scaled or "
-                "deformed; write boundary(map=step), which computes it afterwards, or augment with flip, intensity "
-                "and noise alone"
-            )
-        return self.source == "step" or (deformed and self.source == "target")
-
-    @property
-    def is_saved(self) -> bool:
-        """Whether slicing already computed it: whole volumes, in the paper's convention."""
-        return self.source == "3d" and not self.options
 
 
 class Slices(Dataset):
@@ -90,10 +50,8 @@ class Slices(Dataset):
     ) -> None:
         self.folder, self.which, self.augmentation = folder, which, augmentation
         deformed = augmentation is not None and augmentation.deforms
+        self.stems = check_needs(needs, folder, which, limit=limit, deformed=deformed)
         at_each_step = {need: need.at_each_step(deformed=deformed) for need in needs}
-        self.stems = folder.stems(which)[:limit]
-        if not self.stems:
-            raise ValueError(f"{folder.path / which} holds no slices")
         self.num_classes = len(folder.classes)
         self.images, self.labels = self._read()
         """(N, C, X, Y) float32 and (N, X, Y) uint8."""
@@ -132,7 +90,7 @@ class Slices(Dataset):
         """(N, classes of the need, X, Y) float32 mm."""
         compute = {"3d": self._volume_maps, "2d": self._slice_maps, "target": self._target_maps}[need.source]
         maps = torch.empty(len(self.stems), len(need.classes), *self.labels.shape[1:])
-        (self._saved_maps if need.is_saved else compute)(maps, need)
+        (self._saved_maps if need.is_saved_in(self.folder, self.which) else compute)(maps, need)
         return maps
 
     def _saved_maps(self, maps: Tensor, need: MapNeed) -> None:
@@ -146,15 +104,12 @@ class Slices(Dataset):
 
     def _target_maps(self, maps: Tensor, need: MapNeed) -> None:
         for rows in self._progress(torch.arange(len(self.stems)).split(32), "distances"):
-            maps[rows] = self._measured(self.labels[rows], need)[:, list(need.classes)]
+            maps[rows] = self._measured(self.labels[rows], self.spacings[rows], need)[:, list(need.classes)]
 
     def _volume_maps(self, maps: Tensor, need: MapNeed) -> None:
-        """Of the volumes as they were sliced; augmented copies have no volume of their own."""
+        """Of the volumes as they were sliced."""
         row = {stem: i for i, stem in enumerate(self.stems)}
-        volumes = self.folder.volumes(self.which)
-        if set(row) != {stem for stems in volumes.values() for stem in stems}:
-            raise ValueError("3D maps in another convention need whole volumes: no augmented copies, no DEBUG")
-        for volume, stems in self._progress(volumes.items(), "3D distance maps"):
+        for volume, stems in self._progress(self.folder.volumes(self.which).items(), "3D distance maps"):
             rows = [row[stem] for stem in stems]
             labels = self.labels[rows].movedim(0, -1)
             signed = self._signed(labels, self.folder.spacing_3d(volume), need)[list(need.classes)]
@@ -164,9 +119,9 @@ class Slices(Dataset):
         options = dict(need.options)
         return signed_distance(labels, spacing_mm, num_classes=self.num_classes, classes=need.classes, **options)
 
-    def _measured(self, labels: Tensor, need: MapNeed) -> Tensor:
+    def _measured(self, labels: Tensor, spacing_mm: Tensor, need: MapNeed) -> Tensor:
         assert need.measure is not None
-        return need.measure(encode_one_hot(labels, self.num_classes, torch.float32))
+        return need.measure(encode_one_hot(labels, self.num_classes, torch.float32), spacing_mm)
 
     def _progress(self, items: Any, what: str) -> Any:
         return tqdm(items, desc=f"{self.which}: {what}", leave=False, disable=None)
@@ -222,7 +177,8 @@ class Slices(Dataset):
             images, labels, maps = self.augmentation(images, labels, maps, spacings, rows, seed)
         found = {need: among_all(m, need.classes, self.num_classes) for need, m in zip(self.maps, maps, strict=True)}
         for need in self.steps:
-            found[need] = self._measured(labels, need) if need.measure else self._signed(labels, spacings, need)
+            compute = self._measured if need.measure else self._signed
+            found[need] = compute(labels, spacings, need)
         return {
             "index": onto_device(rows, images.device),
             "filenames": [self.stems[i] for i in rows.tolist()],

@@ -47,31 +47,57 @@ def distances_to(
 
 
 def signed(
-    maps: Maps, spacing: SpacingTable, dtype: torch.dtype, *, faces: bool = False, limit: float = math.inf
+    maps: Maps,
+    spacing: SpacingTable,
+    dtype: torch.dtype,
+    *,
+    faces: bool = False,
+    limit: float = math.inf,
+    inside: float = 0.0,
+    nowhere: float | np.ndarray = math.inf,
 ) -> Tensor:
     """Distance of each voxel to the nearest voxel of the other kind, negative on True voxels; arguments as above.
 
-    inf throughout a map that has no True voxel, -inf throughout one that has no other.
+    Args:
+        inside: mm added to the distances on True voxels.
+        nowhere: or (N,); what a map holds that has no True voxel, and minus this one that has no other.
     """
     labels = maps.labels
     if 0 in maps.shape:
         return torch.zeros(maps.shape, dtype=dtype, device=labels.device)
     if labels.device.type == "cpu":
-        return torch.from_numpy(cpu.signed(maps, spacing, _numpy_type(dtype), faces=faces, limit=limit))
+        kind = _numpy_type(dtype)
+        return torch.from_numpy(
+            cpu.signed(maps, spacing, kind, faces=faces, limit=limit, inside=inside, nowhere=nowhere)
+        )
     if labels.is_cuda and dtype == torch.float32 and has_triton():
         from boundary_loss.distance import triton_edt
 
-        return _limited(triton_edt.distances(maps, spacing, faces=faces, signed=True, limit=limit), limit)
-    outside = distances_to(maps, spacing, dtype, faces=faces, limit=limit)
-    outside -= distances_to(maps.others(), spacing, dtype, faces=faces, limit=limit)  # everywhere one of the two is 0
-    return outside
+        found = _limited(triton_edt.distances(maps, spacing, faces=faces, signed=True, limit=limit), limit)
+    else:
+        found = distances_to(maps, spacing, dtype, faces=faces, limit=limit)
+        found -= distances_to(maps.others(), spacing, dtype, faces=faces, limit=limit)  # everywhere one of the two is 0
+    return finished(found, inside, nowhere)
+
+
+def finished(signed: Tensor, inside: float, nowhere: float | np.ndarray) -> Tensor:
+    """Signed maps that are infinite where they have no boundary, with ``inside`` and ``nowhere`` as above."""
+    if inside:
+        signed = torch.where(signed < 0, signed + inside, signed)
+    if isinstance(nowhere, float):
+        if math.isinf(nowhere):
+            return signed
+        absent: Tensor | float = nowhere
+    else:
+        absent = torch.as_tensor(nowhere).to(signed, non_blocking=True).view(-1, *[1] * (signed.ndim - 1))
+    return torch.where(torch.isinf(signed), signed.sign() * absent + 0.0, signed)  # no -0
 
 
 def nearest(masks: Tensor, spacing: SpacingTable) -> Tensor:
     """The index of the nearest True voxel, (N, ...) bool -> (N, D, ...) int64; -1 in a map that has none."""
     if masks.device.type != "cpu":
         return minplus.nearest(masks, spacing)
-    return torch.from_numpy(cpu.nearest(masks.numpy(), spacing))
+    return torch.from_numpy(cpu.nearest(Maps(masks), spacing))
 
 
 def _limited(distances: Tensor, limit: float) -> Tensor:

@@ -40,7 +40,7 @@ def euclidean_distance(
         spatial_dims: how many of the last axes are space, 1 to 3; the axes before them are a batch.
             Not given, it is the length of the spacing, and without a spacing every axis is space, as in SciPy.
         dtype: float32 or float64.
-        max_distance: mm; longer distances are reported as this, and cost nothing to measure.
+        max_distance: mm; longer distances are reported as this, and are not searched for.
 
     Returns:
         Distances in mm, same shape, and same kind and device as the mask: 0 on the foreground,
@@ -101,6 +101,8 @@ def inside_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: A
         (B, K, ...) mm, on the same device. A mask without foreground, or without background, gives zeros:
         it has no boundary to measure to.
     """
+    if (signed := _signed_if_halves(masks, spacing_mm, dtype)) is not None:
+        return torch.stack([signed.clamp(min=0), signed.clamp_(max=0).abs_()], dim=1)
     maps, table = _maps_of_classes(masks, spacing_mm)
     distances = engine.distances_to(maps.others(), table, as_torch_dtype(dtype))
     return _zero_without_boundary(distances).view(masks.shape)
@@ -108,9 +110,26 @@ def inside_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: A
 
 def either_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: Any = torch.float32) -> torch.Tensor:
     """Distance of each voxel to the nearest voxel of the other kind, inside and outside alike; else as above."""
+    if (signed := _signed_if_halves(masks, spacing_mm, dtype)) is not None:
+        return signed.abs_().unsqueeze(1).repeat(1, 2, *[1] * (signed.ndim - 1))
     maps, table = _maps_of_classes(masks, spacing_mm)
     distances = engine.signed(maps, table, as_torch_dtype(dtype)).abs_()
     return _zero_without_boundary(distances).view(masks.shape)
+
+
+def _signed_if_halves(masks: torch.Tensor, spacing_mm: Spacing, dtype: Any) -> torch.Tensor | None:
+    """Of two classes that share the image out among them, as the most probable of two do, one transform tells both.
+
+    Returns:
+        (B, ...) signed distances of the second class, 0 without boundary; None for other masks, and on a GPU, which
+        would have to be waited for.
+    """
+    if masks.device.type != "cpu" or masks.ndim < 3 or masks.shape[1] != 2 or masks.dtype != torch.bool:
+        return None
+    if not torch.logical_xor(masks[:, 0], masks[:, 1]).all():
+        return None
+    maps, table = _flat_maps(masks[:, 1], spacing_mm, masks.ndim - 2)
+    return engine.signed(Maps(maps), table, as_torch_dtype(dtype), nowhere=0.0)
 
 
 def _maps_of_classes(masks: torch.Tensor, spacing_mm: Spacing) -> tuple[Maps, SpacingTable]:

@@ -1,5 +1,6 @@
 """Signed distance maps: how far inside (negative) or outside (positive) of each class a voxel lies."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -71,8 +72,7 @@ def signed_distance(
         classes: the classes to compute; the maps of the others are zeros.
         normalise: ``"maximum"`` divides each map by its largest absolute value; ``"sides"`` divides the inside and
             the outside each by its own, so that both reach the ends of [-1, 1] (Xue et al., AAAI 2020).
-        max_distance: mm; values are cut to +- this, before they are normalised. Longer distances cost nothing to
-            measure.
+        max_distance: mm; values are cut to +- this, before they are normalised. The transform ends there too.
         ignore_index: the label of voxels that are neither class nor rest: they get 0, and no distance is measured to
             them. None: no voxel is treated so.
         ignore_unlabelled: treat the voxels of a one-hot segmentation that have no class so. Otherwise they are the rest
@@ -174,6 +174,11 @@ def _class_maps(
     if num_classes is not None:
         if tensor.is_floating_point() or tensor.dtype == torch.bool:
             raise ValueError(f"labels must be integers, got {tensor.dtype}; for one-hot leave num_classes out")
+        limits = torch.iinfo(tensor.dtype)
+        if num_classes - 1 > limits.max:  # compared as they are, 300 and 44 would be one byte
+            tensor = tensor.long()
+        if ignore_index is not None and not limits.min <= ignore_index <= limits.max:
+            ignore_index = None
         if not tensor.is_cuda:  # there, looking would make the device wait
             _check_labels(tensor, num_classes, ignore_index)
         maps = Maps(tensor.reshape(tensor.shape[: tensor.ndim - dims].numel(), *space), _chosen(classes, num_classes))
@@ -206,6 +211,10 @@ class _Ignored(NamedTuple):
 
 
 def _check_labels(labels: Tensor, num_classes: int, ignore_index: int | None) -> None:
+    if labels.numel():
+        least, most = torch.aminmax(labels)
+        if least >= 0 and most < num_classes:
+            return
     unknown = (labels < 0) | (labels >= num_classes)
     if ignore_index is not None:
         unknown &= labels != ignore_index
@@ -225,27 +234,24 @@ def _signed_maps(
 ) -> Tensor:
     """(N, ...) mm; beyond the limit any longer distance."""
     faces = convention == "interface"
+    inside = 1.0 if convention.startswith("paper") else 0.0
+    nowhere = 0.0 if absent == "zero" else _diagonals(maps.shape[1:], spacing)
+    if ignored is None and convention != "paper-int":
+        return engine.signed(maps, spacing, dtype, faces=faces, limit=limit, inside=inside, nowhere=nowhere)
     if ignored is None:
-        signed = engine.signed(maps, spacing, dtype, faces=faces, limit=limit)
+        signed = engine.signed(maps, spacing, dtype, limit=limit)
     else:  # two transforms: an ignored voxel has a way to the class and one to the rest, and lines pass through it
         to_class = engine.distances_to(maps, spacing, dtype, faces=faces, limit=limit)
         to_rest = engine.distances_to(ignored.rest, spacing, dtype, faces=faces, limit=limit)
         signed = torch.where(to_class == 0, -to_rest, to_class)
-    if convention.startswith("paper"):
-        signed = torch.where(signed < 0, signed + 1, signed)
-    if convention == "paper-int":
-        signed = signed.trunc()
-    if absent == "far":
-        signed = torch.where(torch.isinf(signed), signed.sign() * _diagonal(maps.shape[1:], spacing, signed), signed)
-    else:
-        signed = signed.masked_fill_(torch.isinf(signed), 0)
+    signed = engine.finished(signed, inside, math.inf)
+    signed = engine.finished(signed.trunc_() if convention == "paper-int" else signed, 0.0, nowhere)
     return signed if ignored is None else signed.masked_fill_(ignored.voxels, 0)
 
 
-def _diagonal(size: Sequence[int], spacing: SpacingTable, like: Tensor) -> Tensor:
-    """(N or 1, 1...) mm"""
-    lengths = np.sqrt(((np.asarray(size) * spacing) ** 2).sum(axis=-1))
-    return torch.as_tensor(lengths).to(like, non_blocking=True).view(-1, *[1] * len(size))
+def _diagonals(size: Sequence[int], spacing: SpacingTable) -> np.ndarray:
+    """(N or 1,) mm"""
+    return np.atleast_1d(np.sqrt(((np.asarray(size) * spacing) ** 2).sum(axis=-1)))
 
 
 def _normalised(maps: Tensor, *, sides: bool) -> Tensor:

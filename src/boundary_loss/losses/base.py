@@ -8,11 +8,13 @@ from typing import ClassVar, Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from boundary_loss.distance.layout import Spacing
 from boundary_loss.encoding import check_probabilities, check_tensors, class2one_hot
 from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs, Scalar
 
 Activation = Literal["softmax", "sigmoid"]
 Reduction = Literal["mean", "sum", "none"]
+Unit = Literal["mm", "voxel"]
 
 T = TypeVar("T")
 
@@ -47,6 +49,8 @@ class Loss(nn.Module):
     """What ``loss(probs, target)`` needs: "one_hot" (or integer labels), or "distance" (signed maps)."""
     over_items: ClassVar[bool] = True
     """Whether the value of a batch is the mean of its items' values, so that parts of it may be computed apart."""
+    takes_spacing: ClassVar[bool] = False
+    """Whether a call takes ``spacing_mm``, (D,) or (B, D): the loss measures distances by itself."""
     activations: ClassVar[tuple[str | None, ...]] = (None, "softmax", "sigmoid")
 
     def __init__(
@@ -187,6 +191,11 @@ def reduce(items: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return items
     return items.mean() if reduction == "mean" else items.sum()
+
+
+def in_unit(unit: Unit, spacing_mm: Spacing) -> Spacing:
+    """The spacing to measure distances with: ``"voxel"`` counts voxels, whatever their spacing."""
+    return None if unit == "voxel" else spacing_mm
 
 
 def checked_classes(classes: Sequence[int] | None) -> tuple[int, ...] | None:

@@ -1,16 +1,17 @@
 """Losses that estimate the Hausdorff distance (Karimi & Salcudean, IEEE TMI 2020)."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from boundary_loss.distance import either_distance, inside_distance
+from boundary_loss.distance.layout import Spacing, spacing_array
 from boundary_loss.encoding import among_all, check_tensors, probs2class
-from boundary_loss.losses.base import Pair, RegionLoss, labels2one_hot, one_of, reduce
+from boundary_loss.losses.base import Pair, RegionLoss, Unit, in_unit, labels2one_hot, one_of, reduce
 from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs, Scalar
 
 Sides = Literal["inside", "both"]
@@ -26,11 +27,12 @@ class HausdorffLoss(RegionLoss):
         sides: "inside" measures each mask inside only, as the original and its peers do; "both" also outside, the
             definition, so that a lone false voxel far away weighs by its distance.
         alpha: the power of the distances.
-        spacing_mm: of the voxels, along (X, Y[, Z]); None = 1, distances in voxels.
+        spacing_mm: of the voxels, along (X, Y[, Z]), where a call does not give it; None = 1.
+        unit: of the distances, "mm" or "voxel"; the latter is the original's, which knew no spacing here.
         absent: a mask that is empty or fills the image has no boundary to measure to. "zero": its distances are 0, as
             those of the signed map; "far": they are the image's diagonal, so errors there cost most.
         truncate: cut the prediction's distances to whole numbers, as the original did by keeping them in the integer
-            type of its one-hot encoding. For comparison with it only.
+            type of its one-hot encoding. For comparison with it only, with ``unit="voxel"``.
 
     >>> probs = torch.tensor([[[[0.9, 0.4, 0.9]], [[0.1, 0.6, 0.1]]]])
     >>> labels = torch.tensor([[[0, 1, 0]]])
@@ -38,12 +40,15 @@ class HausdorffLoss(RegionLoss):
     0.1067
     """
 
+    takes_spacing = True
+
     def __init__(
         self,
         *,
         sides: Sides = "inside",
         alpha: float = 2.0,
         spacing_mm: Sequence[float] | None = None,
+        unit: Unit = "mm",
         absent: Absent = "zero",
         truncate: bool = False,
         **common: Any,
@@ -54,38 +59,53 @@ class HausdorffLoss(RegionLoss):
         if alpha <= 0:
             raise ValueError(f"alpha={alpha} must be positive; the paper takes 2")
         self.alpha, self.truncate = alpha, truncate
+        self.unit = one_of("unit", unit, ("mm", "voxel"))
+        if unit == "voxel" and spacing_mm is not None:
+            raise ValueError("unit='voxel' counts voxels, whatever their spacing: leave spacing_mm out, or the unit")
         self.spacing_mm = None if spacing_mm is None else tuple(spacing_mm)
 
-    def forward(self, probs: Probs, target: OneHot | Labels, target_distances: Tensor | None = None) -> Scalar:
+    def forward(
+        self,
+        probs: Probs,
+        target: OneHot | Labels,
+        target_distances: Tensor | None = None,
+        *,
+        spacing_mm: Spacing = None,
+    ) -> Scalar:
         """The loss of a batch, as every other; see :meth:`RegionLoss.forward`.
 
         Args:
             target_distances: (B, K, ...) from :meth:`measure_target`, where a data set keeps them: half of the
                 distance transforms of a step are of targets that never change.
+            spacing_mm: of this batch's voxels, (D,), or (B, D) for each item its own.
         """
         check_tensors(probs, target=target)
         with torch.autocast(probs.device.type, enabled=False):
-            return self.compute(self.every_class(probs, target), target_distances)
+            return self.compute(self.every_class(probs, target), target_distances, spacing_mm)
 
-    def measure_target(self, one_hot: OneHot) -> Tensor:
+    def measure_target(self, one_hot: OneHot, spacing_mm: Spacing = None) -> Tensor:
         """The distances of the target alone, (B, K, ...) one-hot -> (B, K, ...) float32; 0 in classes not chosen."""
-        return among_all(self.distances(self.choose(one_hot) > 0.5), self.classes, one_hot.shape[1])
+        found = self.distances(self.choose(one_hot) > 0.5, spacing_mm)
+        return among_all(found, self.classes, one_hot.shape[1])
 
-    def compute(self, pair: Pair, target_distances: Tensor | None = None) -> Tensor:
+    def compute(self, pair: Pair, target_distances: Tensor | None = None, spacing_mm: Spacing = None) -> Tensor:
         """The formula; the pair holds all classes: which one is the most probable depends on all."""
         p, g = self.choose(pair.probs), self.choose(pair.one_hot)
         with torch.no_grad():
             independent = self.activation == "sigmoid" and pair.probs.shape[1] > 2
             predicted = p > 0.5 if independent else self.choose(most_probable(pair.probs) & pair.known)
-            from_predicted = self.distances(predicted)
-            from_true = self.distances(g > 0.5) if target_distances is None else self.choose(target_distances)
+            from_predicted = self.distances(predicted, spacing_mm)
+            from_true = (
+                self.distances(g > 0.5, spacing_mm) if target_distances is None else self.choose(target_distances)
+            )
             if self.truncate:
                 from_predicted = from_predicted.trunc()
-            weight = from_predicted**self.alpha + from_true**self.alpha
+            weight = from_predicted.pow_(self.alpha).add_(from_true**self.alpha)
         return self.reduce(((p - g) ** 2 * weight.to(p.dtype)).flatten(1).mean(1))
 
-    def distances(self, mask: Tensor) -> Tensor:
-        return boundary_distance(mask, self.sides, self.spacing_mm, self.absent)
+    def distances(self, mask: Tensor, spacing_mm: Spacing) -> Tensor:
+        spacing = in_unit(self.unit, self.spacing_mm if spacing_mm is None else spacing_mm)
+        return boundary_distance(mask, self.sides, spacing, self.absent)
 
 
 class HausdorffErosionLoss(RegionLoss):
@@ -96,7 +116,7 @@ class HausdorffErosionLoss(RegionLoss):
     E_n = 2 max(mean_cross(E_{n−1}) − ½ max E_{n−1}, 0), the maximum of each item and class. On a crisp error as long
     as a solid core is left that is the authors' threshold of ½. Theirs makes soft errors, below ½, vanish at once,
     and they stretch what is left to [0, 1] each time, after which a thin line weighs as much as a solid.
-    Voxels outside the image count as no error.
+    Voxels outside the image count as no error. An erosion takes off a voxel: no spacing enters.
     """
 
     def __init__(self, *, alpha: float = 2.0, erosions: int = 10, **common: Any) -> None:
@@ -198,15 +218,13 @@ def most_probable(probs: Tensor) -> Tensor:
 
 
 @torch.compiler.disable  # the transform is a program of its own: nothing in it to trace or differentiate
-def boundary_distance(
-    mask: Tensor, sides: Sides, spacing_mm: Sequence[float] | None = None, absent: Absent = "zero"
-) -> Tensor:
+def boundary_distance(mask: Tensor, sides: Sides, spacing_mm: Spacing = None, absent: Absent = "zero") -> Tensor:
     """Distance of each voxel to the nearest voxel of the other kind, (B, K, ...) bool -> float32 (mm or voxels).
 
     Args:
         mask: the objects.
         sides: "inside" gives 0 outside the objects.
-        spacing_mm: along the spatial axes.
+        spacing_mm: along the spatial axes, (D,) or (B, D); None counts voxels.
         absent: the distance where the mask is empty or full, "zero" or "far" (the image's diagonal).
     """
     distance = inside_distance(mask, spacing_mm) if sides == "inside" else either_distance(mask, spacing_mm)
@@ -214,6 +232,11 @@ def boundary_distance(
         return distance
     over_space = tuple(range(2, mask.ndim))
     bounded = mask.any(dim=over_space, keepdim=True) & ~mask.all(dim=over_space, keepdim=True)
-    spacing = spacing_mm or [1.0] * len(over_space)
-    diagonal = math.dist([0.0] * len(spacing), [n * s for n, s in zip(mask.shape[2:], spacing, strict=True)])
-    return torch.where(bounded, distance, diagonal)
+    return torch.where(bounded, distance, diagonal(mask.shape[2:], spacing_mm, distance))
+
+
+def diagonal(size: Sequence[int], spacing_mm: Spacing, like: Tensor) -> Tensor:
+    """The length of each item's diagonal, (B or 1, 1, 1...) in the type and on the device of ``like``."""
+    spacing = spacing_array(spacing_mm)
+    lengths = np.linalg.norm(np.asarray(size) * (1.0 if spacing is None else spacing), axis=-1)
+    return torch.as_tensor(lengths).to(like, non_blocking=True).view(-1, 1, *[1] * len(size))

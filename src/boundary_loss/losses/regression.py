@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from boundary_loss.distance import inside_distance
+from boundary_loss.distance.layout import Spacing
 from boundary_loss.encoding import check_tensors
 from boundary_loss.losses.base import labels2one_hot, one_of, reduce
 from boundary_loss.shapes import IGNORED
@@ -132,14 +133,12 @@ class DistanceHeadLoss(nn.Module):
 
 @torch.no_grad()
 @torch.compiler.disable  # the transform is a program of its own: nothing in it to trace or differentiate
-def normalised_sdf(
-    one_hot: Tensor, spacing_mm: Sequence[float] | None = None, *, ignored: Tensor | None = None
-) -> Tensor:
+def normalised_sdf(one_hot: Tensor, spacing_mm: Spacing = None, *, ignored: Tensor | None = None) -> Tensor:
     """Signed distance in [−1, 1] of each class: each side divided by its own maximum, 0 on the inner edge.
 
     Args:
         one_hot: (B, K, ...) zeros and ones.
-        spacing_mm: along the spatial axes.
+        spacing_mm: along the spatial axes, (D,) or (B, D).
         ignored: (B, 1, ...) bool, voxels that are neither class nor rest: no distance is measured to them, theirs is 0.
 
     Returns:
@@ -159,9 +158,7 @@ def normalised_sdf(
 
 @torch.no_grad()
 @torch.compiler.disable
-def foreground_map(
-    one_hot: Tensor, spacing_mm: Sequence[float] | None = None, *, ignored: Tensor | None = None
-) -> Tensor:
+def foreground_map(one_hot: Tensor, spacing_mm: Spacing = None, *, ignored: Tensor | None = None) -> Tensor:
     """(B, K, ...) distance to the outside for the voxels of each class, 0 elsewhere; not normalised."""
     mask = one_hot > 0.5
     if ignored is None:

@@ -58,7 +58,8 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
     Values may be text, as in a ledger; numbers are read from it. A loss of your own is named by its import path,
     ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options as they are, and
     with ``classes`` if it takes them; with ``target = "distance"`` it gets signed distance maps, as BoundaryLoss,
-    and with ``reads = "distances"`` the network's distance head instead of the probabilities, as HeadLoss.
+    with ``reads = "distances"`` the network's distance head instead of the probabilities, as HeadLoss, and with
+    ``takes_spacing = True`` the keyword ``spacing_mm``, (B, D) mm, as HausdorffLoss.
 
     Raises:
         ValueError: unknown name or option, with the known ones; a value of the wrong type or out of range.

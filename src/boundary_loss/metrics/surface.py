@@ -16,12 +16,14 @@ from scipy.spatial import cKDTree
 
 from boundary_loss.emptyrule import diagonal_mm, distance_where_empty
 from boundary_loss.metrics.borders import Box, border, bounding_box
+from boundary_loss.native import distances as compiled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-CROWDED = 0.3
-"""Border voxels that the masks do not share, per voxel of the box around both: above it, its maps beat the trees."""
+CROWDED, CROWDED_FOR_SCIPY = 0.07, 0.3
+"""Border voxels that the masks do not share, per voxel of the box around both: above it, its maps beat the trees. Maps
+by the compiled kernels, and without them by SciPy."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ class Surface:
         away_pred, away_gt = _away(pred, self), _away(self, pred)
         box = _joint_box(pred, self)
         volume = np.prod([side.stop - side.start for side in box])
-        if np.count_nonzero(away_pred) + np.count_nonzero(away_gt) > CROWDED * volume:
+        crowded = CROWDED if _has_kernels(self) else CROWDED_FOR_SCIPY
+        if np.count_nonzero(away_pred) + np.count_nonzero(away_gt) > crowded * volume:
             return SurfaceDistances(_by_map(pred, self, box), _by_map(self, pred, box))
         return SurfaceDistances(_by_tree(pred, self, away_pred), _by_tree(self, pred, away_gt))
 
@@ -197,8 +200,16 @@ def _by_tree(a: Surface, b: Surface, away: NDArray[np.bool_]) -> NDArray[np.floa
 
 def _by_map(a: Surface, b: Surface, box: Box) -> NDArray[np.float64]:
     """The same from the distance map of the box around both."""
-    distances = distance_transform_edt(~b.border[box], sampling=b.spacing)
+    border = b.border[box]
+    if _has_kernels(b):
+        distances = compiled.measured(border[None], b.spacing, np.float64)[0]
+    else:
+        distances = distance_transform_edt(~border, sampling=b.spacing)
     return distances[a.border[box]]
+
+
+def _has_kernels(surface: Surface) -> bool:
+    return len(surface.shape) <= 3 and compiled.available()
 
 
 def _joint_box(a: Surface, b: Surface) -> Box:

@@ -13,7 +13,7 @@ from boundary_loss import command
 from boundary_loss.comparison import warnings_of
 from boundary_loss.files import write_text
 from boundary_loss.report import fromdata, pairs, table
-from boundary_loss.report.findings import conventions, differences, sentences
+from boundary_loss.report.findings import conventions, differences, sentences, unverified
 from boundary_loss.report.latex import to_latex
 from boundary_loss.report.options import BESIDE, arguments, collected
 from boundary_loss.report.page import page
@@ -45,7 +45,10 @@ def say(scores: Scores, statistics: Statistics, data: list[Path]) -> None:
     for text in sentences(scores):
         print(text)
     print(f"\n{pairs.to_text(statistics)}\n")
-    for text in (*differences(scores.runs), *conventions(scores), *other_data(scores, data), *scores.missing):
+    unsure = unverified(run.about for run in scores.runs)
+    for text in (
+        *unsure, *differences(scores.runs), *conventions(scores), *other_data(scores, data), *scores.missing,
+    ):  # fmt: skip
         print(f"note: {text}")
 
 

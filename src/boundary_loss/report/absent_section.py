@@ -17,7 +17,13 @@ def html(scores: Scores, seen: dict[str, Any] | str) -> str:
     if isinstance(seen, str):
         return '<p class="faint">Not counted: that needs the ground truth.</p>'
     classes = "\n".join(f'<div class="card">{_of_class(scores, found)}</div>' for found in seen["absent"])
-    return f'<p class="faint">{INTRODUCTION}</p><div class="cards two">{classes}</div>'
+    return f'<p class="faint">{INTRODUCTION}{_counted(scores)}</p><div class="cards two">{classes}</div>'
+
+
+def _counted(scores: Scores) -> str:
+    """Which of its runs stands for a row that has several."""
+    names = [own[0].name for own in scores.rows.values() if len(own) > 1]
+    return f" Of a row's several runs one is counted: {escape(', '.join(names))}." if names else ""
 
 
 def _of_class(scores: Scores, found: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What a report says in words: which run has the best mean, and why a comparison may not be fair."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from boundary_loss.comparison import group, number, short_label
@@ -65,6 +65,18 @@ def conventions(scores: Scores) -> list[str]:
             "--ignore, so that it counts as background here (SLICE=--ignore leaves it out)."
         ]
     return []
+
+
+def unverified(about: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What must be said where archives were taken on the user's word; ``about``: of each run."""
+    archives = [each for own in about for each in (own.get("data_source") or {}).get("archives", [])]
+    names = sorted({str(archive["name"]) for archive in archives if archive.get("trusted")})
+    if not names:
+        return []
+    return [
+        f"Checksums not verified: {', '.join(names)} {'is' if len(names) == 1 else 'are'} none of the accepted "
+        "archives (TRUST=1), so that it is not known whether this is the challenge's data."
+    ]
 
 
 def _cases(run: RunFolder) -> str:

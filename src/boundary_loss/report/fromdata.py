@@ -18,19 +18,20 @@ from boundary_loss.slicedfolder import SPLIT, SlicedFolder
 KEPT = "report_data.json"
 
 
-def take(scores: Scores, data: Path, modality: str | None) -> dict[str, Any]:
-    """Read the data.
+def take(scores: Scores, data: Sequence[Path], modality: str | None) -> dict[str, Any]:
+    """Read the data, a folder a fold.
 
     Raises:
         FileNotFoundError: no data there, or no predictions.
         ValueError: other data than the runs were trained on.
     """
-    folder = SlicedFolder.open(data)
+    folders = [SlicedFolder.open(path) for path in data]
+    ((first, _), *_) = gallery.trained_on(scores.pictured, folders)
     return {
         "runs": identity(scores),
-        "gallery": gallery.build(scores.pictured, folder, modality),
-        "absent": absent.count(scores.pictured, folder),
-        "split": read_json(data / SPLIT) if (data / SPLIT).is_file() else {},
+        "gallery": gallery.build(scores.runs, folders, modality),
+        "absent": absent.count(scores.pictured, first),
+        "split": read_json(first.path / SPLIT) if (first.path / SPLIT).is_file() else {},
     }
 
 
@@ -50,13 +51,13 @@ def take_or_kept(
     What was read is kept.
 
     Args:
-        data: sliced folders, of the folds; the first is shown.
+        data: sliced folders, of the folds.
         words: the command's options, kept too.
     """
     try:
         if not data:
             raise FileNotFoundError("no data were given (--data data/ISLES)")
-        found = take(scores, data[0], modality)
+        found = take(scores, data, modality)
     except (FileNotFoundError, ValueError) as error:
         return kept(scores, folder) or str(error)
     found |= {"names": names_of(scores.runs), "words": list(words)}

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from boundary_loss.report.parts import key, tidy
+from boundary_loss.report.findings import unverified
+from boundary_loss.report.parts import key, paragraphs, tidy
 from boundary_loss.report.table import Scores
 from boundary_loss.runfolder import RunFolder
 
@@ -121,6 +122,7 @@ def _data(scores: Scores) -> str:
         cells = "".join(
             f'<tr><th scope="row">{escape(name)}</th><td class="long">{escape(value)}</td></tr>' for name, value in rows
         )
+        parts.append(paragraphs(unverified([about])))
         parts.append(f'<div class="wide"><table class="facts"><tbody>{cells}</tbody></table></div>')
     return "".join(parts)
 

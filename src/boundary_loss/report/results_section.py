@@ -9,7 +9,7 @@ from boundary_loss.comparison import Comparison, number, short_label
 from boundary_loss.measured import epoch_words
 from boundary_loss.report import pairs
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE
-from boundary_loss.report.findings import conventions, differences, sentences
+from boundary_loss.report.findings import conventions, differences, sentences, unverified
 from boundary_loss.report.latex import to_latex
 from boundary_loss.report.parts import bullets, count, download, key, paragraphs
 from boundary_loss.report.table import WHEN, Scores, heading_of, legend, to_csv, touched_texts
@@ -30,7 +30,14 @@ def summary(scores: Scores, statistics: Statistics) -> str:
         f'<div class="summary">{bullets(sentences(scores, tested))}</div>',
         *(_compared(statistics, when) for when in CHOICES if statistics.differences),
         f"<p>{CHOICE_OF_EPOCH}</p>",
-        paragraphs([*differences(scores.runs), *conventions(scores), *(f"{text}." for text in scores.missing)]),
+        paragraphs(
+            [
+                *unverified(run.about for run in scores.runs),
+                *differences(scores.runs),
+                *conventions(scores),
+                *(f"{text}." for text in scores.missing),
+            ]
+        ),
     ]
     return "\n".join(parts)
 

@@ -44,12 +44,24 @@ def part_like(asked: RunFolder, settings: list[str]) -> str:
     return "_".join(name for was, name in names.items() if was)
 
 
+def refuse(folder: Path, words: list[str], *, fresh: bool) -> None:
+    """Stop where what stands at ``folder``, or was begun beside it, was made with other settings; changes nothing.
+
+    With ``fresh``, or where only the number of epochs has grown, it may stay.
+    """
+    refuse_mixture(folder)
+    begun = folder if folder.exists() else unfinished(folder)
+    killed_at_once = begun != folder and command.recorded(begun) is None
+    if not fresh and begun.exists() and not killed_at_once and not grows(begun, words):
+        command.refuse_other_settings(begun, words, fresh=False)
+
+
 def is_done(folder: Path, words: list[str], *, fresh: bool) -> bool:
     """Whether the run stands there as asked; more epochs than it has are prepared for, other settings refused.
 
     With ``fresh`` it is trained anew, or gone on with if that had begun; the old run stays until the new is complete.
     """
-    refuse_mixture(folder)
+    refuse(folder, words, fresh=fresh)
     grown = unfinished(folder)
     if grown.exists() and command.recorded(grown) is None:
         shutil.rmtree(grown)  # killed before it began
@@ -58,10 +70,8 @@ def is_done(folder: Path, words: list[str], *, fresh: bool) -> bool:
             print(f"{grown} moved to {set_aside(grown)}")
     elif folder.exists():
         if not grows(folder, words):
-            return command.refuse_other_settings(folder, words, fresh=False)
+            return True
         extend(folder, grown)
-    elif not grows(grown, words):
-        command.refuse_other_settings(grown, words, fresh=False)
     return False
 
 

@@ -21,14 +21,19 @@ class ActiveTerm:
     """``probs``, or ``distances``: the network's distance head, in the batch as ``head``."""
     over_items: bool = False
     """Whether the value on a batch is the mean of its items' values."""
+    takes_spacing: bool = False
+    """Whether the loss measures distances by itself, and so needs each item's spacing."""
 
     def __call__(self, probs: Probs, batch: dict[str, Any]) -> Tensor:
         if self.reads == "distances":
             probs = batch["head"]
+        more = {"spacing_mm": batch["spacings"]} if self.takes_spacing else {}
         if self.need is None:
-            return self.loss(probs, batch["gt"])
+            return self.loss(probs, batch["gt"], **more)
         distances = batch["maps"][self.need]
-        return self.loss(probs, batch["gt"], distances) if self.need.measure else self.loss(probs, distances)
+        if self.need.measure:
+            return self.loss(probs, batch["gt"], distances, **more)
+        return self.loss(probs, distances, **more)
 
 
 def activate(experiment: Experiment) -> list[ActiveTerm]:
@@ -42,6 +47,6 @@ def activate(experiment: Experiment) -> list[ActiveTerm]:
             need = MapNeed.of(getattr(loss, "map", "2d"), term.classes, options)
         elif hasattr(loss, "measure_target"):
             need = MapNeed("target", term.classes, measure=loss.measure_target)
-        over_items = getattr(loss, "over_items", False)
-        terms.append(ActiveTerm(term.text, loss, need, term.reads, over_items))
+        over_items, takes_spacing = getattr(loss, "over_items", False), getattr(loss, "takes_spacing", False)
+        terms.append(ActiveTerm(term.text, loss, need, term.reads, over_items, takes_spacing))
     return terms

@@ -15,13 +15,14 @@ function slider(label, values, value, text, oninput) {
 
 function galleryControls() {
   const shown = shownCase();
-  const { cases, modalities } = data.gallery;
-  const worded = (each) => (each.word ? `${each.word}: ${each.name}` : each.name);
+  const { cases, modalities, seeds } = data.gallery;
+  const worded = (each) => [each.fold, each.word, each.name].filter((word) => word).join(": ");
   const unders = [...modalities.map((name) => [name, name, !shown.slices[0].images[name]]),
     ...Object.keys(shown.limits || {}).map((name) => [`map:${name}`, galleryUnder(`map:${name}`)])];
   const slices = shown.slices.map((_, i) => i);
   galleryParts.controls.replaceChildren(
     choice("Case", cases.map((each, i) => [String(i), worded(each)]), String(view.case), (i) => chooseCase(Number(i))),
+    ...(seeds.length ? [choice("Seed", seeds.map((name, i) => [String(i), name.replace("seed", "")]), String(view.seed), chooseSeed)] : []),
     choice("Image", unders, view.under, (name) => { view.under = name; galleryLegend(); paintGallery(); }),
     slider("Slice", slices, view.slice, (i) => `${i + 1} of ${slices.length}`, (i) => { view.slice = i; paintGallery(); }),
     ...epochControls(),
@@ -34,6 +35,12 @@ function galleryControls() {
       button("whole", () => { wholeSlice(); moveBy(0, 0); }, { title: "the whole slice" })),
   );
   galleryLegend();
+}
+
+function chooseSeed(i) {
+  view.seed = Number(i);
+  galleryControls(); // its runs may have other epochs
+  paintGallery();
 }
 
 function epochControls() {
@@ -73,7 +80,10 @@ function galleryLegend() {
   const swatch = (fill, name) => make("span", {}, make("span", { class: "key", style: `background:${fill}` }), name);
   const parts = colours.map((fill, k) => swatch(fill, classes[k + 1]));
   if (view.errors) parts.push(swatch("rgba(255,60,60,.7)", "predicted, but false"), swatch("rgba(60,160,255,.8)", "missed"));
-  if (view.under.startsWith("map:")) parts.push(distanceLegend(shownCase().limits[view.under.slice(4)]));
+  if (view.under.startsWith("map:")) {
+    const of = { volume: "of the volume, as boundary(map=3d) reads it", slice: "of each slice alone, as boundary(map=2d) reads it" };
+    parts.push(distanceLegend(shownCase().limits[view.under.slice(4)], of[data.gallery.mapsOf]));
+  }
   galleryParts.legend.replaceChildren(...parts);
 }
 

@@ -1,6 +1,7 @@
-// Image, ground truth and every run side by side: case, slice, epoch, image, zoom.
+// Image, ground truth and every row side by side: case, seed, slice, epoch, image, zoom.
+// A row has one run, or one a seed and fold: a case is of one fold, and the reader chooses the seed.
 
-const view = { case: 0, slice: 0, epoch: "best", under: "", zoom: 1, x: 0, y: 0, truth: true, errors: false, large: false };
+const view = { case: 0, slice: 0, seed: 0, epoch: "best", under: "", zoom: 1, x: 0, y: 0, truth: true, errors: false, large: false };
 const panels = [];
 const galleryParts = {};
 let readMaps = new Map();
@@ -89,24 +90,36 @@ function wholeSlice() {
   Object.assign(view, { zoom: 1, x: shown.width / 2, y: shown.height / 2 });
 }
 
-// All epochs that any run has here.
+// Which of a row's runs is shown: that of the case's fold and the seed chosen, or the row's only one there; -1 if none.
+function runOf(row) {
+  const { runs, seeds } = data.gallery;
+  const here = runs.map((_, run) => run).filter((run) => runs[run].row === row && runs[run].fold === shownCase().fold);
+  const chosen = here.find((run) => runs[run].seed === seeds[view.seed]);
+  return chosen ?? (here.length === 1 ? here[0] : -1);
+}
+
+// All epochs that any run shown has here.
 function epochsHere() {
-  const found = new Set(shownCase().slices[0].predictions.flatMap((epochs) => Object.keys(epochs).map(Number)));
-  return [...found].sort((a, b) => a - b);
+  const { predictions } = shownCase().slices[0];
+  const here = data.gallery.shown.map((_, row) => predictions[runOf(row)] || {});
+  return [...new Set(here.flatMap((epochs) => Object.keys(epochs).map(Number)))].sort((a, b) => a - b);
 }
 
 // The epoch shown of a run: the one asked for, or the last one before it that is here.
 function epochOf(run) {
-  if (view.epoch === "best") return data.gallery.best[run];
+  if (view.epoch === "best") return data.gallery.runs[run].best;
   const here = Object.keys(shownCase().slices[0].predictions[run]).map(Number).sort((a, b) => a - b);
   return here.filter((epoch) => epoch <= view.epoch).pop() ?? here[0];
 }
 
+// The class map of the ground truth ("truth") or of a row; null where it is not in this file.
 function mapOf(what, slice = view.slice) {
   const shown = shownCase();
-  const text = what === "truth" ? shown.slices[slice].truth : shown.slices[slice].predictions[what][epochOf(what)];
+  const run = what === "truth" ? null : runOf(what);
+  if (run === -1) return null;
+  const text = run === null ? shown.slices[slice].truth : shown.slices[slice].predictions[run][epochOf(run)];
   if (text === undefined) return null;
-  const key = `${slice}/${what}/${what === "truth" ? "" : epochOf(what)}`;
+  const key = run === null ? `${slice}/truth` : `${slice}/${run}/${epochOf(run)}`;
   if (!readMaps.has(key)) {
     if (readMaps.size > 400) readMaps.clear();
     readMaps.set(key, { map: readRuns(text, shown.width * shown.height), outlines: [] });
@@ -175,15 +188,20 @@ function describe(panel) {
   else if (panel.what === "truth") {
     panel.words.textContent = `${compareMaps(truth.map, truth.map, data.gallery.classes.length).truth} px`;
   } else {
-    const found = mapOf(panel.what);
-    const epoch = epochOf(panel.what);
-    const dice = (shown.dice[panel.what] || {})[epoch];
-    const counts = found && compareMaps(truth.map, found.map, data.gallery.classes.length);
-    panel.words.textContent = found
-      ? `epoch ${epoch} · ${counts.predicted} px, ${counts.false} false, ${counts.missed} missed · volume's Dice ${number(dice, 3)}`
-      : `epoch ${epoch} is not in this file`;
+    const run = runOf(panel.what);
+    const { part } = data.gallery.runs[run] || { part: "" };
+    const which = panel.name.endsWith(part) ? "" : `${part} · `; // of a row that has several
+    panel.words.textContent = run < 0 ? "has no run here" : which + wordsOf(run, mapOf(panel.what), truth);
   }
   panel.canvas.setAttribute("aria-label", `${panel.name}: ${where}: ${panel.words.textContent}`);
+}
+
+function wordsOf(run, found, truth) {
+  const epoch = epochOf(run);
+  if (!found) return epoch === undefined ? "is not in this file" : `epoch ${epoch} is not in this file`;
+  const counts = compareMaps(truth.map, found.map, data.gallery.classes.length);
+  const dice = (shownCase().dice[run] || {})[epoch];
+  return `epoch ${epoch} · ${counts.predicted} px, ${counts.false} false, ${counts.missed} missed · volume's Dice ${number(dice, 3)}`;
 }
 
 function galleryUnder(name) {
@@ -191,8 +209,9 @@ function galleryUnder(name) {
 }
 
 function galleryNotes() {
-  const { leftOut, lossless, orderedBy } = data.gallery;
+  const { leftOut, lossless, orderedBy, mapsOf } = data.gallery;
   const notes = [data.gallery.cases.some((each) => each.word) ? `Ordered by the ${orderedBy}.` : "", "Thin white: ground truth."];
+  if (!mapsOf) notes.push("No distance maps: slicing saved none, and where this was written SciPy was missing.");
   if (!lossless) notes.push("Images are JPEG here; the outlines are exact.");
   if (leftOut.length) notes.push(`Left out to keep this file small: ${leftOut.join("; ")}.`);
   return make("p", { class: "faint" }, notes.join(" "));

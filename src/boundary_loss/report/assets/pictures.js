@@ -43,7 +43,7 @@ function distanceColour(share) {
   return [0, 1, 2].map((i) => Math.round(start[i] + along * (end[i] - start[i])));
 }
 
-function distanceLegend(limit) {
+function distanceLegend(limit, of) {
   const canvas = make("canvas", { width: 255, height: 10, "aria-hidden": "true" });
   const context = canvas.getContext("2d");
   for (let i = 0; i < 255; i += 1) {
@@ -52,5 +52,5 @@ function distanceLegend(limit) {
   }
   const mm = (share) => `${number(Math.sign(share) * share * share * limit, limit > 20 ? 0 : 1)}`;
   return make("div", { class: "scale" }, canvas, make("div", {}, ...[-1, -0.5, 0, 0.5, 1].map((share) => make("span", {}, mm(share)))),
-    make("small", {}, "mm, negative inside, zero at the border; the scale is a square root"));
+    make("small", {}, `mm, negative inside, zero at the border; ${of}; the scale is a square root`));
 }

@@ -1,0 +1,84 @@
+"""The distance maps that losses need, and whether a sliced folder can give them."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from boundary_loss.distance import signed_distance
+from boundary_loss.slicedfolder import MAPS_3D, SlicedFolder
+
+
+@dataclass(frozen=True)
+class MapNeed:
+    """A distance map that some loss reads."""
+
+    source: str
+    """``target``: what the loss measures of the labels alone. Or a signed map: ``2d``, of each slice; ``3d``, of the
+    whole volume; ``step``, of each slice, at each step on its device."""
+    classes: tuple[int, ...]
+    options: tuple[tuple[str, Any], ...] = ()
+    """Arguments of ``signed_distance`` that differ from its defaults, which are the paper's."""
+    measure: Callable[[Tensor, Tensor], Tensor] | None = None
+    """For ``target``: (B, K, X, Y) one-hot and (B, 2) mm -> (B, K, X, Y) distances."""
+
+    @classmethod
+    def of(cls, source: str, classes: tuple[int, ...], options: Mapping[str, Any]) -> "MapNeed":
+        defaults = inspect.signature(signed_distance).parameters
+        unusual = {name: value for name, value in options.items() if value != defaults[name].default}
+        return cls(source, classes, tuple(sorted(unusual.items())))
+
+    def at_each_step(self, *, deformed: bool) -> bool:
+        """Whether it is computed in the training step, of the labels as they are there.
+
+        Raises:
+            ValueError: the map is one of the undeformed labels, and the slices are to be ``deformed``.
+        """
+        if deformed and self.source in ("2d", "3d"):
+            raise ValueError(
+                f"a map computed beforehand (map={self.source}) does not fit slices that are rotated, scaled or "
+                "deformed; write boundary(map=step), which computes it afterwards, or augment with flip, intensity "
+                "and noise alone"
+            )
+        return self.source == "step" or (deformed and self.source == "target")
+
+    def is_saved_in(self, folder: SlicedFolder, which: str) -> bool:
+        """Whether slicing already computed it: whole volumes, in the paper's convention."""
+        return self.source == "3d" and not self.options and (folder.path / which / MAPS_3D).is_dir()
+
+    def check(self, folder: SlicedFolder, which: str, stems: Sequence[str], *, deformed: bool) -> None:
+        """Refuse, before anything is read, what these slices cannot have.
+
+        Raises:
+            ValueError: an unknown option of the map, a map made before a deformation, a volume of which there are not
+                all slices.
+        """
+        self.at_each_step(deformed=deformed)
+        signed_distance(torch.zeros(1, 2, 2, dtype=torch.uint8), num_classes=1, **dict(self.options))
+        if self.source != "3d" or self.is_saved_in(folder, which):
+            return
+        whole = {stem for volume in folder.volumes(which).values() for stem in volume}
+        if whole != set(stems):  # augmented copies have no volume of their own
+            raise ValueError(
+                f"the 3D map that is asked for is not in {folder.path / which} and is computed of whole volumes; slice "
+                "without --n_augment, leave DEBUG out, or write boundary(map=2d) or boundary(map=step)"
+            )
+
+
+def check_needs(
+    needs: Sequence[MapNeed], folder: SlicedFolder, which: str, *, limit: int | None, deformed: bool
+) -> list[str]:
+    """The slices of ``train`` or ``val``, the first ``limit`` of them, if they can have these maps.
+
+    Raises:
+        ValueError: there are no slices; otherwise as :meth:`MapNeed.check`.
+    """
+    stems = folder.stems(which)[:limit]
+    if not stems:
+        raise ValueError(f"{folder.path / which} holds no slices")
+    for need in needs:
+        need.check(folder, which, stems, deformed=deformed)
+    return stems

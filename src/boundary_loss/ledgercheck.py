@@ -1,0 +1,109 @@
+"""Every row of a ledger, checked before the first of them is trained: what would stop it at its turn is said now.
+
+    python -m boundary_loss.ledgercheck --run results/isles/gdl --data data/ISLES --losses gdl:1 \\
+        --run results/isles/surface --data data/ISLES --losses boundary:1@1
+
+After each ``--run`` stand the words of a training, as :mod:`boundary_loss.train` takes them. Nothing is written.
+"""
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from itertools import groupby
+from pathlib import Path
+from textwrap import indent
+
+from boundary_loss import command, train
+from boundary_loss.command import USERS_FAULTS, Stop
+from boundary_loss.data import check_needs
+from boundary_loss.files import unfinished
+from boundary_loss.runfolder import RunFolder
+from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.training import folder
+from boundary_loss.training.terms import activate
+
+RUN = "--run"
+
+
+def taken_apart(words: Sequence[str]) -> list[list[str]]:
+    """The words of each training."""
+    if not words or words[0] != RUN:
+        raise Stop(f"begin each training with {RUN}, then its folder and options (see the head of ledgercheck.py)")
+    return [list(group) for is_mark, group in groupby(words, RUN.__eq__) if not is_mark]
+
+
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """As training reads them; its refusal as an exception."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            return train.arguments(words)
+    except SystemExit:
+        raise Stop(said.getvalue().strip().removeprefix("error: ")) from None
+
+
+def check(words: Sequence[str], built: set[tuple[str, Path, Path | None]]) -> None:
+    """Raise what a training with these words would end in, as far as it shows without reading a slice.
+
+    Args:
+        built: networks that were built already, on which data and with which weights; this one's is added.
+    """
+    args = parsed(words)
+    settings = command.settings(words, train.BESIDE)
+    folder.refuse(args.folder, settings, fresh=args.fresh)
+    data = SlicedFolder.open(args.data)
+    experiment = train.read_experiment(args, len(data.classes))
+    needs = train.needs(activate(experiment))
+    deforms = experiment.augmentation is not None and experiment.augmentation.deforms
+    for which, deformed in (("train", deforms), ("val", False)):
+        check_needs(needs, data, which, limit=train.limit(experiment), deformed=deformed)
+    if (network := (experiment.built_network, args.data, args.weights)) not in built:
+        train.network(experiment, data, args.weights)
+        built.add(network)
+    if not args.fresh:
+        folder.refuse_other_data(unfinished(args.folder), data.about["checksum"])
+
+
+def faults(trainings: Sequence[Sequence[str]]) -> dict[str, str]:
+    """``{row: what is wrong with it}``, of the rows that cannot be trained."""
+    found: dict[str, str] = {}
+    built: set[tuple[str, Path, Path | None]] = set()
+    for words in trainings:
+        name = RunFolder(Path(words[0])).row
+        try:
+            check(words, built)
+        except USERS_FAULTS as error:
+            found.setdefault(name, str(error))
+        except Exception as error:
+            error.add_note(f"in the row {name} of the ledger")  # of the user's own loss or network, with its traceback
+            raise
+    return found
+
+
+def explained(found: dict[str, str], rows: Sequence[str]) -> str:
+    """All faults, each said once, with the rows that have it, and the ways on."""
+    having: dict[str, list[str]] = {}
+    for row, text in found.items():
+        having.setdefault(text, []).append(row)
+    listed = "\n".join(f"  {', '.join(names)}: {indent(text, '    ').lstrip()}" for text, names in having.items())
+    good = [row for row in rows if row not in found]
+    others = f"; RUNS='{' '.join(good)}' trains the others" if good else ""
+    return (
+        f"{len(found)} of {len(rows)} rows cannot be trained, and nothing was begun:\n{listed}\n"
+        f"  Mend them in the ledger or on the command line{others}."
+    )
+
+
+def main() -> None:
+    trainings = taken_apart(sys.argv[1:])
+    rows = list(dict.fromkeys(RunFolder(Path(words[0])).row for words in trainings))
+    found = faults(trainings)
+    if found:
+        raise Stop(explained(found, rows))
+    print(f"checked: {', '.join(rows)}")
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,67 @@
+"""The terms of a ledger row at work: each gets the output, the target, the maps and the spacing that it needs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from boundary_loss.data import Slices
+from boundary_loss.experiment import Experiment
+from boundary_loss.losses import build
+from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.training.terms import ActiveTerm, activate
+
+
+class Spread(torch.nn.Module):
+    """A loss of the user's own that wants the spacing."""
+
+    takes_spacing = True
+
+    def forward(self, probs: torch.Tensor, one_hot: torch.Tensor, *, spacing_mm: torch.Tensor) -> torch.Tensor:
+        return spacing_mm.prod(dim=1).mean() * (probs - one_hot).abs().mean()
+
+
+def active(text: str) -> ActiveTerm:
+    experiment = Experiment.parse(
+        terms=[text], schedule="constant", rate="constant", num_classes=2, network="Dimwit", epochs=1, batch_size=3,
+        learning_rate=1e-3,
+    )  # fmt: skip
+    (term,) = activate(experiment)
+    return term
+
+
+def batch_of(sliced: Path, term: ActiveTerm) -> dict:
+    """All training slices, whose spacing is 0.8 and 1.2 mm."""
+    slices = Slices(SlicedFolder.open(sliced), "train", needs=[term.need] if term.need else [])
+    batch = slices.batch(torch.arange(len(slices)))
+    torch.manual_seed(0)
+    return batch | {"head": torch.randn(batch["gt"].shape)}
+
+
+@pytest.mark.parametrize("name", ["hausdorff", "sdf", "sdf_product", "foreground"])
+def test_distances_are_in_mm_unless_voxels_are_asked_for(sliced: Path, name: str) -> None:
+    counted = f"{name}({'norm=l1,' if name == 'sdf' else ''}unit=voxel):1@1"
+    for text, spacing in ((f"{name}:1@1", [0.8, 1.2]), (counted, [1.0, 1.0])):
+        term = active(text)
+        batch = batch_of(sliced, term)
+        probs = batch["head"].softmax(dim=1)
+        options = {"norm": "l1"} if "l1" in text else {}
+        loss = build(name, classes=[1], **options)
+        output = batch["head"] if name != "hausdorff" else probs
+        expected = loss(output, batch["gt"], spacing_mm=spacing)
+        torch.testing.assert_close(term(probs, batch), expected)
+
+
+def test_terms_that_take_maps_or_the_target_alone_get_no_spacing(sliced: Path) -> None:
+    for text in ("gdl:1", "boundary:1@1", "boundary(map=step):1@1", "hausdorff_erosion:1", "toys:Brier:1"):
+        term = active(text)
+        assert not term.takes_spacing
+        batch = batch_of(sliced, term)
+        assert term(batch["head"].softmax(dim=1), batch).isfinite()
+
+
+def test_a_loss_of_ones_own_may_ask_for_the_spacing(sliced: Path) -> None:
+    term = active(f"{__name__}:Spread:1")
+    batch = batch_of(sliced, term)
+    probs = batch["head"].softmax(dim=1)
+    torch.testing.assert_close(term(probs, batch), 0.96 * (probs - batch["gt"]).abs().mean())
