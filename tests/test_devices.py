@@ -145,9 +145,9 @@ PLANTED: dict[str, Callable[[Tensor], object]] = {
 def test_a_wait_in_a_step_is_found_with_its_line(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: Callable[[Tensor], object]
 ) -> None:
-    def waiting(probs: Tensor) -> Tensor:
+    def waiting(probs: Tensor, **options: torch.dtype) -> Tensor:
         wait(probs)
-        return probs2class(probs)
+        return probs2class(probs, **options)
 
     monkeypatch.setattr(loop, "probs2class", waiting)
     with PretendGpu() as gpu:

@@ -51,6 +51,8 @@ def test_floating_labels_are_refused() -> None:
 def test_the_most_probable_class_is_argmax_ties_included(K: int) -> None:
     probs = torch.randint(0, 4, (2, K, 9, 7), generator=torch.Generator().manual_seed(K)) / 4
     assert torch.equal(probs2class(probs), probs.argmax(dim=1))
+    narrow = probs2class(probs, dtype=torch.uint8)
+    assert narrow.dtype == torch.uint8 and torch.equal(narrow.long(), probs.argmax(dim=1))
 
 
 def test_logits_are_told_from_probabilities() -> None:

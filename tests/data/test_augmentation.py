@@ -8,13 +8,23 @@ import torch
 from torch import Tensor
 
 from boundary_loss.data import Augmentation, MapNeed, Slices
-from boundary_loss.data.augmentation import warp
+from boundary_loss.data.augmentation import compiled, warp
 from boundary_loss.data.augmentation.transforms import TRANSFORMS, Elastic, Flip, Intensity, Noise, Rotate, Scale
 from boundary_loss.distance import signed_distance
 from boundary_loss.losses import HausdorffLoss
+from boundary_loss.native import library
 from boundary_loss.slicedfolder import SlicedFolder
 
 ALL = ["flip", "rotate(30)", "scale(0.8,1.2)", "elastic(3,8)", "intensity(0.2)", "noise(0.05)"]
+
+
+@pytest.fixture(autouse=True, params=["compiled", "plain"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every law holds of the kernel in C and of PyTorch alone."""
+    if request.param == "plain":
+        monkeypatch.setattr(compiled, "library", lambda: None)
+    elif library() is None:
+        pytest.skip("the kernels are not compiled")
 
 
 def parse(*texts: str) -> Augmentation:
@@ -224,11 +234,11 @@ def test_single_items_and_batches_are_as_on_the_disk(sliced: Path) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_alters_as_the_cpu_does_but_for_noise() -> None:
+def test_a_gpu_alters_as_the_cpu_does() -> None:
     images, labels = blobs()
     about = torch.ones(6, 2), torch.arange(6), 5
-    cpu = parse(*ALL[:5])(images, labels, [], *about)
-    gpu = parse(*ALL[:5])(images.cuda(), labels.cuda(), [], *about)
+    cpu = parse(*ALL)(images, labels, [], *about)
+    gpu = parse(*ALL)(images.cuda(), labels.cuda(), [], *about)
     torch.testing.assert_close(gpu[0].cpu(), cpu[0], atol=1e-3, rtol=0)
     assert (gpu[1].cpu() != cpu[1]).float().mean() < 0.005
 

@@ -33,6 +33,22 @@ def test_shifted_value_is_zero_for_the_truth_and_more_elsewhere(convention, clas
     assert loss(class2one_hot(labels.roll(2, 1), 2).float(), maps).item() > 0.1
 
 
+def test_only_where_the_map_is_0_may_a_probability_be_no_number():
+    _, maps = disc()
+    probs = torch.full((1, 2, 12, 10), 0.5, requires_grad=True)
+    maps[:, :, 0] = 0
+    (expected,) = torch.autograd.grad(BoundaryLoss()(probs, maps), probs)
+    loss = BoundaryLoss()
+    loss(probs, maps)  # the first call looks at the range, which a NaN would fail
+    spoilt = probs.detach().clone()
+    spoilt[:, :, 0] = torch.tensor([torch.nan, torch.inf]).repeat(5)
+    spoilt.requires_grad_()
+    torch.testing.assert_close(loss(spoilt, maps), loss(probs, maps))
+    torch.testing.assert_close(torch.autograd.grad(loss(spoilt, maps), spoilt)[0], expected)
+    spoilt.detach()[0, 1, 5, 5] = torch.nan
+    assert loss(spoilt, maps).isnan()
+
+
 def test_shift_leaves_the_gradient():
     _, maps = disc()
     probs = torch.full((1, 2, 12, 10), 0.5, requires_grad=True)

@@ -1,5 +1,6 @@
 """GPUs are held by locks: one a training, released by whoever dies, and nobody waits for ever."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from boundary_loss.training.devices import share_processors
+from boundary_loss.training.devices import keep_freed_memory, share_processors
 from boundary_loss.training.gpus import hold_gpus, parse_gpus
 
 
@@ -97,3 +98,9 @@ def test_trainings_side_by_side_share_the_cores(monkeypatch: pytest.MonkeyPatch)
     for trainings in (1, 4, 100):
         share_processors(trainings)
     assert asked == [2, 1]
+
+
+def test_where_there_is_no_glibc_memory_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_freed_memory()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    keep_freed_memory()

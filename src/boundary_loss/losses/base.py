@@ -141,8 +141,7 @@ class RegionLoss(Loss, ABC):
         one_hot, known = self.encode(target, probs)
         if probs.shape[1] == 1:
             probs = torch.cat([1 - probs, probs], dim=1)
-        # where, not a product: a NaN or an infinity in an ignored voxel must not survive
-        return Pair(torch.where(known, probs, torch.zeros_like(probs)), one_hot, known)
+        return Pair(without_ignored(probs, known), one_hot, known)
 
     def encode(self, target: Tensor, probs: Tensor) -> tuple[Tensor, Tensor]:
         """(B, K, ...) one-hot in the dtype of ``probs``, and (B, 1, ...) where it counts."""
@@ -161,6 +160,19 @@ class RegionLoss(Loss, ABC):
             one_hot = torch.cat([1 - one_hot, one_hot], dim=1)
         known = one_hot.amax(dim=1, keepdim=True) > 0
         return one_hot, torch.ones_like(known) if self.activation == "sigmoid" else known
+
+
+def without_ignored(probs: Tensor, known: Tensor) -> Tensor:
+    """``probs``, zero where the voxel is not ``known``."""
+    if can_look(known) and bool(known.all()):
+        return probs  # on a CPU the look is cheaper than the copy, and its gradient
+    # where, not a product: a NaN or an infinity in an ignored voxel must not survive
+    return torch.where(known, probs, torch.zeros_like(probs))
+
+
+def can_look(tensor: Tensor) -> bool:
+    """Whether what is done next may depend on the values: on a GPU it would wait, and a compiled graph would break."""
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def labels2one_hot(labels: Tensor, K: int, ignore_index: int, dtype: torch.dtype) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from boundary_loss.encoding import check_tensors
-from boundary_loss.losses.base import Loss, one_of
+from boundary_loss.losses.base import Loss, can_look, one_of
 from boundary_loss.shapes import DistMaps, Probs, Scalar
 
 
@@ -68,9 +68,7 @@ class BoundaryLoss(Loss):
             self._check_maps(probs, target)
             p = self.choose(self.activate(probs))
             distances = self.choose(target).to(p.dtype)
-            # where, not a product alone: an ignored voxel (φ = 0) may hold a NaN or an infinity
-            weighed = torch.where(distances == 0, torch.zeros_like(p), p * distances)
-            items = weighed.flatten(1).mean(1)
+            items = mean_product(p, distances)
             if self.shift == "optimum":
                 items = items - distances.clamp(max=0).flatten(1).mean(1)
             return self.reduce(items)
@@ -89,6 +87,16 @@ class BoundaryLoss(Loss):
                 "the target looks like a one-hot mask, but this loss needs signed distances: "
                 "make them with boundary_loss.signed_distance or dist_map_transform"
             )
+
+
+def mean_product(p: Tensor, distances: Tensor) -> Tensor:
+    """(B,) mean of p·φ; where φ is 0 that is 0 whatever p is."""
+    product = p * distances
+    items = product.flatten(1).mean(1)
+    if can_look(items) and bool(items.isfinite().all()):
+        return items  # which shows that every p was finite
+    # an ignored voxel (φ = 0) may hold a NaN or an infinity
+    return torch.where(distances == 0, torch.zeros_like(p), product).flatten(1).mean(1)
 
 
 SurfaceLoss = BoundaryLoss

@@ -28,17 +28,15 @@ class CrossEntropy(RegionLoss):
     activations: ClassVar = (None, "softmax")
 
     def compute(self, pair: Pair) -> Tensor:
-        return self._pool(self.penalty(pair.probs) * pair.one_hot, pair.one_hot)
-
-    def penalty(self, probs: Tensor) -> Tensor:
-        """What a voxel of the class costs, given the probability of the class."""
-        return -(probs + EPS).log()
-
-    def _pool(self, costs: Tensor, one_hot: Tensor) -> Tensor:
-        cost, size = costs.flatten(1).sum(1), one_hot.flatten(1).sum(1)  # (B,)
+        gains = self.gain(pair.probs).mul_(pair.one_hot)  # in place: gradients need what it is made of, not itself
+        cost, size = -gains.flatten(1).sum(1), pair.one_hot.flatten(1).sum(1)  # (B,)
         if self.reduction == "mean":
             return cost.sum() / (size.sum() + EPS)
         return self.reduce(cost / (size + EPS))
+
+    def gain(self, probs: Tensor) -> Tensor:
+        """What a voxel of the class earns, at most 0, given the probability of the class."""
+        return (probs + EPS).log()
 
 
 class FocalLoss(CrossEntropy):
@@ -50,8 +48,8 @@ class FocalLoss(CrossEntropy):
             raise ValueError(f"gamma={gamma} is negative; 0 is the cross-entropy, 2 the paper's")
         self.gamma = gamma
 
-    def penalty(self, probs: Tensor) -> Tensor:
-        return (1 - probs).clamp(min=0) ** self.gamma * super().penalty(probs)
+    def gain(self, probs: Tensor) -> Tensor:
+        return (1 - probs).clamp(min=0) ** self.gamma * super().gain(probs)
 
 
 class _Overlap(RegionLoss):

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-INTERFACE = 1
+INTERFACE = 2
 """The number of the interface between the C files and their callers, also in parallel.c; each change raises it."""
 
 

@@ -44,4 +44,4 @@ void bl_parallel(int64_t count, int threads, bl_job job, void *context) {
     for (int other = 0; other < others; other++) pthread_join(started[other], 0);
 }
 
-BL_EXPORT int bl_interface(void) { return 1; }
+BL_EXPORT int bl_interface(void) { return 2; }

@@ -39,7 +39,7 @@ class Predictor:
             batch = slices[first : first + self.batch_size]
             probs = self._probs(batch)
             here = slice(first, first + len(batch))
-            classes[..., here] = probs2class(probs).to(torch.uint8).movedim(0, -1).cpu().numpy()
+            classes[..., here] = probs2class(probs, dtype=torch.uint8).movedim(0, -1).cpu().numpy()
             if kept is not None:
                 kept[..., here] = probs.movedim(0, -1).cpu().numpy()
         return Prediction(classes, kept)

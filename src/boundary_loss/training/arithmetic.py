@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from boundary_loss.command import Stop
 from boundary_loss.experiment import Experiment
 from boundary_loss.shapes import Logits
+from boundary_loss.training.devices import keep_freed_memory
 
 _DTYPES = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -70,6 +71,8 @@ class Arithmetic:
 
 def configure(experiment: Experiment, device: torch.device) -> None:
     """Settings of the whole process; before anything is computed on the device."""
+    if device.type == "cpu":
+        keep_freed_memory()
     torch.backends.cudnn.benchmark = not experiment.deterministic  # the fastest of its ways, which may differ by run
     if experiment.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first matrix is multiplied

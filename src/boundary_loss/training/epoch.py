@@ -153,12 +153,12 @@ class EpochRunner:
                     recall(self.net, before)
                     tally.skipped.append(tally.done - 1)
                 with clock("metrics"):
-                    classes = probs2class(probs.detach())
+                    classes = probs2class(probs.detach(), dtype=torch.uint8)
                     if part.reports:
                         tally.add_counts(batch["index"], classes, batch["labels"])
                 with clock("writing"):
                     if writer is not None and part.reports:
-                        writer.write(slices.which, batch["filenames"], classes.to(torch.uint8))
+                        writer.write(slices.which, batch["filenames"], classes)
                 bar.update()
                 if tally.looks and not bar.disable:
                     bar.set_postfix_str("Dice " + " ".join(f"{d:.3f}" for d in tally.dice_so_far()), refresh=False)
@@ -183,7 +183,8 @@ class EpochRunner:
                 logits, batch["head"] = self.arithmetic.logits_and_distances(net, batch["images"])
             else:
                 logits = self.arithmetic.logits(net, batch["images"])
-            probs = torch.softmax(logits / self.experiment.temperature, dim=1)
+            temperature = self.experiment.temperature
+            probs = torch.softmax(logits if temperature == 1 else logits / temperature, dim=1)
             if has_ignored:
                 probs = probs * (batch["labels"] != IGNORED).unsqueeze(1)  # so that no loss counts it
             return logits, probs

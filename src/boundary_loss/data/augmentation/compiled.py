@@ -1,0 +1,61 @@
+"""Slices altered by the kernel in C (``native/augment.c``), each read once and written once, in torch's threads."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from boundary_loss.data.augmentation.drawn import Drawn, Turn
+from boundary_loss.native import library
+from boundary_loss.shapes import Labels
+
+
+def can_alter(images: Tensor, labels: Labels) -> bool:
+    """Whether there is a kernel for these."""
+    fits = images.dtype == torch.float32 and labels.dtype == torch.uint8 and images[0].numel() < 2**31
+    return fits and images.device.type == "cpu" and 0 not in images.shape and library() is not None
+
+
+def altered(images: Tensor, labels: Labels, drawn: Drawn) -> tuple[Tensor, Labels]:
+    """What :func:`boundary_loss.data.augmentation.plain.altered` does, to rounding."""
+    kernels = library()
+    assert kernels is not None
+    images, labels = images.contiguous(), labels.contiguous()
+    found = torch.empty_like(images), torch.empty_like(labels)
+    axes = drawn.axes or [()] * len(images)
+    mirrored = np.array([(-2 in along, -1 in along) for along in axes], np.uint8)
+    affine = control = knots = None
+    if drawn.turn:
+        affine = _affine(images.shape[2:], drawn.spacings, drawn.turn)
+    if drawn.bend:
+        control = np.ascontiguousarray(drawn.bend.control / drawn.spacings[:, :, None, None], np.float32)  # in pixels
+        knots = np.ascontiguousarray(drawn.spacings / drawn.bend.apart_mm, np.float64)
+    recolour = None if drawn.recolour is None else np.ascontiguousarray(drawn.recolour, np.float32)
+    deviations, streams = drawn.speckle or (None, None)
+    points = np.array((0, 0) if control is None else control.shape[2:], np.int64)
+    shape = np.array(images.shape, np.int64)
+    status = kernels.bl_augment(
+        _at(images), _at(labels), _at(shape), _at(mirrored), _at(affine), _at(control), _at(points), _at(knots),
+        _at(recolour), _at(deviations), _at(streams), _at(found[0]), _at(found[1]), torch.get_num_threads(),
+    )  # fmt: skip
+    if status != 0:
+        raise MemoryError(f"altered slices of shape {tuple(images.shape)}")
+    return found
+
+
+def _affine(size: torch.Size, spacings: np.ndarray, turn: Turn) -> np.ndarray:
+    """(B, 2, 3): pixel (x, y) comes from a + b x + c y along each axis; :func:`warp.source_mm` in pixels."""
+    centre = (np.array(size) - 1) / 2
+    cos, sin = np.cos(turn.angles) / turn.factors, np.sin(turn.angles) / turn.factors
+    ratio = spacings[:, 1] / spacings[:, 0]
+    linear = np.stack([cos, sin * ratio, -sin / ratio, cos], axis=1).reshape(-1, 2, 2)
+    return np.ascontiguousarray(np.concatenate([(centre - linear @ centre)[:, :, None], linear], axis=2))
+
+
+def _at(values: Any) -> ctypes.c_void_p:
+    """The address of an array's or tensor's first number."""
+    if isinstance(values, Tensor):
+        return ctypes.c_void_p(values.data_ptr())
+    return ctypes.c_void_p(None if values is None else values.ctypes.data)
