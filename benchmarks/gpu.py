@@ -1,6 +1,6 @@
 """All that needs a GPU, in one command: the tests marked ``gpu``, then every benchmark that takes ``--device cuda``.
 
-    PYTHONPATH=src python benchmarks/gpu.py [PARTS...] [--out FOLDER] [--minutes 9]      (make gpu PARTS='tests dice')
+    PYTHONPATH=src python benchmarks/gpu.py [PARTS...] [--out FOLDER] [--minutes 9]      (make gpu GPU='tests dice')
 
 It needs torch with CUDA, and pytest and hypothesis for the tests; packages that only some tests or peers need, such as
 nibabel and MONAI, may be missing. The tables go to FOLDER/RESULTS.md, under the headings of benchmarks/RESULTS.md, and

@@ -166,7 +166,7 @@ class _Operations(TorchDispatchMode):
 
     def __init__(self, gpu: PretendGpu, calls: _Calls) -> None:
         super().__init__()
-        self.gpu, self.calls = gpu, calls
+        self.gpu, self.calls, self.last_on_device = gpu, calls, False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -182,8 +182,11 @@ class _Operations(TorchDispatchMode):
             _refuse_mixture(func, tensors, on_device)
             self._note_data(func, args, kwargs)
         result = func(*args, **kwargs)
-        # what C++ makes of nothing is for the tensors of the call, or in a backward pass for the gradients
-        if on_device or (not tensors and (self.calls.of_device or torch._C._current_graph_task_id() >= 0)):
+        in_backward = torch._C._current_graph_task_id() >= 0
+        if tensors:
+            self.last_on_device = bool(on_device)
+        # what C++ makes of nothing is for the tensors of the call, or in a backward pass for those at hand
+        if on_device or (not tensors and (self.last_on_device if in_backward else self.calls.of_device)):
             for made in _tensors(result):
                 _put(made, GPU)
         return result

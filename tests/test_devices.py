@@ -353,5 +353,7 @@ def test_a_run_is_trained_stopped_and_gone_on_with(
         cpu, straight, gone_on = (np.load(tmp_path / run / f"{name}.npy") for run in ("cpu", "straight", "gone on"))
         np.testing.assert_allclose(straight, cpu, rtol=1e-4, atol=1e-5)
         np.testing.assert_array_equal(gone_on, straight)
+    tables = [(tmp_path / run / "metrics.csv").read_bytes() for run in ("straight", "gone on")]
+    assert tables[0] == tables[1]
     weights = [torch.load(tmp_path / run / "best.pkl", weights_only=True)["weights"] for run in ("straight", "gone on")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -112,7 +112,8 @@ class RegionLoss(Loss, ABC):
         Args:
             probs: (B, K, ...) probabilities, or logits if an ``activation`` was given; float16 and bfloat16 are
                 computed in float32, under autocast too.
-            target: (B, K, ...) one-hot of any dtype, or (B, ...) integer labels.
+            target: (B, K, ...) one-hot of any dtype, or (B, ...) integer labels. Labels are looked at, for which the
+                host waits where they are on a GPU; one-hot targets are not.
 
         Returns:
             A scalar, or (B,) with ``reduction="none"``; float32 (float64 if ``probs`` are).
