@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +70,39 @@ def test_content_reaches_the_disk_before_it_gets_its_name(tmp_path: Path, monkey
     assert len(synced) == 1
 
 
+def test_arrays_come_back_as_they_were_also_to_many_threads(tmp_path: Path) -> None:
+    arrays = [
+        np.zeros((0, 3)),
+        np.float32(3).reshape(()),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.eye(2, dtype=bool),
+    ]
+    for i, array in enumerate(arrays):
+        write_array(tmp_path / f"{i}.npy", array)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda n: read_array(tmp_path / f"{n % 4}.npy"), range(400)))
+    for n, array in enumerate(found):
+        np.testing.assert_array_equal(array, arrays[n % 4])
+        assert array.dtype == arrays[n % 4].dtype and array.flags.f_contiguous == arrays[n % 4].flags.f_contiguous
+
+
 def test_broken_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00")
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(ValueError, match=r"a\.npy"):
         read_array(tmp_path / "a.npy")
+    np.save(tmp_path / "a.npy", np.arange(100))
+    whole = (tmp_path / "a.npy").read_bytes()
+    for content in (
+        whole[:-1],
+        whole[:300],
+        b"PK" + whole,
+        whole.replace(b"<i8", b"|O8"),
+        whole[:6] + b"\x07" + whole[7:],
+    ):
+        (tmp_path / "a.npy").write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.npy cannot be read as a NumPy array .*delete it"):
+            read_array(tmp_path / "a.npy")
     with pytest.raises(ValueError, match=r"a\.json"):
         read_json(tmp_path / "a.json")
 

@@ -31,7 +31,7 @@ from boundary_loss.training.checkpoint import load_weights
 from boundary_loss.training.devices import describe, memory_explained, pick_device, share_processors
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.gpus import hold_gpus, parse_gpus
-from boundary_loss.training.launch import launch
+from boundary_loss.training.launch import launch, signals_said_by_parent
 from boundary_loss.training.ranks import Ranks, are_started, joined
 from boundary_loss.training.run import Training
 from boundary_loss.training.terms import ActiveTerm, activate
@@ -92,7 +92,8 @@ def main() -> None:
     args = arguments()
     words = command.settings(sys.argv[1:], BESIDE)
     if are_started():  # one of several processes, whose parent has seen to the rest
-        train_run(args, words)
+        with signals_said_by_parent():
+            train_run(args, words)
         return
     check_processes(args)
     with sole_maker(args.folder):

@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -13,7 +14,8 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from boundary_loss.command import INTERRUPTED, TERMINATED, Stop
+from boundary_loss.command import INTERRUPTED, TERMINATED, Stop, fail
+from boundary_loss.signals import GOES_ON, Interrupted
 from boundary_loss.training.ranks import LOST, RUN_ID
 
 _SAID = (2, INTERRUPTED, TERMINATED)
@@ -30,7 +32,7 @@ def launch(count: int, module: str, words: Sequence[str]) -> None:
 
     Raises:
         Stop: a rank failed.
-        SystemExit: with the ranks' status, after SIGTERM or Ctrl-C; the first rank has said so.
+        SystemExit: with the ranks' status, after SIGTERM or Ctrl-C, once what the first rank had to say is said.
     """
     logging.disable(logging.ERROR)  # the launcher's reports; what matters of them is in our one message
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
@@ -50,6 +52,7 @@ def launch(count: int, module: str, words: Sequence[str]) -> None:
         try:
             elastic_launch(config, sys.executable)(*options, "-m", module, *words)
         except SignalException as stop:
+            _repeat(Path(said), 0)
             sys.exit(INTERRUPTED if stop.sigval == signal.SIGINT else TERMINATED)
         except ChildFailedError as error:
             _end_as(error.failures, count, Path(said))
@@ -66,6 +69,7 @@ def _end_as(failures: Mapping[int, ProcessFailure], count: int, said: Path) -> N
     status = failures[rank].exitcode
     for path in said.glob(f"*/*/{rank}/stderr.log"):
         print(path.read_text(encoding="utf-8", errors="replace"), end="", file=sys.stderr)
+    _repeat(said, rank)
     if status in _SAID:
         sys.exit(status)
     how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
@@ -74,3 +78,32 @@ def _end_as(failures: Mapping[int, ProcessFailure], count: int, said: Path) -> N
         f"process {rank} of {count} was ended {how}{memory}, and the others with it; "
         "what is finished is kept, and the same command goes on from there"
     )
+
+
+@contextmanager
+def signals_said_by_parent() -> Iterator[None]:
+    """In a rank: what a signal ends is left for the parent to say, which knows whether it came from outside or from the
+    launcher, because another rank had ended."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _leave_to_parent(f"interrupted; {GOES_ON}")
+        sys.exit(INTERRUPTED)
+    except Interrupted as stop:
+        _leave_to_parent(str(stop))
+        sys.exit(stop.status)
+
+
+def _leave_to_parent(message: str) -> None:
+    folder = Path(os.environ["TORCHELASTIC_ERROR_FILE"]).parent  # the launcher gives each rank one for its own
+    _last_words(folder).write_text(message, encoding="utf-8")
+
+
+def _repeat(said: Path, rank: int) -> None:
+    for folder in said.glob(f"*/*/{rank}"):
+        if _last_words(folder).is_file():
+            fail(_last_words(folder).read_text(encoding="utf-8"), TERMINATED)
+
+
+def _last_words(folder: Path) -> Path:
+    return folder / "last_words.txt"
