@@ -15,18 +15,7 @@ from boundary_loss.native import distances as compiled
 def distances_to(
     maps: Maps, spacing: SpacingTable, dtype: Any, *, faces: bool = False, limit: float = math.inf
 ) -> np.ndarray:
-    """Distance of each voxel to the nearest True voxel of its map.
-
-    Args:
-        maps: N masks (...).
-        spacing: (D,) or (N, D), mm.
-        dtype: float32 or float64.
-        faces: measure to the nearest point of the True voxels' boxes instead of to their centres.
-        limit: mm; longer distances are given as this.
-
-    Returns:
-        (N, ...) mm; 0 on True voxels, inf throughout a map that has none.
-    """
+    """:func:`boundary_loss.distance.engine.distances_to` of images on the CPU; (N, ...) mm."""
     if compiled.available():
         return _compiled(maps, spacing, dtype, faces=faces, limit=limit)
     return plain.distances_to(maps, spacing, dtype, faces=faces, limit=limit)
@@ -42,12 +31,7 @@ def signed(
     inside: float = 0.0,
     nowhere: float | np.ndarray = math.inf,
 ) -> np.ndarray:
-    """Distance of each voxel to the nearest voxel of the other kind, negative on True voxels; arguments as above.
-
-    Args:
-        inside: mm added to the distances on True voxels.
-        nowhere: or (N,); what a map holds that has no True voxel, and minus this one that has no other.
-    """
+    """:func:`boundary_loss.distance.engine.signed` of images on the CPU; (N, ...) mm."""
     if compiled.available():
         return _compiled(maps, spacing, dtype, signed=True, faces=faces, limit=limit, inside=inside, nowhere=nowhere)
     return plain.signed(maps, spacing, dtype, faces=faces, limit=limit, inside=inside, nowhere=nowhere)

@@ -1,7 +1,7 @@
 """Exact Euclidean distances in plain torch operations, for any device: what CUDA runs where Triton is missing.
 
 The last axis by running maxima of positions, each further axis as a min-plus product with parabolas over all pairs
-of positions (the formula stands in :mod:`boundary_loss.distance.cpu`), in chunks that bound the memory.
+of positions (the formula stands in :mod:`boundary_loss.distance.parabolas`), in chunks that bound the memory.
 """
 
 import math
@@ -17,7 +17,7 @@ CHUNK = 1 << 25  # pairs held at a time: 128 MB in float32
 def distances_to(
     masks: Tensor, spacing: SpacingTable, dtype: torch.dtype, *, faces: bool = False, limit: float = math.inf
 ) -> Tensor:
-    """Distance of each voxel to the nearest True voxel of its map; arguments as in :func:`cpu.distances_to`."""
+    """Distance of each voxel to the nearest True voxel of its map; arguments as in :func:`engine.distances_to`."""
     squared, _ = _on_lines(masks, _per_axis(masks, spacing, -1, dtype), faces)
     for axis in range(masks.ndim - 2, 0, -1):
         size, step = masks.shape[axis], _per_axis(masks, spacing, axis - 1, dtype)

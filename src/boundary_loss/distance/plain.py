@@ -25,7 +25,7 @@ SHORT = 32  # voxels; a power of two. Runs below it are faster by min-plus produ
 
 
 def distances_to(maps: Maps, spacing: SpacingTable, dtype: Any, *, faces: bool, limit: float) -> np.ndarray:
-    """Arguments and answer as of :func:`boundary_loss.distance.cpu.distances_to`."""
+    """Arguments and answer as of :func:`boundary_loss.distance.engine.distances_to`."""
     return _each(maps, spacing, dtype, partial(_fill, faces=faces, limit=limit))
 
 
@@ -39,7 +39,7 @@ def signed(
     inside: float,
     nowhere: float | np.ndarray,
 ) -> np.ndarray:
-    """Arguments and answer as of :func:`boundary_loss.distance.cpu.signed`."""
+    """Arguments and answer as of :func:`boundary_loss.distance.engine.signed`."""
     distances = _each(maps, spacing, dtype, partial(_fill_signed, faces=faces, limit=limit))
     if inside:
         np.add(distances, inside, out=distances, where=distances < 0)
@@ -50,7 +50,7 @@ def signed(
 
 
 def nearest(maps: Maps, spacing: SpacingTable) -> np.ndarray:
-    """Arguments and answer as of :func:`boundary_loss.distance.cpu.nearest`."""
+    """Arguments and answer as of :func:`boundary_loss.distance.engine.nearest`."""
     found = np.empty((len(maps), maps.ndim - 1, *maps.shape[1:]), np.int64)
     rows = np.broadcast_to(spacing, found.shape[:2])
 
