@@ -15,7 +15,7 @@ from boundary_loss import (
     GeneralizedDice,
     signed_distance,
 )
-from boundary_loss.losses import fused, fused_cpu
+from boundary_loss.losses import fused, fused_plain
 
 
 def example(B=2, K=3, shape=(7, 5), dtype=torch.float64, ignored=None, seed=0):
@@ -161,7 +161,7 @@ def test_pieces_do_not_show(monkeypatch):
     logits, labels = example(shape=(60, 70))
     whole = FusedDiceLoss()(logits, labels)
     for pieces in (1, 8192 * logits.shape[1]):  # pieces of 1024 voxels, the last one shorter; one piece an item
-        monkeypatch.setattr(fused_cpu, "PIECE", pieces)
+        monkeypatch.setattr(fused_plain, "PIECE", pieces)
         torch.testing.assert_close(FusedDiceLoss()(logits, labels), whole, rtol=1e-12, atol=0)
 
 
@@ -238,7 +238,7 @@ class TestRefusals:
 
 AGAINST_CPU = """
 import torch
-from boundary_loss.losses import fused_cpu, triton_fused
+from boundary_loss.losses import fused_plain, triton_fused
 draw = torch.Generator().manual_seed(0)
 for K, p, dtype, with_maps in [(1, 2, torch.float32, True), (3, 1, torch.float64, True), (5, 2, torch.bfloat16, False),
                                (2, 3, torch.float32, False), (4, 1, torch.float16, True)]:
@@ -250,10 +250,10 @@ for K, p, dtype, with_maps in [(1, 2, torch.float32, True), (3, 1, torch.float64
     pulls = [torch.randn(2, classes, generator=draw, dtype=torch.float64) for _ in range(3)]
     for engine in (x, x.contiguous()):
         ours = triton_fused.sums(engine, y, maps, 255, p)
-        for a, b in zip(ours, fused_cpu.sums(x, y, maps, 255, p), strict=True):
+        for a, b in zip(ours, fused_plain.sums(x, y, maps, 255, p), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-3)
         ours = triton_fused.gradient(engine, y, maps, 255, p, *pulls)
-        theirs = fused_cpu.gradient(x, y, maps, 255, p, *pulls)
+        theirs = fused_plain.gradient(x, y, maps, 255, p, *pulls)
         tolerance = {torch.bfloat16: 2e-2, torch.float16: 2e-3}.get(dtype, 1e-5)
         torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
 """

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from boundary_loss import FusedDiceLoss
-from boundary_loss.losses import fused, fused_compiled, fused_cpu
+from boundary_loss.losses import fused, fused_compiled, fused_plain
 from boundary_loss.native import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="needs the compiled kernels")
@@ -33,7 +33,7 @@ def agree(logits, labels, distances, pulls, ignore_label=-1, p=1, exact=None):
     wide = (logits if exact is None else exact).double()
     maps = None if distances is None else distances.double()
     ours = fused_compiled.sums(logits, labels, distances, ignore_label, p)
-    theirs = fused_cpu.sums(wide, labels, maps, ignore_label, p)
+    theirs = fused_plain.sums(wide, labels, maps, ignore_label, p)
     size = max(labels.shape[1], 1) ** 0.5
     for a, b in zip(ours, theirs, strict=True):
         good = ~theirs[1].isnan()  # of what is NaN by Σ s^p, the other sums are free
@@ -41,7 +41,7 @@ def agree(logits, labels, distances, pulls, ignore_label=-1, p=1, exact=None):
     assert torch.equal(ours[1].isnan(), ~good)
     assert torch.equal(ours[2], theirs[2])
     ours = fused_compiled.gradient(logits, labels, distances, ignore_label, p, *pulls)
-    theirs = fused_cpu.gradient(wide, labels, maps, ignore_label, p, *pulls)
+    theirs = fused_plain.gradient(wide, labels, maps, ignore_label, p, *pulls)
     assert ours.dtype == logits.dtype and ours.stride() == torch.empty_like(logits).stride()
     eps = EPS[logits.dtype]
     torch.testing.assert_close(ours.double(), theirs, rtol=eps, atol=max(1e-5 * p, eps / 256), equal_nan=True)
@@ -169,12 +169,12 @@ def test_channels_last_keeps_its_layout():
 def test_which_engine():
     x = torch.zeros(1, 2, 3)
     assert all(fused.engine(x.to(dtype)) is fused_compiled for dtype in DTYPES)
-    assert fused.engine(x.double()) is fused_cpu
+    assert fused.engine(x.double()) is fused_plain
 
 
 def test_without_kernels(monkeypatch):
     monkeypatch.setattr(fused_compiled, "library", lambda: None)
-    assert fused.engine(torch.zeros(1, 2, 3)) is fused_cpu
+    assert fused.engine(torch.zeros(1, 2, 3)) is fused_plain
 
 
 def test_memory_that_is_not_to_be_had(monkeypatch):

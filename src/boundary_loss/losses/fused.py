@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from boundary_loss.distance.engine import has_triton
 from boundary_loss.encoding import check_tensors
-from boundary_loss.losses import fused_compiled, fused_cpu
+from boundary_loss.losses import fused_compiled, fused_plain
 from boundary_loss.losses.base import checked_classes, one_of, reduce, select
 from boundary_loss.losses.region import Absent, generalized_dice
 from boundary_loss.shapes import IGNORED, DistMaps, Labels, Logits, Scalar
@@ -57,13 +58,12 @@ class _FusedSums(torch.autograd.Function):
 def engine(logits: Tensor) -> Any:
     """The module that computes sums and gradient where the logits are."""
     if logits.is_cuda:
-        try:
-            from boundary_loss.losses import triton_fused
+        if not has_triton():
+            return fused_plain
+        from boundary_loss.losses import triton_fused
 
-            return triton_fused
-        except ImportError:  # Triton is missing: the same arithmetic in plain PyTorch
-            return fused_cpu
-    return fused_compiled if fused_compiled.available(logits) else fused_cpu
+        return triton_fused
+    return fused_compiled if fused_compiled.available(logits) else fused_plain
 
 
 @torch.compiler.disable  # traced, the recomputation would be stored after all

@@ -1,6 +1,6 @@
 """The sums and the gradient of the fused losses by the kernels in C (``native/fused.c``), in torch's threads.
 
-Same interface as :mod:`boundary_loss.losses.fused_cpu`.
+Same interface as :mod:`boundary_loss.losses.fused_plain`.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""The sums and the gradient of the fused losses as two Triton kernels; same interface as ``fused_cpu``.
+"""The sums and the gradient of the fused losses as two Triton kernels; same interface as ``fused_plain``.
 
 Each program walks over several blocks of voxels of one item with the logits of all its classes in registers. It adds
 its sums in float32 and writes them to a row of its own; the rows are added in float64. No atomics: equal inputs give
