@@ -1,7 +1,7 @@
 """The sums and the gradient of the fused losses, piece by piece in PyTorch, on any device and in float64 too.
 
 A piece is short enough for the processor's cache. Float32 and narrower on a CPU are :mod:`fused_compiled`'s, where
-A piece is short enough for the processor's cache. Float32 and narrower on a CPU are :mod:`fused_compiled`'s, where
+there was a C compiler.
 """
 
 from collections.abc import Iterator
