@@ -49,7 +49,8 @@ def hold_gpus(names: Sequence[str], needed: int = 1, locks: Path = LOCKS) -> Ite
                 time.sleep(_LOOK_EVERY)
                 rest = [name for name in names if name not in taken]
                 taken += _take_free(rest, needed - len(taken), locks, held)
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(sorted(taken, key=names.index))
+        taken.sort(key=names.index)  # they may have become free in another order
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
         yield taken
 
 
