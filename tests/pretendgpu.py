@@ -304,11 +304,12 @@ def _patches(gpu: PretendGpu) -> Iterator[Any]:
 
             return super().submit(run)
 
-    of_sums = fused._FusedSums.backward
+    def seen(backward: Any) -> Any:
+        def run(*args: Any) -> Any:
+            with _Calls(gpu):  # torch leaves this mode out of a backward pass
+                return backward(*args)
 
-    def backward(*args: Any) -> Any:
-        with _Calls(gpu):  # torch leaves this mode out of a backward pass
-            return of_sums(*args)
+        return staticmethod(run)
 
     of_cuda = {
         "is_available": lambda: True,
@@ -332,7 +333,8 @@ def _patches(gpu: PretendGpu) -> Iterator[Any]:
     yield mock.patch.object(torch, "Generator", Generator)
     yield mock.patch.object(torch.optim.Optimizer, "_group_tensors_by_device_and_dtype", staticmethod(grouped))
     yield mock.patch("boundary_loss.data.prefetch.ThreadPoolExecutor", Threads)
-    yield mock.patch.object(fused._FusedSums, "backward", staticmethod(backward))
+    for function in (fused._FusedSums, fused._Dice):
+        yield mock.patch.object(function, "backward", seen(function.backward))
     # Triton would compile for a real one: its kernels have tests of their own, in its interpreter
     yield mock.patch("boundary_loss.distance.engine.has_triton", lambda: False)
     yield mock.patch("boundary_loss.losses.fused.has_triton", lambda: False)
