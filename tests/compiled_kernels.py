@@ -62,8 +62,8 @@ def sums(dtype: torch.dtype, labels: torch.dtype, K: int, N: int, maps: bool, p:
     logits, distances = torch.zeros(2, K, N, dtype=dtype), torch.zeros(2, max(K, 2), N) if maps else None
     classes = torch.zeros(2, N, dtype=labels)
     triton_fused.sums(logits, classes, distances, -1, p)
-    pulls = [torch.zeros(2, max(K, 2), dtype=torch.float64) for _ in range(3)]
-    triton_fused.gradient(logits, classes, distances, 255, p, *pulls)
+    pulls = torch.zeros(2, 3, max(K, 2), dtype=torch.float64)
+    triton_fused.gradient(logits, classes, distances, 255, p, pulls)
 
 
 def main() -> None:

@@ -247,13 +247,13 @@ for K, p, dtype, with_maps in [(1, 2, torch.float32, True), (3, 1, torch.float64
     y = torch.randint(0, classes, (2, 700), generator=draw).to(torch.uint8)
     y[:, :70] = 255
     maps = torch.randn(2, classes, 700, generator=draw) if with_maps else None
-    pulls = [torch.randn(2, classes, generator=draw, dtype=torch.float64) for _ in range(3)]
+    pulls = torch.stack([torch.randn(2, classes, generator=draw, dtype=torch.float64) for _ in range(3)], dim=1)
     for engine in (x, x.contiguous()):
         ours = triton_fused.sums(engine, y, maps, 255, p)
         for a, b in zip(ours, fused_plain.sums(x, y, maps, 255, p), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-3)
-        ours = triton_fused.gradient(engine, y, maps, 255, p, *pulls)
-        theirs = fused_plain.gradient(x, y, maps, 255, p, *pulls)
+        ours = triton_fused.gradient(engine, y, maps, 255, p, pulls)
+        theirs = fused_plain.gradient(x, y, maps, 255, p, pulls)
         tolerance = {torch.bfloat16: 2e-2, torch.float16: 2e-3}.get(dtype, 1e-5)
         torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
 """

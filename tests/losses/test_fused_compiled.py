@@ -24,7 +24,7 @@ def example(B=2, K=3, N=1000, dtype=torch.float32, ignored=None, maps=True, seed
     if ignored is not None:
         labels[:, : N // 3] = ignored
     distances = torch.randn(B, classes, N, generator=draw) if maps else None
-    pulls = [torch.randn(B, classes, generator=draw, dtype=torch.float64) for _ in range(3)]
+    pulls = torch.stack([torch.randn(B, classes, generator=draw, dtype=torch.float64) for _ in range(3)], dim=1)
     return logits, labels, distances, pulls
 
 
@@ -40,8 +40,8 @@ def agree(logits, labels, distances, pulls, ignore_label=-1, p=1, exact=None):
         torch.testing.assert_close(a[good], b[good], rtol=1e-6, atol=1e-6 * size)
     assert torch.equal(ours[1].isnan(), ~good)
     assert torch.equal(ours[2], theirs[2])
-    ours = fused_compiled.gradient(logits, labels, distances, ignore_label, p, *pulls)
-    theirs = fused_plain.gradient(wide, labels, maps, ignore_label, p, *pulls)
+    ours = fused_compiled.gradient(logits, labels, distances, ignore_label, p, pulls)
+    theirs = fused_plain.gradient(wide, labels, maps, ignore_label, p, pulls)
     assert ours.dtype == logits.dtype and ours.stride() == torch.empty_like(logits).stride()
     eps = EPS[logits.dtype]
     torch.testing.assert_close(ours.double(), theirs, rtol=eps, atol=max(1e-5 * p, eps / 256), equal_nan=True)
@@ -63,7 +63,7 @@ def test_any_size(N, K):
 def test_no_item():
     logits, labels, distances, pulls = example(B=0)
     assert [tuple(s.shape) for s in fused_compiled.sums(logits, labels, distances, -1, 1)] == [(0, 3)] * 4
-    assert fused_compiled.gradient(logits, labels, distances, -1, 1, *pulls).shape == logits.shape
+    assert fused_compiled.gradient(logits, labels, distances, -1, 1, pulls).shape == logits.shape
 
 
 @pytest.mark.parametrize("p", [1, 2, 3, 6])
@@ -113,7 +113,9 @@ def test_extreme_logits(K, dtype):
     grid = torch.cartesian_prod(*[torch.tensor(NUMBERS)] * K).reshape(-1, K).T.contiguous().to(dtype)
     logits = grid.T.reshape(-1, K, 1)  # an item of its own each
     labels = torch.arange(len(logits)).remainder(max(K, 2)).unsqueeze(1)
-    pulls = [torch.linspace(-1, 2, max(K, 2), dtype=torch.float64).expand(len(logits), -1) for _ in range(3)]
+    pulls = torch.stack(
+        [torch.linspace(-1, 2, max(K, 2), dtype=torch.float64).expand(len(logits), -1) for _ in range(3)], dim=1
+    )
     agree(logits, labels, None, pulls)
     agree(logits, labels, None, pulls, p=2)
 
@@ -133,14 +135,15 @@ def test_rounding_of_narrow_types(dtype):
     zeros = torch.zeros(1, 2, len(every))
     labels = torch.zeros(1, len(every), dtype=torch.long)
     maps = torch.stack([every, torch.zeros_like(every)]).unsqueeze(0)
-    one = torch.tensor([[1.0, 1.0]], dtype=torch.float64)
+    of_boundary = torch.zeros(1, 3, 2, dtype=torch.float64)
+    of_boundary[:, 2] = 1
     for scale in (4.0, 3.999, 2.0, 1e-3):  # s (φ - Σ s φ) is a quarter of φ, a power of two
-        precise = fused_compiled.gradient(zeros, labels, maps, -1, 1, 0 * one, 0 * one, scale * one)
-        ours = fused_compiled.gradient(zeros.to(dtype), labels, maps, -1, 1, 0 * one, 0 * one, scale * one)
+        precise = fused_compiled.gradient(zeros, labels, maps, -1, 1, scale * of_boundary)
+        ours = fused_compiled.gradient(zeros.to(dtype), labels, maps, -1, 1, scale * of_boundary)
         torch.testing.assert_close(ours, precise.to(dtype), rtol=0, atol=0, equal_nan=True)
     size = every.float().abs()
     finite = (size > 1e-30) & (size < 1e30)  # whose products float32 holds
-    quarter = fused_compiled.gradient(zeros, labels, maps, -1, 1, 0 * one, 0 * one, 4 * one)[0, 0]
+    quarter = fused_compiled.gradient(zeros, labels, maps, -1, 1, 4 * of_boundary)[0, 0]
     assert torch.equal(quarter[finite], every[finite].float())
 
 
@@ -151,7 +154,7 @@ def test_threads_do_not_show(K):
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
         ours = fused_compiled.sums(logits, labels, distances, 9, 2)
-        runs.append([*ours, fused_compiled.gradient(logits, labels, distances, 9, 2, *pulls)])
+        runs.append([*ours, fused_compiled.gradient(logits, labels, distances, 9, 2, pulls)])
     torch.set_num_threads(before)
     assert all(torch.equal(a, b) for run in runs[1:] for a, b in zip(runs[0], run, strict=True))
 

@@ -71,6 +71,11 @@ def spacing_table(spacing: SpacingTable | None, lead: Sequence[int], dims: int) 
     return np.repeat(spacing, int(np.prod(lead[1:])), axis=0)
 
 
+def diagonals(size: Sequence[int], spacing: SpacingTable) -> np.ndarray:
+    """The length of each map's diagonal, (N or 1,) mm."""
+    return np.atleast_1d(np.sqrt(((np.asarray(size) * spacing) ** 2).sum(axis=-1)))
+
+
 def as_tensor(array: Any, name: str) -> tuple[Tensor, bool]:
     """The array as a tensor that shares its memory where possible, and whether it came from NumPy.
 

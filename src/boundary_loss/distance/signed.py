@@ -16,6 +16,7 @@ from boundary_loss.distance.layout import (
     as_tensor,
     as_torch_dtype,
     checked_limit,
+    diagonals,
     spacing_array,
     spacing_table,
     spatial_dims_of,
@@ -235,7 +236,7 @@ def _signed_maps(
     """(N, ...) mm; beyond the limit any longer distance."""
     faces = convention == "interface"
     inside = 1.0 if convention.startswith("paper") else 0.0
-    nowhere = 0.0 if absent == "zero" else _diagonals(maps.shape[1:], spacing)
+    nowhere = 0.0 if absent == "zero" else diagonals(maps.shape[1:], spacing)
     if ignored is None and convention != "paper-int":
         return engine.signed(maps, spacing, dtype, faces=faces, limit=limit, inside=inside, nowhere=nowhere)
     if ignored is None:
@@ -247,11 +248,6 @@ def _signed_maps(
     signed = engine.finished(signed, inside, math.inf)
     signed = engine.finished(signed.trunc_() if convention == "paper-int" else signed, 0.0, nowhere)
     return signed if ignored is None else signed.masked_fill_(ignored.voxels, 0)
-
-
-def _diagonals(size: Sequence[int], spacing: SpacingTable) -> np.ndarray:
-    """(N or 1,) mm"""
-    return np.atleast_1d(np.sqrt(((np.asarray(size) * spacing) ** 2).sum(axis=-1)))
 
 
 def _normalised(maps: Tensor, *, sides: bool) -> Tensor:

@@ -51,7 +51,8 @@ class _FusedSums(torch.autograd.Function):
         logits, labels, distances = ctx.saved_tensors
         of_both, of_predicted, _, of_boundary = gradients
         work, flat = engine(logits), logits.flatten(2)
-        gradient = work.gradient(flat, labels, distances, *ctx.settings, of_both, of_predicted, of_boundary)
+        pulls = torch.stack([of_both, of_predicted, of_boundary], dim=1)
+        gradient = work.gradient(flat, labels, distances, *ctx.settings, pulls)
         return gradient.view(logits.shape), None, None, None, None
 
 
@@ -221,8 +222,8 @@ class _Dice(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         logits, labels, share, ratio = ctx.saved_tensors
         pull = (gradient.unsqueeze(-1) * share).expand(len(logits), -1)
-        pulls = -2 * pull, pull * ratio, torch.zeros_like(pull)
-        result = engine(logits).gradient(logits.flatten(2), labels, None, *ctx.settings, *pulls)
+        pulls = torch.stack([-2 * pull, pull * ratio, torch.zeros_like(pull)], dim=1)
+        result = engine(logits).gradient(logits.flatten(2), labels, None, *ctx.settings, pulls)
         return result.view(logits.shape), None, None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from boundary_loss.native import library
+from boundary_loss.native import address, library
 
 TYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16,
          torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # fmt: skip
@@ -35,26 +35,17 @@ def sums(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums."""
     result = torch.empty(logits.shape[0], 4, max(logits.shape[1], 2), dtype=torch.float64)
-    _run("bl_fused_sums", logits, labels, distances, ignore_label, p, ctypes.c_void_p(result.data_ptr()))
+    _run("bl_fused_sums", logits, labels, distances, ignore_label, p, address(result))
     both, predicted, true, boundary = result.unbind(1)
     return both, predicted, true, boundary
 
 
 def gradient(
-    logits: Tensor,
-    labels: Tensor,
-    distances: Tensor | None,
-    ignore_label: int,
-    p: int,
-    of_both: Tensor,
-    of_predicted: Tensor,
-    of_boundary: Tensor,
+    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, pulls: Tensor
 ) -> Tensor:
-    """(B, K, N) gradient of the logits from the (B, K) gradients of the sums."""
+    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary."""
     result = torch.empty_like(logits)
-    factors = torch.stack([of_both, of_predicted, of_boundary], dim=1)  # (B, 3, K) float64
-    pointer = ctypes.c_void_p(factors.data_ptr())
-    _run("bl_fused_gradient", logits, labels, distances, ignore_label, p, pointer, _described(result))
+    _run("bl_fused_gradient", logits, labels, distances, ignore_label, p, address(pulls), _described(result))
     return result
 
 

@@ -27,18 +27,11 @@ def sums(
 
 
 def gradient(
-    logits: Tensor,
-    labels: Tensor,
-    distances: Tensor | None,
-    ignore_label: int,
-    p: int,
-    of_both: Tensor,
-    of_predicted: Tensor,
-    of_boundary: Tensor,
+    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, pulls: Tensor
 ) -> Tensor:
-    """(B, K, N) gradient of the logits from the (B, K) gradients of the sums."""
+    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary."""
     result = torch.empty_like(logits)
-    factors = torch.stack([of_both, of_predicted, of_boundary], dim=1).to(_wide(logits))  # (B, 3, K)
+    factors = pulls.to(_wide(logits))
     for items, piece in _pieces(logits):
         maps = None if distances is None else distances[items, :, piece]
         part = logits[items, :, piece]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from boundary_loss.distance import either_distance, inside_distance
-from boundary_loss.distance.layout import Spacing, spacing_array
+from boundary_loss.distance.layout import Spacing, diagonals, spacing_array
 from boundary_loss.encoding import among_all, check_tensors, probs2class
 from boundary_loss.losses.base import Pair, RegionLoss, Unit, in_unit, labels2one_hot, one_of, reduce
 from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs, Scalar
@@ -232,11 +232,7 @@ def boundary_distance(mask: Tensor, sides: Sides, spacing_mm: Spacing = None, ab
         return distance
     over_space = tuple(range(2, mask.ndim))
     bounded = mask.any(dim=over_space, keepdim=True) & ~mask.all(dim=over_space, keepdim=True)
-    return torch.where(bounded, distance, diagonal(mask.shape[2:], spacing_mm, distance))
-
-
-def diagonal(size: Sequence[int], spacing_mm: Spacing, like: Tensor) -> Tensor:
-    """The length of each item's diagonal, (B or 1, 1, 1...) in the type and on the device of ``like``."""
     spacing = spacing_array(spacing_mm)
-    lengths = np.linalg.norm(np.asarray(size) * (1.0 if spacing is None else spacing), axis=-1)
-    return torch.as_tensor(lengths).to(like, non_blocking=True).view(-1, 1, *[1] * len(size))
+    lengths = torch.as_tensor(diagonals(mask.shape[2:], np.ones(1) if spacing is None else spacing))
+    far = lengths.to(distance, non_blocking=True).view(-1, *[1] * (mask.ndim - 1))
+    return torch.where(bounded, distance, far)

@@ -37,21 +37,14 @@ def sums(
 
 
 def gradient(
-    logits: Tensor,
-    labels: Tensor,
-    distances: Tensor | None,
-    ignore_label: int,
-    p: int,
-    of_both: Tensor,
-    of_predicted: Tensor,
-    of_boundary: Tensor,
+    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, pulls: Tensor
 ) -> Tensor:
-    """(B, K, N) gradient of the logits from the (B, K) gradients of the sums."""
+    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary."""
     B, _, N = logits.shape
     K, padded, block = _sizes(logits)
     blocks = triton.cdiv(N, block)
     result = torch.empty_like(logits)
-    factors = torch.stack([of_both, of_predicted, of_boundary], dim=1).to(_wide(logits)).contiguous()  # (B, 3, K)
+    factors = pulls.to(_wide(logits)).contiguous()
     maps = logits if distances is None else distances
     with _device(logits):
         _gradient_kernel[(B * blocks,)](

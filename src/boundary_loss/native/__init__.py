@@ -10,6 +10,7 @@ import warnings
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import Any
 
 INTERFACE = 3
 """The number of the interface between the C files and their callers, also in parallel.c; each change raises it."""
@@ -34,6 +35,13 @@ def library() -> ctypes.CDLL | None:
         warnings.warn(f"{path.name} is of another version, the slower way is taken; {REMEDY}", stacklevel=2)
         return None
     return loaded
+
+
+def address(values: Any) -> ctypes.c_void_p:
+    """Where the numbers of a contiguous array or tensor begin; null for None. The caller keeps them alive."""
+    if values is None:
+        return ctypes.c_void_p()
+    return ctypes.c_void_p(values.data_ptr() if hasattr(values, "data_ptr") else values.ctypes.data)
 
 
 def _beside_this_file(suffix: str) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from boundary_loss.native import library
+from boundary_loss.native import address, library
 
 
 def available() -> bool:
@@ -62,15 +62,11 @@ def measured(
     shape[3 - dims :] = labels.shape[1:]
     absent = np.ascontiguousarray(np.broadcast_to(nowhere, len(out)), np.float64)
     status = kernels.bl_edt(
-        _pointer(labels), labels.itemsize, ctypes.c_int64(len(labels)), ctypes.c_int64(len(numbers)), _pointer(numbers),
-        inverted, ignored is not None, ctypes.c_int64(ignored or 0), _pointer(shape), _pointer(table),
-        ctypes.c_int64(len(table)), signed, faces, ctypes.c_double(limit), ctypes.c_double(inside), _pointer(absent),
-        _pointer(out), out.dtype == np.float64, threads,
+        address(labels), labels.itemsize, ctypes.c_int64(len(labels)), ctypes.c_int64(len(numbers)), address(numbers),
+        inverted, ignored is not None, ctypes.c_int64(ignored or 0), address(shape), address(table),
+        ctypes.c_int64(len(table)), signed, faces, ctypes.c_double(limit), ctypes.c_double(inside), address(absent),
+        address(out), out.dtype == np.float64, threads,
     )  # fmt: skip
     if status != 0:
         raise MemoryError(f"distance maps of shape {out.shape}")
     return out
-
-
-def _pointer(array: np.ndarray) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)

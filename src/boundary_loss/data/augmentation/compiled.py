@@ -1,14 +1,11 @@
 """Slices altered by the kernel in C (``native/augment.c``), each read once and written once, in torch's threads."""
 
-import ctypes
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from boundary_loss.data.augmentation.drawn import Drawn, Turn
-from boundary_loss.native import library
+from boundary_loss.native import address, library
 from boundary_loss.shapes import Labels
 
 
@@ -36,10 +33,8 @@ def altered(images: Tensor, labels: Labels, drawn: Drawn) -> tuple[Tensor, Label
     deviations, streams = drawn.speckle or (None, None)
     points = np.array((0, 0) if control is None else control.shape[2:], np.int64)
     shape = np.array(images.shape, np.int64)
-    status = kernels.bl_augment(
-        _at(images), _at(labels), _at(shape), _at(mirrored), _at(affine), _at(control), _at(points), _at(knots),
-        _at(recolour), _at(deviations), _at(streams), _at(found[0]), _at(found[1]), torch.get_num_threads(),
-    )  # fmt: skip
+    given = (images, labels, shape, mirrored, affine, control, points, knots, recolour, deviations, streams, *found)
+    status = kernels.bl_augment(*map(address, given), torch.get_num_threads())
     if status != 0:
         raise MemoryError(f"altered slices of shape {tuple(images.shape)}")
     return found
@@ -52,10 +47,3 @@ def _affine(size: torch.Size, spacings: np.ndarray, turn: Turn) -> np.ndarray:
     ratio = spacings[:, 1] / spacings[:, 0]
     linear = np.stack([cos, sin * ratio, -sin / ratio, cos], axis=1).reshape(-1, 2, 2)
     return np.ascontiguousarray(np.concatenate([(centre - linear @ centre)[:, :, None], linear], axis=2))
-
-
-def _at(values: Any) -> ctypes.c_void_p:
-    """The address of an array's or tensor's first number."""
-    if isinstance(values, Tensor):
-        return ctypes.c_void_p(values.data_ptr())
-    return ctypes.c_void_p(None if values is None else values.ctypes.data)
