@@ -35,16 +35,21 @@ USERS_FAULTS = (Stop, ValueError, FileNotFoundError, FileExistsError, NotADirect
 """What a user can mend: said without a traceback."""
 
 
-def run(main: Callable[[], Any]) -> None:
+def fail(message: str, status: int) -> int:
+    """Say it in one line on stderr."""
+    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() else ("", "")
+    print(f"{red}error:{plain} {message}", file=sys.stderr)
+    return status
+
+
+def run(main: Callable[[], Any], called_off: Callable[[str, int], int] = fail) -> None:
     """Call a command's ``main``; what ends it early is said in one line on stderr.
 
-    Exit status 2 for what the user can mend, 130 after Ctrl-C, 75 after SIGTERM.
+    Exit status 2 for what the user can mend, 130 after Ctrl-C, 75 after SIGTERM. ``called_off`` says it of a signal; a
+    second one while the command ends changes nothing.
     """
     before = {number: signal.getsignal(number) for number in STATUS}
-    if not is_ignored(signal.SIGTERM):
-        signal.signal(signal.SIGTERM, _terminate)
-    if not is_ignored(signal.SIGINT):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    _answer(_end)
     try:
         main()
     except USERS_FAULTS as error:
@@ -57,15 +62,24 @@ def run(main: Callable[[], Any]) -> None:
     except MemoryError as error:
         sys.exit(fail(f"out of memory: {error}".rstrip(": "), 2))
     except KeyboardInterrupt:
-        sys.exit(fail(f"interrupted; {GOES_ON}", INTERRUPTED))
+        sys.exit(called_off(f"interrupted; {GOES_ON}", INTERRUPTED))
     except Interrupted as stop:
-        sys.exit(fail(str(stop), stop.status))
+        sys.exit(called_off(str(stop), stop.status))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _terminate(*_: object) -> None:
+def _answer(handler: Callable[..., None] | signal.Handlers) -> None:
+    for number in STATUS:
+        if not is_ignored(number):
+            signal.signal(number, handler)
+
+
+def _end(number: int, _: object) -> None:
+    _answer(signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise Interrupted(f"terminated; {GOES_ON}", TERMINATED)
 
 
@@ -77,12 +91,6 @@ def _explained(error: OSError) -> str:
     if error.errno in _NOT_OURS:
         return f"{said}. Make it writable, or name another folder (with make: RD=folder)"
     return said
-
-
-def fail(message: str, status: int) -> int:
-    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() else ("", "")
-    print(f"{red}error:{plain} {message}", file=sys.stderr)
-    return status
 
 
 def settings(argv: Sequence[str], beside: Sequence[str] = ()) -> list[str]:

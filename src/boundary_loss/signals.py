@@ -10,6 +10,8 @@ TERMINATED = 75
 INTERRUPTED = 130
 """After Ctrl-C, as the shell has it."""
 STATUS = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
+RUN_ID = "boundary_loss"
+"""Tells the processes of one of our trainings from those that something else started with torchrun."""
 GOES_ON = "what is finished is kept, and the same command goes on from there"
 
 
@@ -19,6 +21,12 @@ class Interrupted(BaseException):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+def is_rank() -> bool:
+    """Whether this is one of several processes of a training. Their parent says what a signal has ended: it alone knows
+    whether the signal came from outside or from the launcher, because another of them had ended."""
+    return os.environ.get("TORCHELASTIC_RUN_ID") == RUN_ID
 
 
 def is_ignored(number: int) -> bool:
@@ -40,5 +48,6 @@ def answer_while_loading() -> None:
 
 def _leave(number: int, _: object) -> None:
     how = "interrupted" if number == signal.SIGINT else "terminated"
-    os.write(2, f"error: {how}; {GOES_ON}\n".encode())
+    if not is_rank():
+        os.write(2, f"error: {how}; {GOES_ON}\n".encode())
     os._exit(STATUS[signal.Signals(number)])

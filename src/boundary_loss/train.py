@@ -24,6 +24,7 @@ from boundary_loss.experiment import LAYOUTS, PRECISIONS, PREDICTIONS, Experimen
 from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.networks import build_network
 from boundary_loss.runfolder import RunFolder
+from boundary_loss.signals import is_rank
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
 from boundary_loss.training.arithmetic import configure, make_optimiser
@@ -31,8 +32,8 @@ from boundary_loss.training.checkpoint import load_weights
 from boundary_loss.training.devices import describe, memory_explained, pick_device, share_processors
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.gpus import hold_gpus, parse_gpus
-from boundary_loss.training.launch import launch, signals_said_by_parent
-from boundary_loss.training.ranks import Ranks, are_started, joined
+from boundary_loss.training.launch import launch, leave_to_parent
+from boundary_loss.training.ranks import Ranks, joined
 from boundary_loss.training.run import Training
 from boundary_loss.training.terms import ActiveTerm, activate
 from boundary_loss.training.tracking import TRACKERS, tracker
@@ -91,9 +92,8 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     words = command.settings(sys.argv[1:], BESIDE)
-    if are_started():  # one of several processes, whose parent has seen to the rest
-        with signals_said_by_parent():
-            train_run(args, words)
+    if is_rank():  # its parent has seen to the rest
+        train_run(args, words)
         return
     check_processes(args)
     with sole_maker(args.folder):
@@ -248,4 +248,4 @@ def loss_names(experiment: Experiment) -> list[str]:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, leave_to_parent if is_rank() else command.fail)

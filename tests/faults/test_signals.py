@@ -15,6 +15,8 @@ from toys import REPOSITORY
 from trainings import DROPPER, ROW, command, environment, same_run, train_here
 
 from boundary_loss import train
+from boundary_loss.command import run as run_command
+from boundary_loss.signals import GOES_ON, RUN_ID
 from boundary_loss.training import checkpoint, folder, run, tally
 from boundary_loss.training.interruption import Interruption
 
@@ -84,6 +86,21 @@ def test_a_second_signal_does_not_wait() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_second_signal_while_a_command_ends_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        try:
+            send(signal.SIGTERM)()
+        finally:
+            send(signal.SIGTERM)()
+            send(signal.SIGINT)()
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match="75"):
+        run_command(main)
+    assert capsys.readouterr().err == f"error: terminated; {GOES_ON}\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_what_was_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -109,28 +126,34 @@ def test_a_network_with_fewer_draws_would_show(finished: Path, data: Path, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "program"),
+    ("number", "status", "program", "rank_of"),
     [
-        (signal.SIGTERM, 75, ["-m", "boundary_loss.evaluate"]),
-        (signal.SIGINT, 130, ["-m", "boundary_loss.evaluate"]),
-        (signal.SIGTERM, 75, ["preprocess/slice_acdc.py"]),
+        (signal.SIGTERM, 75, ["-m", "boundary_loss.evaluate"], "torchrun's default"),
+        (signal.SIGINT, 130, ["-m", "boundary_loss.evaluate"], None),
+        (signal.SIGTERM, 75, ["preprocess/slice_acdc.py"], None),
+        (signal.SIGTERM, 75, ["-m", "boundary_loss.train"], RUN_ID),
+        (signal.SIGINT, 130, ["-m", "boundary_loss.train"], RUN_ID),
     ],
 )
 def test_while_the_libraries_load_a_signal_ends_in_one_line_too(
-    number: int, status: int, program: list[str], tmp_path: Path
+    number: int, status: int, program: list[str], rank_of: str | None, tmp_path: Path
 ) -> None:
-    """A module that takes for ever to import stands for torch."""
+    """A module that takes for ever to import stands for torch. Of one of several ranks, the parent says the line."""
     (tmp_path / "tqdm.py").write_text("print('loading', flush=True)\nimport time\ntime.sleep(60)\n")
     path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
+    group = {"TORCHELASTIC_RUN_ID": rank_of} if rank_of else {}
     with subprocess.Popen(
-        [sys.executable, *program], env=environment() | {"PYTHONPATH": path}, text=True,
+        [sys.executable, *program], env=environment() | {"PYTHONPATH": path} | group, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY,
     ) as loading:  # fmt: skip
         assert loading.stdout is not None and loading.stdout.readline() == "loading\n"
         loading.send_signal(number)
         _, err = loading.communicate()
     assert loading.returncode == status
-    assert err.startswith("error: ") and err.count("\n") == 1 and "the same command goes on" in err
+    if rank_of == RUN_ID:
+        assert not err
+    else:
+        assert err.startswith("error: ") and err.count("\n") == 1 and "the same command goes on" in err
 
 
 def test_other_programs_keep_their_answers_to_signals() -> None:

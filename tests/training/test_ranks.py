@@ -26,11 +26,11 @@ ROW = ["--losses", "gdl:1", "boundary:0.01@1", "ce:0.1@1", "--network", "UNet(wi
 OPTIONS = [*ROW, "--optimiser", "sgd", "--gradients", "--save_train"]
 
 
-def start(folder: Path, data: Path, *options: str) -> subprocess.Popen[str]:
+def start(folder: Path, data: Path, *options: str, path: str = "") -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "boundary_loss.train", str(folder), "--data", str(data), *options],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([path, str(REPOSITORY / "src")]), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 
 
@@ -88,8 +88,19 @@ def test_two_processes_train_as_one_also_after_a_signal(data: Path, tmp_path: Pa
         assert found == expected
 
 
-def test_one_killed_process_ends_all_with_one_message(data: Path, tmp_path: Path) -> None:
-    with start(tmp_path / "run", data, *OPTIONS, "--epochs", "5000", "--nproc", "2") as parent:
+SLOW_TO_GO = """
+import atexit, os, time
+if "TORCHELASTIC_RUN_ID" in os.environ:
+    atexit.register(time.sleep, 2)
+"""
+
+
+@pytest.mark.parametrize("at_start", ["", SLOW_TO_GO], ids=["", "slow to go"])
+def test_one_killed_process_ends_all_with_one_message(data: Path, tmp_path: Path, at_start: str) -> None:
+    """Also where the launcher's signal finds the other one on its way out."""
+    (tmp_path / "sitecustomize.py").write_text(at_start)
+    options = [*OPTIONS, "--epochs", "5000", "--nproc", "2"]
+    with start(tmp_path / "run", data, *options, path=str(tmp_path)) as parent:
         assert parent.stdout is not None and "epoch 0" in parent.stdout.readline()
         first, second = children(parent.pid)
         os.kill(second, signal.SIGKILL)

@@ -12,7 +12,7 @@ class Interruption:
     """Notes the first signal and lets the step go on (use as a context); a second one does not wait.
 
     Of several ranks, all end when one is asked to. They may all be told by a cluster, and again by the process that
-    started them, which waits for them: they let the second signal pass.
+    started them, which waits for them: they let the second signal pass, also while they end.
     """
 
     def __init__(self, ranks: Ranks | None = None) -> None:
@@ -27,8 +27,9 @@ class Interruption:
         return self
 
     def __exit__(self, *_: object) -> None:
+        again = signal.SIG_IGN if self._signal is not None and self._ranks.size > 1 else None
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, again or handler)
         self._before = {}
 
     def is_asked(self) -> bool:

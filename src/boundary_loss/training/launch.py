@@ -5,8 +5,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,12 +13,11 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from boundary_loss.command import INTERRUPTED, TERMINATED, Stop, fail
-from boundary_loss.signals import GOES_ON, Interrupted
-from boundary_loss.training.ranks import LOST, RUN_ID
+from boundary_loss.command import Stop, fail
+from boundary_loss.signals import GOES_ON, INTERRUPTED, RUN_ID, TERMINATED
+from boundary_loss.training.ranks import LOST
 
-_SAID = (2, INTERRUPTED, TERMINATED)
-"""Exit statuses of a command that has said why in one line."""
+_CALLED_OFF = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 _FOLLOWS = (1, TERMINATED, LOST, -signal.SIGTERM)
 """Statuses in which a rank may end because another has, the likelier the later; every other is a cause."""
 
@@ -52,8 +50,7 @@ def launch(count: int, module: str, words: Sequence[str]) -> None:
         try:
             elastic_launch(config, sys.executable)(*options, "-m", module, *words)
         except SignalException as stop:
-            _repeat(Path(said), 0)
-            sys.exit(INTERRUPTED if stop.sigval == signal.SIGINT else TERMINATED)
+            sys.exit(_repeat(Path(said), 0, INTERRUPTED if stop.sigval == signal.SIGINT else TERMINATED))
         except ChildFailedError as error:
             _end_as(error.failures, count, Path(said))
 
@@ -69,8 +66,9 @@ def _end_as(failures: Mapping[int, ProcessFailure], count: int, said: Path) -> N
     status = failures[rank].exitcode
     for path in said.glob(f"*/*/{rank}/stderr.log"):
         print(path.read_text(encoding="utf-8", errors="replace"), end="", file=sys.stderr)
-    _repeat(said, rank)
-    if status in _SAID:
+    if status in _CALLED_OFF:
+        sys.exit(_repeat(said, rank, status))
+    if status == 2:  # it has said why
         sys.exit(status)
     how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
     memory = ", perhaps for lack of memory" if status == -signal.SIGKILL else ""
@@ -80,29 +78,17 @@ def _end_as(failures: Mapping[int, ProcessFailure], count: int, said: Path) -> N
     )
 
 
-@contextmanager
-def signals_said_by_parent() -> Iterator[None]:
-    """In a rank: what a signal ends is left for the parent to say, which knows whether it came from outside or from the
-    launcher, because another rank had ended."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _leave_to_parent(f"interrupted; {GOES_ON}")
-        sys.exit(INTERRUPTED)
-    except Interrupted as stop:
-        _leave_to_parent(str(stop))
-        sys.exit(stop.status)
-
-
-def _leave_to_parent(message: str) -> None:
+def leave_to_parent(message: str, status: int) -> int:
+    """In a rank, in place of :func:`boundary_loss.command.fail`, where a signal has ended it."""
     folder = Path(os.environ["TORCHELASTIC_ERROR_FILE"]).parent  # the launcher gives each rank one for its own
     _last_words(folder).write_text(message, encoding="utf-8")
+    return status
 
 
-def _repeat(said: Path, rank: int) -> None:
-    for folder in said.glob(f"*/*/{rank}"):
-        if _last_words(folder).is_file():
-            fail(_last_words(folder).read_text(encoding="utf-8"), TERMINATED)
+def _repeat(said: Path, rank: int, status: int) -> int:
+    """What the rank left to say, if it came to it."""
+    left = [path.read_text(encoding="utf-8") for path in map(_last_words, said.glob(f"*/*/{rank}")) if path.is_file()]
+    return fail(left[0] if left else f"{_CALLED_OFF[status]}; {GOES_ON}", status)
 
 
 def _last_words(folder: Path) -> Path:

@@ -20,11 +20,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from boundary_loss.command import die_with
 from boundary_loss.shapes import Probs
+from boundary_loss.signals import is_rank
 from boundary_loss.training.sharednorm import share_statistics
 from boundary_loss.training.terms import ActiveTerm
 
-RUN_ID = "boundary_loss"
-"""Tells our ranks from processes that something else started with torchrun."""
 _GRACE = 3.0
 """Seconds that a failing rank leaves to the first one to fail of the same thing, and to say so."""
 LOST = 76
@@ -149,15 +148,10 @@ class _Gather(torch.autograd.Function):
         return gradient[ctx.start : ctx.stop], None, None
 
 
-def are_started() -> bool:
-    """Whether this process is one of several that :func:`boundary_loss.training.launch.launch` started."""
-    return os.environ.get("TORCHELASTIC_RUN_ID") == RUN_ID
-
-
 @contextmanager
 def joined(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
     """Meet the other ranks, on GPUs of their own or on the CPU; without others, only this process."""
-    if not are_started():
+    if not is_rank():
         yield Ranks(), device
         return
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
