@@ -45,11 +45,11 @@ def fail(message: str, status: int) -> int:
 def run(main: Callable[[], Any], called_off: Callable[[str, int], int] = fail) -> None:
     """Call a command's ``main``; what ends it early is said in one line on stderr.
 
-    Exit status 2 for what the user can mend, 130 after Ctrl-C, 75 after SIGTERM. ``called_off`` says it of a signal; a
-    second one while the command ends changes nothing.
+    Exit status 2 for what the user can mend, 130 after Ctrl-C, 75 after SIGTERM, of which ``called_off`` tells.
     """
     before = {number: signal.getsignal(number) for number in STATUS}
-    _answer(_end)
+    _answer(signal.SIGTERM, _terminate)
+    _answer(signal.SIGINT, signal.default_int_handler)
     try:
         main()
     except USERS_FAULTS as error:
@@ -62,25 +62,29 @@ def run(main: Callable[[], Any], called_off: Callable[[str, int], int] = fail) -
     except MemoryError as error:
         sys.exit(fail(f"out of memory: {error}".rstrip(": "), 2))
     except KeyboardInterrupt:
+        _ignore_more()
         sys.exit(called_off(f"interrupted; {GOES_ON}", INTERRUPTED))
     except Interrupted as stop:
+        _ignore_more()
         sys.exit(called_off(str(stop), stop.status))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _answer(handler: Callable[..., None] | signal.Handlers) -> None:
-    for number in STATUS:
-        if not is_ignored(number):
-            signal.signal(number, handler)
+def _answer(number: int, handler: Callable[..., object] | signal.Handlers) -> None:
+    if not is_ignored(number):
+        signal.signal(number, handler)
 
 
-def _end(number: int, _: object) -> None:
-    _answer(signal.SIG_IGN)
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
+def _terminate(*_: object) -> None:
     raise Interrupted(f"terminated; {GOES_ON}", TERMINATED)
+
+
+def _ignore_more() -> None:
+    """Of a cluster's signals, which it may send twice: the first is being answered."""
+    for number in STATUS:
+        _answer(number, signal.SIG_IGN)
 
 
 def _explained(error: OSError) -> str:

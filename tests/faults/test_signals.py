@@ -15,6 +15,7 @@ from toys import REPOSITORY
 from trainings import DROPPER, ROW, command, environment, same_run, train_here
 
 from boundary_loss import train
+from boundary_loss.command import fail
 from boundary_loss.command import run as run_command
 from boundary_loss.signals import GOES_ON, RUN_ID
 from boundary_loss.training import checkpoint, folder, run, tally
@@ -87,16 +88,20 @@ def test_a_second_signal_does_not_wait() -> None:
 
 
 def test_a_second_signal_while_a_command_ends_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    def called_off(message: str, status: int) -> int:
+        send(signal.SIGTERM)()
+        send(signal.SIGINT)()
+        return fail(message, status)
+
     def main() -> None:
         try:
-            send(signal.SIGTERM)()
+            send(signal.SIGINT)()
         finally:
             send(signal.SIGTERM)()
-            send(signal.SIGINT)()
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit, match="75"):
-        run_command(main)
+        run_command(main, called_off)
     assert capsys.readouterr().err == f"error: terminated; {GOES_ON}\n"
     assert signal.getsignal(signal.SIGTERM) is before
 
