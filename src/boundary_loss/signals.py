@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from pathlib import PurePath
 
 TERMINATED = 75
@@ -10,8 +11,10 @@ TERMINATED = 75
 INTERRUPTED = 130
 """After Ctrl-C, as the shell has it."""
 STATUS = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
-RUN_ID = "boundary_loss"
-"""Tells the processes of one of our trainings from those that something else started with torchrun."""
+MEETING = "BOUNDARY_LOSS_MEETING"
+"""In the environment of one of several processes of a training: a folder that they share."""
+ONE_CALL = 1.0
+"""Seconds in which a signal that comes again is the same one: a cluster, or make, tells the group and each process."""
 GOES_ON = "what is finished is kept, and the same command goes on from there"
 
 
@@ -25,8 +28,26 @@ class Interrupted(BaseException):
 
 def is_rank() -> bool:
     """Whether this is one of several processes of a training. Their parent says what a signal has ended: it alone knows
-    whether the signal came from outside or from the launcher, because another of them had ended."""
-    return os.environ.get("TORCHELASTIC_RUN_ID") == RUN_ID
+    whether the signal came from outside or from itself, because another of them had ended."""
+    return MEETING in os.environ
+
+
+class Asked:
+    """The signals that called a process off, noted one by one."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        """The first one."""
+        self.again = False
+        """Whether somebody asked again, who does not want to wait."""
+        self._first = 0.0
+
+    def note(self, number: int, _: object = None) -> None:
+        """As the answer to a signal."""
+        if self.signal is None:
+            self.signal, self._first = signal.Signals(number), time.monotonic()
+        elif time.monotonic() - self._first > ONE_CALL:
+            self.again = True
 
 
 def is_ignored(number: int) -> bool:

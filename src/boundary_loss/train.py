@@ -8,6 +8,7 @@ step at hand finish and save it.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -33,7 +34,7 @@ from boundary_loss.training.devices import describe, memory_explained, pick_devi
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.gpus import hold_gpus, parse_gpus
 from boundary_loss.training.launch import launch, leave_to_parent
-from boundary_loss.training.ranks import Ranks, joined
+from boundary_loss.training.ranks import PARENT, Ranks, joined
 from boundary_loss.training.run import Training
 from boundary_loss.training.terms import ActiveTerm, activate
 from boundary_loss.training.tracking import TRACKERS, tracker
@@ -93,6 +94,7 @@ def main() -> None:
     args = arguments()
     words = command.settings(sys.argv[1:], BESIDE)
     if is_rank():  # its parent has seen to the rest
+        command.die_with(int(os.environ[PARENT]))
         train_run(args, words)
         return
     check_processes(args)

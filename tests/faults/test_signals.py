@@ -14,10 +14,10 @@ import torch
 from toys import REPOSITORY
 from trainings import DROPPER, ROW, command, environment, same_run, train_here
 
-from boundary_loss import train
+from boundary_loss import signals, train
 from boundary_loss.command import fail
 from boundary_loss.command import run as run_command
-from boundary_loss.signals import GOES_ON, RUN_ID
+from boundary_loss.signals import GOES_ON, MEETING
 from boundary_loss.training import checkpoint, folder, run, tally
 from boundary_loss.training.interruption import Interruption
 
@@ -79,10 +79,12 @@ def test_the_last_epoch_is_finished_rather_than_left(
     same_run(finished, tmp_path / "run")
 
 
-def test_a_second_signal_does_not_wait() -> None:
+def test_a_second_signal_does_not_wait_but_one_told_twice_does(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
-        send(signal.SIGTERM)()
+        for _ in range(3):
+            send(signal.SIGTERM)()
         assert interruption.is_asked()
+        monkeypatch.setattr(signals, "ONE_CALL", 0.0)
         send(signal.SIGINT)()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -131,22 +133,22 @@ def test_a_network_with_fewer_draws_would_show(finished: Path, data: Path, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "program", "rank_of"),
+    ("number", "status", "program", "of_several"),
     [
-        (signal.SIGTERM, 75, ["-m", "boundary_loss.evaluate"], "torchrun's default"),
-        (signal.SIGINT, 130, ["-m", "boundary_loss.evaluate"], None),
-        (signal.SIGTERM, 75, ["preprocess/slice_acdc.py"], None),
-        (signal.SIGTERM, 75, ["-m", "boundary_loss.train"], RUN_ID),
-        (signal.SIGINT, 130, ["-m", "boundary_loss.train"], RUN_ID),
+        (signal.SIGTERM, 75, ["-m", "boundary_loss.evaluate"], False),
+        (signal.SIGINT, 130, ["-m", "boundary_loss.evaluate"], False),
+        (signal.SIGTERM, 75, ["preprocess/slice_acdc.py"], False),
+        (signal.SIGTERM, 75, ["-m", "boundary_loss.train"], True),
+        (signal.SIGINT, 130, ["-m", "boundary_loss.train"], True),
     ],
 )
 def test_while_the_libraries_load_a_signal_ends_in_one_line_too(
-    number: int, status: int, program: list[str], rank_of: str | None, tmp_path: Path
+    number: int, status: int, program: list[str], of_several: bool, tmp_path: Path
 ) -> None:
     """A module that takes for ever to import stands for torch. Of one of several ranks, the parent says the line."""
     (tmp_path / "tqdm.py").write_text("print('loading', flush=True)\nimport time\ntime.sleep(60)\n")
     path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
-    group = {"TORCHELASTIC_RUN_ID": rank_of} if rank_of else {}
+    group = {MEETING: str(tmp_path)} if of_several else {}
     with subprocess.Popen(
         [sys.executable, *program], env=environment() | {"PYTHONPATH": path} | group, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY,
@@ -155,7 +157,7 @@ def test_while_the_libraries_load_a_signal_ends_in_one_line_too(
         loading.send_signal(number)
         _, err = loading.communicate()
     assert loading.returncode == status
-    if rank_of == RUN_ID:
+    if of_several:
         assert not err
     else:
         assert err.startswith("error: ") and err.count("\n") == 1 and "the same command goes on" in err

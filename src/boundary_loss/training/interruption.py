@@ -1,23 +1,21 @@
 """SIGTERM and Ctrl-C wait for the end of a training step, so that it can be saved."""
 
 import signal
-from types import FrameType
 from typing import Any
 
-from boundary_loss.signals import STATUS, Interrupted, is_ignored
+from boundary_loss.signals import STATUS, Asked, Interrupted, is_ignored
 from boundary_loss.training.ranks import Ranks
 
 
 class Interruption:
     """Notes the first signal and lets the step go on (use as a context); a second one does not wait.
 
-    Of several ranks, all end when one is asked to. They may all be told by a cluster, and again by the process that
-    started them, which waits for them: they let the second signal pass, also while they end.
+    Of several ranks, all end when one is asked to, and it is their parent that does not wait: it kills them.
     """
 
     def __init__(self, ranks: Ranks | None = None) -> None:
         self._ranks = ranks or Ranks()
-        self._signal: signal.Signals | None = None
+        self._asked = Asked()
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
@@ -27,26 +25,27 @@ class Interruption:
         return self
 
     def __exit__(self, *_: object) -> None:
-        again = signal.SIG_IGN if self._signal is not None and self._ranks.size > 1 else None
+        ending_rank = self._asked.signal is not None and self._ranks.size > 1  # has heard it
         for number, handler in self._before.items():
-            signal.signal(number, again or handler)
+            signal.signal(number, signal.SIG_IGN if ending_rank else handler)
         self._before = {}
 
     def is_asked(self) -> bool:
         """Whether somebody asked for the end, of any rank; all ranks ask this together."""
-        number = self._ranks.greatest(self._signal or 0)
+        number = self._ranks.greatest(self._asked.signal or 0)
         if number:
-            self._signal = signal.Signals(number)
+            self._asked.signal = signal.Signals(number)
         return number > 0
 
     def end(self, saved: str) -> Interrupted:
         """What to raise, once that is on disk: ``epoch 3 up to step 17 of 60``."""
-        assert self._signal is not None
-        how = "interrupted" if self._signal == signal.SIGINT else "terminated"
-        return Interrupted(f"{how}; {saved} is saved, and the same command goes on from there", STATUS[self._signal])
+        assert self._asked.signal is not None
+        how = "interrupted" if self._asked.signal == signal.SIGINT else "terminated"
+        status = STATUS[self._asked.signal]
+        return Interrupted(f"{how}; {saved} is saved, and the same command goes on from there", status)
 
-    def _note(self, number: int, _: FrameType | None) -> None:
-        if self._signal is not None and self._ranks.size == 1:
+    def _note(self, number: int, _: object) -> None:
+        self._asked.note(number)
+        if self._asked.again and self._ranks.size == 1:
             self.__exit__()
             signal.raise_signal(number)
-        self._signal = signal.Signals(number)

@@ -1,73 +1,118 @@
-"""Start the ranks of one training on this machine, with torchrun's launcher, and end them together."""
+"""Start the ranks of one training on this machine, and end them together.
 
-import logging
+torchrun can do it too. But a signal that comes while it starts them leaves them behind or is lost, and where a rank is
+killed and another hangs in what they were doing together, it blames the one that hangs.
+"""
+
 import os
 import signal
+import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from boundary_loss.command import Stop, fail
-from boundary_loss.signals import GOES_ON, INTERRUPTED, RUN_ID, TERMINATED
-from boundary_loss.training.ranks import LOST
+from boundary_loss.signals import GOES_ON, INTERRUPTED, MEETING, STATUS, TERMINATED, Asked, is_ignored
+from boundary_loss.training.ranks import LOST, PARENT
 
-_CALLED_OFF = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 _FOLLOWS = (1, TERMINATED, LOST, -signal.SIGTERM)
 """Statuses in which a rank may end because another has, the likelier the later; every other is a cause."""
+_CALLED_OFF = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
+_BETWEEN_LOOKS = 0.1
+_PATIENCE = 15.0
+"""Seconds that ranks have to end once one has; more would not help one that waits for the other for ever."""
 
 
 def launch(count: int, module: str, words: Sequence[str]) -> None:
     """Run ``python -m module words`` in ``count`` processes and return when all are done.
 
     The first one's output is seen as if it were alone. Where one ends early, all do, and what that one said is the
-    message; a signal to this process goes to all of them.
+    message. A signal to this process goes to all of them, which finish and save their step; a second one ends them at
+    once.
 
     Raises:
         Stop: a rank failed.
         SystemExit: with the ranks' status, after SIGTERM or Ctrl-C, once what the first rank had to say is said.
     """
-    logging.disable(logging.ERROR)  # the launcher's reports; what matters of them is in our one message
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
-    with tempfile.TemporaryDirectory() as said:
-        config = LaunchConfig(
-            min_nodes=1,
-            max_nodes=1,
-            nproc_per_node=count,
-            run_id=RUN_ID,
-            rdzv_backend="c10d",
-            rdzv_endpoint="localhost:0",
-            local_addr="localhost",
-            max_restarts=0,
-            logs_specs=DefaultLogsSpecs(said, redirects=dict.fromkeys(range(1, count), Std.ALL)),
+    with tempfile.TemporaryDirectory() as folder, _noted() as asked:
+        ranks = [_start(Path(folder), rank, count, module, words) for rank in range(count)]
+        killed = _wait(ranks, asked)
+        failures = {rank: process.returncode for rank, process in enumerate(ranks) if process.returncode}
+        if failures:
+            _end_as(failures, killed, count, Path(folder), asked.signal)
+
+
+@contextmanager
+def _noted() -> Iterator[Asked]:
+    """Signals are noted rather than raised: at no moment do they leave a rank behind."""
+    asked = Asked()
+    before = {number: signal.signal(number, asked.note) for number in STATUS if not is_ignored(number)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _start(folder: Path, rank: int, count: int, module: str, words: Sequence[str]) -> "subprocess.Popen[bytes]":
+    environment = {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // count))} | os.environ
+    environment |= {"RANK": str(rank), "WORLD_SIZE": str(count), MEETING: str(folder), PARENT: str(os.getpid())}
+    command = [sys.executable, *["-O"] * sys.flags.optimize, "-m", module, *words]
+    with _complaints(folder, rank).open("wb") as complaints:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if rank else None,
+            stderr=complaints if rank else None,
+            start_new_session=True,  # Ctrl-C in a terminal is this process's to hand on
         )
-        options = ["-O"] * sys.flags.optimize
-        try:
-            elastic_launch(config, sys.executable)(*options, "-m", module, *words)
-        except SignalException as stop:
-            sys.exit(_repeat(Path(said), 0, INTERRUPTED if stop.sigval == signal.SIGINT else TERMINATED))
-        except ChildFailedError as error:
-            _end_as(error.failures, count, Path(said))
 
 
-def _end_as(failures: Mapping[int, ProcessFailure], count: int, said: Path) -> None:
+def _wait(ranks: Sequence["subprocess.Popen[bytes]"], asked: Asked) -> set[int]:
+    """Until all have ended; the ranks that had to be killed."""
+    handed_on, deadline, killed = False, float("inf"), set()
+    while living := [(rank, process) for rank, process in enumerate(ranks) if process.poll() is None]:
+        if asked.signal and not handed_on:
+            handed_on = True
+            for _, process in living:
+                process.send_signal(asked.signal)
+        if deadline == float("inf") and any(process.returncode for process in ranks):
+            deadline = time.monotonic() + _PATIENCE
+            for _, process in living:
+                process.terminate()
+        if asked.again or time.monotonic() > deadline:
+            for rank, process in living:
+                process.kill()
+                killed.add(rank)
+        time.sleep(_BETWEEN_LOOKS)
+    return killed
+
+
+def _end_as(failures: Mapping[int, int], killed: set[int], count: int, folder: Path, asked: int | None) -> None:
     """End as the rank did that made the others end."""
 
     def cause(rank: int) -> tuple[int, int]:
-        status = failures[rank].exitcode
+        status = failures[rank]
+        if rank in killed:
+            return len(_FOLLOWS), rank
         return _FOLLOWS.index(status) if status in _FOLLOWS else -1, rank
 
     rank = min(failures, key=cause)
-    status = failures[rank].exitcode
-    for path in said.glob(f"*/*/{rank}/stderr.log"):
-        print(path.read_text(encoding="utf-8", errors="replace"), end="", file=sys.stderr)
+    status = failures[rank]
+    if rank > 0:
+        print(_complaints(folder, rank).read_text(encoding="utf-8", errors="replace"), end="", file=sys.stderr)
+    if asked and (rank in killed or -status in STATUS):  # before it could answer
+        status = STATUS[signal.Signals(asked)]
     if status in _CALLED_OFF:
-        sys.exit(_repeat(said, rank, status))
+        words = _last_words(folder, rank)
+        said = words.read_text(encoding="utf-8") if words.is_file() else f"{_CALLED_OFF[status]}; {GOES_ON}"
+        sys.exit(fail(said, status))
     if status == 2:  # it has said why
         sys.exit(status)
     how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
@@ -80,16 +125,13 @@ def _end_as(failures: Mapping[int, ProcessFailure], count: int, said: Path) -> N
 
 def leave_to_parent(message: str, status: int) -> int:
     """In a rank, in place of :func:`boundary_loss.command.fail`, where a signal has ended it."""
-    folder = Path(os.environ["TORCHELASTIC_ERROR_FILE"]).parent  # the launcher gives each rank one for its own
-    _last_words(folder).write_text(message, encoding="utf-8")
+    _last_words(Path(os.environ[MEETING]), int(os.environ["RANK"])).write_text(message, encoding="utf-8")
     return status
 
 
-def _repeat(said: Path, rank: int, status: int) -> int:
-    """What the rank left to say, if it came to it."""
-    left = [path.read_text(encoding="utf-8") for path in map(_last_words, said.glob(f"*/*/{rank}")) if path.is_file()]
-    return fail(left[0] if left else f"{_CALLED_OFF[status]}; {GOES_ON}", status)
+def _last_words(folder: Path, rank: int) -> Path:
+    return folder / f"last_words{rank}.txt"
 
 
-def _last_words(folder: Path) -> Path:
-    return folder / "last_words.txt"
+def _complaints(folder: Path, rank: int) -> Path:
+    return folder / f"stderr{rank}.txt"

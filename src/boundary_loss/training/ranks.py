@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -18,12 +19,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from boundary_loss.command import die_with
 from boundary_loss.shapes import Probs
-from boundary_loss.signals import is_rank
+from boundary_loss.signals import MEETING, is_rank
 from boundary_loss.training.sharednorm import share_statistics
 from boundary_loss.training.terms import ActiveTerm
 
+PARENT = "BOUNDARY_LOSS_PARENT"
+"""In a rank's environment: the process that started it."""
 _GRACE = 3.0
 """Seconds that a failing rank leaves to the first one to fail of the same thing, and to say so."""
 LOST = 76
@@ -158,11 +160,12 @@ def joined(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
     if device.type == "cuda":
         if torch.cuda.device_count() < size:
             raise ValueError(f"NPROC={size}, but torch sees {torch.cuda.device_count()} GPUs; use as many or fewer")
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        device = torch.device("cuda", rank)
         torch.cuda.set_device(device)
-    die_with(os.getppid())
+    store = dist.FileStore(str(Path(os.environ[MEETING]) / "store"), size)
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         groups = [dist.new_group([other]) for other in range(size)]
         yield Ranks(rank, size, alone=groups[rank]), device
         dist.destroy_process_group()
