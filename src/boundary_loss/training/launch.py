@@ -76,16 +76,15 @@ def _start(folder: Path, rank: int, count: int, module: str, words: Sequence[str
 
 def _wait(ranks: Sequence["subprocess.Popen[bytes]"], asked: Asked) -> set[int]:
     """Until all have ended; the ranks that had to be killed."""
-    handed_on, deadline, killed = False, float("inf"), set()
+    called_off, deadline, killed = False, float("inf"), set()
     while living := [(rank, process) for rank, process in enumerate(ranks) if process.poll() is None]:
-        if asked.signal and not handed_on:
-            handed_on = True
+        one_failed = deadline == float("inf") and any(process.returncode for process in ranks)
+        if one_failed or (asked.signal and not called_off):
+            called_off = True
             for _, process in living:
-                process.send_signal(asked.signal)
-        if deadline == float("inf") and any(process.returncode for process in ranks):
+                process.terminate()  # also for Ctrl-C, of which a Python that is only starting would complain
+        if one_failed:
             deadline = time.monotonic() + _PATIENCE
-            for _, process in living:
-                process.terminate()
         if asked.again or time.monotonic() > deadline:
             for rank, process in living:
                 process.kill()
@@ -94,7 +93,9 @@ def _wait(ranks: Sequence["subprocess.Popen[bytes]"], asked: Asked) -> set[int]:
     return killed
 
 
-def _end_as(failures: Mapping[int, int], killed: set[int], count: int, folder: Path, asked: int | None) -> None:
+def _end_as(
+    failures: Mapping[int, int], killed: set[int], count: int, folder: Path, asked: signal.Signals | None
+) -> None:
     """End as the rank did that made the others end."""
 
     def cause(rank: int) -> tuple[int, int]:
@@ -107,12 +108,12 @@ def _end_as(failures: Mapping[int, int], killed: set[int], count: int, folder: P
     status = failures[rank]
     if rank > 0:
         print(_complaints(folder, rank).read_text(encoding="utf-8", errors="replace"), end="", file=sys.stderr)
-    if asked and (rank in killed or -status in STATUS):  # before it could answer
-        status = STATUS[signal.Signals(asked)]
+    if asked and (rank in killed or status in (*_CALLED_OFF, -signal.SIGTERM)):
+        status = STATUS[asked]
     if status in _CALLED_OFF:
         words = _last_words(folder, rank)
-        said = words.read_text(encoding="utf-8") if words.is_file() else f"{_CALLED_OFF[status]}; {GOES_ON}"
-        sys.exit(fail(said, status))
+        kept = words.read_text(encoding="utf-8") if words.is_file() else GOES_ON
+        sys.exit(fail(f"{_CALLED_OFF[status]}; {kept}", status))
     if status == 2:  # it has said why
         sys.exit(status)
     how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
@@ -124,8 +125,12 @@ def _end_as(failures: Mapping[int, int], killed: set[int], count: int, folder: P
 
 
 def leave_to_parent(message: str, status: int) -> int:
-    """In a rank, in place of :func:`boundary_loss.command.fail`, where a signal has ended it."""
-    _last_words(Path(os.environ[MEETING]), int(os.environ["RANK"])).write_text(message, encoding="utf-8")
+    """In a rank, in place of :func:`boundary_loss.command.fail`, where a signal has ended it: what is kept.
+
+    Which signal it was the parent knows.
+    """
+    kept = message.partition("; ")[2]
+    _last_words(Path(os.environ[MEETING]), int(os.environ["RANK"])).write_text(kept, encoding="utf-8")
     return status
 
 
