@@ -40,7 +40,7 @@ def write_sliced(
                 spacing[stem] = [0.8, 1.2]
         write_json(folder / which / "spacing.json", spacing)
     write_json(folder / "spacing_3d.json", spacing_3d)
-    write_json(folder / "split.json", {"fold": fold, "folds": 1})
+    write_json(folder / "split.json", {"fold": fold, "folds": 2, "train": train, "val": held_out})
     names = ["background", "lesion", "core", "rim"][:num_classes]
     about = {"study": "toy", "classes": names, "modalities": ["ct", "mtt"], "shape": list(size), "phantom": True}
     write_json(folder / "slicing.json", about | {"checksum": str(fold) * 64})

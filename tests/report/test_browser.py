@@ -191,7 +191,9 @@ def test_the_reader_chooses_seed_and_fold(browser: Chromium, parts: Path) -> Non
     choose(browser, "Image", "distance map: lesion")
     assert "of each slice alone" in browser.run("document.querySelector('#gallery .legend').textContent")
     counted = browser.run("document.querySelector('#absent').textContent")
-    assert "one is counted: ce/fold0_seed0, gdl/fold0_seed0." in counted
+    assert "Of a row's seeds one is counted: seed0." in counted and "left out" not in counted
+    splits = browser.run("[...document.querySelectorAll('summary')].map((each) => each.textContent).join('; ')")
+    assert "fold 0 of 2" in splits and "fold 1 of 2" in splits
     browser.size(320, 700, phone=True)
     browser.frame()
     assert browser.run("document.documentElement.scrollWidth") == 320

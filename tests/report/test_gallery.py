@@ -14,7 +14,7 @@ from PIL import Image
 from toyruns import write_runs
 from toys import write_sliced
 
-from boundary_loss.comparison import find_runs
+from boundary_loss.comparison import find_runs, group, names_of
 from boundary_loss.distance import signed_distance
 from boundary_loss.files import read_json, write_array, write_json
 from boundary_loss.report import absent, foldcases, gallery, pixels, slicemaps
@@ -235,7 +235,8 @@ def test_empty_slices_and_missed_cases_are_counted(runs: list[Path], sliced: Pat
     assert not ignored.any()
     ignored[0, :2] = 255  # counts nowhere, in ground truth and predictions
     write_array(sliced / "val" / "gt_npy" / f"{stems[3]}.npy", ignored)
-    (counts,) = absent.count(found, data)
+    labels = names_of(found)
+    (counts,) = absent.count(labels, [(data, found)])
     assert (counts["name"], counts["slices"], counts["empty"], counts["volumes"]) == ("lesion", 8, 2, 2)
     assert counts["false"] == [1, 2, 0]
     assert counts["voxels"] == [4, 10, 0]
@@ -247,5 +248,29 @@ def test_empty_slices_and_missed_cases_are_counted(runs: list[Path], sliced: Pat
     ]
     for stem in stems[4:]:
         write_array(sliced / "val" / "gt_npy" / f"{stem}.npy", np.zeros((20, 24), np.uint8))
-    (counts,) = absent.count(found, data)
+    (counts,) = absent.count(labels, [(data, found)])
     assert counts["absent"] == [["case_5", [0, 24, 0]]]
+
+
+def test_cases_of_all_folds_are_counted_with_one_seed_each(tmp_path: Path) -> None:
+    data = [SlicedFolder.open(write_sliced(tmp_path / "data" / str(fold), fold=fold)) for fold in (0, 1)]
+    paths = [write_runs(tmp_path / "r", each.path, names) for each, names in zip(data, (PARTS, OTHERS), strict=True)]
+    runs = find_runs([*paths[0], *paths[1]])
+    rows = group(runs)
+    folds = absent.one_of_each_row(rows.values(), gallery.trained_on(runs, data))
+    assert [[run.name for run in own] for _, own in folds] == [
+        ["ce/fold0_seed0", "gdl/fold0_seed0"],
+        ["ce/fold1_seed0", "gdl/fold1_seed0"],
+    ]
+    apart = [absent.count(list(rows), [fold]) for fold in folds]
+    for together, first, second in zip(absent.count(list(rows), folds), *apart, strict=True):
+        for number in ("slices", "empty", "volumes"):
+            assert together[number] == first[number] + second[number] > 0
+        for numbers in ("false", "voxels"):
+            assert together[numbers] == list(np.add(first[numbers], second[numbers]))
+        for cases in ("listed", "absent", "missed"):
+            assert sorted(together[cases]) == sorted(first[cases] + second[cases])
+    lacking = [own[:1] if label == "gdl" else own for label, own in rows.items()]
+    kept = gallery.trained_on([run for own in lacking for run in own], data)
+    assert absent.one_of_each_row(lacking, kept) == folds[:1]
+    assert absent.count(list(rows), []) == []

@@ -304,7 +304,7 @@ def seeds(tmp_path: Path) -> list[Path]:
 
 def test_spread_over_cases_and_over_seeds_are_two_numbers(seeds: list[Path]) -> None:
     scores = scores_of(seeds)
-    assert scores.labels == ("gdl", "gdl_surface") and [run.name for run in scores.pictured][1] == "gdl_surface/seed0"
+    assert scores.labels == ("gdl", "gdl_surface") and scores.rows["gdl_surface"][0].name == "gdl_surface/seed0"
     score = scores.get("gdl", "val_3d_dsc", "lesion", "last")
     assert score is not None
     assert (score.n, score.seeds, score.epochs) == (12, 2, (0, 0))

@@ -3,12 +3,11 @@
 Means hide these: a false voxel in an empty case costs a Dice of 1, a distance of the whole image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from boundary_loss.comparison import names_of
 from boundary_loss.labels import IGNORED
 from boundary_loss.naming import by_volume
 from boundary_loss.overlays import read_prediction
@@ -16,22 +15,51 @@ from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicechoice import predicted_stems
 from boundary_loss.slicedfolder import SlicedFolder
 
+Fold = tuple[SlicedFolder, Sequence[RunFolder]]
+"""The data of a fold, and a run of each row, trained on it."""
 
-def count(runs: Sequence[RunFolder], data: SlicedFolder) -> list[dict[str, Any]]:
+
+def one_of_each_row(
+    rows: Iterable[Sequence[RunFolder]], trained: Sequence[tuple[SlicedFolder, Mapping[int, RunFolder]]]
+) -> list[Fold]:
+    """The folds on which every row has a run, with its first one: a row's seeds are not pooled.
+
+    Args:
+        trained: sliced folders with the runs that were trained on each.
+    """
+    folds: list[Fold] = []
+    rows = list(rows)
+    for data, runs in trained:
+        here = {run.path for run in runs.values()}
+        leading = [next((run for run in own if run.path in here), None) for own in rows]
+        if None not in leading:
+            folds.append((data, [run for run in leading if run is not None]))
+    return folds
+
+
+def count(labels: Sequence[str], folds: Sequence[Fold]) -> list[dict[str, Any]]:
     """For each foreground class: the cases where it is absent or was missed, at each run's best epoch.
+
+    Args:
+        labels: of the rows, in the order of each fold's runs.
+        folds: their cases are pooled.
 
     Returns:
         A dictionary a class: ``name``; ``slices`` (how many), ``empty`` (slices without the class), ``false`` (a number
-        a run: empty slices with false voxels), ``voxels`` (a number a run: false voxels in them), ``listed``
-        (``[slice, false voxels of each run]``, those with any, most first); ``volumes`` (how many), ``absent``
-        (``[volume, false voxels of each run]``), ``missed`` (``[volume, true voxels, runs that predicted none]``).
+        a row: empty slices with false voxels), ``voxels`` (a number a row: false voxels in them), ``listed``
+        (``[slice, false voxels of each row]``, those with any, most first); ``volumes`` (how many), ``absent``
+        (``[volume, false voxels of each row]``), ``missed`` (``[volume, true voxels, rows that predicted none]``).
     """
-    stems = predicted_stems(runs)
-    volumes = by_volume(stems)
-    truth, predicted = _voxels(runs, data, stems)
+    if not folds:
+        return []
+    stems_of = [predicted_stems(runs) for _, runs in folds]
+    found = [_voxels(runs, data, stems) for (data, runs), stems in zip(folds, stems_of, strict=True)]
+    truth = np.concatenate([of_fold for of_fold, _ in found])
+    predicted = np.concatenate([of_fold for _, of_fold in found], axis=1)
+    stems = [stem for of_fold in stems_of for stem in of_fold]
     return [
-        _of_class(name, names_of(runs), stems, volumes, truth[:, k], predicted[:, :, k])
-        for k, name in enumerate(data.classes)
+        _of_class(name, labels, stems, by_volume(stems), truth[:, k], predicted[:, :, k])
+        for k, name in enumerate(folds[0][0].classes)
         if k > 0
     ]
 
@@ -52,7 +80,7 @@ def _voxels(runs: Sequence[RunFolder], data: SlicedFolder, stems: list[str]) -> 
 
 
 def _of_class(
-    name: str, labels: list[str], stems: list[str], volumes: dict[str, list[str]], truth: np.ndarray,
+    name: str, labels: Sequence[str], stems: list[str], volumes: dict[str, list[str]], truth: np.ndarray,
     predicted: np.ndarray,
 ) -> dict[str, Any]:  # fmt: skip
     empty = truth == 0

@@ -21,9 +21,13 @@ def html(scores: Scores, seen: dict[str, Any] | str) -> str:
 
 
 def _counted(scores: Scores) -> str:
-    """Which of its runs stands for a row that has several."""
-    names = [own[0].name for own in scores.rows.values() if len(own) > 1]
-    return f" Of a row's several runs one is counted: {escape(', '.join(names))}." if names else ""
+    """Which of their runs stand for rows that have several."""
+    seeds = list(dict.fromkeys(own[0].seed for own in scores.rows.values() if any(run.seed for run in own)))
+    folds = [{run.fold for run in own} for own in scores.rows.values()]
+    common = sorted(set.intersection(*folds) - {""})
+    of_seeds = f" Of a row's seeds one is counted: {escape(', '.join(seeds))}." if seeds else ""
+    of_folds = f" Folds that not every row has are left out; counted: {', '.join(common) or 'none'}."
+    return of_seeds + (of_folds if any(of_row != folds[0] for of_row in folds) else "")
 
 
 def _of_class(scores: Scores, found: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a report takes from the sliced data: the gallery, the cases without foreground, the split.
+"""What a report takes from the sliced data: the gallery, the cases without foreground, the splits.
 
 It is kept beside the report as ``report_data.json``, so that the same page can be made again where the data is not, as
 from an archive.
@@ -26,12 +26,12 @@ def take(scores: Scores, data: Sequence[Path], modality: str | None) -> dict[str
         ValueError: other data than the runs were trained on.
     """
     folders = [SlicedFolder.open(path) for path in data]
-    ((first, _), *_) = gallery.trained_on(scores.pictured, folders)
+    trained = gallery.trained_on(scores.runs, folders)
     return {
         "runs": identity(scores),
         "gallery": gallery.build(scores.runs, folders, modality),
-        "absent": absent.count(scores.pictured, first),
-        "split": read_json(first.path / SPLIT) if (first.path / SPLIT).is_file() else {},
+        "absent": absent.count(scores.labels, absent.one_of_each_row(scores.rows.values(), trained)),
+        "splits": [read_json(data.path / SPLIT) for data, _ in trained if (data.path / SPLIT).is_file()],
     }
 
 

@@ -42,7 +42,7 @@ def html(scores: Scores, seen: dict[str, Any] | str) -> str:
             _block(_commands(scores)),
             "<h3>Data</h3>",
             _data(scores),
-            "" if isinstance(seen, str) else _split(seen["split"]),
+            *([] if isinstance(seen, str) else map(_split, seen["splits"])),
         ]
     )
 
@@ -88,7 +88,7 @@ def _value(setting: str, value: Any) -> str:
 def _ledger(scores: Scores) -> str:
     """The rows as a study file has them."""
     lines = []
-    for run in scores.pictured:
+    for run, *_ in scores.rows.values():
         lines.append(f"{run.row}.losses := {' '.join(map(str, run.about.get('terms', [])))}")
         if run.about.get("schedule") not in (None, "constant"):
             lines.append(f"{run.row}.schedule := {run.about['schedule']}")

@@ -78,11 +78,6 @@ class Scores:
         return tuple(run for own in self.rows.values() for run in own)
 
     @property
-    def pictured(self) -> tuple[RunFolder, ...]:
-        """The first run of each row: the ones whose predictions are shown."""
-        return tuple(own[0] for own in self.rows.values())
-
-    @property
     def num_seeds(self) -> int:
         return max((score.seeds for score in self.all), default=1)
 
