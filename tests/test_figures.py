@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 from toyruns import write_row, write_runs
 from toys import REPOSITORY, write_sliced
 
 from boundary_loss import boxplot, hist, plot
 from boundary_loss.comparison import Comparison, find_runs
-from boundary_loss.drawing import DARK, LIGHT, new_figure, save, to_png
+from boundary_loss.drawing import DARK, LIGHT, legend_below, new_figure, save, to_png
 from boundary_loss.files import write_array
 from boundary_loss.plot import Curves
 from boundary_loss.runfolder import RunFolder
@@ -140,6 +142,22 @@ def test_histogram_counts_every_row(runs: list[Path]) -> None:
     assert [stairs.get_data().values.sum() for stairs in figure.axes[0].patches] == [8, 8, 8]
     with pytest.raises(ValueError, match="at least 1 bin"):
         hist.draw(comparison, bins=0)
+
+
+def test_the_legend_has_a_histograms_lines(runs: list[Path]) -> None:
+    figure = hist.draw(shown(runs, "val_dice"))
+    outlines = [(patch.get_edgecolor(), patch.get_linestyle()) for patch in figure.axes[0].patches]
+    named = [(to_rgba(line.get_color()), line.get_linestyle()) for line in figure.legends[0].get_lines()]
+    assert len({style for _, style in outlines}) == 3
+    for (colour, style), (colour_named, style_named) in zip(outlines, named, strict=True):
+        assert colour == colour_named and (style == "-") == (style_named == "-")
+
+
+@pytest.mark.parametrize(("count", "across"), [(1, 1), (3, 3), (4, 2), (5, 3), (7, 3)])
+def test_rows_of_a_legend_are_of_equal_length(count: int, across: int) -> None:
+    figure = new_figure()
+    legend_below(figure, [Line2D([], [], label="gdl_3d_surface_steal") for _ in range(count)])
+    assert figure.legends[0]._ncols == across  # type: ignore[attr-defined]
 
 
 def test_commands_write_their_picture(runs: list[Path], call: Call) -> None:

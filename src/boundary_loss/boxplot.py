@@ -7,13 +7,15 @@ with several seeds, a point is a case averaged over the seeds, each at its own b
 """
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from boundary_loss import command, figurecommand
 from boundary_loss.comparison import Comparison, axis_label, runs_of, warnings_of
-from boundary_loss.drawing import LIGHT, Theme, heading, new_figure, save, style
+from boundary_loss.drawing import LIGHT, LINES, Theme, heading, legend_below, new_figure, save, style
 from boundary_loss.measured import Measured, epoch_words
 
 SUFFIX = "_boxplot"
@@ -34,16 +36,19 @@ def cases(measured: Measured, column: str, epoch: int | None) -> np.ndarray:
 
 
 def run_legend(figure: Figure, shown: Comparison, epoch: int | None, theme: Theme, *, filled: bool) -> None:
-    """Colour, name, epoch and number of cases of each run."""
-    handles = []
+    """Colour, name, epoch and number of cases of each run: filled boxes, or lines as a histogram has them."""
+    handles: list[Artist] = []
     for i, measured in enumerate(shown.runs):
         counts = sorted({len(cases(measured, column, epoch)) for column in shown.columns} - {0}) or [0]
         number = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
         label = f"{measured.label} ({epochs_shown(measured, epoch)}, n = {number})"
-        face = theme.colour(i) + ("66" if filled else "00")
-        handles.append(Patch(facecolor=face, edgecolor=theme.colour(i), linewidth=1.5, label=label))
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(len(handles), 105 // (longest + 6))))
+        colour = theme.colour(i)
+        handles.append(
+            Patch(facecolor=colour + "66", edgecolor=colour, linewidth=1.5, label=label)
+            if filled
+            else Line2D([], [], color=colour, linestyle=LINES[i % len(LINES)], linewidth=1.6, label=label)  # type: ignore[arg-type]
+        )
+    legend_below(figure, handles)
 
 
 def draw(

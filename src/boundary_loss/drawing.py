@@ -4,6 +4,7 @@ Figures are made without pyplot: nothing here opens a window or needs a display.
 """
 
 import io
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -108,6 +110,14 @@ def heading(figure: Figure, title: str, subtitle: str, banners: Sequence[str], t
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.set(rect=(0, 0, 1, 1 - top / height), w_pad=0.1, h_pad=0.06)  # type: ignore[call-arg]
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Under the axes, in as few rows as the names leave room for, of equal length."""
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    fit = max(1, 100 // (longest + 8))
+    across = math.ceil(len(handles) / math.ceil(len(handles) / fit))
+    figure.legend(handles=handles, loc="outside lower center", ncols=across, handlelength=3.2)
 
 
 def to_png(figure: Figure, dpi: int = DPI) -> bytes:

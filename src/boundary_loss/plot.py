@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 
 from boundary_loss import command, figurecommand
 from boundary_loss.comparison import Comparison, axis_label, moving_mean, runs_of, warnings_of
-from boundary_loss.drawing import LIGHT, LINES, MARKERS, Theme, heading, new_figure, save, style
+from boundary_loss.drawing import LIGHT, LINES, MARKERS, Theme, heading, legend_below, new_figure, save, style
 from boundary_loss.files import write_text
 from boundary_loss.measured import Measured, nanstd
 
@@ -128,7 +129,7 @@ def _subtitle(shown: Comparison, how: Curves) -> str:
 
 
 def _legend(figure: Figure, shown: Comparison, theme: Theme, *, classes: bool) -> None:
-    handles = [
+    handles: list[Artist] = [
         Line2D([], [], color=theme.colour(i), marker=MARKERS[i % len(MARKERS)], markeredgecolor=theme.paper,
                markersize=7, label=measured.label)
         for i, measured in enumerate(shown.runs)
@@ -138,9 +139,7 @@ def _legend(figure: Figure, shown: Comparison, theme: Theme, *, classes: bool) -
             Line2D([], [], color=theme.ink, linestyle=LINES[i % len(LINES)], label=column)  # type: ignore[arg-type]
             for i, column in enumerate(shown.columns)
         ]
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    across = max(1, min(len(handles), 100 // (longest + 8)))
-    figure.legend(handles=handles, loc="outside lower center", ncols=across, handlelength=3.2)
+    legend_below(figure, handles)
 
 
 def table(shown: Comparison, smooth: int = 1) -> str:
