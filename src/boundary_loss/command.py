@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from boundary_loss.files import write_text
-from boundary_loss.signals import GOES_ON, INTERRUPTED, STATUS, TERMINATED, Interrupted, is_ignored
+from boundary_loss.signals import Interrupted, answer, restore
 
 RECORD = "arguments.txt"
 
@@ -42,14 +42,16 @@ def fail(message: str, status: int) -> int:
     return status
 
 
-def run(main: Callable[[], Any], called_off: Callable[[str, int], int] = fail) -> None:
+def say(stop: Interrupted) -> int:
+    return fail(str(stop), stop.status)
+
+
+def run(main: Callable[[], Any], called_off: Callable[[Interrupted], int] = say) -> None:
     """Call a command's ``main``; what ends it early is said in one line on stderr.
 
     Exit status 2 for what the user can mend, 130 after Ctrl-C, 75 after SIGTERM, of which ``called_off`` tells.
     """
-    before = {number: signal.getsignal(number) for number in STATUS}
-    _answer(signal.SIGTERM, _terminate)
-    _answer(signal.SIGINT, signal.default_int_handler)
+    before = answer(_end)
     try:
         main()
     except USERS_FAULTS as error:
@@ -61,30 +63,15 @@ def run(main: Callable[[], Any], called_off: Callable[[str, int], int] = fail) -
         sys.exit(fail(_explained(error), 2))
     except MemoryError as error:
         sys.exit(fail(f"out of memory: {error}".rstrip(": "), 2))
-    except KeyboardInterrupt:
-        _ignore_more()
-        sys.exit(called_off(f"interrupted; {GOES_ON}", INTERRUPTED))
-    except Interrupted as stop:
-        _ignore_more()
-        sys.exit(called_off(str(stop), stop.status))
+    except (KeyboardInterrupt, Interrupted) as stop:
+        answer(signal.SIG_IGN)  # a cluster may tell us twice
+        sys.exit(called_off(stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)))
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore(before)
 
 
-def _answer(number: int, handler: Callable[..., object] | signal.Handlers) -> None:
-    if not is_ignored(number):
-        signal.signal(number, handler)
-
-
-def _terminate(*_: object) -> None:
-    raise Interrupted(f"terminated; {GOES_ON}", TERMINATED)
-
-
-def _ignore_more() -> None:
-    """Of a cluster's signals, which it may send twice: the first is being answered."""
-    for number in STATUS:
-        _answer(number, signal.SIG_IGN)
+def _end(number: int, _: object) -> None:
+    raise KeyboardInterrupt if number == signal.SIGINT else Interrupted(signal.SIGTERM)
 
 
 def _explained(error: OSError) -> str:

@@ -36,10 +36,16 @@ def class2one_hot(labels: Labels, K: int, *, dtype: torch.dtype = torch.int32) -
     return encode_one_hot(labels, K, dtype)
 
 
+def at_hand(tensor: Tensor) -> bool:
+    """Whether what is done next may depend on the values, or go step by step: on a GPU it would wait, and a compiled
+    graph would break."""
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def encode_one_hot(labels: Labels, K: int, dtype: torch.dtype) -> OneHot:
     """:func:`class2one_hot` without its checks, for labels that were checked when they were read."""
     labels = _wide_enough(labels, K)
-    if labels.device.type == "cpu" and not torch.compiler.is_compiling():
+    if at_hand(labels):
         one_hot = torch.empty(labels.shape[0], K, *labels.shape[1:], dtype=dtype)
         for k in range(K):  # each comparison to its place: six times faster than one to bool and on to numbers
             torch.eq(labels, k, out=one_hot.select(1, k))

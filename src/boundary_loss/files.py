@@ -211,10 +211,10 @@ def read_array(path: Path) -> np.ndarray:
         with path.open("rb") as file:  # np.load would answer a foreign file with how to read it unsafely
             shape, is_fortran, dtype = _array_header(file)
             numbers = np.fromfile(file, dtype, count=math.prod(shape))
+        if numbers.size != math.prod(shape):
+            raise ValueError("its end is missing")
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path} cannot be read as a NumPy array ({error}); delete it and run make again") from None
-    if numbers.size != math.prod(shape):
-        raise ValueError(f"{path} cannot be read as a NumPy array (its end is missing); delete it and run make again")
     return numbers.reshape(shape, order="F" if is_fortran else "C")
 
 

@@ -4,13 +4,16 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
+from typing import Any
 
 TERMINATED = 75
 """Exit status after SIGTERM: EX_TEMPFAIL of sysexits.h, "the same again, later"."""
 INTERRUPTED = 130
 """After Ctrl-C, as the shell has it."""
 STATUS = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
+_WORD = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupted"}
 MEETING = "BOUNDARY_LOSS_MEETING"
 """In the environment of one of several processes of a training: a folder that they share."""
 ONE_CALL = 1.0
@@ -21,9 +24,9 @@ GOES_ON = "what is finished is kept, and the same command goes on from there"
 class Interrupted(BaseException):
     """Ends a command that a signal called off, once what is to be kept is on disk; like KeyboardInterrupt, no error."""
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
+    def __init__(self, number: signal.Signals, kept: str = GOES_ON) -> None:
+        super().__init__(f"{_WORD[number]}; {kept}")
+        self.kept, self.status = kept, STATUS[number]
 
 
 def is_rank() -> bool:
@@ -50,9 +53,18 @@ class Asked:
             self.again = True
 
 
-def is_ignored(number: int) -> bool:
-    """Whether who started us wants it so: nohup, or a script that put us into the background."""
-    return signal.getsignal(number) is signal.SIG_IGN
+def answer(handler: Callable[[int, Any], object] | signal.Handlers) -> dict[signal.Signals, Any]:
+    """Let this answer SIGTERM and Ctrl-C from now on; what answered them before, for :func:`restore`.
+
+    What is ignored stays so: who started us wants it, nohup or a script that put us into the background.
+    """
+    heard = [number for number in STATUS if signal.getsignal(number) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heard}
+
+
+def restore(before: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def answer_while_loading() -> None:
@@ -62,13 +74,11 @@ def answer_while_loading() -> None:
     module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
     slicer = PurePath(sys.argv[0]).match("preprocess/slice_*.py")
     if slicer or module.partition(".")[0] == "boundary_loss":
-        for number in STATUS:
-            if not is_ignored(number):
-                signal.signal(number, _leave)
+        answer(_leave)
 
 
 def _leave(number: int, _: object) -> None:
-    how = "interrupted" if number == signal.SIGINT else "terminated"
+    stop = Interrupted(signal.Signals(number))
     if not is_rank():
-        os.write(2, f"error: {how}; {GOES_ON}\n".encode())
-    os._exit(STATUS[signal.Signals(number)])
+        os.write(2, f"error: {stop}\n".encode())
+    os._exit(stop.status)

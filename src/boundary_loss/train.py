@@ -250,4 +250,4 @@ def loss_names(experiment: Experiment) -> list[str]:
 
 
 if __name__ == "__main__":
-    command.run(main, leave_to_parent if is_rank() else command.fail)
+    command.run(main, leave_to_parent if is_rank() else command.say)

@@ -15,9 +15,9 @@ from toys import REPOSITORY
 from trainings import DROPPER, ROW, command, environment, same_run, train_here
 
 from boundary_loss import signals, train
-from boundary_loss.command import fail
 from boundary_loss.command import run as run_command
-from boundary_loss.signals import GOES_ON, MEETING
+from boundary_loss.command import say
+from boundary_loss.signals import GOES_ON, MEETING, Interrupted
 from boundary_loss.training import checkpoint, folder, run, tally
 from boundary_loss.training.interruption import Interruption
 
@@ -90,10 +90,10 @@ def test_a_second_signal_does_not_wait_but_one_told_twice_does(monkeypatch: pyte
 
 
 def test_a_second_signal_while_a_command_ends_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    def called_off(message: str, status: int) -> int:
+    def called_off(stop: Interrupted) -> int:
         send(signal.SIGTERM)()
         send(signal.SIGINT)()
-        return fail(message, status)
+        return say(stop)
 
     def main() -> None:
         try:

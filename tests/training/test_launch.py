@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from boundary_loss import signals
-from boundary_loss.command import Stop
+from boundary_loss.command import Stop, run
 from boundary_loss.training import launch
 from boundary_loss.training.ranks import LOST
 
@@ -70,7 +70,7 @@ def test_a_second_signal_kills_those_that_do_not_listen(
         threading.Timer(seconds, os.kill, [os.getpid(), number]).start()
     start = time.monotonic()
     with pytest.raises(SystemExit, match=str(status)):
-        launch.launch(2, "toy", [])
+        run(lambda: launch.launch(2, "toy", []))
     assert 1.4 < time.monotonic() - start < 60
     assert capfd.readouterr().err == f"error: {word}; {signals.GOES_ON}\n"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -83,12 +83,12 @@ def test_the_parent_says_which_signal_it_was_and_the_first_what_is_kept(
     toy: Path, capfd: pytest.CaptureFixture[str], number: int, status: int, word: str
 ) -> None:
     toy.write_text(
-        "import os, sys, time\nfrom boundary_loss import command\nfrom boundary_loss.signals import Interrupted\n"
+        "import os, signal, time\nfrom boundary_loss import command\nfrom boundary_loss.signals import Interrupted\n"
         "from boundary_loss.training.launch import leave_to_parent\n"
         "if os.environ['RANK'] == '0':\n"
         "    def main():\n"
         "        try:\n            print('ready', flush=True); time.sleep(600)\n"
-        "        except Interrupted: raise Interrupted('terminated; epoch 3 is saved', 75)\n"
+        "        except Interrupted: raise Interrupted(signal.SIGTERM, 'epoch 3 is saved')\n"
         "    command.run(main, leave_to_parent)\n"
         "time.sleep(600)"
     )
@@ -103,5 +103,5 @@ def test_the_parent_says_which_signal_it_was_and_the_first_what_is_kept(
 
     threading.Thread(target=when_ready).start()
     with pytest.raises(SystemExit, match=str(status)):
-        launch.launch(2, "toy", [])
+        run(lambda: launch.launch(2, "toy", []))
     assert capfd.readouterr().err == f"error: {word}; epoch 3 is saved\n"

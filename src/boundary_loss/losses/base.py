@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from boundary_loss.distance.layout import Spacing
-from boundary_loss.encoding import check_probabilities, check_tensors, class2one_hot
+from boundary_loss.encoding import at_hand, check_probabilities, check_tensors, class2one_hot
 from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs, Scalar
 
 Activation = Literal["softmax", "sigmoid"]
@@ -164,15 +164,10 @@ class RegionLoss(Loss, ABC):
 
 def without_ignored(probs: Tensor, known: Tensor) -> Tensor:
     """``probs``, zero where the voxel is not ``known``."""
-    if can_look(known) and bool(known.all()):
+    if at_hand(known) and bool(known.all()):
         return probs  # on a CPU the look is cheaper than the copy, and its gradient
     # where, not a product: a NaN or an infinity in an ignored voxel must not survive
     return torch.where(known, probs, torch.zeros_like(probs))
-
-
-def can_look(tensor: Tensor) -> bool:
-    """Whether what is done next may depend on the values: on a GPU it would wait, and a compiled graph would break."""
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def labels2one_hot(labels: Tensor, K: int, ignore_index: int, dtype: torch.dtype) -> Tensor:

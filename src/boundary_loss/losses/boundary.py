@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from boundary_loss.encoding import check_tensors
-from boundary_loss.losses.base import Loss, can_look, one_of
+from boundary_loss.encoding import at_hand, check_tensors
+from boundary_loss.losses.base import Loss, one_of
 from boundary_loss.shapes import DistMaps, Probs, Scalar
 
 
@@ -93,7 +93,7 @@ def mean_product(p: Tensor, distances: Tensor) -> Tensor:
     """(B,) mean of p·φ; where φ is 0 that is 0 whatever p is."""
     product = p * distances
     items = product.flatten(1).mean(1)
-    if can_look(items) and bool(items.isfinite().all()):
+    if at_hand(items) and bool(items.isfinite().all()):
         return items  # which shows that every p was finite
     # an ignored voxel (φ = 0) may hold a NaN or an infinity
     return torch.where(distances == 0, torch.zeros_like(p), product).flatten(1).mean(1)

@@ -11,6 +11,7 @@ import numpy as np
 from boundary_loss.labels import IGNORED
 from boundary_loss.naming import by_volume
 from boundary_loss.overlays import read_prediction
+from boundary_loss.report.gallery import leading
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicechoice import predicted_stems
 from boundary_loss.slicedfolder import SlicedFolder
@@ -27,13 +28,13 @@ def one_of_each_row(
     Args:
         trained: sliced folders with the runs that were trained on each.
     """
-    folds: list[Fold] = []
     rows = list(rows)
+    row_of = {run.path: i for i, own in enumerate(rows) for run in own}
+    folds: list[Fold] = []
     for data, runs in trained:
-        here = {run.path for run in runs.values()}
-        leading = [next((run for run in own if run.path in here), None) for own in rows]
-        if None not in leading:
-            folds.append((data, [run for run in leading if run is not None]))
+        first = {row_of[runs[number].path]: runs[number] for number in leading(runs, row_of)}
+        if len(first) == len(rows):
+            folds.append((data, [first[i] for i in range(len(rows))]))
     return folds
 
 

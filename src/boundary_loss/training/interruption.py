@@ -3,7 +3,7 @@
 import signal
 from typing import Any
 
-from boundary_loss.signals import STATUS, Asked, Interrupted, is_ignored
+from boundary_loss.signals import Asked, Interrupted, answer, restore
 from boundary_loss.training.ranks import Ranks
 
 
@@ -19,15 +19,14 @@ class Interruption:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
-        for number in STATUS:
-            if not is_ignored(number):
-                self._before[number] = signal.signal(number, self._note)
+        self._before = answer(self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
-        ending_rank = self._asked.signal is not None and self._ranks.size > 1  # has heard it
-        for number, handler in self._before.items():
-            signal.signal(number, signal.SIG_IGN if ending_rank else handler)
+        if self._asked.signal is not None and self._ranks.size > 1:
+            answer(signal.SIG_IGN)  # this rank has heard it, and ends
+        else:
+            restore(self._before)
         self._before = {}
 
     def is_asked(self) -> bool:
@@ -40,9 +39,7 @@ class Interruption:
     def end(self, saved: str) -> Interrupted:
         """What to raise, once that is on disk: ``epoch 3 up to step 17 of 60``."""
         assert self._asked.signal is not None
-        how = "interrupted" if self._asked.signal == signal.SIGINT else "terminated"
-        status = STATUS[self._asked.signal]
-        return Interrupted(f"{how}; {saved} is saved, and the same command goes on from there", status)
+        return Interrupted(self._asked.signal, f"{saved} is saved, and the same command goes on from there")
 
     def _note(self, number: int, _: object) -> None:
         self._asked.note(number)

@@ -10,19 +10,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from boundary_loss.command import Stop, fail
-from boundary_loss.signals import GOES_ON, INTERRUPTED, MEETING, STATUS, TERMINATED, Asked, is_ignored
+from boundary_loss.command import Stop
+from boundary_loss.signals import GOES_ON, MEETING, STATUS, TERMINATED, Asked, Interrupted, answer, restore
 from boundary_loss.training.ranks import LOST, PARENT
 
 _FOLLOWS = (1, TERMINATED, LOST, -signal.SIGTERM)
 """Statuses in which a rank may end because another has, the likelier the later; every other is a cause."""
-_CALLED_OFF = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
+_SIGNAL = {status: number for number, status in STATUS.items()}
 _BETWEEN_LOOKS = 0.1
 _PATIENCE = 15.0
 """Seconds that ranks have to end once one has; more would not help one that waits for the other for ever."""
@@ -37,26 +36,20 @@ def launch(count: int, module: str, words: Sequence[str]) -> None:
 
     Raises:
         Stop: a rank failed.
-        SystemExit: with the ranks' status, after SIGTERM or Ctrl-C, once what the first rank had to say is said.
+        SystemExit: with status 2, where it has said why.
+        Interrupted: by SIGTERM or Ctrl-C; it tells what the first rank has kept.
     """
-    with tempfile.TemporaryDirectory() as folder, _noted() as asked:
-        ranks = [_start(Path(folder), rank, count, module, words) for rank in range(count)]
-        killed = _wait(ranks, asked)
-        failures = {rank: process.returncode for rank, process in enumerate(ranks) if process.returncode}
-        if failures:
-            _end_as(failures, killed, count, Path(folder), asked.signal)
-
-
-@contextmanager
-def _noted() -> Iterator[Asked]:
-    """Signals are noted rather than raised: at no moment do they leave a rank behind."""
     asked = Asked()
-    before = {number: signal.signal(number, asked.note) for number in STATUS if not is_ignored(number)}
+    before = answer(asked.note)  # noted rather than raised, a signal leaves no rank behind at any moment
     try:
-        yield asked
+        with tempfile.TemporaryDirectory() as folder:
+            ranks = [_start(Path(folder), rank, count, module, words) for rank in range(count)]
+            killed = _wait(ranks, asked)
+            failures = {rank: process.returncode for rank, process in enumerate(ranks) if process.returncode}
+            if failures:
+                _end_as(failures, killed, count, Path(folder), asked.signal)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore(before)
 
 
 def _start(folder: Path, rank: int, count: int, module: str, words: Sequence[str]) -> "subprocess.Popen[bytes]":
@@ -108,30 +101,23 @@ def _end_as(
     status = failures[rank]
     if rank > 0:
         print(_complaints(folder, rank).read_text(encoding="utf-8", errors="replace"), end="", file=sys.stderr)
-    if asked and (rank in killed or status in (*_CALLED_OFF, -signal.SIGTERM)):
-        status = STATUS[asked]
-    if status in _CALLED_OFF:
+    number = _SIGNAL.get(status)
+    if asked and (number or rank in killed or status == -signal.SIGTERM):
+        number = asked
+    if number:
         words = _last_words(folder, rank)
-        kept = words.read_text(encoding="utf-8") if words.is_file() else GOES_ON
-        sys.exit(fail(f"{_CALLED_OFF[status]}; {kept}", status))
+        raise Interrupted(number, words.read_text(encoding="utf-8") if words.is_file() else GOES_ON)
     if status == 2:  # it has said why
         sys.exit(status)
     how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
     memory = ", perhaps for lack of memory" if status == -signal.SIGKILL else ""
-    raise Stop(
-        f"process {rank} of {count} was ended {how}{memory}, and the others with it; "
-        "what is finished is kept, and the same command goes on from there"
-    )
+    raise Stop(f"process {rank} of {count} was ended {how}{memory}, and the others with it; {GOES_ON}")
 
 
-def leave_to_parent(message: str, status: int) -> int:
-    """In a rank, in place of :func:`boundary_loss.command.fail`, where a signal has ended it: what is kept.
-
-    Which signal it was the parent knows.
-    """
-    kept = message.partition("; ")[2]
-    _last_words(Path(os.environ[MEETING]), int(os.environ["RANK"])).write_text(kept, encoding="utf-8")
-    return status
+def leave_to_parent(stop: Interrupted) -> int:
+    """In a rank, in place of :func:`boundary_loss.command.say`: what is kept. Which signal it was the parent knows."""
+    _last_words(Path(os.environ[MEETING]), int(os.environ["RANK"])).write_text(stop.kept, encoding="utf-8")
+    return stop.status
 
 
 def _last_words(folder: Path, rank: int) -> Path:
