@@ -18,12 +18,21 @@ def turned(spacing: tuple[float, float, float], *, left_handed: bool = False) ->
 
 
 def save_nifti(
-    path: Path, array: np.ndarray, qform: np.ndarray | None, sform: np.ndarray | None = None, codes: tuple = (1, 1)
+    path: Path,
+    array: np.ndarray,
+    qform: np.ndarray | None,
+    sform: np.ndarray | None = None,
+    codes: tuple = (1, 1),
+    pixdim: tuple[float, float, float] | None = None,
+    unit: str = "mm",
 ) -> None:
-    """As a scanner's software might: either transform, both, or two that differ; with units."""
+    """As a scanner's software might: either transform, both, two that differ, or none; with units.
+
+    ``pixdim``: voxel sizes, if no qform gives them and they are not those of the sform.
+    """
     image = nib.Nifti1Image(array, None)
-    image.header.set_xyzt_units("mm", "sec")
-    image.header.set_zooms(np.linalg.norm((sform if qform is None else qform)[:3, :3], axis=0))
+    image.header.set_xyzt_units(unit, "sec")
+    image.header.set_zooms(pixdim or np.linalg.norm((sform if qform is None else qform)[:3, :3], axis=0))
     image.set_qform(qform, codes[0] if qform is not None else 0, update_affine=False)
     image.set_sform(sform, codes[1] if sform is not None else 0, update_affine=False)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,12 +40,16 @@ def save_nifti(
 
 
 SPACING = (0.7, 1.3, 4.5)
+ACDC = {"qform": np.diag([-1.3, -1.3, 10.0, 1.0]), "sform": np.diag([-1.0, -1.0, 1.0, 1.0]), "codes": (1, 1)}
+"""The headers of the challenge: the sform was never filled in."""
+
 PLACES: dict[str, dict] = {
     "straight": {"qform": np.diag([*SPACING, 1.0]), "sform": np.diag([*SPACING, 1.0])},
     "rotated": {"qform": turned(SPACING), "sform": turned(SPACING)},
     "left-handed": {"qform": turned(SPACING, left_handed=True), "sform": turned(SPACING, left_handed=True)},
     "qform alone": {"qform": turned(SPACING), "codes": (2, 0)},
     "sform alone": {"qform": None, "sform": turned(SPACING, left_handed=True), "codes": (0, 4)},
+    "ACDC": ACDC,
     "two that differ": {"qform": turned(SPACING), "sform": np.diag([-0.7, -1.3, 4.5, 1.0]), "codes": (1, 2)},
 }
 

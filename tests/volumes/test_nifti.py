@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -59,6 +60,96 @@ def test_truncated_files_are_named(tmp_path, name, keep):
         read_volume(tmp_path / name)
 
 
+def test_no_turned_bit_is_read_as_another_image(tmp_path):
+    """A bit anywhere in a compressed file: refused by name, or the same voxels in the same place."""
+    array = np.random.default_rng(0).integers(0, 99, (4, 5, 3)).astype(np.int16)
+    whole = encode_volume(array, AFFINE, compressed=True)
+    (tmp_path / "v.nii.gz").write_bytes(whole)
+    right = read_volume(tmp_path / "v.nii.gz")
+    bits, refused = range(0, 8 * len(whole), 3), 0
+    for bit in bits:
+        spoilt = bytearray(whole)
+        spoilt[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "v.nii.gz").write_bytes(spoilt)
+        try:
+            found = read_volume(tmp_path / "v.nii.gz")
+        except ValueError as error:
+            assert "v.nii.gz cannot be read" in str(error)
+            refused += 1
+        else:
+            np.testing.assert_array_equal(found.array, array)
+            assert found.geometry == right.geometry
+    assert refused > 0.9 * len(bits)  # what gzip's own header says of time and system changes nothing
+
+
+@pytest.mark.parametrize("cut", range(1, 10))
+def test_a_compressed_file_that_lacks_its_last_bytes_is_refused(tmp_path, cut):
+    content = encode_volume(ARRAY, AFFINE, compressed=True)
+    (tmp_path / "v.nii.gz").write_bytes(content[:-cut])
+    with pytest.raises(ValueError, match=r"v.nii.gz cannot be read.*(ended|nd-of-stream)"):
+        read_volume(tmp_path / "v.nii.gz")
+
+
+@pytest.mark.parametrize(("place", "told"), [(-8, "CRC"), (-4, "length")])
+def test_the_checksum_and_the_length_are_compared(tmp_path, place, told):
+    content = bytearray(encode_volume(ARRAY, AFFINE, compressed=True))
+    content[place] ^= 1
+    (tmp_path / "v.nii.gz").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"v.nii.gz cannot be read.*{told}"):
+        read_volume(tmp_path / "v.nii.gz")
+
+
+def test_compression_is_told_from_the_content_and_may_come_in_parts(tmp_path):
+    plain = encode_volume(ARRAY, AFFINE, compressed=False)
+    (tmp_path / "plain.nii.gz").write_bytes(plain)
+    (tmp_path / "packed.nii").write_bytes(gzip.compress(plain))
+    (tmp_path / "parts.nii.gz").write_bytes(gzip.compress(plain[:500]) + gzip.compress(plain[500:]) + bytes(512))
+    for path in tmp_path.iterdir():
+        np.testing.assert_array_equal(read_volume(path).array, ARRAY)
+
+
+def promising(shape, *, start=352, extension=False):
+    """Return the 352 bytes that begin a file of unsigned bytes in this shape."""
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.uint8)
+    header.set_data_shape(shape)
+    header["vox_offset"], header["magic"] = start, b"n+1"
+    return header.binaryblock + bytes([extension, 0, 0, 0])
+
+
+FALSE_PROMISES = {
+    "more than the file holds": (promising((2000, 2000, 1100)) + bytes(1 << 20), "more than a file of .* can hold"),
+    "less than the file holds": (promising((2, 2, 2)) + bytes(1 << 20), "goes on after the 8 bytes"),
+    "a bomb": (promising((2048, 2048, 1025)) + bytes(5 << 20), "4.0 GiB, over 200 times"),
+    "voxels inside the header": (promising((2, 2, 2), start=0) + bytes(9), "voxels from byte 0"),
+    "a negative size": (promising((2, 2, 2)).replace(b"\3\0\2\0\2\0", b"\3\0\2\0\xfe\xff") + bytes(9), "damaged"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FALSE_PROMISES)
+def test_no_more_is_unpacked_than_the_header_promises(tmp_path, what):
+    content, told = FALSE_PROMISES[what]
+    packed = gzip.compress(content) + (bytes(5 << 20) if what == "a bomb" else b"")
+    (tmp_path / "v.nii.gz").write_bytes(packed)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=rf"v.nii.gz cannot be read.*{told}"):
+        read_volume(tmp_path / "v.nii.gz")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    tracemalloc.stop()
+
+
+def test_an_extension_is_passed_over(tmp_path):
+    size = 32 << 20
+    about = np.array([size, 6], np.int32).tobytes()
+    content = promising((2, 2, 2), start=352 + size, extension=True) + about + bytes(size - 8) + bytes(range(8))
+    (tmp_path / "v.nii.gz").write_bytes(gzip.compress(content, 1))
+    del content
+    tracemalloc.start()
+    assert read_volume(tmp_path / "v.nii.gz").array.ravel(order="F").tolist() == list(range(8))
+    assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    tracemalloc.stop()
+
+
 def test_what_is_no_3d_volume_is_refused(tmp_path):
     (tmp_path / "text.nii").write_text("hello " * 100)
     (tmp_path / "text.nii.gz").write_bytes(gzip.compress(b"hello " * 100))
@@ -91,7 +182,7 @@ def test_a_geometry_is_kept_to_the_letter(tmp_path):
     nib.save(image, tmp_path / "v.nii")
     geometry = read_volume(tmp_path / "v.nii").geometry
     assert geometry.shape == ARRAY.shape
-    np.testing.assert_allclose(geometry.affine, other)
+    np.testing.assert_allclose(geometry.affine, np.diag([0.001, 0.001, 0.001, 1]) @ other)
     write_volume(tmp_path / "w.nii.gz", np.zeros(ARRAY.shape, np.uint8), geometry)
     written = nib.load(tmp_path / "w.nii.gz").header
     np.testing.assert_array_equal(written.get_qform(coded=True)[0], image.header.get_qform())
