@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from nibabel.orientations import aff2axcodes
 
 from boundary_loss.distance import signed_distance
 from boundary_loss.files import write_array
 from boundary_loss.shapes import IGNORED
 from boundary_loss.slicedfolder import IMAGES, LABELS, LABELS_PNG, MAPS_3D, write_png
 from boundary_loss.slicing.augment import flipped, turned
+from boundary_loss.slicing.labelvalues import to_classes
 from boundary_loss.slicing.prepare import prepare_images, resize_slices
 from boundary_loss.slicing.study import Case, Recipe
-from boundary_loss.volumes import Geometry, read_volume
+from boundary_loss.volumes import Geometry, orientation, read_volume
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Cut:
 def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
     """Write all slices of a case below ``folder/which``; the case has passed its checks."""
     assert case.labels is not None
-    volumes = [read_volume(files.found[0]) for files in case.images]
+    volumes = [read_volume(files.found[0], recipe.spacing_mm) for files in case.images]
     labels = to_classes(read_volume(case.labels.found[0]).array, recipe.values)
     spacing = volumes[0].spacing_mm
     images = prepare_images([volume.array for volume in volumes], recipe.shape, pictures=recipe.pictures)
@@ -69,19 +69,6 @@ def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
             cut.stems.append(stem)
             write_slice(folder, which, stem, altered, recipe, cut.digests)
     return cut
-
-
-def orientation(affine: np.ndarray) -> str:
-    """Where the axes of a volume point in the patient, in nibabel's letters: ``LPS``."""
-    return "".join(letter or "?" for letter in aff2axcodes(affine))
-
-
-def to_classes(array: np.ndarray, values: dict[int, int]) -> np.ndarray:
-    """Label values as in the file -> uint8 classes."""
-    classes = np.zeros(array.shape, np.uint8)
-    for value, k in values.items():
-        classes[array == value] = k
-    return classes
 
 
 def copies(
