@@ -24,6 +24,7 @@ PHANTOM  ?= --cases 40 --size 96
 FOLD     ?= 0
 FOLDS    ?=
 SLICE    ?=
+SPACING  ?=
 NET      ?= UNet
 EPC      ?= 100
 BS       ?= 8
@@ -62,7 +63,7 @@ PREDICT  ?=
 ARCHIVE  ?=
 RUN      ?=
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE SPACING NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
 	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
 	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN CC CFLAGS
 
@@ -155,7 +156,9 @@ fresh := $(if $(filter-out 0,$(FRESH))$(anew),--fresh)
 phantom_settings := --study $(STUDY) $(PHANTOM)
 unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(LINEAGE)) $(UNPACK)
 unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(ZIPS)) $(call switch,--trust,$(TRUST))
-slice_settings    = --source $(RAW) --retain $(RETAIN) --fold $(or $(word 2,$(subst -fold, ,$1)),0) $(SLICE)
+# The size of a voxel, where the headers lost it
+stated            = $(if $(strip $(SPACING)),--spacing '$(strip $(SPACING))')
+slice_settings    = --source $(RAW) --retain $(RETAIN) --fold $(or $(word 2,$(subst -fold, ,$1)),0) $(stated) $(SLICE)
 train_settings    = --data $(call data_of,$1) $(call row_settings,$(call row_of,$1)) --seed $(call number_of,$1,seed,$(SEED)) \
 	$(TRAIN) $(call given,$(call row_of,$1).options) $(DEBUG)
 row_settings      = --losses $(foreach term,$($1.losses),'$(term)') \
@@ -339,7 +342,7 @@ endif
 new_cases := pred_$(patsubst %.csv,%,$(notdir $(patsubst %/,%,$(CASES))))
 
 $(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): FORCE $$(call stale_run,$$*) | $(RD)/% $(if $(filter $(RAW)/%,$(CASES)),$(RAW))
-	$(python) -m boundary_loss.predict $@ --weights $(RD)/$*/best.pkl --source '$(CASES)' $(PREDICT) \
+	$(python) -m boundary_loss.predict $@ --weights $(RD)/$*/best.pkl --source '$(CASES)' $(stated) $(PREDICT) \
 		--device $(DEVICE) --batch_size $(BS) $(if $(findstring :,$(NET)),--trust_network) $(fresh)
 
 predict: $(runs:%=%/$(new_cases))  ## the networks of RUNS on new cases: CASES=folder or list.csv -> RUN/pred_NAME

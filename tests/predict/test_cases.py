@@ -85,8 +85,8 @@ def test_a_list(tmp_path: Path) -> None:
         ("case,flair,t1\nA,a.nii\n", "line 2: expected 3 entries"),
         ("case,flair,t1\nA,a.nii,b.nii,c.nii\n", "line 2: expected 3 entries"),
         ("case,flair,t1\nA,a.nii,\n", "line 2: expected 3 entries"),
-        ("case,flair,t1\n../A,a.nii,b.nii\n", "'../A' cannot name a case"),
-        ("case,flair,t1\n.A,a.nii,b.nii\n", "cannot name a case"),
+        ("case,flair,t1\n../A,a.nii,b.nii\n", r"line 2: the case name '../A' contains a slash"),
+        ("case,flair,t1\n.A,a.nii,b.nii\n", r"case name '.A' begins with '.'"),
         ("case,flair,t1\nA,a,b\nA,c,d\n", "more than one case is called A"),
     ],
 )

@@ -17,6 +17,7 @@ from boundary_loss.predict.new import Trained, predict_new
 from boundary_loss.predict.saved import write_saved
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.slicing.options import add_header_options
 from boundary_loss.training.checkpoint import load_network
 from boundary_loss.training.devices import pick_device
 
@@ -38,7 +39,7 @@ def arguments() -> argparse.Namespace:
     new.add_argument("--images", type=Path, nargs="+", action="append", metavar="FILE",
                      help="the files of one case, in the order of the modalities; may be repeated")  # fmt: skip
     new.add_argument("--softmax", action="store_true", help="also write the probabilities of every class, float32")
-    new.add_argument("--trust_affine", action="store_true", help="print disagreeing affines instead of refusing")
+    add_header_options(new)
     new.add_argument("--trust_network", action="store_true", help="import a network that is not of this package")
     new.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     new.add_argument("--batch_size", type=int, default=8, help="slices at once")
@@ -91,7 +92,8 @@ def predict_cases(args: argparse.Namespace, words: list[str]) -> None:
         batch_size=args.batch_size,
         softmax=args.softmax,
     )
-    predict_new(args.folder, cases, trained, predictor, words, trust_affine=args.trust_affine, fresh=args.fresh)
+    believed = trained.recipe(trust_affine=args.trust_affine, spacing_mm=args.spacing)
+    predict_new(args.folder, cases, trained, predictor, words, believed, fresh=args.fresh)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from boundary_loss.naming import checked_name
 from boundary_loss.slicing.layout import find_new_cases
 from boundary_loss.slicing.prepare import Preparation
 from boundary_loss.slicing.study import Case, Files
@@ -43,7 +44,8 @@ def listed_cases(path: Path, modalities: Sequence[str]) -> list[Case]:
     for number, row in enumerate(rows, 2):
         if None in row or not all(row.values()):
             raise ValueError(f"{path}, line {number}: expected {len(columns)} entries, {','.join(columns)}")
-        cases.append(_case(row[CASE], [path.parent / row[modality] for modality in modalities]))
+        name = checked_name(row[CASE], "case", f"{path}, line {number}")
+        cases.append(_case(name, [path.parent / row[modality] for modality in modalities]))
     if not cases:
         raise ValueError(f"{path} lists no case")
     return _distinct(cases)
@@ -57,7 +59,7 @@ def given_cases(lists: Sequence[Sequence[Path]], modalities: Sequence[str]) -> l
                 f"--images {' '.join(map(str, paths))}: {len(paths)} files, but the network reads {len(modalities)}: "
                 f"{', '.join(modalities)}"
             )
-    return _distinct([_case(shared_name(paths), paths) for paths in lists])
+    return _distinct([_case(checked_name(shared_name(paths), "case", "--images"), paths) for paths in lists])
 
 
 def shared_name(paths: Sequence[Path]) -> str:
@@ -72,8 +74,6 @@ def shared_name(paths: Sequence[Path]) -> str:
 
 
 def _case(name: str, paths: Sequence[Path]) -> Case:
-    if not re.fullmatch(r"\w[\w. +-]*", name):
-        raise ValueError(f"'{name}' cannot name a case and its file; use letters, digits and _ . -")
     files = tuple(Files(path.parent, path.name, (path,) if path.is_file() else ()) for path in paths)
     return Case(volume=name, patient=name, images=files, labels=None)
 

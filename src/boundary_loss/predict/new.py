@@ -20,15 +20,15 @@ from tqdm import tqdm
 from boundary_loss import command
 from boundary_loss.command import Stop
 from boundary_loss.files import publish, read_json, unfinished, write_json
+from boundary_loss.naming import checked_names
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.restore import label_path, write_prediction
 from boundary_loss.predict.saved import ABOUT
 from boundary_loss.slicedfolder import from_pictures
 from boundary_loss.slicing.checks import check_case, faults_of, refuse
-from boundary_loss.slicing.cut import orientation
 from boundary_loss.slicing.prepare import Preparation, prepare_images
 from boundary_loss.slicing.study import Case, Recipe
-from boundary_loss.volumes import Volume, read_volume
+from boundary_loss.volumes import Volume, orientation, read_volume
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,25 @@ class Trained:
         return cls(
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),
             about={name: content.get(name) for name in ("network", "epoch", "modalities", "classes")},
-            modalities=tuple(content["modalities"]),
-            classes=tuple(content["classes"]),
+            modalities=tuple(checked_names(content["modalities"], "modality", path)),
+            classes=tuple(checked_names(content["classes"], "class", path)),
             temperature=content["temperature"],
             preparation=Preparation.from_json(content["preparation"]),
+        )
+
+    def recipe(self, *, trust_affine: bool, spacing_mm: tuple[float, float, float] | None) -> Recipe:
+        """How new cases are checked: prepared as the training slices were, with what the user says of their headers."""
+        return Recipe(
+            modalities=self.modalities,
+            num_classes=len(self.classes),
+            values={},
+            shape=self.preparation.shape,
+            pictures=self.preparation.pictures,
+            n_augment=0,
+            discard_negatives=False,
+            seed=0,
+            trust_affine=trust_affine,
+            spacing_mm=spacing_mm,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -65,8 +80,8 @@ class Trained:
 
 
 def predict_new(
-    target: Path, cases: Sequence[Case], trained: Trained, predictor: Predictor, words: list[str], *,
-    trust_affine: bool, fresh: bool,
+    target: Path, cases: Sequence[Case], trained: Trained, predictor: Predictor, words: list[str],
+    recipe: Recipe, *, fresh: bool,
 ) -> None:  # fmt: skip
     """Predict the cases that ``target``, or what an interrupted attempt left beside it, does not hold yet.
 
@@ -79,12 +94,12 @@ def predict_new(
     if place == target and not todo:
         print(f"{target} is complete: {_counted(cases)}")
         return
-    check_new(todo, trained, trust_affine=trust_affine)
+    check_new(todo, recipe)
     grown = begin(target, place, words, trained)
     if len(todo) < len(cases):
         print(f"{len(cases) - len(todo)} of {len(cases)} cases are there already")
     for case in tqdm(todo, desc="predicting", unit="case", disable=None, leave=False):
-        tqdm.write(predict_case(grown, case, trained, predictor))
+        tqdm.write(predict_case(grown, case, trained, predictor, recipe))
     aside = publish(grown, target)
     print(f"{target}: {_counted(cases)}" + (f"; the one before is kept as {aside}" if aside else ""))
 
@@ -113,27 +128,16 @@ def begin(target: Path, place: Path | None, words: list[str], trained: Trained) 
     return grown
 
 
-def check_new(cases: Sequence[Case], trained: Trained, *, trust_affine: bool) -> None:
+def check_new(cases: Sequence[Case], recipe: Recipe) -> None:
     """Read every file and refuse what cannot be predicted; all faults are told at once."""
-    recipe = Recipe(
-        modalities=trained.modalities,
-        num_classes=len(trained.classes),
-        values={},
-        shape=trained.preparation.shape,
-        pictures=trained.preparation.pictures,
-        n_augment=0,
-        discard_negatives=False,
-        seed=0,
-        trust_affine=trust_affine,
-    )
     reports = [check_case(case, recipe) for case in tqdm(cases, desc="checking", disable=None, leave=False)]
-    refuse(faults_of(reports), "the new cases")
+    refuse(faults_of(reports), "the new cases", "PREDICT")
 
 
-def predict_case(folder: Path, case: Case, trained: Trained, predictor: Predictor) -> str:
+def predict_case(folder: Path, case: Case, trained: Trained, predictor: Predictor, recipe: Recipe) -> str:
     """Predict and write one case; returns a line with the volume of each class."""
     preparation = trained.preparation
-    volumes = [read_volume(files.found[0]) for files in case.images]
+    volumes = [read_volume(files.found[0], recipe.spacing_mm) for files in case.images]
     images = prepare_images([volume.array for volume in volumes], preparation.shape, pictures=preparation.pictures)
     prediction = predictor(from_pictures(images) if preparation.pictures else images)
     labels = write_prediction(
@@ -143,7 +147,7 @@ def predict_case(folder: Path, case: Case, trained: Trained, predictor: Predicto
 
 
 def _amounts(labels: np.ndarray, source: Volume, trained: Trained) -> str:
-    millilitres = abs(np.linalg.det(source.affine[:3, :3])) / 1000
+    millilitres = np.prod(source.spacing_mm) / 1000
     named = list(zip(trained.preparation.label_values, trained.classes))[1:]
     return ", ".join(f"{name} {np.count_nonzero(labels == value) * millilitres:.2f} ml" for value, name in named)
 

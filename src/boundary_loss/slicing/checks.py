@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from boundary_loss.slicing.labelvalues import label_faults
 from boundary_loss.slicing.study import GT, Case, Files, Recipe, Study
-from boundary_loss.volumes import Volume, read_volume
+from boundary_loss.volumes import UNIT_MM, Volume, in_words, read_volume, same_sizes
 
-SHOWN = 5
-"""Unexpected values that a message lists."""
-SPACING_TOLERANCE = 0.01
-"""Relative difference allowed between the header's voxel size and its affine."""
+LISTED = 5
+"""Cases that a warning names."""
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,15 @@ class Report:
     faults: tuple[str, ...]
     doubts: tuple[str, ...]
     shape: tuple[int, ...] | None
+    unit_voxels: bool
+    """Whether the header says 1 x 1 x 1 mm, and no one said otherwise."""
 
 
 def check_case(case: Case, recipe: Recipe) -> Report:
     """Read all files of a case, labels included if it has any, and look for faults in and between them."""
     faults: list[str] = []
-    grids: list[str] = []
+    disputes: list[str] = []
+    doubts: list[str] = []
     first: tuple[Path, Volume] | None = None
     named = list(zip(recipe.modalities, case.images)) + ([(GT, case.labels)] if case.labels else [])
     for name, files in named:
@@ -37,24 +40,26 @@ def check_case(case: Case, recipe: Recipe) -> Report:
             continue
         path = files.found[0]
         try:
-            volume = read_volume(path)
+            volume = read_volume(path, recipe.spacing_mm)
         except ValueError as error:
             faults.append(str(error))
             continue
         found = label_faults(volume.array, recipe.values) if name == GT else image_faults(volume.array)
-        faults += [f"{path}: {fault}" for fault in found]
-        grids += [f"{path}: {fault}" for fault in grid_faults(volume)]
+        faults += [f"{path}: {fault}" for fault in found + size_faults(volume.spacing_mm)]
+        disputes += [f"{path}: {fault}" for fault in place_disputes(volume, recipe)]
+        doubts += [f"{path}: {doubt}" for doubt in place_doubts(volume, recipe)]
         if first is None:
             first = (path, volume)
         elif volume.array.shape != first[1].array.shape:
             faults.append(f"{path}: shape {volume.array.shape}, but {first[1].array.shape} in {first[0].name}")
         elif not same_grid(volume, first[1]):
-            grids.append(f"{path}: its affine places the voxels elsewhere than that of {first[0].name}")
+            disputes.append(f"{path}: its affine places the voxels elsewhere than that of {first[0].name}")
+    if recipe.trust_affine:
+        doubts += disputes
+    else:
+        faults += disputes
     shape = first[1].array.shape if first else None
-    # a voxel size that is no size cannot be trusted on anybody's word: distances would be meaningless
-    hopeless = [fault for fault in grids if not recipe.trust_affine or "voxel size" in fault]
-    doubts = [fault for fault in grids if fault not in hopeless]
-    return Report(case.volume, tuple(faults + hopeless), tuple(doubts), shape)
+    return Report(case.volume, tuple(faults), tuple(doubts), shape, bool(first and has_unit_voxels(first[1], recipe)))
 
 
 def _count(name: str, files: Files) -> str:
@@ -65,35 +70,44 @@ def _count(name: str, files: Files) -> str:
 
 
 def image_faults(array: np.ndarray) -> list[str]:
-    values = array.astype(np.float32, copy=False)
+    """Return what is wrong with the values of an image, which the network reads as 32-bit floats."""
+    with np.errstate(over="ignore"):
+        values = array.astype(np.float32, copy=False)
     strange = int(np.count_nonzero(~np.isfinite(values)))
-    if strange:
-        return [f"{strange} of {values.size} voxels are NaN or infinite"]
-    if values.min() == values.max():
-        return [f"constant: every voxel is {values.flat[0]:g}"]
-    return []
+    unreadable = int(np.count_nonzero(~np.isfinite(array))) if strange else 0
+    if unreadable:
+        return [f"{unreadable} of {values.size} voxels are NaN or infinite"]
+    low, high = float(values.min()), float(values.max())
+    if strange or high - low > FLOAT32_MAX:
+        return [f"values from {array.min():g} to {array.max():g}, more than 32-bit floats can span"]
+    return [f"constant: every voxel is {low:g}"] if low == high else []
 
 
-def label_faults(array: np.ndarray, accepted: dict[int, int]) -> list[str]:
-    unexpected = [value for value in np.unique(array).tolist() if value not in accepted]
-    if not unexpected:
+def size_faults(spacing_mm: tuple[float, float, float]) -> list[str]:
+    """Return what is wrong with a voxel size. No one's word can mend it: distances would mean nothing."""
+    if np.isfinite(spacing_mm).all() and min(spacing_mm) > 0:
         return []
-    shown = ", ".join(f"{value:g}" for value in unexpected[:SHOWN])
-    more = f" and {len(unexpected) - SHOWN} more" if len(unexpected) > SHOWN else ""
-    return [f"unexpected label {shown}{more}; known: {', '.join(map(str, sorted(accepted)))}"]
+    return [f"voxel size {in_words(spacing_mm)} mm; it must be positive, or be stated: SPACING=X,Y,Z"]
 
 
-def grid_faults(volume: Volume) -> list[str]:
-    """Faults of a header by itself."""
-    spacing, affine = np.array(volume.spacing_mm), volume.affine
-    if not np.isfinite(spacing).all() or (spacing <= 0).any():
-        return [f"voxel size {_numbers(spacing)} mm; it must be positive"]
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6 * spacing.prod():
-        return [f"singular affine {np.round(affine[:3], 4).tolist()}"]
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if np.abs(lengths / spacing - 1).max() > SPACING_TOLERANCE:
-        return [f"header says {_numbers(spacing)} mm a voxel, its affine {_numbers(lengths)}"]
-    return []
+def place_disputes(volume: Volume, recipe: Recipe) -> list[str]:
+    """Return how a header contradicts itself, unless the size of its voxels was stated."""
+    dispute = None if recipe.spacing_mm else volume.geometry.dispute()
+    return [dispute] if dispute else []
+
+
+def place_doubts(volume: Volume, recipe: Recipe) -> list[str]:
+    """Return what has to be told of a header that is believed, or overruled."""
+    written = volume.geometry.spacing_mm
+    if recipe.spacing_mm is None:
+        return volume.geometry.doubts()
+    if same_sizes(written, recipe.spacing_mm) or same_sizes(written, UNIT_MM):
+        return []
+    return [f"its header says {in_words(written)} mm a voxel; taken for {in_words(recipe.spacing_mm)}, as stated"]
+
+
+def has_unit_voxels(volume: Volume, recipe: Recipe) -> bool:
+    return recipe.spacing_mm is None and same_sizes(volume.spacing_mm, UNIT_MM)
 
 
 def same_grid(a: Volume, b: Volume) -> bool:
@@ -101,10 +115,6 @@ def same_grid(a: Volume, b: Volume) -> bool:
     corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)]) * (*(np.array(a.array.shape) - 1), 1)
     apart = np.linalg.norm(corners @ (a.affine - b.affine).T, axis=1).max()
     return bool(apart <= 0.5 * min(b.spacing_mm))
-
-
-def _numbers(values: np.ndarray) -> str:
-    return " x ".join(f"{value:.4g}" for value in values)
 
 
 def check_together(study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe) -> list[str]:
@@ -135,7 +145,7 @@ def refuse_faulty(study: Study, cases: Sequence[Case], reports: Sequence[Report]
     Raises:
         ValueError: there is a fault.
     """
-    refuse(faults_of(reports) + check_together(study, cases, reports, recipe), f"the {study.name} data")
+    refuse(faults_of(reports) + check_together(study, cases, reports, recipe), f"the {study.name} data", "SLICE")
 
 
 def faults_of(reports: Sequence[Report]) -> list[str]:
@@ -143,16 +153,34 @@ def faults_of(reports: Sequence[Report]) -> list[str]:
     for report in reports:
         for doubt in report.doubts:
             print(f"warning: {report.volume}: {doubt}")
+    _doubt_units([report.volume for report in reports if report.unit_voxels])
     return [f"{report.volume}: {fault}" for report in reports for fault in report.faults]
 
 
-def refuse(lines: Sequence[str], what: str) -> None:
-    """Raise one ValueError that lists the faults of ``what``, if there are any."""
+def _doubt_units(volumes: Sequence[str]) -> None:
+    if volumes:
+        more = f" and {len(volumes) - LISTED} more" if len(volumes) > LISTED else ""
+        print(
+            f"warning: {', '.join(volumes[:LISTED])}{more}: the header says 1 x 1 x 1 mm a voxel, as headers do that "
+            "lost their voxel size; every distance follows from it. If it is another, state it in mm: SPACING=X,Y,Z"
+        )
+
+
+def refuse(lines: Sequence[str], what: str, variable: str) -> None:
+    """Raise one ValueError that lists the faults of ``what``, if there are any.
+
+    Args:
+        variable: of make, that takes the command's options: ``SLICE``.
+    """
     if not lines:
         return
     listed = "\n".join(f"    {line}" for line in lines)
     advice = ""
     if any("affine" in line for line in lines):
-        advice = "\n  If you know that the voxels correspond whatever the affines say, --trust_affine goes on."
+        advice = (
+            "\n  If you know the size of their voxels, state it in mm: SPACING=X,Y,Z (--spacing X,Y,Z)."
+            f"\n  If you know that the voxels correspond, {variable}=--trust_affine goes on: pixdim is then believed "
+            "for their size."
+        )
     count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
     raise ValueError(f"{count} in {what}; nothing was written:\n{listed}{advice}")

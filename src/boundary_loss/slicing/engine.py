@@ -8,6 +8,7 @@ from pathlib import Path
 
 from boundary_loss import command
 from boundary_loss.files import new_folder, read_json, write_json
+from boundary_loss.naming import checked_name
 from boundary_loss.slicedfolder import (
     GRIDS,
     IMAGES,
@@ -22,6 +23,7 @@ from boundary_loss.slicedfolder import (
 )
 from boundary_loss.slicing.checks import check_case, refuse_faulty
 from boundary_loss.slicing.cut import Cut, cut_case
+from boundary_loss.slicing.options import add_header_options
 from boundary_loss.slicing.prepare import Preparation
 from boundary_loss.slicing.split import Split, draw_split, read_split
 from boundary_loss.slicing.study import Case, Recipe, Study
@@ -76,7 +78,7 @@ def arguments(study: Study, argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--n_augment", type=int, default=0, help="altered copies of every training slice")
     parser.add_argument("--discard_negatives", action="store_true", help="leave out training slices without object")
     parser.add_argument("--ignore", action="store_true", help="ignored labels count in no loss and no metric")
-    parser.add_argument("--trust_affine", action="store_true", help="print disagreeing affines instead of refusing")
+    add_header_options(parser)
     parser.add_argument("--workers", type=int, default=command.num_cores(), help="processes")
     parser.add_argument("--fresh", action="store_true", help="move an existing folder aside and make it anew")
     args = parser.parse_args(argv)
@@ -98,6 +100,7 @@ def recipe_of(study: Study, args: argparse.Namespace) -> Recipe:
         discard_negatives=args.discard_negatives,
         seed=args.seed,
         trust_affine=args.trust_affine,
+        spacing_mm=args.spacing,
     )
 
 
@@ -107,6 +110,9 @@ def find_cases(study: Study, source: Path) -> list[Case]:
     cases = study.find(source)
     if not cases:
         raise FileNotFoundError(f"no case in {source}; expected {study.expects}")
+    for case in cases:
+        checked_name(case.volume, "case", source)
+        checked_name(case.patient, "patient", source)
     return cases
 
 
@@ -164,6 +170,7 @@ def write_records(
             "discard_negatives": recipe.discard_negatives,
             "values": {str(value): k for value, k in recipe.values.items()},
             "trust_affine": recipe.trust_affine,
+            "spacing_mm": list(recipe.spacing_mm) if recipe.spacing_mm else None,
         },
     }
     write_json(folder / SLICING, about)

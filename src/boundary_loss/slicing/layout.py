@@ -10,7 +10,8 @@ import glob
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from boundary_loss.slicing.study import Case, Files
+from boundary_loss.naming import checked_name
+from boundary_loss.slicing.study import Case, Files, shown
 
 
 def find_new_cases(folder: Path, layout: Mapping[str, str]) -> list[Case]:
@@ -18,6 +19,7 @@ def find_new_cases(folder: Path, layout: Mapping[str, str]) -> list[Case]:
 
     Raises:
         FileNotFoundError: there is no such folder, or no case in it; the patterns are told.
+        ValueError: the name of a case cannot be part of a path.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder at {folder}")
@@ -31,13 +33,13 @@ def find_new_cases(folder: Path, layout: Mapping[str, str]) -> list[Case]:
 
 def _case(folder: Path, layout: Mapping[str, str], name: str) -> Case:
     images = tuple(Files.match(folder, _filled(pattern, glob.escape(name))) for pattern in layout.values())
-    return Case(volume=name, patient=name, images=images, labels=None)
+    return Case(volume=checked_name(name, "case", folder), patient=name, images=images, labels=None)
 
 
 def _names(folder: Path, pattern: str) -> list[str]:
     """Names of the cases that have a file of this pattern."""
     place, before, after = _bracketed(pattern)
-    found = (path.relative_to(folder).parts[place] for path in folder.glob(_open(pattern)))
+    found = (path.relative_to(folder).parts[place] for path in shown(folder, _open(pattern)))
     return [part.removeprefix(before).removesuffix(after) for part in found]
 
 
@@ -47,7 +49,7 @@ def _folders(folder: Path, pattern: str) -> list[str]:
     parts = PurePosixPath(_open(pattern)).parts
     if place == len(parts) - 1:
         return []
-    return [path.name for path in folder.glob("/".join(parts[: place + 1])) if path.is_dir()]
+    return [path.name for path in shown(folder, "/".join(parts[: place + 1])) if path.is_dir()]
 
 
 def _bracketed(pattern: str) -> tuple[int, str, str]:

@@ -1,6 +1,6 @@
 """What a dataset declares, and what one run of the slicer was asked to do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,17 @@ class Files:
 
     @classmethod
     def match(cls, folder: Path, pattern: str) -> "Files":
-        return cls(folder, pattern, tuple(sorted(folder.glob(pattern))))
+        return cls(folder, pattern, tuple(sorted(shown(folder, pattern))))
+
+
+def shown(folder: Path, pattern: str) -> Iterator[Path]:
+    """Yield what a pattern finds below a folder, without what systems hide there.
+
+    A Mac leaves a file ``._NAME`` beside each NAME on disks that are not its own, and ``__MACOSX`` in zips.
+    """
+    for path in folder.glob(pattern):
+        if not any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts):
+            yield path
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,8 @@ class Recipe:
     discard_negatives: bool
     seed: int
     trust_affine: bool
+    spacing_mm: tuple[float, float, float] | None
+    """The size of a voxel of every file, where the headers are known to be wrong; None: as they say."""
 
     @staticmethod
     def values_of(study: Study, *, ignore: bool) -> dict[int, int]:
