@@ -13,7 +13,7 @@ def find_cases(source: Path) -> list[Case]:
     cases = []
     for folder in sorted(source.glob("training/patient*")):
         numbers = {
-            found[1] for path in folder.iterdir() if (found := re.search(r"_frame(\d+)(_gt)?\.nii\.gz$", path.name))
+            found[1] for path in folder.iterdir() if (found := re.match(r"\w+_frame(\d+)(_gt)?\.nii\.gz$", path.name))
         }
         for number in sorted(numbers) or ["??"]:  # no frame at all is then told as missing files
             stem = f"{folder.name}_frame{number}"

@@ -65,6 +65,39 @@ def test_again_does_nothing_and_other_options_stop(study, capsys):
     assert len(list(study.path.glob("out_*"))) == 1
 
 
+@pytest.mark.parametrize("hidden", ["__MACOSX/d/._x.nii", "d/._x.nii", "._d/x.nii", "d/.DS_Store"])
+def test_what_a_mac_hides_in_a_zip_is_left_there(study, hidden):
+    study.write({"d/x.nii": b"x", hidden: b"\0\5\x16\7"})
+    study.accept()
+    assert study.run() == [*OWN[:1], "d/x.nii", OWN[1]]
+
+
+@pytest.mark.parametrize(("method", "told"), [(9, "Deflate64"), (93, "Zstandard"), (77, "method 77")])
+def test_a_method_that_python_lacks_is_told_with_a_way_out(study, method, told):
+    path = study.write({"d/x.nii": bytes(5000)})
+    content = bytearray(path.read_bytes())
+    for place in (8, content.index(b"PK\1\2") + 10):
+        content[place : place + 2] = method.to_bytes(2, "little")
+    path.write_bytes(content)
+    study.accept()
+    with pytest.raises(ValueError, match=rf"(?s)a.zip.*1 of 1 members, such as d/x.nii.*{told}.*7z x.*TRUST=1"):
+        study.run()
+    assert not (study.path / "out").exists()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_is_told_of_every_method(study, method):
+    path = study.path / "zips" / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as opened:
+        opened.writestr("x.nii", bytes(range(256)) * 40)
+    content = bytearray(path.read_bytes())
+    content[70:90] = bytes(20)
+    path.write_bytes(content)
+    study.accept()
+    with pytest.raises(ValueError, match=r"a.zip, member x.nii: cannot be unpacked"):
+        study.run()
+
+
 @pytest.mark.parametrize("prefix", ["training", "ACDC/database/training"])
 def test_root_takes_old_and_new_layouts(study, prefix):
     study.write({f"{prefix}/p1/a.nii": b"", f"{prefix}/p1/a_4d.nii": b"", "ACDC/database/testing/p9/a.nii": b""})

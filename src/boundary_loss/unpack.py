@@ -16,6 +16,13 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without it
+    LZMA_ERRORS: tuple[type[Exception], ...] = ()
+else:
+    LZMA_ERRORS = (LZMAError,)
+
 from boundary_loss import command
 from boundary_loss.files import new_folder, read_json, write_json
 from boundary_loss.lineage import CHUNK, Checked, Lineage, check
@@ -29,8 +36,24 @@ MAX_BYTES = 200 * GIB
 MAX_RATIO, RATIO_FROM = 200, 4 * GIB
 """An archive that unpacks to more than ``RATIO_FROM`` may grow at most this many times. Below, an honest volume
 of zeros may shrink a thousandfold."""
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, *LZMA_ERRORS)
+"""What reading a damaged member raises; bz2 raises an OSError without a number."""
 SPARE_BYTES = GIB // 4
 """What must stay free on the disk."""
+READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+"""The compression methods of Python's zipfile."""
+METHODS = {
+    9: "Deflate64, which Windows writes above 2 GB",
+    14: "LZMA",
+    93: "Zstandard",
+    95: "XZ",
+    98: "PPMd",
+    99: "AES",
+}
+"""Names of methods that a message may need."""
+REPACK = """\
+  Unpack it with 7-Zip (7z x) or Info-ZIP (unzip), pack what comes out anew (zip -r), and let TRUST=1 accept the new
+  checksum."""
 ADVICE = """\
   A damaged file must be downloaded again. Hosts also repack: if you are sure of a file, TRUST=1 accepts it and
   records its checksum; or add the checksum to the lineage file as a further line."""
@@ -38,7 +61,7 @@ ADVICE = """\
 
 @dataclass(frozen=True)
 class Selection:
-    """Which members of the archives are unpacked, and where to."""
+    """Which members of the archives are unpacked, and where to. What a Mac hides in a zip never is."""
 
     root: tuple[str, ...] = ()
     """Paths begin at the first component with one of these names; members without one are left out."""
@@ -50,6 +73,8 @@ class Selection:
     def target(self, name: str) -> PurePosixPath | None:
         """Where a member goes, relative to the folder; None if it is left out."""
         parts = PurePosixPath(name).parts
+        if any(part in ("__MACOSX", ".DS_Store") or part.startswith("._") for part in parts):
+            return None
         if any(fnmatchcase(text, pattern) for pattern in self.drop for text in (name, *parts)):
             return None
         if self.root:
@@ -116,7 +141,20 @@ def list_members(archive: Path, selection: Selection) -> list[Member]:
         if fault:
             raise ValueError(f"{archive} is refused: member {info.orig_filename!r} {fault}")
     wanted = [(info, selection.target(info.filename)) for info in infos if not info.is_dir()]
-    return [Member(archive, info, target) for info, target in wanted if target is not None]
+    members = [Member(archive, info, target) for info, target in wanted if target is not None]
+    refuse_other_methods(archive, [member.info for member in members])
+    return members
+
+
+def refuse_other_methods(archive: Path, infos: Sequence[zipfile.ZipInfo]) -> None:
+    """Stop before anything is unpacked if a member is compressed in a way that Python cannot read."""
+    others = [info for info in infos if info.compress_type not in READABLE]
+    if others:
+        method = METHODS.get(others[0].compress_type, f"method {others[0].compress_type}")
+        raise ValueError(
+            f"{archive}: Python cannot read {len(others)} of {len(infos)} members, such as {others[0].filename}: they "
+            f"are compressed by {method}.\n{REPACK}"
+        )
 
 
 def danger(info: zipfile.ZipInfo) -> str | None:
@@ -198,7 +236,11 @@ def _extract_one(opened: zipfile.ZipFile, member: Member, target: Path, progress
                     raise ValueError(f"{where}: holds more than the {member.info.file_size} bytes it declares; refused")
                 file.write(piece)
                 progress(len(piece))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except NotImplementedError as error:
+        raise ValueError(f"{where}: Python cannot read it ({error}).\n{REPACK}") from None
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's
         raise ValueError(f"{where}: cannot be unpacked ({error}); download the archive again") from None
     if written != member.info.file_size:
         raise ValueError(f"{where}: {written} bytes instead of {member.info.file_size}; download the archive again")

@@ -41,6 +41,14 @@ def test_wmh_and_acdc(tmp_path: Path) -> None:
     assert found(tmp_path / "a", "acdc") == {frame: [[f"{frame}.nii.gz"]] for frame in frames}
 
 
+def test_what_a_mac_hides_is_no_case(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    touch(tmp_path, "7/pre/FLAIR.nii.gz", "7/pre/._FLAIR.nii.gz", "__MACOSX/pre/T1.nii.gz", ".Trash/pre/T1.nii.gz")
+    assert found(tmp_path, "wmh") == {"7": [["FLAIR.nii.gz"], []]}
+    assert capsys.readouterr().out == ""
+    touch(tmp_path, "A_0.nii", "._A_0.nii")
+    assert [case.volume for case in find_new_cases(tmp_path, {"ct": "<*>_0.nii"})] == ["A"]
+
+
 def test_names_with_wildcards_and_a_folder_without_files(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     touch(tmp_path, "[1]_0000.nii.gz", "[1]_0001.nii.gz", "1_0000.nii.gz", "1_0001.nii.gz")
     cases = find_new_cases(tmp_path, {"ct": "<*>_0000.nii.gz", "mr": "<*>_0001.nii.gz"})

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from niftis import PLACES, blob, save_nifti, turned, world
+from niftis import ACDC, PLACES, blob, save_nifti, turned, world
 from toys import Threshold
 
 from boundary_loss.command import Stop
@@ -256,6 +256,27 @@ def test_the_volume_is_told_in_millilitres(toy: SimpleNamespace, capsys: pytest.
     assert f"case_1: lesion {millilitres:.2f} ml" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("place", "options", "mm3"),
+    [
+        (ACDC, (), 1.3 * 1.3 * 10),
+        ({"qform": np.diag([1300.0, 1300, 9000, 1]), "unit": "micron"}, (), 1.3 * 1.3 * 9),
+        ({"qform": None, "sform": np.eye(4), "pixdim": (1, 1, 3)}, ("--trust_affine",), 3),
+        ({"qform": np.eye(4)}, ("--spacing", "1,1,5"), 5),
+    ],
+)
+def test_millilitres_follow_from_the_size_that_is_believed(
+    toy: SimpleNamespace, capsys: pytest.CaptureFixture, place: dict, options: tuple, mm3: float
+) -> None:
+    shutil.rmtree(toy.cases)
+    write_case(toy.cases / "new case", place)  # a space, too
+    out = toy.run(*options)
+    assert f"new case: lesion {blob(SHAPE).sum() * mm3 / 1000:.2f} ml" in capsys.readouterr().out
+    written, read = nib.load(out / "new case.nii.gz").header, nib.load(toy.cases / "new case/ct.nii").header
+    for field in (*PLACEMENT, "pixdim"):
+        np.testing.assert_array_equal(written[field], read[field], err_msg=field)
+
+
 def test_weights_that_cannot_be_used(toy: SimpleNamespace, run_predict: Callable[..., None], tmp_path: Path) -> None:
     def predict(*options: object) -> None:
         run_predict(tmp_path / "out", "--weights", toy.weights, "--source", toy.cases, *options)
@@ -267,6 +288,9 @@ def test_weights_that_cannot_be_used(toy: SimpleNamespace, run_predict: Callable
         predict()
     write_weights(toy.weights, preparation=None)
     with pytest.raises(ValueError, match=r"how its slices were prepared \(preparation missing\)"):
+        predict("--trust_network")
+    write_weights(toy.weights, classes=["background", "../lesion"])
+    with pytest.raises(ValueError, match=r"best.pkl: the class name '\.\./lesion' contains a slash"):
         predict("--trust_network")
     write_weights(toy.weights, num_classes=3)
     with pytest.raises(ValueError, match="expected"):

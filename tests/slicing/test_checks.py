@@ -1,8 +1,13 @@
 """Bad input: each fault alone, told with its case, its file and what was found; and all at once."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from niftis import ACDC, save_nifti
 
+from boundary_loss.files import read_json
+from boundary_loss.slicing import engine
 from boundary_loss.volumes import read_volume, write_volume
 
 FLAIR, T1, GT = "pre/FLAIR.nii.gz", "pre/T1.nii.gz", "wmh.nii.gz"
@@ -16,6 +21,15 @@ def change(path, alter=lambda array: array, affine=None):
 def put(value):
     def alter(array):
         array[1, 2, 0] = value
+        return array
+
+    return alter
+
+
+def spread(extreme, dtype):
+    def alter(array):
+        array = array.astype(dtype)
+        array[0, 0, :2] = -extreme, extreme
         return array
 
     return alter
@@ -42,6 +56,8 @@ FAULTS = {
     "label shape": (GT, lambda p: change(p, lambda a: a[:, :, :-1]), r"\(12, 10, 2\), but"),
     "nan": (FLAIR, lambda p: change(p, put(np.nan)), "1 of 360 voxels are NaN"),
     "infinite": (FLAIR, lambda p: change(p, put(np.inf)), "infinite"),
+    "too far for float32": (FLAIR, lambda p: change(p, spread(2e38, np.float32)), r"values from -2e\+38 to 2e\+38"),
+    "beyond float32": (FLAIR, lambda p: change(p, spread(1e300, np.float64)), r"values from -1e\+300 to 1e\+300"),
     "constant": (T1, lambda p: change(p, lambda a: a * 0 + 7), "constant.* 7"),
     "label": (GT, lambda p: change(p, put(3)), "unexpected label 3; known: 0, 1, 2"),
     "fractional label": (GT, lambda p: change(p, put(0.5)), "unexpected label 0.5"),
@@ -92,6 +108,79 @@ def test_affines_can_be_trusted_but_not_a_missing_voxel_size(wmh, capsys):
         wmh.run("--trust_affine", "--fresh")
 
 
+def test_a_size_that_headers_dispute_is_stated_or_pixdim_trusted(wmh, capsys):
+    header(wmh.source / "100" / FLAIR, PIXDIM_X, 2)
+    with pytest.raises(ValueError, match=r"(?s)SPACING=X,Y,Z.*SLICE=--trust_affine"):
+        wmh.run()
+    assert read_json(wmh.run("--trust_affine") / "spacing_3d.json")["100"][2] == 3
+    said = capsys.readouterr().out
+    assert "warning: 100: " in said and "its affine (sform) 0.9" in said
+    spacing = read_json(wmh.run("--spacing", "0.9,1.1,5", "--fresh", shape=(12, 10)) / "spacing_3d.json")
+    assert spacing == {patient: [0.9, 1.1, 5] for patient in wmh.cases}
+    said = capsys.readouterr().out
+    assert said.count("its header says 0.9 x 1.1 x 3 mm a voxel; taken for 0.9 x 1.1 x 5, as stated") == 5
+    assert read_json(wmh.dest / "slicing.json")["options"]["spacing_mm"] == [0.9, 1.1, 5]
+
+
+def test_voxels_of_unit_size_are_doubted_once_and_can_be_stated(wmh, capsys):
+    for patient in ("7", "11"):
+        for name in (FLAIR, T1, GT):
+            change(wmh.source / patient / name, affine=np.eye(4))
+    wmh.run()
+    said = capsys.readouterr().out
+    assert said.count("warning") == 1
+    assert "warning: 11, 7: the header says 1 x 1 x 1 mm a voxel" in said and "SPACING=X,Y,Z" in said
+    wmh.run("--spacing", "0.9 1.1 3", "--fresh")
+    assert "warning" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["1,1", "1,1,0", "1,1,-5", "1,1,thick", "1,1,nan", ""])
+def test_a_stated_size_is_three_positive_numbers(wmh, text, capsys):
+    with pytest.raises(SystemExit):
+        wmh.run("--spacing", text)
+    assert "--spacing: expected three voxel sizes in mm, as 0.9,0.9,5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dtype, factor", [(np.float64, 0.9999999998), (np.float32, 1.0000001), (np.float64, 1.0)])
+def test_labels_that_rounding_moved_are_the_same_labels(wmh, dtype, factor):
+    checksum = read_json(wmh.run() / "slicing.json")["checksum"]
+    for patient in wmh.cases:
+        change(wmh.source / patient / GT, lambda a: a.astype(dtype) * dtype(factor))
+    assert read_json(wmh.run("--fresh") / "slicing.json")["checksum"] == checksum
+
+
+def test_what_a_mac_hides_is_passed_over(wmh):
+    for path in list(wmh.source.rglob("*.nii.gz")):
+        path.with_name("._" + path.name).write_bytes(b"\0\5\x16\7")
+    wmh.run()
+
+
+def test_a_name_that_cannot_be_a_path_is_refused(wmh, study):
+    (case, *_) = study("wmh").find(wmh.source)
+    spoilt = dataclasses.replace(study("wmh"), find=lambda folder: [dataclasses.replace(case, volume="../7")])
+    with pytest.raises(ValueError, match=r"the case name '\.\./7' contains a slash"):
+        engine.find_cases(spoilt, wmh.source)
+
+
+def acdc_case(folder, rng, place):
+    for frame in (1, 9):
+        stem = folder / f"{folder.name}_frame{frame:02d}"
+        save_nifti(stem.with_name(stem.name + ".nii.gz"), rng.integers(0, 99, (8, 6, 2)).astype(np.int16), **place)
+        save_nifti(stem.with_name(stem.name + "_gt.nii.gz"), rng.integers(0, 4, (8, 6, 2)).astype(np.uint8), **place)
+
+
+def test_the_headers_of_acdc_pass_without_a_word(tmp_path, study, capsys):
+    rng = np.random.default_rng(0)
+    for number in (1, 2):
+        acdc_case(tmp_path / f"acdc/training/patient00{number}", rng, ACDC)
+    words = ["--source", str(tmp_path / "acdc"), "--retain", "1", "--workers", "1", "--shape", "8", "6"]
+    engine.main(study("acdc"), [str(tmp_path / "A"), *words])
+    assert "warning" not in capsys.readouterr().out
+    for spacing in read_json(tmp_path / "A/spacing_3d.json").values():
+        np.testing.assert_allclose(spacing, (1.3, 1.3, 10), rtol=1e-6)
+    assert set(read_json(tmp_path / "A/slicing.json")["orientation"].values()) == {"LPS"}
+
+
 def test_tiny_differences_of_headers_pass(wmh):
     path = wmh.source / "100" / T1
     change(path, affine=wmh.affine + 1e-5 * np.eye(4))
@@ -108,8 +197,6 @@ def test_two_files_for_one_modality(tmp_path, study):
 
 
 def test_an_acdc_patient_needs_two_frames(tmp_path, study):
-    from boundary_loss.slicing import engine
-
     rng = np.random.default_rng(0)
     for name, frames in (("patient001", (1, 9)), ("patient002", (1,)), ("patient003", ())):
         folder = tmp_path / "a/training" / name
@@ -124,8 +211,6 @@ def test_an_acdc_patient_needs_two_frames(tmp_path, study):
 
 
 def test_native_slices_must_have_one_size(tmp_path, study):
-    from boundary_loss.slicing import engine
-
     rng = np.random.default_rng(0)
     for number, size in ((1, 8), (2, 8), (3, 9)):
         for name in ("CT", "CT_CBF", "CT_CBV", "CT_MTT", "CT_Tmax", "OT"):

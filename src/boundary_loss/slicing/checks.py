@@ -47,7 +47,9 @@ def check_case(case: Case, recipe: Recipe) -> Report:
         found = label_faults(volume.array, recipe.values) if name == GT else image_faults(volume.array)
         faults += [f"{path}: {fault}" for fault in found + size_faults(volume.spacing_mm)]
         disputes += [f"{path}: {fault}" for fault in place_disputes(volume, recipe)]
-        doubts += [f"{path}: {doubt}" for doubt in place_doubts(volume, recipe)]
+        doubts += [
+            f"{path}: {doubt}" for doubt in place_doubts(volume, recipe) if not any(doubt in told for told in doubts)
+        ]
         if first is None:
             first = (path, volume)
         elif volume.array.shape != first[1].array.shape:
