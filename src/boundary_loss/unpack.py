@@ -19,9 +19,9 @@ from tqdm import tqdm
 try:
     from lzma import LZMAError
 except ImportError:  # a Python that was built without it
-    LZMA_ERRORS: tuple[type[Exception], ...] = ()
+    _OF_LZMA: tuple[type[Exception], ...] = ()
 else:
-    LZMA_ERRORS = (LZMAError,)
+    _OF_LZMA = (LZMAError,)
 
 from boundary_loss import command
 from boundary_loss.files import new_folder, read_json, write_json
@@ -36,7 +36,7 @@ MAX_BYTES = 200 * GIB
 MAX_RATIO, RATIO_FROM = 200, 4 * GIB
 """An archive that unpacks to more than ``RATIO_FROM`` may grow at most this many times. Below, an honest volume
 of zeros may shrink a thousandfold."""
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, *LZMA_ERRORS)
+DAMAGED: tuple[type[Exception], ...] = (zipfile.BadZipFile, zlib.error, EOFError, OSError, *_OF_LZMA)
 """What reading a damaged member raises; bz2 raises an OSError without a number."""
 SPARE_BYTES = GIB // 4
 """What must stay free on the disk."""

@@ -1,5 +1,6 @@
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from boundary_loss.phantom import __main__ as phantom
 from boundary_loss.phantom import acdc, isles, wmh
 from boundary_loss.phantom.grid import Grid, scanner_affine, soft
 from boundary_loss.phantom.head import largest
+from boundary_loss.volumes import orientation, read_volume
 
 
 def write(study, path, monkeypatch, *options):
@@ -51,7 +53,7 @@ def test_layouts_are_the_challenges(tmp_path, monkeypatch):
 
 def test_patients_of_many_cases_have_names_of_their_own(tmp_path):
     names = []
-    archive = type("Names", (), {"add_volume": lambda self, name, array, affine: names.append(name)})()
+    archive = type("Names", (), {"add_volume": lambda self, name, array, affine, **_: names.append(name)})()
     rng = np.random.default_rng(0)
     for _ in wmh.write(dict.fromkeys(wmh.ARCHIVES, archive), rng, cases=9, size=32):
         pass
@@ -145,3 +147,12 @@ def test_brushes():
     mask = largest(np.arange(24.0).reshape(3, 4, 2), np.ones((3, 4, 2), bool), np.array([3, 0]))
     assert mask.sum(axis=(0, 1)).tolist() == [3, 0]
     assert mask[2, 1:, 0].all()
+
+
+def test_acdc_headers_have_the_blank_sform_of_the_challenge(tmp_path, monkeypatch):
+    with zipfile.ZipFile(write("acdc", tmp_path / "a", monkeypatch, "--cases", "1") / "acdc.zip") as opened:
+        path = opened.extract("training/patient001/patient001_frame01.nii.gz", tmp_path)
+    volume = read_volume(Path(path))
+    np.testing.assert_array_equal(volume.geometry.sform, np.diag([-1.0, -1, 1, 1]))
+    assert volume.spacing_mm[2] == 10 and volume.geometry.dispute() is None
+    assert orientation(volume.affine) == "LPS"

@@ -44,8 +44,8 @@ def write(archives: dict[str, Archive], rng: Generator, *, cases: int, size: int
         frames, affine = draw_patient(rng, size)
         for frame, (image, labels) in zip((1, systole), frames):
             stem = f"{folder}/{patient}_frame{frame:02d}"
-            archive.add_volume(f"{stem}.nii.gz", image, affine)
-            archive.add_volume(f"{stem}_gt.nii.gz", labels, affine)
+            archive.add_volume(f"{stem}.nii.gz", image, affine, blank_sform=True)
+            archive.add_volume(f"{stem}_gt.nii.gz", labels, affine, blank_sform=True)
         tiny = np.zeros((2, 2, 1, 3), np.int16)
         archive.add_volume(f"{folder}/{patient}_4d.nii.gz", tiny, affine)
         archive.add(f"{folder}/Info.cfg", f"ED: 1\nES: {systole}\nGroup: PHANTOM\nNbFrame: 30\n".encode())

@@ -5,10 +5,14 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from boundary_loss.files import write_text
+
+if TYPE_CHECKING:
+    from boundary_loss.volumes import Geometry
 
 LONG_AGO = (2020, 1, 1, 0, 0, 0)
 
@@ -27,11 +31,29 @@ class Archive:
         info.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
         self._opened.writestr(info, content, compresslevel=None if packed else 1)
 
-    def add_volume(self, name: str, array: np.ndarray, affine: np.ndarray) -> None:
-        """A NIfTI file, compressed if its name says so; ``affine`` (4, 4)."""
+    def add_volume(self, name: str, array: np.ndarray, affine: np.ndarray, *, blank_sform: bool = False) -> None:
+        """Add a NIfTI file, compressed if its name says so.
+
+        Args:
+            affine: (4, 4), voxel indices to mm.
+            blank_sform: write ``affine`` as the qform, beside an sform of 1 mm, as ACDC has it; (X, Y, Z) only.
+        """
         from boundary_loss.volumes import encode_volume  # here, so that drawing cases needs no nibabel
 
-        self.add(name, encode_volume(array, affine, compressed=name.endswith(".gz")))
+        place = _with_blank_sform(array.shape, affine) if blank_sform else affine
+        self.add(name, encode_volume(array, place, compressed=name.endswith(".gz")))
+
+
+def _with_blank_sform(shape: tuple[int, ...], affine: np.ndarray) -> "Geometry":
+    from nibabel.nifti1 import Nifti1Header
+
+    from boundary_loss.volumes import Geometry
+
+    header = Nifti1Header()
+    header.set_qform(affine, "scanner")
+    header.set_sform(np.diag([-1.0, -1.0, 1.0, 1.0]), "scanner")
+    header.set_xyzt_units("mm", "sec")
+    return Geometry.of(header, shape)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if (args.run is None) == (args.weights is None):
         parser.error("give --run and --data, or --weights and either --source or --images")
-    if args.run is not None and (args.data is None or args.source or args.images or args.softmax):
+    if args.run is not None and (args.data is None or args.source or args.images or args.softmax or args.spacing):
         parser.error("--run needs --data and takes only --epoch: a training saves classes, of its own volumes")
     if args.weights is not None and (args.source is None) == (args.images is None):
         parser.error("--weights needs either --source or --images")

@@ -4,6 +4,8 @@
 
     study.py    what a dataset declares
     checks.py   what must be true of every case, before anything is written
+    labelvalues.py   the label values of a file, and the classes made of them
+    options.py  what is believed of headers, for slicing and prediction alike
     split.py    which patients are held out
     prepare.py  what a network is shown of a case: normalised, resized
     cut.py      one case: prepare, measure distances, cut, write
