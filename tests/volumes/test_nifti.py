@@ -120,7 +120,7 @@ def promising(shape, *, start=352, extension=False):
 FALSE_PROMISES = {
     "more than the file holds": (promising((2000, 2000, 1100)) + bytes(1 << 20), "more than a file of .* can hold"),
     "less than the file holds": (promising((2, 2, 2)) + bytes(1 << 20), "goes on after the 8 bytes"),
-    "a bomb": (promising((2048, 2048, 1025)) + bytes(5 << 20), "4.0 GiB, over 200 times"),
+    "a bomb": (promising((2048, 1024, 1025)) + bytes(5 << 20), "2.0 GiB, over 200 times"),
     "voxels inside the header": (promising((2, 2, 2), start=0) + bytes(9), "voxels from byte 0"),
     "a negative size": (promising((2, 2, 2)).replace(b"\3\0\2\0\2\0", b"\3\0\2\0\xfe\xff") + bytes(9), "damaged"),
 }  # fmt: skip

@@ -73,15 +73,13 @@ def _count(name: str, files: Files) -> str:
 
 def image_faults(array: np.ndarray) -> list[str]:
     """Return what is wrong with the values of an image, which the network reads as 32-bit floats."""
-    with np.errstate(over="ignore"):
-        values = array.astype(np.float32, copy=False)
-    strange = int(np.count_nonzero(~np.isfinite(values)))
-    unreadable = int(np.count_nonzero(~np.isfinite(array))) if strange else 0
-    if unreadable:
-        return [f"{unreadable} of {values.size} voxels are NaN or infinite"]
-    low, high = float(values.min()), float(values.max())
-    if strange or high - low > FLOAT32_MAX:
-        return [f"values from {array.min():g} to {array.max():g}, more than 32-bit floats can span"]
+    strange = int(np.count_nonzero(~np.isfinite(array))) if array.dtype.kind == "f" else 0
+    if strange:
+        return [f"{strange} of {array.size} voxels are NaN or infinite"]
+    low, high = float(array.min()), float(array.max())
+    if max(high - low, high, -low) > FLOAT32_MAX:
+        return [f"values from {low:g} to {high:g}, more than 32-bit floats can span"]
+    low, high = (float(np.float32(value)) for value in (low, high))
     return [f"constant: every voxel is {low:g}"] if low == high else []
 
 

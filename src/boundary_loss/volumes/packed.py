@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 GIB = 1 << 30
-MAX_RATIO, RATIO_FROM = 200, 4 * GIB
+MAX_RATIO, RATIO_FROM = 200, 2 * GIB
 """A compressed file that unpacks to more than ``RATIO_FROM`` may grow at most this many times. Below, an honest volume
 of zeros may shrink a thousandfold."""
 MAX_DEFLATE = 1032
