@@ -75,5 +75,16 @@ def test_a_stated_size_overrules_the_header_and_is_not_written(tmp_path: Path, h
 def test_a_qform_that_is_no_rotation_is_left_alone(tmp_path: Path) -> None:
     geometry = read(tmp_path, qform=turned(SPACING)).geometry
     spoilt = Geometry(geometry.shape, geometry.fields | {"quatern_b": 7.0})
-    assert spoilt.qform is None
+    assert spoilt.qform is None and spoilt.doubts() == ["its qform is no rotation; left alone"]
     assert orientation(spoilt.affine) == "LAS"
+
+
+@pytest.mark.parametrize("field", ["pixdim", "srow_x", "quatern_b", "qoffset_y"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 3e38])
+def test_headers_without_sense_are_computed_with_in_silence(tmp_path: Path, field: str, value: float) -> None:
+    geometry = read(tmp_path, **PLACES["two that differ"]).geometry
+    spoilt = [value] * 4 if field in ("pixdim", "srow_x") else value
+    geometry = Geometry(geometry.shape, geometry.fields | {field: spoilt})
+    assert len(orientation(geometry.affine)) == 3
+    assert isinstance(geometry.doubts(), list)
+    assert geometry.dispute() is None or "affine" in geometry.dispute()

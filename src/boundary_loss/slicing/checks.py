@@ -1,7 +1,7 @@
 """What must be true of a case before it is cut. Every fault is told with its case, its file and what was found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,41 +27,62 @@ class Report:
     """Whether the header says 1 x 1 x 1 mm, and no one said otherwise."""
 
 
+@dataclass
+class _Findings:
+    """What is noted of a case while its files are read; ``--trust_affine`` turns disputes into doubts."""
+
+    faults: list[str] = field(default_factory=list)
+    disputes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+    def report(self, case: Case, recipe: Recipe, first: Volume | None) -> Report:
+        stopping, told = ([], self.disputes) if recipe.trust_affine else (self.disputes, [])
+        return Report(
+            volume=case.volume,
+            faults=(*self.faults, *stopping),
+            doubts=(*self.doubts, *told),
+            shape=first.array.shape if first else None,
+            unit_voxels=first is not None and has_unit_voxels(first, recipe),
+        )
+
+
 def check_case(case: Case, recipe: Recipe) -> Report:
     """Read all files of a case, labels included if it has any, and look for faults in and between them."""
-    faults: list[str] = []
-    disputes: list[str] = []
-    doubts: list[str] = []
+    findings = _Findings()
     first: tuple[Path, Volume] | None = None
     named = list(zip(recipe.modalities, case.images)) + ([(GT, case.labels)] if case.labels else [])
     for name, files in named:
         if len(files.found) != 1:
-            faults.append(_count(name, files))
+            findings.faults.append(_count(name, files))
             continue
         path = files.found[0]
         try:
             volume = read_volume(path, recipe.spacing_mm)
         except ValueError as error:
-            faults.append(str(error))
+            findings.faults.append(str(error))
             continue
-        found = label_faults(volume.array, recipe.values) if name == GT else image_faults(volume.array)
-        faults += [f"{path}: {fault}" for fault in found + size_faults(volume.spacing_mm)]
-        disputes += [f"{path}: {fault}" for fault in place_disputes(volume, recipe)]
-        doubts += [
-            f"{path}: {doubt}" for doubt in place_doubts(volume, recipe) if not any(doubt in told for told in doubts)
-        ]
+        _look_at(path, volume, recipe, findings, labels=name == GT)
         if first is None:
             first = (path, volume)
-        elif volume.array.shape != first[1].array.shape:
-            faults.append(f"{path}: shape {volume.array.shape}, but {first[1].array.shape} in {first[0].name}")
-        elif not same_grid(volume, first[1]):
-            disputes.append(f"{path}: its affine places the voxels elsewhere than that of {first[0].name}")
-    if recipe.trust_affine:
-        doubts += disputes
-    else:
-        faults += disputes
-    shape = first[1].array.shape if first else None
-    return Report(case.volume, tuple(faults), tuple(doubts), shape, bool(first and has_unit_voxels(first[1], recipe)))
+        else:
+            _compare(path, volume, *first, findings)
+    return findings.report(case, recipe, first[1] if first else None)
+
+
+def _look_at(path: Path, volume: Volume, recipe: Recipe, findings: _Findings, *, labels: bool) -> None:
+    found = label_faults(volume.array, recipe.values) if labels else image_faults(volume.array)
+    findings.faults += [f"{path}: {fault}" for fault in found + size_faults(volume.spacing_mm)]
+    findings.disputes += [f"{path}: {dispute}" for dispute in place_disputes(volume, recipe)]
+    for doubt in place_doubts(volume, recipe):
+        if not any(told.endswith(doubt) for told in findings.doubts):  # once a case, not once a file
+            findings.doubts.append(f"{path}: {doubt}")
+
+
+def _compare(path: Path, volume: Volume, first_path: Path, first: Volume, findings: _Findings) -> None:
+    if volume.array.shape != first.array.shape:
+        findings.faults.append(f"{path}: shape {volume.array.shape}, but {first.array.shape} in {first_path.name}")
+    elif not same_grid(volume, first):
+        findings.disputes.append(f"{path}: its affine places the voxels elsewhere than that of {first_path.name}")
 
 
 def _count(name: str, files: Files) -> str:
@@ -110,6 +131,7 @@ def has_unit_voxels(volume: Volume, recipe: Recipe) -> bool:
     return recipe.spacing_mm is None and same_sizes(volume.spacing_mm, UNIT_MM)
 
 
+@np.errstate(all="ignore")
 def same_grid(a: Volume, b: Volume) -> bool:
     """Whether all corners of two volumes of one shape lie within half a voxel of each other."""
     corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)]) * (*(np.array(a.array.shape) - 1), 1)

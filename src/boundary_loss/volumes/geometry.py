@@ -8,6 +8,8 @@ with voxel sizes of its own (sform). The rule here is ITK's:
 - its axes point where the sform says if that is set and its voxel sizes are those of ``pixdim``; otherwise where the
   qform says; if neither is set, along ``pixdim`` alone, as in Analyze files.
 
+Headers may hold infinities and NaN: they are computed with in silence here, and refused where files are checked.
+
 ``nibabel``'s ``affine`` prefers the sform whatever its voxel sizes are. In ACDC that is a matrix of 1 mm which nobody
 filled in, beside a qform and ``pixdim`` of 1.3 x 1.3 x 10 mm.
 """
@@ -91,6 +93,7 @@ class Geometry:
         return replace(self, fields=self.fields | {"pixdim": pixdim})
 
     @cached_property
+    @np.errstate(all="ignore")
     def qform(self) -> np.ndarray | None:
         """(4, 4), voxel indices to mm; None if it is not set, or no rotation."""
         if self.fields["qform_code"] <= 0:
@@ -102,6 +105,7 @@ class Geometry:
         return self._in_mm(affine) if np.isfinite(affine).all() else None
 
     @cached_property
+    @np.errstate(all="ignore")
     def sform(self) -> np.ndarray | None:
         """(4, 4), voxel indices to mm; None if it is not set."""
         return self._in_mm(self.header().get_sform()) if self.fields["sform_code"] > 0 else None
@@ -110,6 +114,7 @@ class Geometry:
         return np.diag([self.unit[1]] * 3 + [1.0]) @ affine
 
     @cached_property
+    @np.errstate(all="ignore")
     def affine(self) -> np.ndarray:
         """(4, 4), voxel indices to mm, by the rule at the top of the module.
 
@@ -145,6 +150,8 @@ class Geometry:
         doubts = []
         if self.unit[0] != "mm" and not all(PLAUSIBLE_MM[0] <= size <= PLAUSIBLE_MM[1] for size in self.spacing_mm):
             doubts.append(f"{in_words(self.spacing_mm)} mm a voxel: the header's unit is {self.unit[0]} (xyzt_units)")
+        if self.fields["qform_code"] > 0 and self.qform is None:
+            doubts.append("its qform is no rotation; left alone")
         if self._sform_agrees and self.qform is not None and orientation(self.qform) != orientation(self.affine):
             doubts.append(
                 f"its axes point {orientation(self.affine)} by the sform, which is believed, "
@@ -153,11 +160,13 @@ class Geometry:
         return doubts
 
 
+@np.errstate(all="ignore")
 def sizes(affine: np.ndarray) -> np.ndarray:
     """Return the length of a voxel along each of the three axes of a (4, 4) affine."""
     return np.linalg.norm(affine[:3, :3], axis=0)
 
 
+@np.errstate(all="ignore")
 def invertible(affine: np.ndarray) -> bool:
     """Whether a (4, 4) affine is finite and maps no two voxels to one place."""
     if not np.isfinite(affine).all():
@@ -165,11 +174,13 @@ def invertible(affine: np.ndarray) -> bool:
     return bool(abs(np.linalg.det(affine[:3, :3])) > 1e-6 * sizes(affine).prod())
 
 
+@np.errstate(all="ignore")
 def same_sizes(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> bool:
     """Whether voxel sizes agree but for rounding; NaN agrees with nothing."""
     return bool((np.abs(np.subtract(a, b)) <= SIZE_TOLERANCE * np.abs(b)).all())
 
 
+@np.errstate(all="ignore")
 def resized(affine: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     """Return an invertible affine with its directions and origin, and voxels of another size."""
     return affine @ np.diag([*(np.array(spacing_mm) / sizes(affine)), 1.0])
