@@ -6,20 +6,27 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from boundary_loss.distance.layout import as_tensor
+from boundary_loss.distance.layout import as_tensor, spacing_array
+from boundary_loss.distance.segmentation import refuse_masks_of_255
 from boundary_loss.distance.signed import signed_distance
+from boundary_loss.shapes import IGNORED
 
 
-def dist_map_transform(resolution: Sequence[float], K: int) -> Callable[[Any], Tensor]:
+def dist_map_transform(resolution: Sequence[float], K: int, *, has_ignored: bool = False) -> Callable[[Any], Tensor]:
     """A function from a label image to the signed distance maps of its classes (convention ``paper``).
 
     Args:
         resolution: mm along each axis of the array, as ``[1, 1]``.
         K: number of classes; labels are 0 to K-1, and 255 is ignored.
+        has_ignored: says that 255 marks ignored voxels. Without it an image that holds only 0 and 255 is refused,
+            because many masks are stored so.
 
     Returns:
-        A callable that takes a PIL image, NumPy array or tensor (X, Y[, Z]) of integers and returns
+        A callable that takes a PIL image, NumPy array or tensor (X, Y[, Z]) of whole numbers and returns
         a (K, X, Y[, Z]) float32 tensor. It raises ValueError on another shape, type or label.
+
+    Raises:
+        ValueError: a resolution that is not a list of positive numbers.
 
     >>> dist_map_transform([1, 1], 2)(np.array([[0, 1]]))
     tensor([[[0., 1.]],
@@ -27,11 +34,18 @@ def dist_map_transform(resolution: Sequence[float], K: int) -> Callable[[Any], T
             [[1., 0.]]])
     """
 
+    spacing = spacing_array(resolution, "resolution")
+    if spacing is None or spacing.ndim != 1:
+        raise ValueError(f"resolution must list one number an axis, as [1, 1], got {resolution!r}")
+
     def transform(image: Any) -> Tensor:
         labels, _ = as_tensor(image if isinstance(image, Tensor) else np.array(image), "the label image")
-        if labels.ndim != len(resolution):
+        if labels.ndim != len(spacing):
             raise ValueError(f"the label image has shape {tuple(labels.shape)}, but the resolution is {resolution}")
-        maps = signed_distance(labels, resolution, num_classes=K)
+        if not (has_ignored or labels.is_cuda):
+            refuse_masks_of_255(labels, "the label image", "dist_map_transform(..., has_ignored=True)")
+        counted = labels != IGNORED if has_ignored else None
+        maps = signed_distance(labels, spacing, num_classes=K, mask=counted, spatial_dims=len(spacing))
         assert isinstance(maps, Tensor)
         return maps
 
