@@ -316,11 +316,11 @@ def signalling(at_call: int) -> Callable[..., Any]:
     calls: list[int] = []
     real = tally.slice_counts
 
-    def counts(*args: Any) -> Any:
+    def counts(*args: Any, **options: Any) -> Any:
         calls.append(1)
         if len(calls) == at_call:
             signal.raise_signal(signal.SIGTERM)
-        return real(*args)
+        return real(*args, **options)
 
     return counts
 

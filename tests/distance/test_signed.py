@@ -189,7 +189,7 @@ def test_ignored():
     other = signed_distance(np.where(labels == 255, 7, labels), num_classes=2, convention="symmetric", ignore_index=7)
     np.testing.assert_array_equal(other, found)
     nothing = np.full((1, 3, 3), 255)
-    assert not signed_distance(nothing, num_classes=2, absent="far", mask=nothing != 255).any()
+    assert not signed_distance(nothing, num_classes=2, absent="far", ignore_index=255).any()
     alone = signed_distance(np.array([[[1, 255, 1]]]), num_classes=2, absent="far")  # no background is known
     np.testing.assert_allclose(alone[0, 1, 0], [-np.hypot(1, 3), 0, -np.hypot(1, 3)], rtol=1e-6)
 
@@ -337,13 +337,14 @@ def test_tensors_of_labels_of_every_type(dtype):
 def test_masks_of_0_and_255_are_refused(of):
     labels = (255 * SLICES).astype(of)
     for hopeless in (labels, labels[:1, 2:4]):
-        with pytest.raises(ValueError, match=r"only 0 and 255, .*give segmentation > 0; .* mask=segmentation != 255"):
+        with pytest.raises(ValueError, match=r"only 0 and 255, .*give segmentation > 0; .* ignore_index=255"):
             signed_distance(hopeless, num_classes=2)
-    with pytest.raises(ValueError, match=r"only 0 and 255, .*give the label image > 0; .*has_ignored=True"):
+    with pytest.raises(ValueError, match=r"only 0 and 255, .*give the label image > 0; .*ignore_index=255"):
         dist_map_transform([1, 1], 2)(labels[0])
     expected = signed_distance(np.zeros_like(SLICES), num_classes=2, mask=SLICES == 0, absent="far")
-    np.testing.assert_array_equal(signed_distance(labels, num_classes=2, mask=labels != 255, absent="far"), expected)
-    assert not dist_map_transform([1, 1], 2, has_ignored=True)(labels[0]).any()
+    for asked in ({"mask": labels != 255}, {"ignore_index": 255}):
+        np.testing.assert_array_equal(signed_distance(labels, num_classes=2, absent="far", **asked), expected)
+    assert not dist_map_transform([1, 1], 2, ignore_index=255)(labels[0]).any()
     np.testing.assert_array_equal(signed_distance(labels > 0, num_classes=2), signed_distance(SLICES, num_classes=2))
 
 

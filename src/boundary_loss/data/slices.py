@@ -116,10 +116,10 @@ class Slices(Dataset):
             maps[rows] = signed.movedim(-1, 0)
 
     def _signed(self, labels: Tensor, spacing_mm: Any, need: MapNeed) -> Tensor:
-        options: dict[str, Any] = {"num_classes": self.num_classes, "classes": need.classes, **dict(need.options)}
-        if self.has_ignored:  # said so, for where there is no object such labels look like a mask of 0 and 255
-            options["mask"] = labels != IGNORED
-        return signed_distance(labels, spacing_mm, spatial_dims=torch.as_tensor(spacing_mm).shape[-1], **options)
+        # Said so: where there is no object, labels of 0 and 255 alone could also be a mask.
+        options: dict[str, Any] = {"ignore_index": IGNORED, "spatial_dims": torch.as_tensor(spacing_mm).shape[-1]}
+        options |= {"num_classes": self.num_classes, "classes": need.classes} | dict(need.options)
+        return signed_distance(labels, spacing_mm, **options)
 
     def _measured(self, labels: Tensor, spacing_mm: Tensor, need: MapNeed) -> Tensor:
         assert need.measure is not None

@@ -14,6 +14,13 @@ from boundary_loss.encoding import as_labels
 from boundary_loss.shapes import IGNORED
 
 
+class _Unasked(int):
+    """An ignored label that no one asked for: as a default it differs from the same number given."""
+
+
+UNASKED = _Unasked(IGNORED)
+
+
 class Ignored(NamedTuple):
     """Voxels that are neither of a class nor of its rest."""
 
@@ -48,13 +55,14 @@ def read_labels(
     dims = dims_of_labels(labels.shape, K, spacing, spatial_dims)
     chosen, lead, space = _chosen(classes, K), _items(labels.shape[:-dims]), labels.shape[-dims:]
     counted = _read_mask(mask, lead, space, labels)
+    asked = mask is not None or not isinstance(ignore_index, _Unasked)
     if not labels.is_cuda and spatial_dims is None:
         _refuse_one_hot(labels, K)
     labels, ignored = _comparable(labels.reshape(lead.numel(), *space), K, ignore_index)
     if counted is not None:
         labels, ignored = _filled(labels, counted, ignored)
     if not labels.is_cuda:  # there, looking would make the device wait
-        _check_labels(labels, K, ignored, asked=counted is not None)
+        _check_labels(labels, K, ignored, asked=asked)
         if ignored is not None and not bool((labels == ignored).any()):
             ignored = None
     maps = Maps(labels, chosen)
@@ -162,20 +170,15 @@ def _check_labels(labels: Tensor, K: int, ignored: int | None, *, asked: bool) -
         found = sorted(set(labels[unknown].tolist()))[:10]
         raise ValueError(f"labels {found} are outside 0..{K - 1} (and not the ignored label {ignored})")
     if ignored == IGNORED and not asked:
-        refuse_masks_of_255(labels, "segmentation", "mask=segmentation != 255")
+        refuse_masks_of_255(labels, "segmentation")
 
 
-def refuse_masks_of_255(labels: Tensor, name: str, to_ignore: str) -> None:
-    """Refuse labels of 0 and 255 alone, which are masks more often than they are background and ignored voxels.
-
-    Args:
-        name: of the labels, for the message.
-        to_ignore: what to write if the voxels of 255 are to be ignored.
-    """
+def refuse_masks_of_255(labels: Tensor, name: str) -> None:
+    """Refuse labels of 0 and 255 alone, which are masks more often than they are background and ignored voxels."""
     if labels.numel() and labels.amax() == IGNORED and not ((labels != 0) & (labels != IGNORED)).any():
         raise ValueError(
             f"{name} holds only 0 and 255, and 255 is the label of ignored voxels. If it is a mask stored as 0 and "
-            f"255, give {name} > 0; if those voxels are to be ignored, say {to_ignore}"
+            f"255, give {name} > 0; if those voxels are to be ignored, say so with ignore_index=255"
         )
 
 

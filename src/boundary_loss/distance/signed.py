@@ -22,9 +22,8 @@ from boundary_loss.distance.layout import (
     spacing_table,
 )
 from boundary_loss.distance.maps import Maps
-from boundary_loss.distance.segmentation import Ignored, read_labels, read_one_hot
+from boundary_loss.distance.segmentation import UNASKED, Ignored, read_labels, read_one_hot
 from boundary_loss.encoding import among_all
-from boundary_loss.shapes import IGNORED
 
 CONVENTIONS = ("paper", "paper-int", "symmetric", "interface")
 ABSENT = ("zero", "far")
@@ -41,7 +40,7 @@ def signed_distance(
     absent: str = "zero",
     normalise: str | None = None,
     max_distance: float | None = None,
-    ignore_index: int | None = IGNORED,
+    ignore_index: int | None = UNASKED,
     mask: Array | None = None,
     spatial_dims: int | None = None,
     dtype: Any = np.float32,
@@ -77,7 +76,8 @@ def signed_distance(
             the outside each by its own, so that both reach the ends of [-1, 1] (Xue et al., AAAI 2020).
         max_distance: mm; values are cut to +- this, before they are normalised. The transform ends there too.
         ignore_index: the label of voxels that are neither class nor rest: they get 0, and no distance is measured to
-            them. None: no label is treated so. Labels of 0 and 255 alone are taken for a mask and refused.
+            them. 255 if not given, but labels of 0 and 255 alone are then refused, because many masks are stored so.
+            None: no label is treated so.
         mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts; the others are ignored likewise. Without it the
             voxels of a one-hot segmentation that have no class are the rest of every class, as where the background
             has no channel, or where classes overlap.

@@ -7,19 +7,20 @@ import numpy as np
 from torch import Tensor
 
 from boundary_loss.distance.layout import as_tensor, spacing_array
-from boundary_loss.distance.segmentation import refuse_masks_of_255
+from boundary_loss.distance.segmentation import UNASKED, refuse_masks_of_255
 from boundary_loss.distance.signed import signed_distance
-from boundary_loss.shapes import IGNORED
 
 
-def dist_map_transform(resolution: Sequence[float], K: int, *, has_ignored: bool = False) -> Callable[[Any], Tensor]:
+def dist_map_transform(
+    resolution: Sequence[float], K: int, *, ignore_index: int | None = UNASKED
+) -> Callable[[Any], Tensor]:
     """A function from a label image to the signed distance maps of its classes (convention ``paper``).
 
     Args:
         resolution: mm along each axis of the array, as ``[1, 1]``.
-        K: number of classes; labels are 0 to K-1, and 255 is ignored.
-        has_ignored: says that 255 marks ignored voxels. Without it an image that holds only 0 and 255 is refused,
-            because many masks are stored so.
+        K: number of classes; labels are 0 to K-1.
+        ignore_index: the label of voxels that are ignored. 255 if not given, but an image of 0 and 255 alone is then
+            refused, because many masks are stored so. None: no label is treated so.
 
     Returns:
         A callable that takes a PIL image, NumPy array or tensor (X, Y[, Z]) of whole numbers and returns
@@ -42,10 +43,9 @@ def dist_map_transform(resolution: Sequence[float], K: int, *, has_ignored: bool
         labels, _ = as_tensor(image if isinstance(image, Tensor) else np.array(image), "the label image")
         if labels.ndim != len(spacing):
             raise ValueError(f"the label image has shape {tuple(labels.shape)}, but the resolution is {resolution}")
-        if not (has_ignored or labels.is_cuda):
-            refuse_masks_of_255(labels, "the label image", "dist_map_transform(..., has_ignored=True)")
-        counted = labels != IGNORED if has_ignored else None
-        maps = signed_distance(labels, spacing, num_classes=K, mask=counted, spatial_dims=len(spacing))
+        if ignore_index is UNASKED and not labels.is_cuda:
+            refuse_masks_of_255(labels, "the label image")
+        maps = signed_distance(labels, spacing, num_classes=K, ignore_index=ignore_index, spatial_dims=len(spacing))
         assert isinstance(maps, Tensor)
         return maps
 

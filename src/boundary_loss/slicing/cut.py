@@ -72,9 +72,8 @@ def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
 
 
 def _signed_maps(labels: np.ndarray, spacing_mm: tuple[float, ...], num_classes: int) -> np.ndarray:
-    """(K, X, Y, Z) mm; where there is no object, labels of 0 and 255 alone are no mask stored so."""
-    counted = labels != IGNORED
-    return signed_distance(labels, spacing_mm, num_classes=num_classes, mask=counted, spatial_dims=3)
+    """(K, X, Y, Z) mm. 255 is said to be ignored: where there is no object, such labels could also be a mask."""
+    return signed_distance(labels, spacing_mm, num_classes=num_classes, ignore_index=IGNORED, spatial_dims=3)
 
 
 def orientation(affine: np.ndarray) -> str:
