@@ -339,7 +339,7 @@ def test_masks_of_0_and_255_are_refused(of):
     for hopeless in (labels, labels[:1, 2:4]):
         with pytest.raises(ValueError, match=r"only 0 and 255, .*give segmentation > 0; .* ignore_index=255"):
             signed_distance(hopeless, num_classes=2)
-    with pytest.raises(ValueError, match=r"only 0 and 255, .*give the label image > 0; .*ignore_index=255"):
+    with pytest.raises(ValueError, match=r"only 0 and 255, .*give image > 0; .*ignore_index=255"):
         dist_map_transform([1, 1], 2)(labels[0])
     expected = signed_distance(np.zeros_like(SLICES), num_classes=2, mask=SLICES == 0, absent="far")
     for asked in ({"mask": labels != 255}, {"ignore_index": 255}):
@@ -413,6 +413,14 @@ def test_where_there_are_no_voxels_there_are_no_distances(shape):
 def test_one_hot_is_checked(seg, resolution, complaint):
     with pytest.raises(ValueError, match=complaint):
         one_hot2dist(seg, resolution)
+
+
+def test_messages_name_the_callers_keywords():
+    with pytest.raises(ValueError, match=r"^K must be a number of classes, as 2, got 2\.5"):
+        dist_map_transform([1, 1], 2.5)
+    for name in ("ignore_index", "max_distance"):
+        with pytest.raises(ValueError, match=f"^{name} must be"):
+            signed_distance(SLICES, num_classes=2, **{name: "x"})
 
 
 @pytest.mark.parametrize("resolution", [1.0, None, (1, 0), ["a", "b"], [[1, 1]]])

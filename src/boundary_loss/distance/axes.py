@@ -26,8 +26,8 @@ def dims_of_mask(shape: Sequence[int], spacing: SpacingTable | None, spatial_dim
         )
     if spacing is not None and spacing.shape[-1] != dims:
         raise ValueError(
-            f"spacing_mm has {_numbers(spacing)}, but the array has shape {tuple(shape)}; give one number an axis, or, "
-            f"if only the last {spacing.shape[-1]} axes are space, spatial_dims={spacing.shape[-1]} with it"
+            f"spacing_mm has {_numbers(spacing)}, but the array has shape {tuple(shape)}; give one number an axis, or "
+            f"also spatial_dims={spacing.shape[-1]} if the axes before are a batch"
         )
     return dims
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -106,7 +107,7 @@ def checked_limit(max_distance: float | None) -> float:
     """
     if max_distance is None:
         return math.inf
-    if not max_distance > 0:
+    if not isinstance(max_distance, Real) or not max_distance > 0:
         raise ValueError(f"max_distance must be positive, got {max_distance}")
     return float(max_distance)
 
@@ -121,7 +122,10 @@ def as_torch_dtype(dtype: Any) -> torch.dtype:
     if isinstance(dtype, torch.dtype):
         found = known.get(dtype)
     else:
-        found = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}.get(np.dtype(dtype))
+        try:
+            found = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}.get(np.dtype(dtype))
+        except TypeError:
+            found = None
     if found is None:
-        raise ValueError(f"distances are float32 or float64, not {dtype}")
+        raise ValueError(f"dtype must be float32 or float64, got {dtype}")
     return found

@@ -4,6 +4,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,24 +45,24 @@ def read_labels(
     tensor: Tensor,
     num_classes: Any,
     classes: Sequence[int] | None,
-    ignore_index: int | None,
+    ignore_index: Any,
     mask: Any,
     spacing: SpacingTable | None,
     spatial_dims: int | None,
 ) -> Segmentation:
     """Labels (..., X, Y[, Z]) of any type that holds whole numbers; arguments as of ``signed_distance``."""
-    K = _count(num_classes)
+    K = class_count(num_classes, "num_classes")
     labels = as_labels(tensor, "segmentation")
     dims = dims_of_labels(labels.shape, K, spacing, spatial_dims)
     chosen, lead, space = _chosen(classes, K), _items(labels.shape[:-dims]), labels.shape[-dims:]
     counted = _read_mask(mask, lead, space, labels)
     asked = mask is not None or not isinstance(ignore_index, _Unasked)
-    if not labels.is_cuda and spatial_dims is None:
+    if labels.device.type == "cpu" and spatial_dims is None:
         _refuse_one_hot(labels, K)
     labels, ignored = _comparable(labels.reshape(lead.numel(), *space), K, ignore_index)
     if counted is not None:
         labels, ignored = _filled(labels, counted, ignored)
-    if not labels.is_cuda:  # there, looking would make the device wait
+    if labels.device.type == "cpu":  # there, looking would make the device wait
         _check_labels(labels, K, ignored, asked=asked)
         if ignored is not None and not bool((labels == ignored).any()):
             ignored = None
@@ -84,7 +85,7 @@ def read_one_hot(
     lead, K, space = tensor.shape[: -dims - 1], tensor.shape[-dims - 1], tensor.shape[-dims:]
     chosen, counted = _chosen(classes, K), _read_mask(mask, lead, space, tensor)
     masks = tensor if tensor.dtype == torch.bool else tensor != 0
-    if not tensor.is_cuda and tensor.numel():
+    if tensor.device.type == "cpu" and tensor.numel():
         _check_one_hot(tensor, masks)
         if dims == 2 and spacing is None and spatial_dims is None and mask is None:
             _refuse_labels(masks)
@@ -97,13 +98,18 @@ def read_one_hot(
     return Segmentation(Maps(flat & ~voxels), Ignored(voxels, Maps(~(flat | voxels))), lead, K)
 
 
-def _count(num_classes: Any) -> int:
+def class_count(given: Any, name: str) -> int:
+    """The number of classes that an argument of this name gives.
+
+    Raises:
+        ValueError: it is not a whole number above 0.
+    """
     try:
-        K = operator.index(num_classes)
+        K = operator.index(given)
     except TypeError:
         K = 0
-    if K < 1 or isinstance(num_classes, bool):
-        raise ValueError(f"num_classes must be a number of classes, as 2, got {num_classes!r}")
+    if K < 1 or isinstance(given, bool):
+        raise ValueError(f"{name} must be a number of classes, as 2, got {given!r}")
     return K
 
 
@@ -143,12 +149,16 @@ def _read_mask(mask: Any, lead: torch.Size, space: torch.Size, segmentation: Ten
     return counted.reshape(lead.numel(), *space)
 
 
-def _comparable(labels: Tensor, K: int, ignore_index: int | None) -> tuple[Tensor, int | None]:
+def _comparable(labels: Tensor, K: int, ignore_index: Any) -> tuple[Tensor, int | None]:
     """Labels in a type that can count to K, and the ignored label unless the type cannot hold it."""
     limits = torch.iinfo(labels.dtype)
-    if ignore_index is not None and not limits.min <= ignore_index <= limits.max:
-        ignore_index = None
-    return (labels.long() if limits.max < K - 1 else labels), ignore_index  # as bytes, 300 and 44 would be the same
+    try:
+        ignored = None if ignore_index is None else operator.index(ignore_index)
+    except TypeError:
+        raise ValueError(f"ignore_index must be a whole number or None, got {ignore_index!r}") from None
+    if ignored is not None and not limits.min <= ignored <= limits.max:
+        ignored = None
+    return (labels.long() if limits.max < K - 1 else labels), ignored  # as bytes, 300 and 44 would be the same
 
 
 def _filled(labels: Tensor, counted: Tensor, ignored: int | None) -> tuple[Tensor, int]:
@@ -194,13 +204,10 @@ def _refuse_one_hot(labels: Tensor, K: int) -> None:
 
 
 def _check_one_hot(tensor: Tensor, masks: Tensor) -> None:
-    if tensor.dtype == torch.bool:
-        return
+    if tensor.dtype == torch.bool or (tensor.is_floating_point() and _equal(tensor == 1, masks)):
+        return  # of floating-point numbers faster than the extremes
     least, most = (value.item() for value in torch.aminmax(tensor))
-    integer = not tensor.is_floating_point()
-    if integer and least >= 0 and most <= 1:
-        return
-    if least >= 0 and most in (0, 1, 255) and torch.equal(tensor == most, masks if most else ~masks):
+    if least >= 0 and ((most in (0, 1) and not tensor.is_floating_point()) or _equal(tensor == 255, masks)):
         return
     raise ValueError(
         f"one-hot holds zeros and ones, found values from {least:g} to {most:g}; labels need num_classes=, and "
@@ -208,12 +215,17 @@ def _check_one_hot(tensor: Tensor, masks: Tensor) -> None:
     )
 
 
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return np.array_equal(a.numpy(), b.numpy())
+
+
 def _refuse_labels(masks: Tensor) -> None:
     """Labels (B, X, Y, Z) of 0 and 1 have the shape of one-hot (B, K, X, Y), but hardly one 1 along X."""
-    some, overlap = masks[:, 0].clone(), False
-    for k in range(1, masks.shape[1]):
-        overlap = overlap or bool((some & masks[:, k]).any())
-        some |= masks[:, k]
+    classes = masks.numpy()  # which compares bool ten times faster than torch
+    some, overlap = classes[:, 0].copy(), False
+    for k in range(1, classes.shape[1]):
+        overlap = overlap or bool((some & classes[:, k]).any())
+        some |= classes[:, k]
     if masks.shape[1] > 1 and (overlap or not some.all()):
         raise ValueError(
             f"a segmentation of shape {tuple(masks.shape)} with voxels in no class, or in several, could be one-hot "

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from boundary_loss.distance.layout import as_tensor, spacing_array
-from boundary_loss.distance.segmentation import UNASKED, refuse_masks_of_255
+from boundary_loss.distance.segmentation import UNASKED, class_count, refuse_masks_of_255
 from boundary_loss.distance.signed import signed_distance
 
 
@@ -27,7 +27,7 @@ def dist_map_transform(
         a (K, X, Y[, Z]) float32 tensor. It raises ValueError on another shape, type or label.
 
     Raises:
-        ValueError: a resolution that is not a list of positive numbers.
+        ValueError: a resolution that is not a list of positive numbers, or a K that is no number of classes.
 
     >>> dist_map_transform([1, 1], 2)(np.array([[0, 1]]))
     tensor([[[0., 1.]],
@@ -39,13 +39,17 @@ def dist_map_transform(
     if spacing is None or spacing.ndim != 1:
         raise ValueError(f"resolution must list one number an axis, as [1, 1], got {resolution!r}")
 
+    num_classes = class_count(K, "K")
+
     def transform(image: Any) -> Tensor:
         labels, _ = as_tensor(image if isinstance(image, Tensor) else np.array(image), "the label image")
         if labels.ndim != len(spacing):
             raise ValueError(f"the label image has shape {tuple(labels.shape)}, but the resolution is {resolution}")
-        if ignore_index is UNASKED and not labels.is_cuda:
-            refuse_masks_of_255(labels, "the label image")
-        maps = signed_distance(labels, spacing, num_classes=K, ignore_index=ignore_index, spatial_dims=len(spacing))
+        if ignore_index is UNASKED and labels.device.type == "cpu":
+            refuse_masks_of_255(labels, "image")
+        maps = signed_distance(
+            labels, spacing, num_classes=num_classes, ignore_index=ignore_index, spatial_dims=len(spacing)
+        )
         assert isinstance(maps, Tensor)
         return maps
 
