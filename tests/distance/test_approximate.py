@@ -46,6 +46,11 @@ def test_gradients(shape, spacing):
     assert torch.autograd.gradcheck(lambda x: approximate_distance(torch.sigmoid(x), spacing, **options), logits)
 
 
+@pytest.mark.parametrize("shape", [(0, 3, 4), (2, 0, 4), (2, 3, 0)])
+def test_where_there_are_no_voxels_there_are_no_distances(shape):
+    assert approximate_distance(torch.zeros(shape), spatial_dims=2).shape == shape
+
+
 def test_bad_input():
     mask = torch.zeros(4, 4)
     for options, complaint in (

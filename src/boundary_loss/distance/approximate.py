@@ -68,12 +68,14 @@ def approximate_distance(
     dims = dims_of_mask(probs.shape, given, spatial_dims)
     spacing = [1.0] * dims if given is None else given.tolist()
     space = probs.shape[probs.ndim - dims :]
+    if not probs.numel():
+        return torch.zeros_like(probs)
     diagonal = math.hypot(*[size * step for size, step in zip(space, spacing)])
     steps = _steps(kernel_size // 2, spacing)
     reached = (1 - probs).reshape(-1, *space) * diagonal
     for _ in range(sum(space)):
         carried = torch.minimum(reached, _soft_minimum(reached, steps, h * min(spacing), diagonal))
-        settled = bool((reached - carried).max() <= 1e-6 * diagonal) if reached.numel() else True
+        settled = bool((reached - carried).max() <= 1e-6 * diagonal)
         reached = carried
         if settled:
             break

@@ -62,7 +62,7 @@ def read_labels(
     labels, ignored = _comparable(labels.reshape(lead.numel(), *space), K, ignore_index)
     if counted is not None:
         labels, ignored = _filled(labels, counted, ignored)
-    if labels.device.type == "cpu":  # there, looking would make the device wait
+    if labels.device.type == "cpu":  # elsewhere a look would make the host wait
         _check_labels(labels, K, ignored, asked=asked)
         if ignored is not None and not bool((labels == ignored).any()):
             ignored = None
