@@ -81,8 +81,8 @@ def outside_methods(masks: np.ndarray, spacing: list[float]) -> Methods:
     """Distance to the mask, of each map."""
     methods: Methods = {
         "SciPy": lambda: [distance_transform_edt(~mask, sampling=spacing) for mask in masks],
-        "ours": lambda: euclidean_distance(masks, spacing),
-        "ours, to 10 mm": lambda: euclidean_distance(masks, spacing, max_distance=10),
+        "ours": lambda: euclidean_distance(masks, spacing, spatial_dims=len(spacing)),
+        "ours, to 10 mm": lambda: euclidean_distance(masks, spacing, spatial_dims=len(spacing), max_distance=10),
     }
     if edt := installed("edt"):
         for threads in (1, 2):
@@ -227,7 +227,7 @@ def on_cuda(rounds: int) -> None:
         floats = masks.float()
         methods: Methods = {
             "SciPy on the host": lambda m=host: [distance_transform_edt(~mask) for mask in m],
-            "ours": lambda m=masks, s=spacing: euclidean_distance(m, s),
+            "ours": lambda m=masks, s=spacing: euclidean_distance(m, s, spatial_dims=len(s)),
             "ours, signed": lambda m=masks, s=spacing: signed_distance(m[:, None], s, ignore_index=None),
             "plain torch": lambda m=masks, s=spacing: minplus.distances_to(m, s, torch.float32),
             "brute force": lambda m=masks: brute_force(m),

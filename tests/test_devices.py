@@ -33,6 +33,7 @@ from boundary_loss.losses.head import HEADS
 from boundary_loss.losses.table import LOSSES
 from boundary_loss.metrics import surface_distances
 from boundary_loss.networks import build_network
+from boundary_loss.shapes import IGNORED
 from boundary_loss.signals import TERMINATED
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import epoch as loop
@@ -280,7 +281,7 @@ def test_distance_maps_without_triton(dims: int, options: dict[str, Any]) -> Non
     mask = labels == 1
     expected = [
         signed_distance(labels, spacing, num_classes=3, **options),
-        signed_distance(class2one_hot(labels, 3), spacing, ignore_unlabelled=True, **options),
+        signed_distance(class2one_hot(labels, 3), spacing, mask=labels != IGNORED, **options),
         euclidean_distance(mask, spacing, max_distance=options.get("max_distance")),
     ]
     with PretendGpu() as gpu:
@@ -289,7 +290,7 @@ def test_distance_maps_without_triton(dims: int, options: dict[str, Any]) -> Non
         gpu.waits.clear()
         found = [
             signed_distance(there, spacing, num_classes=3, **options),
-            signed_distance(one_hot, spacing, ignore_unlabelled=True, **options),
+            signed_distance(one_hot, spacing, mask=there != IGNORED, **options),
             euclidean_distance(mask_there, spacing, max_distance=options.get("max_distance")),
             nearest_foreground(mask_there, spacing),
         ]
@@ -315,11 +316,11 @@ def signalling(at_call: int) -> Callable[..., Any]:
     calls: list[int] = []
     real = tally.slice_counts
 
-    def counts(*args: Any) -> Any:
+    def counts(*args: Any, **options: Any) -> Any:
         calls.append(1)
         if len(calls) == at_call:
             signal.raise_signal(signal.SIGTERM)
-        return real(*args)
+        return real(*args, **options)
 
     return counts
 

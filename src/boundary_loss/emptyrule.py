@@ -2,9 +2,15 @@
 
 Two cases: a class is absent from the ground truth and from the prediction (both empty), or from exactly one of them
 (one empty). What a metric then is depends on its kind.
+
+``measure(..., empty="nan")`` gives NaN instead where the formula is undefined (:class:`Needs`), for ``np.nanmean`` to
+leave such cases out, as MONAI and torchmetrics do. A missed lesion still has Dice 0, and a false one too: 2|P∩G| is 0
+and |P| + |G| is not. (MONAI's ``ignore_empty`` leaves the latter out as well.) Its distances are NaN, so that a mean of
+distances no longer sees that it was missed.
 """
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from math import dist
 from typing import Any
 
@@ -24,6 +30,27 @@ PERCENT = "percent"
 EJECTION = "ejection"
 NO_RULE = ""
 """The formula has a value everywhere."""
+
+
+class Needs(Enum):
+    """Which masks must not be empty for a metric's formula to have a value."""
+
+    NONE = "no mask"
+    ANY = "one of the two"
+    PREDICTION = "the prediction"
+    TRUTH = "the ground truth"
+    BOTH = "both"
+
+    def undefined(self, pred_empty: bool, gt_empty: bool) -> bool:
+        """True if the formula has no value."""
+        return {
+            Needs.NONE: False,
+            Needs.ANY: pred_empty and gt_empty,
+            Needs.PREDICTION: pred_empty,
+            Needs.TRUTH: gt_empty,
+            Needs.BOTH: pred_empty or gt_empty,
+        }[self]
+
 
 WORST_PERCENT = 100.0
 """Of a relative volume difference where one mask is empty: that of an empty prediction."""

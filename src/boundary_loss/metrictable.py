@@ -88,7 +88,8 @@ _OF_EVERY_STUDY: dict[str, Metric] = {
                                       "border distances, in mm with the volume's spacing; as in MONAI."),
     "val_3d_hd95_wmh": _distance("H95 of the WMH challenge", "The larger of the two directed 95th percentiles, as the "
                                  "WMH challenge measures it: a border voxel has one of its eight neighbours in the "
-                                 "slice outside the mask; beyond the image's edge counts as inside."),
+                                 "slice outside the mask; beyond the image's edge counts as inside. The border of a "
+                                 "mask that fills its slices is their edge."),
     "val_3d_assd": _distance("average symmetric surface distance", "Average symmetric surface distance: mean of the "
                              "distances of all border voxels of both masks to the other's border, in mm."),
     "val_3d_nsd": _score(f"surface Dice at {TOLERANCE_MM:g} mm", "Normalised surface Dice (Nikolov et al. 2018), of "

@@ -12,6 +12,8 @@ from boundary_loss.distance import one_hot2dist, signed_distance
 from boundary_loss.files import write_array
 from boundary_loss.shapes import IGNORED
 from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.training.ranks import Ranks
+from boundary_loss.training.tally import Tally
 
 FLAT = MapNeed("2d", (1,))
 STEP = MapNeed("step", (1,))
@@ -88,3 +90,18 @@ def test_ignored_voxels_are_seen(sliced: Path) -> None:
     slices = Slices(folder, "val", needs=[FLAT])
     assert slices.has_ignored
     assert (slices[0]["gt"][:, :3] == 0).all() and (slices[0]["maps"][FLAT][:, :3] == 0).all()
+
+
+@pytest.mark.parametrize("need", [FLAT, STEP])
+def test_slices_of_background_and_ignored_voxels_alone_are_no_masks(sliced: Path, need: MapNeed) -> None:
+    folder = SlicedFolder.open(sliced)
+    for stem in folder.stems("val"):
+        labels = np.zeros_like(folder.labels("val", stem))
+        labels[:3] = IGNORED
+        write_array(sliced / "val" / "gt_npy" / f"{stem}.npy", labels)
+    slices = Slices(folder, "val", needs=[need])
+    batch = slices.batch(torch.arange(len(slices)))
+    assert not batch["maps"][need].any()
+    tally = Tally(slices, [torch.arange(len(slices))], ["gdl:1"], torch.device("cpu"), Ranks())
+    tally.add_counts(torch.arange(len(slices)), torch.ones_like(batch["labels"]), batch["labels"])
+    assert not tally.counts[2, :, 1].any() and tally.counts[2, :, 0].any()

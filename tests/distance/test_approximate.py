@@ -21,8 +21,8 @@ def test_error_is_bounded(shape, spacing, kernel_size, bound):
     masks = torch.zeros(2, *shape)
     masks[0][tuple(n // 2 for n in shape)] = 1
     masks[1][tuple(slice(n // 4, n // 2) for n in shape)] = 1
-    exact = euclidean_distance(masks, spacing)
-    found = approximate_distance(masks, spacing, kernel_size=kernel_size)
+    exact = euclidean_distance(masks, spacing, spatial_dims=len(shape))
+    found = approximate_distance(masks, spacing, spatial_dims=len(shape), kernel_size=kernel_size)
     excess = found[exact > 0] / exact[exact > 0] - 1
     assert excess.min() > -1e-5 and excess.max() < bound
     assert (found[exact == 0] == 0).all()
@@ -42,9 +42,13 @@ def test_empty_mask_is_the_diagonal():
 def test_gradients(shape, spacing):
     logits = torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 4
     logits.requires_grad_()
-    assert torch.autograd.gradcheck(
-        lambda x: approximate_distance(torch.sigmoid(x), spacing, kernel_size=3, h=0.3), logits
-    )
+    options = {"spatial_dims": len(shape), "kernel_size": 3, "h": 0.3}
+    assert torch.autograd.gradcheck(lambda x: approximate_distance(torch.sigmoid(x), spacing, **options), logits)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4), (2, 0, 4), (2, 3, 0)])
+def test_where_there_are_no_voxels_there_are_no_distances(shape):
+    assert approximate_distance(torch.zeros(shape), spatial_dims=2).shape == shape
 
 
 def test_bad_input():
@@ -53,6 +57,7 @@ def test_bad_input():
         ({"kernel_size": 4}, "odd"),
         ({"h": 0}, "positive"),
         ({"spacing_mm": [[1.0, 1.0]]}, "one spacing"),
+        ({"spacing_mm": [1.0]}, "has 1 number, .*spatial_dims=1"),
     ):
         with pytest.raises(ValueError, match=complaint):
             approximate_distance(mask, **options)

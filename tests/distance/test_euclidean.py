@@ -62,7 +62,7 @@ def test_large_maps(where):
     else:
         mask[:] = True
         mask[:, 10:20, 30:50, 5:25] = False
-    found = euclidean_distance(mask, [3.0, 1.0, 0.5])
+    found = euclidean_distance(mask, [3.0, 1.0, 0.5], spatial_dims=3)
     for n in range(len(mask)):
         np.testing.assert_allclose(found[n], scipy_distance(mask[n], [3.0, 1.0, 0.5]), rtol=5e-7)
 
@@ -73,7 +73,7 @@ def test_empty_full_and_one_voxel():
     assert not euclidean_distance(np.ones((3, 4, 2))).any()
     assert euclidean_distance(np.ones((1, 1))) == 0
     assert np.isposinf(euclidean_distance(np.zeros((1, 1))))
-    assert euclidean_distance(np.zeros((0, 4, 4)), [1, 1]).shape == (0, 4, 4)
+    assert euclidean_distance(np.zeros((0, 4, 4)), [1, 1], spatial_dims=2).shape == (0, 4, 4)
 
 
 def test_kinds_in_kinds_out():
@@ -102,11 +102,12 @@ def test_max_distance(shape):
     masks[2][tuple(slice(n // 2) for n in shape)] = True
     spacing = SPACING[: len(shape)]
     for limit in (0.3, 2, 7.5, 1000):
-        found = euclidean_distance(masks, spacing, max_distance=limit)
-        np.testing.assert_allclose(found, np.minimum(euclidean_distance(masks, spacing), limit), rtol=5e-7)
+        whole = euclidean_distance(masks, spacing, spatial_dims=len(shape))
+        found = euclidean_distance(masks, spacing, spatial_dims=len(shape), max_distance=limit)
+        np.testing.assert_allclose(found, np.minimum(whole, limit), rtol=5e-7)
     for wrong in (0, -1, np.nan):
         with pytest.raises(ValueError, match="max_distance must be positive"):
-            euclidean_distance(masks, spacing, max_distance=wrong)
+            euclidean_distance(masks[0], spacing, max_distance=wrong)
 
 
 @given(masks(), masks())
@@ -114,7 +115,7 @@ def test_max_distance(shape):
 def test_batch_is_singles(one, other):
     (mask, spacing), second = one, np.resize(other[0], one[0].shape)
     batch = np.stack([mask, second])
-    found = euclidean_distance(batch, spacing)
+    found = euclidean_distance(batch, spacing, spatial_dims=2)
     np.testing.assert_array_equal(found[0], euclidean_distance(mask, spacing))
     np.testing.assert_array_equal(found[1], euclidean_distance(second, spacing))
     each = euclidean_distance(batch, [spacing, [1.0, 2.0]])
@@ -160,7 +161,11 @@ def test_nearest(case):
     length = np.sqrt((((index - own) * scale) ** 2).sum(axis=0))
     np.testing.assert_allclose(length, scipy_distance(mask, spacing), rtol=1e-12)
     assert (nearest_foreground(mask & False, spacing) == -1).all()
-    assert nearest_foreground(np.stack([mask, mask]), spacing).shape == (2, mask.ndim, *mask.shape)
+    assert nearest_foreground(np.stack([mask, mask]), spacing, spatial_dims=mask.ndim).shape == (
+        2,
+        mask.ndim,
+        *mask.shape,
+    )
 
 
 def test_inside():
@@ -200,7 +205,15 @@ def test_two_classes_by_one_transform():
         (np.zeros((2, 3)), {"spatial_dims": 3}, "3 spatial axes"),
         (np.zeros((2, 2, 2, 2)), {}, "say how many"),
         (np.zeros(()), {}, "0 spatial axes"),
-        (np.zeros((3, 2, 2)), {"spacing_mm": [[1.0, 1.0], [1.0, 1.0]]}, "2 rows"),
+        (np.zeros((3, 2, 2)), {"spacing_mm": [[1.0, 1.0], [1.0, 1.0]]}, "2 rows, .* 3 items"),
+        (np.zeros((2, 2)), {"spacing_mm": [[1.0, 1.0], [1.0, 1.0]], "spatial_dims": 2}, "no axis of items"),
+        (np.zeros((2, 3)), {"spacing_mm": [1.0]}, "has 1 number, .*spatial_dims=1"),
+        (np.zeros((2, 3, 4)), {"spacing_mm": [1.0, 1.0]}, "has 2 numbers, .*spatial_dims=2"),
+        (np.zeros((2, 3, 4, 5)), {"spacing_mm": [1.0, 1.0, 1.0]}, "spatial_dims="),
+        (np.zeros((2, 3)), {"spacing_mm": ["x", 1.0]}, "list numbers"),
+        (np.zeros((2, 3)), {"spatial_dims": 1.5}, "spatial_dims must be 1 to 3, got 1.5"),
+        (np.zeros((2, 3), complex), {}, "numbers"),
+        (torch.zeros(2, 3, dtype=torch.complex64), {}, "real numbers"),
         (np.zeros((2, 3)), {"dtype": np.int32}, "float32 or float64"),
         (np.array([["a"]]), {}, "numbers"),
     ],
@@ -210,6 +223,10 @@ def test_bad_input(mask, options, complaint):
         euclidean_distance(mask, **options)
 
 
-def test_inside_wants_classes():
+@pytest.mark.parametrize("distance", [inside_distance, either_distance])
+def test_inside_wants_classes_and_a_number_an_axis(distance):
     with pytest.raises(ValueError, match=r"\(B, K, ...\)"):
-        inside_distance(torch.zeros(4, 4))
+        distance(torch.zeros(4, 4))
+    for masks in (torch.zeros(1, 3, 4, 4), torch.tensor([True, False]).view(1, 2, 1, 1).expand(1, 2, 4, 4)):
+        with pytest.raises(ValueError, match=r"spacing_mm has 3 numbers, .*\(B, K, ...\) have 2 spatial axes"):
+            distance(masks, [1.0, 1.0, 5.0])

@@ -33,7 +33,9 @@ def test_equals_the_trees(pair):
 @settings(deadline=None, max_examples=30)
 def test_every_distance_is_there_in_order(pair):
     assume(pair[0].any() and pair[1].any())
-    on_cpu, on_device = surface_distances(*pair), surface_distances(*map(torch.from_numpy, pair), device="cpu")
+    spacing = [1.0] * pair[0].ndim
+    on_cpu = surface_distances(*pair, spacing)
+    on_device = surface_distances(*map(torch.from_numpy, pair), spacing, device="cpu")
     np.testing.assert_allclose(on_device.from_pred, on_cpu.from_pred, rtol=1e-5)
     np.testing.assert_allclose(on_device.from_gt, on_cpu.from_gt, rtol=1e-5)
 
@@ -53,7 +55,7 @@ def test_bad_input_is_explained(pred, spacing, message):
 
 def test_four_axes_are_for_the_trees():
     with pytest.raises(ValueError, match="1 to 3 axes, got 4"):
-        surface_distances(np.ones((2, 2, 2, 2)), np.ones((2, 2, 2, 2)), device="cpu")
+        surface_distances(np.ones((2, 2, 2, 2)), np.ones((2, 2, 2, 2)), [1.0] * 4, device="cpu")
     with pytest.raises(ValueError, match="at least one axis"):
         surface_distances(np.ones(()), np.ones(()), device="cpu")
 

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from boundary_loss.metrics import Surface, diagonal_mm, surface
-from boundary_loss.metrics.borders import border, bounding_box
+from boundary_loss.metrics.borders import border, border_in_slices, bounding_box
 from boundary_loss.metrics.surface import SurfaceDistances, surface_distances
 
 SPACINGS = {2: (0.7, 1.3), 3: (0.9, 1.1, 5.0)}
@@ -135,6 +135,41 @@ def test_full_masks_have_the_image_border_as_surface():
     assert values(surface_distances(full, full)) == [0] * 4
     assert surface_distances(full, hole).hausdorff == 1
     assert border(full).sum() == 14 and border(np.ones((1, 5), bool)).all()
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3), (1, 7), (6,)])
+def test_in_slices_the_border_of_a_full_mask_is_the_edge(shape):
+    full, one = np.ones(shape, bool), np.zeros(shape, bool)
+    one[tuple(n // 2 for n in shape)] = True
+    found = border_in_slices(full)
+    edge = np.stack([border(part) for part in full.T]).T if len(shape) == 3 else border(full)
+    assert np.array_equal(found, edge)
+    of_full, of_one = (Surface(mask, [1.0] * len(shape), border_in_slices) for mask in (full, one))
+    distances = of_full.distances(of_one)
+    assert distances.rule is None and distances.hausdorff < diagonal_mm(shape)
+    assert of_full.distances(of_full).hausdorff == 0
+
+
+def test_in_slices_the_border_of_a_mask_that_fills_some_is_their_edge():
+    mask = np.zeros((4, 5, 3), bool)
+    mask[..., 1] = True
+    assert np.array_equal(border_in_slices(mask)[..., 1], border(mask[..., 1]))
+    assert not border_in_slices(mask)[..., ::2].any()
+    mask[1, 1, 0] = True
+    assert border_in_slices(mask).sum() == 1  # as in the challenge, where there is any
+
+
+def test_percentiles_are_numpys():
+    pred, gt = np.random.default_rng(0).random((2, 9, 8)) < 0.3
+    distances = surface_distances(pred, gt)
+    pooled = np.concatenate([distances.from_pred, distances.from_gt])
+    for percent in (0, 50, 99.5, 100):
+        assert distances.percentile(percent) == np.percentile(pooled, percent)
+        sides = [np.percentile(side, percent) for side in (distances.from_pred, distances.from_gt)]
+        assert distances.percentile(percent, directed=True) == max(sides)
+    assert distances.percentile(100) == distances.hausdorff
+    with pytest.raises(ValueError, match="from 0 to 100, got 101"):
+        distances.percentile(101)
 
 
 def test_bounding_box():

@@ -53,6 +53,15 @@ def test_other_pathology_is_background_or_ignored(wmh):
         np.testing.assert_allclose(found, before, rtol=1e-6)
 
 
+def test_a_volume_of_background_and_ignored_voxels_alone_is_no_mask(wmh):
+    for name in wmh.cases:
+        labels = 2 * (wmh.cases[name]["wmh"] > 0).astype(np.float32)
+        write_volume(wmh.source / name / "wmh.nii.gz", labels, wmh.affine)
+    folder = SlicedFolder.open(wmh.run("--ignore"))
+    assert {v for which, stem in both(folder) for v in np.unique(folder.labels(which, stem))} == {0, 255}
+    assert not any(folder.map_3d(*pair).any() for pair in both(folder))
+
+
 def test_maps_are_those_of_the_resized_volume(wmh):
     folder = SlicedFolder.open(wmh.run())
     for which in ("train", "val"):

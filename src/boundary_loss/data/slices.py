@@ -116,8 +116,10 @@ class Slices(Dataset):
             maps[rows] = signed.movedim(-1, 0)
 
     def _signed(self, labels: Tensor, spacing_mm: Any, need: MapNeed) -> Tensor:
-        options = dict(need.options)
-        return signed_distance(labels, spacing_mm, num_classes=self.num_classes, classes=need.classes, **options)
+        # Said so: where there is no object, labels of 0 and 255 alone could also be a mask.
+        options: dict[str, Any] = {"ignore_index": IGNORED, "spatial_dims": torch.as_tensor(spacing_mm).shape[-1]}
+        options |= {"num_classes": self.num_classes, "classes": need.classes} | dict(need.options)
+        return signed_distance(labels, spacing_mm, **options)
 
     def _measured(self, labels: Tensor, spacing_mm: Tensor, need: MapNeed) -> Tensor:
         assert need.measure is not None

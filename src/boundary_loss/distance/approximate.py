@@ -23,7 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from boundary_loss.distance.layout import Spacing, spacing_array, spatial_dims_of
+from boundary_loss.distance.axes import dims_of_mask
+from boundary_loss.distance.layout import Spacing, spacing_array
 
 
 def approximate_distance(
@@ -40,11 +41,11 @@ def approximate_distance(
     probability 0 lies as far as the image is long, those between grade smoothly.
 
     Args:
-        probs: (..., X, Y[, Z]) in [0, 1].
+        probs: (X, Y[, Z]) in [0, 1]; with ``spatial_dims``, (..., X, Y[, Z]).
         spacing_mm: mm between centres along each spatial axis; 1 if not given.
         kernel_size: side of the window, odd, 3 or more; the larger the more accurate and the slower.
         h: softness, in units of the smallest spacing; small is accurate, large spreads the gradient.
-        spatial_dims: how many of the last axes are space; not given, the spacing's length, else all of them.
+        spatial_dims: how many of the last axes are space; all of them if not given.
 
     Returns:
         (..., X, Y[, Z]) mm, in the type of ``probs`` and on its device; the diagonal where there is no foreground.
@@ -62,17 +63,19 @@ def approximate_distance(
     if not h > 0:
         raise ValueError(f"h must be positive, got {h}")
     given = spacing_array(spacing_mm)
-    dims = spatial_dims_of(probs.shape, given, spatial_dims, default=probs.ndim)
     if given is not None and given.ndim == 2:
         raise ValueError("the approximate distance takes one spacing for all items")
+    dims = dims_of_mask(probs.shape, given, spatial_dims)
     spacing = [1.0] * dims if given is None else given.tolist()
     space = probs.shape[probs.ndim - dims :]
+    if not probs.numel():
+        return torch.zeros_like(probs)
     diagonal = math.hypot(*[size * step for size, step in zip(space, spacing)])
     steps = _steps(kernel_size // 2, spacing)
     reached = (1 - probs).reshape(-1, *space) * diagonal
     for _ in range(sum(space)):
         carried = torch.minimum(reached, _soft_minimum(reached, steps, h * min(spacing), diagonal))
-        settled = bool((reached - carried).max() <= 1e-6 * diagonal) if reached.numel() else True
+        settled = bool((reached - carried).max() <= 1e-6 * diagonal)
         reached = carried
         if settled:
             break

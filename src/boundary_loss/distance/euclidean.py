@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from boundary_loss.distance import engine
+from boundary_loss.distance.axes import dims_of_mask
 from boundary_loss.distance.layout import (
     Array,
     Spacing,
@@ -16,7 +17,6 @@ from boundary_loss.distance.layout import (
     checked_limit,
     spacing_array,
     spacing_table,
-    spatial_dims_of,
 )
 from boundary_loss.distance.maps import Maps
 
@@ -34,11 +34,11 @@ def euclidean_distance(
     In SciPy's words: ``distance_transform_edt(mask == 0, sampling=spacing_mm)``, for each map of a batch.
 
     Args:
-        mask: (..., X, Y[, Z]) NumPy array or tensor; not 0 is foreground.
+        mask: (X, Y[, Z]) NumPy array or tensor; not 0 is foreground. With ``spatial_dims``, (..., X, Y[, Z]).
         spacing_mm: distance between voxel centres along each spatial axis, in mm; 1 if not given.
-            (B, D) numbers give each item of the first axis its own.
+            (B, D) numbers give each item of a batch (B, ...) its own.
         spatial_dims: how many of the last axes are space, 1 to 3; the axes before them are a batch.
-            Not given, it is the length of the spacing, and without a spacing every axis is space, as in SciPy.
+            Not given, every axis is space, as in SciPy; with (B, D) numbers of spacing, every axis but the first.
         dtype: float32 or float64.
         max_distance: mm; longer distances are reported as this, and are not searched for.
 
@@ -85,7 +85,7 @@ def _flat_maps(
 ) -> tuple[torch.Tensor, SpacingTable]:
     """(N, X, Y[, Z]) maps and their spacing."""
     spacing = spacing_array(spacing_mm)
-    dims = spatial_dims_of(voxels.shape, spacing, spatial_dims, default=voxels.ndim)
+    dims = dims_of_mask(voxels.shape, spacing, spatial_dims)
     lead, space = voxels.shape[: voxels.ndim - dims], voxels.shape[voxels.ndim - dims :]
     return voxels.reshape(lead.numel(), *space), spacing_table(spacing, lead, dims)
 
@@ -101,6 +101,7 @@ def inside_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: A
         (B, K, ...) mm, on the same device. A mask without foreground, or without background, gives zeros:
         it has no boundary to measure to.
     """
+    spacing_mm = _spacing_of_classes(masks, spacing_mm)
     if (signed := _signed_if_halves(masks, spacing_mm, dtype)) is not None:
         return torch.stack([signed.clamp(min=0), signed.clamp_(max=0).abs_()], dim=1)
     maps, table = _maps_of_classes(masks, spacing_mm)
@@ -110,6 +111,7 @@ def inside_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: A
 
 def either_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: Any = torch.float32) -> torch.Tensor:
     """Distance of each voxel to the nearest voxel of the other kind, inside and outside alike; else as above."""
+    spacing_mm = _spacing_of_classes(masks, spacing_mm)
     if (signed := _signed_if_halves(masks, spacing_mm, dtype)) is not None:
         return signed.abs_().unsqueeze(1).repeat(1, 2, *[1] * (signed.ndim - 1))
     maps, table = _maps_of_classes(masks, spacing_mm)
@@ -124,7 +126,7 @@ def _signed_if_halves(masks: torch.Tensor, spacing_mm: Spacing, dtype: Any) -> t
         (B, ...) signed distances of the second class, 0 without boundary; None for other masks, and on a GPU, which
         would have to be waited for.
     """
-    if masks.device.type != "cpu" or masks.ndim < 3 or masks.shape[1] != 2 or masks.dtype != torch.bool:
+    if masks.device.type != "cpu" or masks.shape[1] != 2 or masks.dtype != torch.bool:
         return None
     if not torch.logical_xor(masks[:, 0], masks[:, 1]).all():
         return None
@@ -132,10 +134,21 @@ def _signed_if_halves(masks: torch.Tensor, spacing_mm: Spacing, dtype: Any) -> t
     return engine.signed(Maps(maps), table, as_torch_dtype(dtype), nowhere=0.0)
 
 
-def _maps_of_classes(masks: torch.Tensor, spacing_mm: Spacing) -> tuple[Maps, SpacingTable]:
+def _spacing_of_classes(masks: torch.Tensor, spacing_mm: Spacing) -> SpacingTable | None:
+    """The spacing of masks (B, K, ...), which has as many numbers as they have spatial axes."""
     if masks.ndim < 3:
         raise ValueError(f"masks must be (B, K, ...), got shape {tuple(masks.shape)}")
-    voxels, _ = as_mask(masks)
+    spacing = spacing_array(spacing_mm)
+    if spacing is not None and spacing.shape[-1] != masks.ndim - 2:
+        raise ValueError(
+            f"spacing_mm has {spacing.shape[-1]} numbers, but masks (B, K, ...) have {masks.ndim - 2} spatial axes: "
+            f"their shape is {tuple(masks.shape)}"
+        )
+    return spacing
+
+
+def _maps_of_classes(masks: torch.Tensor, spacing_mm: Spacing) -> tuple[Maps, SpacingTable]:
+    voxels, _ = as_mask(masks, "masks")
     flat, table = _flat_maps(voxels, spacing_mm, masks.ndim - 2)
     return Maps(flat), table
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,12 +15,14 @@ ArrayT = TypeVar("ArrayT", np.ndarray, Tensor)  # what goes in comes out
 Spacing = Sequence[float] | np.ndarray | Tensor | None
 SpacingTable = NDArray[np.float64]  # (D,) one spacing for every map, or (N, D) one a map; mm
 
-MAX_SPATIAL_DIMS = 3
 _WIDE_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)  # for which torch has few operations
 
 
-def spacing_array(spacing_mm: Spacing) -> SpacingTable | None:
+def spacing_array(spacing_mm: Spacing, name: str = "spacing_mm") -> SpacingTable | None:
     """The spacing as float64, (D,) or one row an item (B, D); None stays None.
+
+    Args:
+        name: of the argument, for messages.
 
     Raises:
         ValueError: a spacing that is not positive and finite, or not of one of the two shapes.
@@ -27,48 +30,36 @@ def spacing_array(spacing_mm: Spacing) -> SpacingTable | None:
     if spacing_mm is None:
         return None
     if isinstance(spacing_mm, Tensor):
-        spacing_mm = spacing_mm.detach().cpu().numpy()
-    spacing = np.asarray(spacing_mm, dtype=np.float64)
+        spacing_mm = spacing_mm.detach().cpu().double().numpy()
+    try:
+        spacing = np.asarray(spacing_mm, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must list numbers, got {spacing_mm!r}") from None
     if spacing.ndim not in (1, 2):
-        raise ValueError(f"spacing_mm must list one number an axis (or one such row an item), got {spacing_mm!r}")
+        raise ValueError(f"{name} must list one number an axis (or one such row an item), got {spacing_mm!r}")
     if not (np.isfinite(spacing).all() and (spacing > 0).all()):
-        raise ValueError(f"spacing_mm must be positive and finite, got {spacing_mm!r}")
+        raise ValueError(f"{name} must be positive and finite, got {spacing_mm!r}")
     return spacing
 
 
-def spatial_dims_of(shape: Sequence[int], spacing: SpacingTable | None, given: int | None, default: int) -> int:
-    """How many of the last axes are space: ``given``, else the spacing's length, else ``default``.
+def spacing_table(spacing: SpacingTable | None, lead: Sequence[int], dims: int, each: int = 1) -> SpacingTable:
+    """The spacing of the flattened maps: (D,), or (N, D) where each item of the first leading axis has its own.
+
+    Args:
+        lead: the axes before space, and before that of the classes.
+        each: maps of an item.
 
     Raises:
-        ValueError: ``given`` and the spacing disagree, or the array has fewer axes, or they are not 1 to 3.
-    """
-    named = None if spacing is None else spacing.shape[-1]
-    if given is not None and named is not None and given != named:
-        raise ValueError(f"spatial_dims={given}, but spacing_mm has {named} numbers an item")
-    dims = given if given is not None else named if named is not None else default
-    if not 1 <= dims <= MAX_SPATIAL_DIMS:
-        raise ValueError(
-            f"shape {tuple(shape)} would have {dims} spatial axes, and 1 to {MAX_SPATIAL_DIMS} are possible; "
-            "say how many with spatial_dims= or with the length of spacing_mm"
-        )
-    if dims > len(shape):
-        raise ValueError(f"{dims} spatial axes were asked for, but the array's shape is {tuple(shape)}")
-    return dims
-
-
-def spacing_table(spacing: SpacingTable | None, lead: Sequence[int], dims: int) -> SpacingTable:
-    """The spacing of the flattened maps: (D,), or (N, D) where each item of the first axis has its own.
-
-    Raises:
-        ValueError: as many rows as there are items are needed.
+        ValueError: not as many rows as there are items.
     """
     if spacing is None:
         return np.ones(dims)
     if spacing.ndim == 1:
         return spacing
     if not lead or len(spacing) != lead[0]:
-        raise ValueError(f"spacing_mm has {len(spacing)} rows, but the array's leading axes are {tuple(lead)}")
-    return np.repeat(spacing, int(np.prod(lead[1:])), axis=0)
+        items = f"there are {lead[0]} items" if lead else "there is no axis of items"
+        raise ValueError(f"spacing_mm has {len(spacing)} rows, one an item, but {items}")
+    return np.repeat(spacing, int(np.prod(lead[1:])) * each, axis=0)
 
 
 def diagonals(size: Sequence[int], spacing: SpacingTable) -> np.ndarray:
@@ -83,17 +74,23 @@ def as_tensor(array: Any, name: str) -> tuple[Tensor, bool]:
         ValueError: neither an array nor a tensor, or of a type that holds no numbers.
     """
     if isinstance(array, Tensor):
+        if array.is_complex():
+            raise ValueError(f"{name} must be a tensor of real numbers, got {array.dtype}")
         return (array.long() if array.dtype in _WIDE_UNSIGNED else array.detach()), False
     numbers = np.asarray(array)
     if numbers.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be an array of numbers, got {type(array).__name__} of {numbers.dtype}")
-    if numbers.dtype.kind == "u" and numbers.dtype.itemsize > 1:
-        numbers = numbers.astype(np.int64)
-    elif numbers.dtype == np.float16 or not (numbers.flags.writeable and numbers.dtype.isnative):
-        numbers = numbers.astype(numbers.dtype.newbyteorder("="))
+    numbers = numbers.astype(_known_to_torch(numbers.dtype), copy=not numbers.flags.writeable)
     if any(stride < 0 for stride in numbers.strides):
         numbers = numbers.copy()
     return torch.from_numpy(numbers), True
+
+
+def _known_to_torch(dtype: np.dtype) -> np.dtype:
+    """The type itself in this machine's byte order, or one that holds its numbers and that torch knows."""
+    if dtype.kind == "u" and dtype.itemsize > 1:
+        return np.dtype(np.int64)
+    return np.dtype(np.float64) if dtype.kind == "f" and dtype.itemsize > 8 else dtype.newbyteorder("=")
 
 
 def as_mask(array: Any, name: str = "mask") -> tuple[Tensor, bool]:
@@ -110,7 +107,7 @@ def checked_limit(max_distance: float | None) -> float:
     """
     if max_distance is None:
         return math.inf
-    if not max_distance > 0:
+    if not isinstance(max_distance, Real) or not max_distance > 0:
         raise ValueError(f"max_distance must be positive, got {max_distance}")
     return float(max_distance)
 
@@ -125,7 +122,10 @@ def as_torch_dtype(dtype: Any) -> torch.dtype:
     if isinstance(dtype, torch.dtype):
         found = known.get(dtype)
     else:
-        found = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}.get(np.dtype(dtype))
+        try:
+            found = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}.get(np.dtype(dtype))
+        except TypeError:
+            found = None
     if found is None:
-        raise ValueError(f"distances are float32 or float64, not {dtype}")
+        raise ValueError(f"dtype must be float32 or float64, got {dtype}")
     return found

@@ -6,20 +6,28 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from boundary_loss.distance.layout import as_tensor
+from boundary_loss.distance.layout import as_tensor, spacing_array
+from boundary_loss.distance.segmentation import UNASKED, class_count, refuse_masks_of_255
 from boundary_loss.distance.signed import signed_distance
 
 
-def dist_map_transform(resolution: Sequence[float], K: int) -> Callable[[Any], Tensor]:
+def dist_map_transform(
+    resolution: Sequence[float], K: int, *, ignore_index: int | None = UNASKED
+) -> Callable[[Any], Tensor]:
     """A function from a label image to the signed distance maps of its classes (convention ``paper``).
 
     Args:
         resolution: mm along each axis of the array, as ``[1, 1]``.
-        K: number of classes; labels are 0 to K-1, and 255 is ignored.
+        K: number of classes; labels are 0 to K-1.
+        ignore_index: the label of voxels that are ignored. 255 if not given, but an image of 0 and 255 alone is then
+            refused, because many masks are stored so. None: no label is treated so.
 
     Returns:
-        A callable that takes a PIL image, NumPy array or tensor (X, Y[, Z]) of integers and returns
+        A callable that takes a PIL image, NumPy array or tensor (X, Y[, Z]) of whole numbers and returns
         a (K, X, Y[, Z]) float32 tensor. It raises ValueError on another shape, type or label.
+
+    Raises:
+        ValueError: a resolution that is not a list of positive numbers, or a K that is no number of classes.
 
     >>> dist_map_transform([1, 1], 2)(np.array([[0, 1]]))
     tensor([[[0., 1.]],
@@ -27,11 +35,21 @@ def dist_map_transform(resolution: Sequence[float], K: int) -> Callable[[Any], T
             [[1., 0.]]])
     """
 
+    spacing = spacing_array(resolution, "resolution")
+    if spacing is None or spacing.ndim != 1:
+        raise ValueError(f"resolution must list one number an axis, as [1, 1], got {resolution!r}")
+
+    num_classes = class_count(K, "K")
+
     def transform(image: Any) -> Tensor:
         labels, _ = as_tensor(image if isinstance(image, Tensor) else np.array(image), "the label image")
-        if labels.ndim != len(resolution):
+        if labels.ndim != len(spacing):
             raise ValueError(f"the label image has shape {tuple(labels.shape)}, but the resolution is {resolution}")
-        maps = signed_distance(labels, resolution, num_classes=K)
+        if ignore_index is UNASKED and labels.device.type == "cpu":
+            refuse_masks_of_255(labels, "image")
+        maps = signed_distance(
+            labels, spacing, num_classes=num_classes, ignore_index=ignore_index, spatial_dims=len(spacing)
+        )
         assert isinstance(maps, Tensor)
         return maps
 

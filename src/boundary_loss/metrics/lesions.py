@@ -7,13 +7,19 @@ a predicted lesion is right if any of its voxels is in the ground truth.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import generate_binary_structure, label
 
 from boundary_loss.metrics.borders import bounding_box
-from boundary_loss.metrics.surface import as_mask
+from boundary_loss.metrics.reading import as_counted, as_mask
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Mask = Union[ArrayLike, "Tensor"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Lesions:
         touching: ``corner`` (26 neighbours in a volume) or ``face`` (6).
     """
 
-    def __init__(self, mask: ArrayLike, touching: str = "corner") -> None:
+    def __init__(self, mask: Mask, touching: str = "corner") -> None:
         self.mask = as_mask(mask)
         if touching not in ("corner", "face"):
             raise ValueError(f"touching='{touching}' is not understood; known: corner, face")
@@ -88,16 +94,17 @@ class Lesions:
         return LesionCounts(self.count, self.touched_by(pred.mask), pred.count, pred.touched_by(self.mask))
 
 
-def lesion_counts(pred: ArrayLike, gt: ArrayLike, touching: str = "corner") -> LesionCounts:
+def lesion_counts(pred: Mask, gt: Mask, touching: str = "corner", *, mask: Mask | None = None) -> LesionCounts:
     """Lesions of two masks; ``.recall``, ``.precision``, ``.f1``, ``.true``, ``.found``, ``.predicted``, ``.right``.
 
     Args:
-        pred: (...) bool, or zeros and ones.
+        pred: bool, or zeros and ones, of one image with 1 to 3 axes. An array or a tensor of any type.
         gt: of the same shape.
         touching: ``corner``: voxels that touch at a face, edge or corner are one lesion; ``face``: at a face only.
+        mask: bool, of the same shape, True where a voxel counts; the others belong to no lesion.
 
     Raises:
-        ValueError: shapes differ, other values in a mask, an unknown way of touching.
+        ValueError: shapes differ, or are those of a batch; other values in a mask, an unknown way of touching.
 
     >>> import numpy as np
     >>> pred, gt = np.zeros((2, 3, 8), bool)
@@ -107,4 +114,12 @@ def lesion_counts(pred: ArrayLike, gt: ArrayLike, touching: str = "corner") -> L
     """
     if np.shape(pred) != np.shape(gt):
         raise ValueError(f"prediction of shape {np.shape(pred)} and ground truth of shape {np.shape(gt)} do not match")
-    return Lesions(gt, touching).compare(Lesions(pred, touching))
+    if np.ndim(pred) > 3:
+        raise ValueError(
+            f"lesions are counted in one image of 1 to 3 axes, got {np.shape(pred)}; take one item at a time"
+        )
+    voxels = [as_mask(pred, "pred"), as_mask(gt, "gt")]
+    if mask is not None:
+        voxels = [as_counted(mask, np.shape(gt)) & of for of in voxels]
+    of_pred, of_gt = (Lesions(of, touching) for of in voxels)
+    return of_gt.compare(of_pred)

@@ -6,18 +6,24 @@ Only the distances of the border voxels come back, to be sorted on the CPU.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from boundary_loss.distance import euclidean_distance
 from boundary_loss.emptyrule import diagonal_mm, distance_where_empty
-from boundary_loss.metrics.surface import SurfaceDistances, as_spacing
+from boundary_loss.metrics.reading import as_mask, as_spacing
+from boundary_loss.metrics.surface import SurfaceDistances
 
 
-def distances_on_device(pred: Any, gt: Any, spacing_mm: Sequence[float] | None, device: Any) -> SurfaceDistances:
+def distances_on_device(
+    pred: Any, gt: Any, spacing_mm: Sequence[float] | None, device: Any, counted: np.ndarray | None = None
+) -> SurfaceDistances:
     """:func:`boundary_loss.metrics.surface_distances` of masks with 1 to 3 axes; ``device`` None = where they are."""
     place = torch.device(device) if device is not None else next(m.device for m in (pred, gt) if is_cuda(m))
-    masks = torch.stack([_as_mask(mask, place) for mask in (pred, gt)])  # (2, ...)
+    masks = torch.stack([_as_mask(mask, name, place) for mask, name in ((pred, "pred"), (gt, "gt"))])  # (2, ...)
+    if counted is not None:
+        masks &= torch.from_numpy(np.ascontiguousarray(counted)).to(place)
     spacing = as_spacing(spacing_mm, masks.ndim - 1).tolist()
     if masks.ndim > 4:
         raise ValueError(f"a device measures masks with 1 to 3 axes, got {masks.ndim - 1}; leave device out")
@@ -35,16 +41,14 @@ def is_cuda(mask: Any) -> bool:
     return bool(getattr(mask, "is_cuda", False))
 
 
-def _as_mask(mask: Any, device: torch.device) -> Tensor:
-    found = torch.as_tensor(mask, device=device)
-    if found.ndim == 0:
-        raise ValueError("a mask needs at least one axis, got a single number")
-    if found.dtype != torch.bool and not bool(((found == 0) | (found == 1)).all()):
-        raise ValueError(
-            f"a mask holds zeros and ones, found values from {found.min().item()} to {found.max().item()}; "
-            "give one class at a time, as labels == 1"
-        )
-    return found.bool()
+def _as_mask(mask: Any, name: str, device: torch.device) -> Tensor:
+    """On the device; what lies there already is looked at there."""
+    if is_cuda(mask) and mask.ndim and mask.numel():
+        found = mask.detach().to(device)
+        found = found if found.dtype == torch.bool or found.is_floating_point() else found.long()  # torch knows it
+        if found.dtype == torch.bool or bool(((found == 0) | (found == 1)).all()):
+            return found.bool()
+    return torch.from_numpy(np.ascontiguousarray(as_mask(mask, name))).to(device)
 
 
 def _cropped(masks: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from boundary_loss.emptyrule import diagonal_mm, distance_where_empty
 from boundary_loss.metrics.borders import Box, border, bounding_box
+from boundary_loss.metrics.reading import as_counted, as_mask, as_spacing, refuse_axes_of_items
 from boundary_loss.native import distances as compiled
 
 if TYPE_CHECKING:
@@ -42,19 +43,29 @@ class SurfaceDistances:
         """The largest distance of all (Hausdorff 1914)."""
         return float(max(self.from_pred.max(), self.from_gt.max())) if self.rule is None else self.rule
 
+    def percentile(self, percent: float, *, directed: bool = False) -> float:
+        """Percentile of both sides' distances pooled; ``directed``: the larger of the two sides' percentiles.
+
+        Raises:
+            ValueError: not from 0 to 100.
+        """
+        if not 0 <= percent <= 100:
+            raise ValueError(f"a percentile is from 0 to 100, got {percent}")
+        if self.rule is not None:
+            return self.rule
+        if directed:
+            return float(max(np.percentile(self.from_pred, percent), np.percentile(self.from_gt, percent)))
+        return float(np.percentile(np.concatenate([self.from_pred, self.from_gt]), percent))
+
     @property
     def hd95(self) -> float:
         """95th percentile of both sides' distances pooled, as in medpy."""
-        if self.rule is not None:
-            return self.rule
-        return float(np.percentile(np.concatenate([self.from_pred, self.from_gt]), 95))
+        return self.percentile(95)
 
     @property
     def hd95_directed(self) -> float:
         """The larger of the two sides' 95th percentiles, as in MONAI."""
-        if self.rule is not None:
-            return self.rule
-        return float(max(np.percentile(self.from_pred, 95), np.percentile(self.from_gt, 95)))
+        return self.percentile(95, directed=True)
 
     @property
     def assd(self) -> float:
@@ -136,7 +147,7 @@ class Surface:
                 f"surfaces in images of {pred.shape} voxels of {pred.spacing.tolist()} mm and "
                 f"{self.shape} voxels of {self.spacing.tolist()} mm cannot be compared"
             )
-        rule = distance_where_empty(not len(pred.voxels), not len(self.voxels),
+        rule = distance_where_empty(pred.box is None, self.box is None,
                                     diagonal_mm(self.shape, self.spacing.tolist()))  # fmt: skip
         if rule is not None:
             return SurfaceDistances(np.zeros(0), np.zeros(0), rule)
@@ -154,19 +165,26 @@ def surface_distances(
     gt: Union[ArrayLike, "Tensor"],
     spacing_mm: Sequence[float] | None = None,
     *,
+    mask: Union[ArrayLike, "Tensor", None] = None,
     device: Any = None,
 ) -> SurfaceDistances:
-    """Distances in mm between the surfaces of two masks; ``.hausdorff``, ``.hd95``, ``.hd95_directed``, ``.assd``.
+    """Distances in mm between the surfaces of two masks; ``.hausdorff``, ``.hd95``, ``.assd``, ``.percentile(99)``, ...
+
+    Where a mask is empty, ``.rule`` is the distance that the empty-mask rule gives, else None.
 
     Args:
-        pred: (...) bool, or zeros and ones; 2D, 3D, any number of axes. An array or a tensor.
+        pred: (...) bool, or zeros and ones; one image, 2D or 3D, or with a spacing any number of axes. An array or a
+            tensor of any type.
         gt: of the same shape.
         spacing_mm: a voxel's size along each axis; 1 mm if not given.
+        mask: bool, of the same shape, True where a voxel counts; the others belong to neither mask, so that a surface
+            runs along them.
         device: measure there, with exact distance maps in float32 (1 to 3 axes), as ``cuda``. Not given, tensors on
             CUDA are measured where they are, and everything else on the CPU with k-d trees.
 
     Raises:
-        ValueError: shapes differ, other values in a mask, or a spacing that does not fit.
+        ValueError: shapes differ, other values in a mask, a spacing that does not fit, or without a spacing a shape
+            that could be a batch.
 
     >>> import numpy as np
     >>> pred, gt = np.zeros((2, 8, 8), bool)
@@ -179,11 +197,17 @@ def surface_distances(
         raise ValueError(
             f"prediction of shape {tuple(np.shape(pred))} and ground truth of shape {tuple(np.shape(gt))} do not match"
         )
+    refuse_axes_of_items(np.shape(pred), spacing_mm, "measure one item at a time")
+    counted = None if mask is None else as_counted(mask, np.shape(gt))
     if device is not None or getattr(pred, "is_cuda", False) or getattr(gt, "is_cuda", False):
         from boundary_loss.metrics.on_device import distances_on_device
 
-        return distances_on_device(pred, gt, spacing_mm, device)
-    return Surface(gt, spacing_mm).distances(Surface(pred, spacing_mm))
+        return distances_on_device(pred, gt, spacing_mm, device, counted)
+    voxels = [as_mask(pred, "pred"), as_mask(gt, "gt")]
+    if counted is not None:
+        voxels = [counted & of for of in voxels]
+    of_pred, of_gt = (Surface(of, spacing_mm) for of in voxels)
+    return of_gt.distances(of_pred)
 
 
 def _away(a: Surface, b: Surface) -> NDArray[np.bool_]:
@@ -215,26 +239,3 @@ def _has_kernels(surface: Surface) -> bool:
 def _joint_box(a: Surface, b: Surface) -> Box:
     assert a.box is not None and b.box is not None
     return tuple(slice(min(p.start, q.start), max(p.stop, q.stop)) for p, q in zip(a.box, b.box))
-
-
-def as_mask(mask: ArrayLike) -> NDArray[np.bool_]:
-    """A mask as bool; other values than zeros and ones are refused."""
-    array = np.asarray(mask)
-    if array.dtype != bool:
-        if not np.logical_or(array == 0, array == 1).all():
-            raise ValueError(
-                f"a mask holds zeros and ones, found values from {array.min()} to {array.max()}; "
-                "give one class at a time, as labels == 1"
-            )
-        array = array.astype(bool)
-    if array.ndim == 0:
-        raise ValueError("a mask needs at least one axis, got a single number")
-    return array
-
-
-def as_spacing(spacing_mm: Sequence[float] | None, num_axes: int) -> NDArray[np.float64]:
-    """(axes,) positive numbers; 1 mm where none are given."""
-    spacing = np.ones(num_axes) if spacing_mm is None else np.asarray(spacing_mm, float)
-    if spacing.shape != (num_axes,) or not (np.isfinite(spacing).all() and (spacing > 0).all()):
-        raise ValueError(f"spacing_mm must be {num_axes} positive numbers, one an axis, got {spacing_mm}")
-    return spacing

@@ -1,11 +1,13 @@
 """A ground truth prepared once, to be measured against many predictions by every metric of a label map."""
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from boundary_loss.emptyrule import Needs
 from boundary_loss.metrics.borders import border, border_in_slices
 from boundary_loss.metrics.lesions import LesionCounts, Lesions
 from boundary_loss.metrics.overlap import (
@@ -18,7 +20,8 @@ from boundary_loss.metrics.overlap import (
     volume_difference_percent,
     without_ignored,
 )
-from boundary_loss.metrics.surface import Surface, SurfaceDistances, as_spacing, surface_distances
+from boundary_loss.metrics.reading import as_spacing
+from boundary_loss.metrics.surface import Surface, SurfaceDistances, surface_distances
 from boundary_loss.metrictable import TOLERANCE_MM
 
 COUNTED: dict[str, Callable[[Counts, float], Any]] = {
@@ -49,6 +52,29 @@ OF_LESIONS: dict[str, Callable[[LesionCounts], float]] = {
 }
 NAMES = (*COUNTED, *OF_BORDERS, *OF_BORDERS_IN_SLICES, *OF_LESIONS)
 BACKGROUND = 0
+
+NEEDS = {
+    **dict.fromkeys(("dsc", "iou", "nsd", "lesion_f1"), Needs.ANY),
+    **dict.fromkeys(("precision", "lesion_precision"), Needs.PREDICTION),
+    **dict.fromkeys(("recall", "lesion_recall", "avd"), Needs.TRUTH),
+    **dict.fromkeys(("volume_error", "lesion_difference"), Needs.NONE),
+}
+"""Which masks a metric's formula needs; all distances need both."""
+
+
+def of_borders(name: str) -> Callable[[SurfaceDistances], float] | None:
+    """The metric of two surfaces of this name; ``hd99`` and ``hd99_directed`` are percentiles, of any number."""
+    if name in OF_BORDERS:
+        return OF_BORDERS[name]
+    percentile = re.fullmatch(r"hd(\d+(?:\.\d+)?)(_directed)?", name)
+    if percentile is None or float(percentile[1]) > 100:
+        return None
+    return lambda distances: distances.percentile(float(percentile[1]), directed=bool(percentile[2]))
+
+
+def is_known(name: str) -> bool:
+    """True for a metric that :class:`Truth` can measure."""
+    return name in NAMES or of_borders(name) is not None
 
 
 class Truth:
@@ -114,8 +140,9 @@ class Truth:
 
     def _measure_mask(self, mask: np.ndarray, k: int, names: Collection[str]) -> list[tuple[str, float]]:
         """Metrics of one class that need more than counts."""
+        borders = {name: metric for name in names if (metric := of_borders(name)) is not None}
         groups: list[tuple[dict[str, Any], Callable[[], Any]]] = [
-            (OF_BORDERS, lambda: self._distances(mask, k)),
+            (borders, lambda: self._distances(mask, k)),
             (OF_BORDERS_IN_SLICES, lambda: self._distances_in_slices(mask, k)),
             (OF_LESIONS, lambda: self._lesions[k].compare(Lesions(mask))),
         ]

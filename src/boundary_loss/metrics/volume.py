@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from boundary_loss.metrics.overlap import Counts, label_counts, without_ignored
+from boundary_loss.metrics.overlap import Counts, counts_of, without_ignored
 from boundary_loss.metrics.surface import Surface
 from boundary_loss.metrics.truth import NAMES, Truth
 
@@ -72,7 +72,7 @@ class VolumeTruth:
     def compare(self, slices: Sequence[np.ndarray], metrics: Collection[str]) -> Comparison:
         """Measure a prediction, N arrays (X, Y) of classes, by the named metrics."""
         pred = [without_ignored(labels, truth) for labels, truth in zip(slices, self.slices)]
-        counts = [label_counts(labels, truth, self.num_classes) for labels, truth in zip(pred, self.slices)]
+        counts = [counts_of(labels, truth, range(self.num_classes)) for labels, truth in zip(pred, self.slices)]
         by_slice = Counts(*(np.array(parts) for parts in zip(*counts)))  # (N, K) each
         whole = Counts(*(parts.sum(0) for parts in by_slice))
         names = [name.removeprefix("3d_") for name in VOLUME_METRICS if name in metrics]

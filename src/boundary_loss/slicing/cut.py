@@ -51,7 +51,7 @@ def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
         x, y = labels.shape[:2]
         spacing = (spacing[0] * x / recipe.shape[0], spacing[1] * y / recipe.shape[1], spacing[2])
         labels = resize_slices(labels, recipe.shape, order=0)
-    maps = None if recipe.pictures else signed_distance(labels, spacing, num_classes=recipe.num_classes)
+    maps = None if recipe.pictures else _signed_maps(labels, spacing, recipe.num_classes)
 
     grid = volumes[0].geometry
     cut = Cut(case.volume, case.patient, spacing, orientation(volumes[0].affine), case.images[0].found[0], grid)
@@ -69,6 +69,11 @@ def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
             cut.stems.append(stem)
             write_slice(folder, which, stem, altered, recipe, cut.digests)
     return cut
+
+
+def _signed_maps(labels: np.ndarray, spacing_mm: tuple[float, ...], num_classes: int) -> np.ndarray:
+    """(K, X, Y, Z) mm. 255 is said to be ignored: where there is no object, such labels could also be a mask."""
+    return signed_distance(labels, spacing_mm, num_classes=num_classes, ignore_index=IGNORED, spatial_dims=3)
 
 
 def copies(

@@ -16,7 +16,7 @@ from boundary_loss.command import Stop
 from boundary_loss.data import Slices
 from boundary_loss.metrics import dice_from_counts, slice_counts
 from boundary_loss.naming import by_volume
-from boundary_loss.shapes import Labels
+from boundary_loss.shapes import IGNORED, Labels
 from boundary_loss.training.clock import Clock
 from boundary_loss.training.ranks import Ranks
 
@@ -92,7 +92,8 @@ class Tally:
 
     def add_counts(self, rows: Tensor, classes: Labels, labels: Labels) -> None:
         """Predicted and true classes (B, X, Y) of the slices ``rows`` (B,), all on the device."""
-        found = slice_counts(classes, labels, self.slices.num_classes)
+        counted = labels != IGNORED if self.slices.has_ignored else None
+        found = slice_counts(classes, labels, self.slices.num_classes, mask=counted)
         self.counts[:, rows] = torch.stack(list(found))
 
     def state(self) -> dict[str, Any]:
