@@ -1,5 +1,7 @@
 """Class maps, one-hot and probabilities."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from boundary_loss.distance import approximate_distance
 from boundary_loss.encoding import (
     among_all,
+    as_labels,
     check_probabilities,
     class2one_hot,
     one_hot2class,
@@ -84,3 +87,34 @@ def test_an_array_is_refused_by_name() -> None:
         class2one_hot(np.zeros((1, 2, 2), np.int64), K=2)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="probs must be a tensor, got ndarray"):
         approximate_distance(np.zeros((2, 2), np.float32))  # type: ignore[arg-type]
+
+
+INTEGERS = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64]
+FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS, torch.bool])
+def test_labels_of_every_type_are_read(dtype: torch.dtype) -> None:
+    labels = torch.tensor([[0, 1], [1, 0]])
+    found = as_labels(labels.to(dtype))
+    assert torch.equal(found.long(), labels) and not found.is_floating_point()
+    assert (found == 1).any() and found.unique().numel() == 2  # which PyTorch lacks for the wider unsigned types
+    assert as_labels(labels) is labels
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.5, "found 0.5"), (torch.nan, "found nan"), (torch.inf, "found inf")])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_what_is_no_whole_number_is_no_label(dtype: torch.dtype, value: float, shown: str) -> None:
+    with pytest.raises(ValueError, match=f"truth must be whole numbers, {shown}; .*nearest neighbour"):
+        as_labels(torch.tensor([0, 1, value], dtype=dtype), "truth")
+
+
+@pytest.mark.parametrize("value", [1e10, -1e30, 0.9999999])
+def test_nearly_or_hugely_whole_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=f"found {re.escape(repr(value))}"):  # to the last digit
+        as_labels(torch.tensor([value], dtype=torch.float64))
+
+
+def test_complex_numbers_are_no_labels() -> None:
+    with pytest.raises(ValueError, match="complex64"):
+        as_labels(torch.zeros(2, dtype=torch.complex64))

@@ -10,6 +10,49 @@ from torch import Tensor
 from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs
 
 
+def as_labels(labels: Tensor, name: str = "labels") -> Tensor:
+    """Labels in an integer type that every operation knows; no copy if they are of such a type already.
+
+    Args:
+        labels: integers of any width, bool, or floating point that holds whole numbers, as many loaders give.
+        name: of the argument, for messages.
+
+    Raises:
+        ValueError: no tensor, complex numbers, or values that are no whole numbers within int32. Floating-point labels
+            are looked at, for which the host waits where they are on a GPU; under torch.compile they are not.
+    """
+    if not isinstance(labels, Tensor):
+        raise ValueError(f"{name} must be a tensor, got {type(labels).__name__}; torch.as_tensor makes one of an array")
+    if labels.dtype in _LABEL_TYPES:
+        return labels
+    if labels.is_floating_point():
+        return _whole_numbers(labels.detach(), name)
+    if labels.dtype in _WIDENED:
+        return labels.to(_WIDENED[labels.dtype])
+    raise ValueError(f"{name} must be whole numbers, got {labels.dtype}")
+
+
+_LABEL_TYPES = frozenset({torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64})
+_WIDENED = {
+    torch.bool: torch.uint8,
+    torch.uint16: torch.int32,
+    torch.uint32: torch.int64,
+    torch.uint64: torch.int64,
+}
+
+
+def _whole_numbers(labels: Tensor, name: str) -> Tensor:
+    """Floating-point labels as int32."""
+    found = labels.to(torch.int32)
+    if torch.compiler.is_compiling() or torch.equal(found.to(labels.dtype), labels):
+        return found
+    strange = labels[found.to(labels.dtype) != labels][:3].tolist()  # NaN, infinity and numbers beyond int32 too
+    raise ValueError(
+        f"{name} must be whole numbers, found {', '.join(map(repr, strange))}; "
+        "round labels that scaling made inexact, and resample labels with the nearest neighbour"
+    )
+
+
 def class2one_hot(labels: Labels, K: int, *, dtype: torch.dtype = torch.int32) -> OneHot:
     """One-hot encoding of integer classes.
 
