@@ -123,11 +123,12 @@ def look_at_labels(labels: Labels, K: int, ignored: int | None, counted: Tensor 
         if low >= 0 and high < K and (ignored is None or not low <= ignored <= high):
             return Seen(outside=False, ignored=False, objects=high > 0)  # the usual case, in one pass
     of_ignored = is_label(labels, ignored)
-    is_class = (labels >= 0) & (widened(labels, K) < K) & ~of_ignored
-    outside, objects = ~(is_class | of_ignored), is_class & (labels > 0)
+    left_out = of_ignored
     if counted is not None:
-        outside, objects, of_ignored = outside & counted, objects & counted, of_ignored & counted
-    return Seen(*torch.stack([outside.any(), of_ignored.any(), objects.any()]).tolist())
+        of_ignored, left_out = of_ignored & counted, of_ignored | ~counted
+    extremes = torch.aminmax(labels.masked_fill(left_out, 0))  # of the others: 0 is a class, and no object
+    low, high, some = torch.stack([*extremes, of_ignored.any().to(labels.dtype)]).tolist()
+    return Seen(outside=low < 0 or high >= K, ignored=some > 0, objects=high > 0)
 
 
 def refuse_outside(labels: Labels, K: int, ignored: int | None) -> NoReturn:

@@ -145,8 +145,8 @@ class DiceLoss(_Overlap):
             ignore_index=ignore_index,
             reduction=reduction,
         )
-        if smooth < 0:
-            raise ValueError(f"smooth={smooth} must not be negative; {EPS} is the original's, 1e-5 MONAI's")
+        if smooth <= 0:
+            raise ValueError(f"smooth={smooth} must be positive; {EPS} is the original's, 1e-5 MONAI's")
         self.smooth = smooth
 
     def compute(self, pair: Pair) -> Tensor:
