@@ -143,8 +143,8 @@ def refuse_outside(labels: Labels, K: int, ignored: int | None) -> NoReturn:
 def refuse_doubtful(name: str = "labels") -> NoReturn:
     """Raise a ValueError about 255 in labels without an object, for a call that did not say what 255 means."""
     raise ValueError(
-        f"{name} hold {IGNORED} and no class above 0, and {IGNORED} marks ignored voxels. If {IGNORED} is the object "
-        f"here, pass {name} == {IGNORED}; if it does mark ignored voxels, say so with ignore_index={IGNORED}"
+        f"{name} of 0 and {IGNORED} alone: {IGNORED} marks ignored voxels. If it is the object here, "
+        f"pass {name} == {IGNORED}; if it does mark ignored voxels, say so with ignore_index={IGNORED}"
     )
 
 

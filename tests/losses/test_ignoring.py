@@ -159,3 +159,12 @@ def test_one_channel_of_floating_labels():
     torch.testing.assert_close(
         loss(logits, soft), LOSSES["dice"](activation="softmax")(pair, torch.cat([1 - soft, soft], 1))
     )
+
+
+def test_one_channel_of_0_and_255_is_refused():
+    logits, labels = example((6, 5))
+    white = 255.0 * labels.clamp(max=1).unsqueeze(1)
+    for target in (white, white.long(), white[:, 0]):
+        with pytest.raises(ValueError, match=r"pass target == 255.*ignore_index=255"):
+            LOSSES["dice"](activation="sigmoid")(logits[:, :1], target)
+    LOSSES["dice"](activation="sigmoid", ignore_index=255)(logits[:, :1], white)

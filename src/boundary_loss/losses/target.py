@@ -90,6 +90,11 @@ class TargetReader:
         of_class = target.ne(IGNORED if self.ignore_index is None else self.ignore_index)
         known = unless_all(of_class if counted is None else counted & of_class)
         g = zero_unless(known, target.to(dtype))
+        self._sure |= self.ignore_index is not None
+        if known is not None and not self._sure and not torch.compiler.is_compiling():
+            self._sure = bool((g > 0).any())
+            if not self._sure and not bool((of_class if counted is None else of_class | ~counted).all()):
+                refuse_doubtful("target")
         one_hot = zero_unless(known, torch.cat([1 - g, g], dim=1))
         self._check(one_hot, known, exclusive=True)
         return Target(one_hot, known)
