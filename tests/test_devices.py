@@ -207,7 +207,7 @@ def losses() -> Iterator[tuple[str, Any, str, str]]:
         for classes in ([1], [0, 2]):
             yield f"{name} head {classes}", head(classes=classes), "logits", "one_hot"
     yield "hausdorff far", HausdorffLoss(sides="both", absent="far", activation="softmax"), "logits", "one_hot"
-    yield "ignored 2", LOSSES["dice"](activation="softmax", ignore_index=2), "logits", "labels"
+    yield "ignored 2", LOSSES["dice"](activation="softmax", ignore_index=2), "logits", "classes"
     yield "HDLoss", HDLoss(to_onehot_y=True, softmax=True), "logits", "channel"
     yield "SDFLoss", SDFLoss(), "both", "channel"
     for weight in (None, [1, 2.0, 3]):
@@ -215,7 +215,7 @@ def losses() -> Iterator[tuple[str, Any, str, str]]:
     yield "fused both", FusedGeneralizedDiceBoundary(check_labels=False, classes=[0, 2]), "logits", "labels and maps"
 
 
-LOOKED_AT = ("labels", "bytes", "channel")
+LOOKED_AT = ("labels", "classes", "bytes", "channel")
 """Targets of integers, whose values a loss looks at each time; but the fused ones, which were told not to."""
 
 
@@ -225,36 +225,38 @@ def test_every_loss_stays_on_its_device(autocast: torch.dtype | None) -> None:
     logits = torch.randn(2, 3, 12, 9, generator=generator)
     labels = torch.randint(0, 3, (2, 12, 9), generator=generator)
     labels[0, :3], labels[1] = 255, labels[1].clamp(max=1)
-    maps = signed_distance(labels, num_classes=3)
+    maps, mask = signed_distance(labels, num_classes=3), labels != 255
     targets = {
-        "labels": (labels,), "bytes": (labels.to(torch.uint8),), "one_hot": (class2one_hot(labels, 3),),
+        "labels": (labels,), "classes": (labels.clamp(max=2),), "bytes": (labels.to(torch.uint8),),
+        "one_hot": (class2one_hot(labels, 3),),
         "maps": (maps,), "channel": (labels[:, None],), "labels and maps": (labels, maps),
     }  # fmt: skip
 
-    def computed(loss: Any, takes: str, given: Sequence[Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    def computed(loss: Any, takes: str, given: Sequence[Tensor], x: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
         x = x.detach().requires_grad_()
         with torch.autocast(x.device.type, autocast or torch.bfloat16, enabled=autocast is not None):
             mixed = torch.nn.functional.conv2d(x, torch.eye(3, device=x.device)[:, :, None, None])
             predicted = (mixed.softmax(1),) if takes == "probs" else (mixed, mixed) if takes == "both" else (mixed,)
-            value = loss(*predicted, *given)
+            value = loss(*predicted, *given, **more)
         value.sum().backward()
         assert x.grad is not None
         return value.detach(), x.grad
 
     for name, loss, takes, target in losses():
-        expected = computed(loss, takes, targets[target], logits)
+        more = {"mask": mask} if target in ("one_hot", "maps") else {}
+        expected = computed(loss, takes, targets[target], logits, **more)
         with PretendGpu() as gpu:
             loss.to("cuda")
             there = [tensor.to("cuda") for tensor in targets[target]]
-            x = logits.to("cuda")
-            computed(loss, takes, there, x)  # the first time it looks at the probabilities
+            x, more = logits.to("cuda"), {name: tensor.to("cuda") for name, tensor in more.items()}
+            computed(loss, takes, there, x, **more)  # the first time it looks at the values
             gpu.waits.clear()
-            found = computed(loss, takes, there, x)
+            found = computed(loss, takes, there, x, **more)
             waits = [wait.where for wait in gpu.waits]
             assert all(tensor.is_cuda for tensor in found) and found[0].dtype == torch.float32, name
             on_host = [tensor.cpu() for tensor in found]
         looks = 1 if target in LOOKED_AT and not name.startswith("fused") else 0
-        assert len(waits) == looks and all("class2one_hot" in wait for wait in waits), (name, waits)
+        assert len(waits) == looks and all("look_at_labels" in wait for wait in waits), (name, waits)
         for ours, theirs in zip(on_host, expected, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6, msg=lambda text, n=name: f"{n}: {text}")
 

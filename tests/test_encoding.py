@@ -14,6 +14,7 @@ from boundary_loss.encoding import (
     as_labels,
     check_probabilities,
     class2one_hot,
+    is_label,
     one_hot2class,
     probs2class,
     probs2one_hot,
@@ -45,9 +46,42 @@ def test_unknown_labels_are_named(labels: torch.Tensor) -> None:
         class2one_hot(labels, 2)
 
 
-def test_floating_labels_are_refused() -> None:
-    with pytest.raises(ValueError, match="integers"):
-        class2one_hot(torch.zeros(1, 2), 2)
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.float32, torch.bool])
+def test_one_hot_of_labels_of_other_types(dtype: torch.dtype) -> None:
+    labels = torch.tensor([[0, 1]])
+    assert torch.equal(class2one_hot(labels.to(dtype), 2), class2one_hot(labels, 2))
+
+
+def test_255_that_may_be_the_object_is_refused() -> None:
+    labels = torch.tensor([[0, 255, 255]])
+    for dtype in (torch.uint8, torch.int64, torch.float32):
+        with pytest.raises(ValueError, match=r"pass labels == 255; .* ignore_index=255"):
+            class2one_hot(labels.to(dtype), 2)
+    assert class2one_hot(labels, 2, ignore_index=255).tolist() == [[[1, 0, 0], [0, 0, 0]]]
+    assert class2one_hot(torch.tensor([[0, 255, 1]]), 2).tolist() == [[[1, 0, 0], [0, 0, 1]]]
+    assert class2one_hot(labels == 255, 2).tolist() == [[[1, 0, 0], [0, 1, 1]]]
+
+
+@pytest.mark.parametrize(("dtype", "ignored"), [(torch.uint8, -1), (torch.int8, 255), (torch.int64, 2**40)])
+def test_a_label_that_the_type_cannot_hold_is_nowhere(dtype: torch.dtype, ignored: int) -> None:
+    labels = torch.tensor([[0, 1]]).to(dtype)
+    assert not is_label(labels, ignored).any()
+    assert class2one_hot(labels, 2, ignore_index=ignored).sum() == 2
+
+
+def test_a_class_may_be_ignored() -> None:
+    assert class2one_hot(torch.tensor([[0, 1, 2]]), 3, ignore_index=1).sum(dim=1).tolist() == [[1, 0, 1]]
+
+
+def test_among_many_classes_255_is_one() -> None:
+    labels = torch.tensor([[0, 255, 299]])
+    assert class2one_hot(labels, 300).sum() == 3
+    assert probs2one_hot(class2one_hot(labels, 300).float()).sum() == 3
+
+
+def test_an_array_has_no_most_probable_class() -> None:
+    with pytest.raises(ValueError, match="probs must be a tensor, got ndarray"):
+        probs2class(np.zeros((1, 2, 3, 3)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("K", [2, 3, 5, 20])

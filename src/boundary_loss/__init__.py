@@ -26,23 +26,29 @@ if TYPE_CHECKING:
         FusedDiceLoss,
         FusedGeneralizedDiceBoundary,
         GeneralizedDice,
+        GeneralizedDiceLoss,
+        HausdorffDTLoss,
         HausdorffErosionLoss,
         HausdorffLoss,
         HDLoss,
+        SDF_loss,
         SDFLoss,
         SDFProductLoss,
         SurfaceLoss,
         TverskyLoss,
     )
     from boundary_loss.metrics import measure, surface_distances
+    from boundary_loss.schedule import parse_schedule
 
 _HOME = {
     "distance": ["dist_map_transform", "euclidean_distance", "one_hot2dist", "signed_distance"],
     "encoding": ["class2one_hot", "probs2class", "probs2one_hot"],
     "losses": ["BoundaryLoss", "CrossEntropy", "DiceLoss", "DistanceHeadLoss", "FocalLoss", "FusedDiceLoss",
-               "FusedGeneralizedDiceBoundary", "GeneralizedDice", "HausdorffErosionLoss", "HausdorffLoss",
-               "HDLoss", "SDFLoss", "SDFProductLoss", "SurfaceLoss", "TverskyLoss"],
+               "FusedGeneralizedDiceBoundary", "GeneralizedDice", "GeneralizedDiceLoss", "HausdorffDTLoss",
+               "HausdorffErosionLoss", "HausdorffLoss", "HDLoss", "SDF_loss", "SDFLoss", "SDFProductLoss",
+               "SurfaceLoss", "TverskyLoss"],
     "metrics": ["measure", "surface_distances"],
+    "schedule": ["parse_schedule"],
 }  # fmt: skip
 answer_while_loading()
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -56,11 +62,14 @@ __all__ = [
     "FusedDiceLoss",
     "FusedGeneralizedDiceBoundary",
     "GeneralizedDice",
+    "GeneralizedDiceLoss",
     "HDLoss",
+    "HausdorffDTLoss",
     "HausdorffErosionLoss",
     "HausdorffLoss",
     "SDFLoss",
     "SDFProductLoss",
+    "SDF_loss",
     "SurfaceLoss",
     "TverskyLoss",
     "class2one_hot",
@@ -68,6 +77,7 @@ __all__ = [
     "euclidean_distance",
     "measure",
     "one_hot2dist",
+    "parse_schedule",
     "probs2class",
     "probs2one_hot",
     "signed_distance",

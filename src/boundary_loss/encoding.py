@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
@@ -53,30 +53,99 @@ def _whole_numbers(labels: Tensor, name: str) -> Tensor:
     )
 
 
-def class2one_hot(labels: Labels, K: int, *, dtype: torch.dtype = torch.int32) -> OneHot:
-    """One-hot encoding of integer classes.
+def class2one_hot(
+    labels: Labels, K: int, *, dtype: torch.dtype = torch.int32, ignore_index: int | None = None
+) -> OneHot:
+    """One-hot encoding of classes.
 
     Args:
-        labels: (B, ...) integers in [0, K); ``IGNORED`` (255) voxels become zero in every class.
+        labels: (B, ...) classes in [0, K), of any type that :func:`as_labels` takes.
         K: number of classes.
         dtype: of the result; int32 as in the original.
+        ignore_index: voxels of this label become zero in every class. None stands for ``IGNORED`` (255), but refuses
+            labels in which 255 occurs and no class above 0 does: many masks are stored so and mean 1 by 255.
 
     Returns:
         (B, K, ...) zeros and ones on the same device.
 
     Raises:
-        ValueError: no tensor, floating input, or a label outside [0, K) that is not ``IGNORED``.
+        ValueError: values that are no labels, a label outside [0, K) that is not ignored, or 255 in doubt.
     """
-    if not isinstance(labels, Tensor):
-        raise ValueError(f"labels must be a tensor, got {type(labels).__name__}; torch.as_tensor makes one of an array")
-    if labels.is_floating_point() or labels.dtype == torch.bool:
-        raise ValueError(f"labels must be integers, got {labels.dtype}; convert with .long()")
-    labels = _wide_enough(labels, K)
-    unknown = ((labels < 0) | (labels >= K)) & (labels != IGNORED)
-    if unknown.any():
-        found = sorted(set(labels[unknown].unique().tolist()))
-        raise ValueError(f"labels {found} are outside 0..{K - 1} (and not the ignored label {IGNORED})")
-    return encode_one_hot(labels, K, dtype)
+    labels = as_labels(labels)
+    ignored = ignored_label(ignore_index, K)
+    seen = look_at_labels(labels, K, ignored)
+    if seen.outside:
+        refuse_outside(labels, K, ignored)
+    if seen.ignored and not seen.objects and ignore_index is None:
+        refuse_doubtful()
+    one_hot = encode_one_hot(labels, K, dtype)
+    if ignored is not None and 0 <= ignored < K:
+        one_hot.masked_fill_(is_label(labels, ignored).unsqueeze(1), 0)
+    return one_hot
+
+
+def ignored_label(ignore_index: int | None, K: int) -> int | None:
+    """The label of ignored voxels: the one asked for, otherwise ``IGNORED`` unless that is one of the K classes."""
+    return ignore_index if ignore_index is not None else IGNORED if K <= IGNORED else None
+
+
+def is_label(labels: Labels, label: int | None) -> Tensor:
+    """Where the labels are ``label``, bool; nowhere if their type cannot hold it (uint8 would take -1 for 255)."""
+    limits = torch.iinfo(labels.dtype)
+    if label is None or not limits.min <= label <= limits.max:
+        return torch.zeros_like(labels, dtype=torch.bool)
+    return labels == label
+
+
+class Seen(NamedTuple):
+    """What a look at labels found."""
+
+    outside: bool
+    """A label that is neither a class nor ignored."""
+    ignored: bool
+    """The ignored label."""
+    objects: bool
+    """A class above 0."""
+
+
+def look_at_labels(labels: Labels, K: int, ignored: int | None, counted: Tensor | None = None) -> Seen:
+    """What occurs among (B, ...) labels, those outside the mask ``counted`` (B, ...) left out.
+
+    The host waits once where the labels are on a GPU. Under torch.compile nothing is looked at: there voxels may be
+    ignored, and all others are taken for classes.
+    """
+    if torch.compiler.is_compiling():
+        return Seen(outside=False, ignored=True, objects=True)
+    if not labels.numel():
+        return Seen(outside=False, ignored=False, objects=False)
+    if labels.device.type == "cpu":
+        low, high = (int(extreme) for extreme in torch.aminmax(labels))
+        if low >= 0 and high < K and (ignored is None or not low <= ignored <= high):
+            return Seen(outside=False, ignored=False, objects=high > 0)  # the usual case, in one pass
+    of_ignored = is_label(labels, ignored)
+    left_out = of_ignored
+    if counted is not None:
+        of_ignored, left_out = of_ignored & counted, of_ignored | ~counted
+    extremes = torch.aminmax(labels.masked_fill(left_out, 0))  # of the others: 0 is a class, and no object
+    low, high, some = torch.stack([*extremes, of_ignored.any().to(labels.dtype)]).tolist()
+    return Seen(outside=low < 0 or high >= K, ignored=some > 0, objects=high > 0)
+
+
+def refuse_outside(labels: Labels, K: int, ignored: int | None) -> NoReturn:
+    """Raise a ValueError that lists the labels outside [0, K)."""
+    found = [label for label in labels.unique().tolist() if not 0 <= label < K and label != ignored]
+    shown = ", ".join(map(str, found[:10])) + (", ..." if len(found) > 10 else "")
+    not_ignored = "" if ignored is None else f" and are not the ignored label {ignored}"
+    cure = f"; if {IGNORED} is the object here, pass labels == {IGNORED}" if found == [IGNORED] else ""
+    raise ValueError(f"labels [{shown}] are outside 0..{K - 1}{not_ignored}{cure}")
+
+
+def refuse_doubtful(name: str = "labels") -> NoReturn:
+    """Raise a ValueError about 255 in labels without an object, for a call that did not say what 255 means."""
+    raise ValueError(
+        f"{name} of 0 and {IGNORED} alone: {IGNORED} marks ignored voxels. If it is the object here, "
+        f"pass {name} == {IGNORED}; if it does mark ignored voxels, say so with ignore_index={IGNORED}"
+    )
 
 
 def at_hand(tensor: Tensor) -> bool:
@@ -87,7 +156,7 @@ def at_hand(tensor: Tensor) -> bool:
 
 def encode_one_hot(labels: Labels, K: int, dtype: torch.dtype) -> OneHot:
     """:func:`class2one_hot` without its checks, for labels that were checked when they were read."""
-    labels = _wide_enough(labels, K)
+    labels = widened(labels, K)
     if at_hand(labels):
         one_hot = torch.empty(labels.shape[0], K, *labels.shape[1:], dtype=dtype)
         for k in range(K):  # each comparison to its place: six times faster than one to bool and on to numbers
@@ -97,8 +166,8 @@ def encode_one_hot(labels: Labels, K: int, dtype: torch.dtype) -> OneHot:
     return (labels.unsqueeze(1) == classes).to(dtype)
 
 
-def _wide_enough(labels: Labels, K: int) -> Labels:
-    """In a type that can count to K, which a comparison with it needs."""
+def widened(labels: Labels, K: int) -> Labels:
+    """The labels in a type that can count to K, which a comparison with K needs."""
     return labels if torch.iinfo(labels.dtype).max >= K else labels.long()
 
 
@@ -114,6 +183,8 @@ def among_all(of_chosen: Tensor, classes: Sequence[int] | None, K: int, axis: in
 
 def probs2class(probs: Probs, *, dtype: torch.dtype = torch.int64) -> Labels:
     """The most probable class, (B, K, ...) -> (B, ...) of this type; on a tie the lower class, as argmax."""
+    if not isinstance(probs, Tensor):
+        raise ValueError(f"probs must be a tensor, got {type(probs).__name__}; torch.as_tensor makes one of an array")
     if probs.shape[1] == 2:  # a comparison is two hundred times faster than argmax over a strided axis
         return (probs[:, 1] > probs[:, 0]).to(dtype)
     if probs.device.type != "cpu" or probs.shape[1] > 16:
@@ -128,7 +199,7 @@ def probs2class(probs: Probs, *, dtype: torch.dtype = torch.int64) -> Labels:
 
 def probs2one_hot(probs: Probs) -> OneHot:
     """The most probable class as one-hot int32, (B, K, ...) -> (B, K, ...)."""
-    return class2one_hot(probs2class(probs), K=probs.shape[1])
+    return encode_one_hot(probs2class(probs), probs.shape[1], torch.int32)
 
 
 def one_hot2class(one_hot: OneHot) -> Labels:

@@ -33,7 +33,7 @@ def test_shifted_value_is_zero_for_the_truth_and_more_elsewhere(convention, clas
     assert loss(class2one_hot(labels.roll(2, 1), 2).float(), maps).item() > 0.1
 
 
-def test_only_where_the_map_is_0_may_a_probability_be_no_number():
+def test_only_where_all_maps_are_0_may_a_probability_be_no_number():
     _, maps = disc()
     probs = torch.full((1, 2, 12, 10), 0.5, requires_grad=True)
     maps[:, :, 0] = 0
@@ -92,7 +92,8 @@ def test_options_for_the_map():
 def test_masks_are_no_maps():
     labels, _ = disc()
     probs = torch.full((1, 2, 12, 10), 0.5)
-    for mask in (class2one_hot(labels, 2), class2one_hot(labels, 2).bool()):
+    one_hot = class2one_hot(labels, 2)
+    for mask in (one_hot, one_hot.bool(), one_hot.float(), probs):
         with pytest.raises(ValueError, match="signed distances"):
             BoundaryLoss()(probs, mask)
     with pytest.raises(ValueError, match="signed_distance"):
@@ -104,3 +105,27 @@ def test_whole_number_maps_are_accepted():
     maps = signed_distance(labels, num_classes=2, convention="paper-int")
     probs = torch.full((1, 2, 12, 10), 0.5)
     torch.testing.assert_close(BoundaryLoss()(probs, maps.to(torch.int32)), BoundaryLoss()(probs, maps))
+
+
+def test_one_channel_of_two_classes():
+    _, maps = disc()
+    p = torch.rand(1, 1, 12, 10, generator=torch.Generator().manual_seed(0))
+    pair = torch.cat([1 - p, p], dim=1)
+    for classes in (None, [0], [1], [0, 1]):
+        loss = BoundaryLoss(classes=classes)
+        torch.testing.assert_close(loss(p, maps), loss(pair, maps))
+    for classes in (None, [0], [1]):  # a map of the object alone: its channel, or its class
+        torch.testing.assert_close(BoundaryLoss(classes=classes)(p, maps[:, 1:]), (p * maps[:, 1:]).mean())
+
+
+def test_a_list_of_maps():
+    """As the original's README has it."""
+    _, maps = disc()
+    probs = torch.rand(2, 2, 12, 10, generator=torch.Generator().manual_seed(0)).softmax(1)
+    both = maps.repeat(2, 1, 1, 1)
+    loss = BoundaryLoss(idc=[1])
+    torch.testing.assert_close(loss(probs, list(both)), loss(probs, both))
+    torch.testing.assert_close(loss(probs, [both]), loss(probs, both))
+    for wrong in ([], [maps.numpy()], [maps[0], maps[0, :, :5]]):
+        with pytest.raises(ValueError, match="a list of distance maps"):
+            loss(probs, wrong)

@@ -93,7 +93,7 @@ def test_generalized_dice_and_boundary_together(absent, shape):
     region = GeneralizedDice(classes=[0, 2], activation="softmax", absent=absent)
     boundary = BoundaryLoss(classes=[1], activation="softmax")
     ours = loss(logits, labels, maps)
-    theirs = 0.9 * region(logits, labels) + 0.2 * boundary(logits, maps)
+    theirs = 0.9 * region(logits, labels) + 0.2 * boundary(logits, maps, mask=labels != 255)
     torch.testing.assert_close(ours, theirs)
     torch.testing.assert_close(*(torch.autograd.grad(v, logits)[0] for v in (ours, theirs)))
     assert torch.autograd.gradcheck(lambda x: loss(x, labels, maps), logits)
@@ -129,10 +129,34 @@ def test_half_precision_logits(dtype):
     assert gradient.dtype == dtype
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64])
-def test_labels_of_any_integer_type(dtype):
-    logits, labels = example()
-    torch.testing.assert_close(FusedDiceLoss()(logits, labels.to(dtype)), FusedDiceLoss()(logits, labels))
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32, torch.int64])
+@pytest.mark.parametrize("ignored", [-1, 1, 9, 255])
+def test_a_mask_counts_as_ignored_labels(dtype, ignored):
+    """Of labels of any type, also one that holds no number for the ignored ones; strays outside the mask are free."""
+    logits, labels = example(shape=(9, 7))
+    mask = torch.rand(2, 9, 7, generator=torch.Generator().manual_seed(1)) < 0.6
+    labels[0, 0] = ignored if torch.iinfo(dtype).min <= ignored <= torch.iinfo(dtype).max else 0
+    marked = torch.where(mask & (labels != ignored), labels, 77)
+    labels[~mask] = 100
+    ours = FusedDiceLoss(ignore_label=ignored)(logits, labels.to(dtype), mask=mask)
+    torch.testing.assert_close(ours, FusedDiceLoss(ignore_label=77)(logits, marked))
+    labels[mask.nonzero()[-1].unbind()] = 100
+    with pytest.raises(ValueError, match=r"labels \[100\] are outside"):
+        FusedDiceLoss(ignore_label=ignored)(logits, labels.to(dtype), mask=mask)
+
+
+def test_255_that_may_be_the_object():
+    logits, labels = example(K=2)
+    maps = torch.zeros_like(logits)
+    white = (labels * 255).to(torch.uint8)
+    with pytest.raises(ValueError, match="pass labels == 255"):
+        FusedDiceLoss()(logits, white)
+    with pytest.raises(ValueError, match=r"pass labels == 255.*ignore_index=255"):
+        FusedGeneralizedDiceBoundary()(logits, white, maps)
+    FusedGeneralizedDiceBoundary(ignore_index=255)(logits, white, maps)
+    loss = FusedGeneralizedDiceBoundary()
+    loss(logits, labels, maps)  # shows that 1 is the object
+    loss(logits, white, maps)
 
 
 def test_minus_one_is_not_255():
@@ -216,13 +240,15 @@ class TestRefusals:
 
     def test_shapes_and_types(self):
         logits, labels = example()
-        for wrong in (labels.unsqueeze(1), labels[:1], labels.mT):
+        for wrong in (labels.unsqueeze(2), labels[:1], labels.mT):
             with pytest.raises(ValueError, match="do not fit"):
                 FusedDiceLoss()(logits, wrong)
-        with pytest.raises(ValueError, match="integers"):
-            FusedDiceLoss()(logits, labels.double())
+        with pytest.raises(ValueError, match=r"whole numbers, found \d\.5"):
+            FusedDiceLoss()(logits, labels + 0.5)
         with pytest.raises(ValueError, match="floating point"):
             FusedDiceLoss()(labels.unsqueeze(1), labels)
+        with pytest.raises(ValueError, match="batch axis"):
+            FusedDiceLoss()(logits[0], labels[0])
         with pytest.raises(ValueError, match="distance maps"):
             FusedGeneralizedDiceBoundary()(logits, labels, logits[:, :2])
 

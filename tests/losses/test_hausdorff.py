@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.ndimage import convolve, distance_transform_edt
 
-from boundary_loss import HausdorffErosionLoss, HausdorffLoss, HDLoss, class2one_hot
+from boundary_loss import HausdorffErosionLoss, HausdorffLoss, class2one_hot
+from boundary_loss.losses.hausdorff import boundary_distance
 
 
 def example(shape=(9, 8), K=2, seed=0):
@@ -153,51 +154,6 @@ class TestErosion:
                 HausdorffErosionLoss(**wrong)
 
 
-class TestDropIn:
-    def test_equals_ours_on_two_classes(self):
-        probs, labels = example()
-        expected = HausdorffLoss()(probs, labels)
-        torch.testing.assert_close(HDLoss()(probs, class2one_hot(labels, 2)), expected)
-        torch.testing.assert_close(HDLoss(to_onehot_y=True)(probs, labels[:, None]), expected)
-        torch.testing.assert_close(HDLoss(softmax=True, to_onehot_y=True)(probs.log(), labels[:, None]), expected)
-
-    def test_without_background(self):
-        probs, labels = example()
-        loss = HDLoss(include_background=False, to_onehot_y=True)
-        torch.testing.assert_close(loss(probs, labels[:, None]), HausdorffLoss(classes=[1])(probs, labels))
-
-    def test_reductions(self):
-        probs, labels = example(K=3)
-        kept = HDLoss(to_onehot_y=True, reduction="none")(probs, labels[:, None])
-        assert kept.shape == (2, 3)
-        pooled = HDLoss(to_onehot_y=True, reduction="none", batch=True)(probs, labels[:, None])
-        torch.testing.assert_close(pooled, kept.mean(0))
-        torch.testing.assert_close(HDLoss(to_onehot_y=True, reduction="sum")(probs, labels[:, None]), kept.sum())
-
-    def test_one_channel_and_other_activations(self):
-        probs, labels = example()
-        logit = probs[:, 1:].logit()
-        expected = HausdorffLoss(classes=[1])(probs, labels)
-        for loss in (HDLoss(sigmoid=True), HDLoss(other_act=torch.sigmoid, include_background=False)):
-            torch.testing.assert_close(loss(logit, labels[:, None]), expected)
-
-    def test_gradient(self):
-        probs, labels = example((4, 3))
-        loss = HDLoss(softmax=True, to_onehot_y=True)
-        assert torch.autograd.gradcheck(lambda x: loss(x, labels[:, None]), probs.log().requires_grad_())
-
-    def test_refusals(self):
-        probs, labels = example()
-        with pytest.raises(ValueError, match="exclude"):
-            HDLoss(sigmoid=True, softmax=True)
-        with pytest.raises(ValueError, match="one shape"):
-            HDLoss()(probs, labels[:, None])
-        with pytest.raises(ValueError, match="one channel"):
-            HDLoss(softmax=True)(probs[:, :1], labels[:, None])
-        with pytest.raises(ValueError, match="'none'"):
-            HDLoss(reduction="all")
-
-
 @pytest.mark.parametrize("options", [{}, {"sides": "both"}, {"absent": "far"}, {"alpha": 1.0, "idc": [1, 2]}])
 def test_distances_of_the_target_may_be_kept(options):
     torch.manual_seed(0)
@@ -208,3 +164,30 @@ def test_distances_of_the_target_may_be_kept(options):
     kept = loss.measure_target(class2one_hot(labels, 3))
     assert kept.shape == probs.shape
     assert torch.equal(loss(probs, labels, kept), loss(probs, labels))
+
+
+@pytest.mark.parametrize("sides", ["inside", "both"])
+def test_ignored_voxels_are_neither_object_nor_rest(sides):
+    """As deep as if the object went on, as far as if the rest did."""
+    mask = torch.zeros(1, 1, 7, 12, dtype=torch.bool)
+    mask[..., :5] = True
+    known = torch.ones_like(mask)
+    known[..., 2] = known[..., 9] = False
+    found = boundary_distance(mask & known, sides, known=known)
+    torch.testing.assert_close(found, boundary_distance(mask, sides) * known)
+    far = boundary_distance(known & True, sides, absent="far", known=known)
+    assert (far[known] == (7**2 + 12**2) ** 0.5).all() and not far[~known].any()
+
+
+@pytest.mark.parametrize("sides", ["inside", "both"])
+def test_overlapping_classes_do_not_compete(sides):
+    """Whole tumour and core, both above ½ where the core is: the core's mask is no hole of the tumour's."""
+    logits = torch.full((1, 2, 12, 12), -3.0)
+    logits[:, 0, 2:10, 2:10] = 1.0
+    logits[:, 1, 4:8, 4:8] = 2.0
+    target = (logits > 0).float().roll(1, 3)
+    loss = HausdorffLoss(activation="sigmoid", sides=sides, reduction="classes")
+    g, predicted = target.bool().numpy(), (logits > 0).numpy()
+    for k in range(2):
+        parts = (each[:, k : k + 1] for each in (logits.sigmoid().numpy(), g, predicted))
+        assert loss(logits, target)[0, k].item() == pytest.approx(by_scipy(*parts, sides), rel=1e-5)

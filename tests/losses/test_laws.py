@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from boundary_loss import class2one_hot
-from boundary_loss.losses import build
+from boundary_loss import class2one_hot, signed_distance
+from boundary_loss.losses import LOSSES, build
 
 K, B = 3, 2
 
@@ -82,15 +82,16 @@ def test_ignored_voxels_do_not_matter(name, shape, example, target_of):
 
 
 def test_what_the_training_loop_hands_over(name, example, target_of):
-    """Probabilities zeroed and one-hot empty where ignored is the same as labels with 255 there."""
+    """Probabilities zeroed and one-hot empty where ignored, with a mask, is the same as labels with 255 there."""
     loss = build(name)
     probs, labels, _ = example(loss, B, K, (5, 4))
     labels[:, 2] = 255
-    from_labels = loss(probs, target_of(loss, labels, K)).detach()
+    mask = labels != 255
+    from_labels = loss(probs, target_of(loss, labels, K), mask=mask).detach()
     zeroed = probs.detach().clone()
     zeroed[:, :, 2] = 0
     target = class2one_hot(labels, K) if loss.target == "one_hot" else target_of(loss, labels, K)
-    torch.testing.assert_close(loss(zeroed, target), from_labels, rtol=0, atol=0)
+    torch.testing.assert_close(loss(zeroed, target, mask=mask), from_labels, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.bool, torch.float16, torch.float32])
@@ -101,6 +102,59 @@ def test_one_hot_of_any_type(name, dtype, example):
     probs, labels, _ = example(loss, B, K, (5, 4))
     one_hot = class2one_hot(labels, K).to(dtype)
     torch.testing.assert_close(loss(probs, one_hot), loss(probs, labels), rtol=0, atol=0)
+
+
+LABEL_TYPES = [torch.uint8, torch.int8, torch.int32, torch.uint16, torch.uint32, torch.uint64]
+LABEL_TYPES += [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+
+
+@pytest.mark.parametrize("dtype", LABEL_TYPES)
+def test_labels_of_any_type_and_layout(name, dtype, example):
+    """(B, ...) or (B, 1, ...), integers or whole numbers."""
+    loss = build(name)
+    if loss.target != "one_hot":
+        pytest.skip("takes distances")
+    probs, labels, _ = example(loss, B, K, (5, 4))
+    expected = loss(probs, labels)
+    for target in (labels.to(dtype), labels.to(dtype).unsqueeze(1)):
+        torch.testing.assert_close(loss(probs, target), expected, rtol=0, atol=0)
+
+
+def test_under_sigmoid_a_channel_does_not_depend_on_others(name, shape):
+    """Added, permuted or alone among two: each channel, and its gradient, is as it was; classes may overlap."""
+    if "sigmoid" not in LOSSES[name].activations or name == "gdl":
+        pytest.skip("compares classes with each other")
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(B, 4, *shape, generator=draw, dtype=torch.float64).requires_grad_()
+    overlapping = (torch.rand(logits.shape, generator=draw) < 0.4).double()
+    target = overlapping if LOSSES[name].target == "one_hot" else signed_distance(overlapping)
+    loss = fresh(name, activation="sigmoid", reduction="classes")
+    values = loss(logits, target)
+    assert values.shape == (B, 4)
+    pushes = torch.rand(B, 4, generator=draw, dtype=torch.float64)
+    (gradient,) = torch.autograd.grad(values, logits, pushes)
+    for channels in ([0, 1], [3, 1], [2, 0, 3], [3, 2, 1, 0]):
+        fewer = logits.detach()[:, channels].requires_grad_()
+        found = fresh(name, activation="sigmoid", reduction="classes")(fewer, target[:, channels])
+        torch.testing.assert_close(found, values[:, channels])
+        torch.testing.assert_close(torch.autograd.grad(found, fewer, pushes[:, channels])[0], gradient[:, channels])
+        chosen = fresh(name, activation="sigmoid", reduction="classes", classes=channels)(logits, target)
+        torch.testing.assert_close(chosen, values[:, channels])
+    one = fresh(name, activation="sigmoid", reduction="classes", classes=[1])  # one channel: the class 1 of two
+    torch.testing.assert_close(one(logits[:, :1], target[:, :1]), values[:, :1])
+
+
+def test_each_class_has_its_value(name, example):
+    probs, _, target = example(build(name), B, K, (5, 4))
+    if "classes" not in LOSSES[name].reductions:
+        with pytest.raises(ValueError, match="reduction='classes' is unknown"):
+            fresh(name, reduction="classes")
+        return
+    each = fresh(name, reduction="classes")(probs, target)
+    assert each.shape == (B, K)
+    torch.testing.assert_close(each.mean(1), fresh(name, reduction="none")(probs, target))
+    alone = fresh(name, classes=[2], reduction="none")(probs, target)
+    torch.testing.assert_close(each[:, 2], alone)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -143,8 +197,8 @@ def test_hausdorff_inside_a_compiled_model(example):
     torch._dynamo.reset()
     loss = build("hausdorff")
     probs, _, target = example(loss, B, K, (5, 4))
-    traced = torch.compile(lambda p: loss(p**2, target), backend="eager")
-    torch.testing.assert_close(traced(probs), loss(probs**2, target))
+    traced = torch.compile(lambda p: loss(0.5 * p + 0.5 / K, target), backend="eager")
+    torch.testing.assert_close(traced(probs), loss(0.5 * probs + 0.5 / K, target))
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
@@ -155,7 +209,82 @@ def test_compiled_to_machine_code(example):
     torch.testing.assert_close(torch.compile(loss)(probs.detach(), target), loss(probs, target).detach())
 
 
+class TestTargets:
+    """Refused on the first call, so that a loop costs nothing."""
+
+    @pytest.fixture
+    def loss(self, name):
+        loss = build(name)
+        return pytest.skip("takes distances") if loss.target != "one_hot" else loss
+
+    def test_voxels_of_no_class(self, loss, example):
+        probs, labels, _ = example(loss, B, K, (5, 4))
+        one_hot = class2one_hot(labels, K)
+        one_hot[0, :, 1, 1] = 0
+        with pytest.raises(ValueError, match=r"1 voxels of the one-hot target belong to no class.*mask="):
+            loss(probs, one_hot)
+        loss(probs, class2one_hot(labels, K))
+        with pytest.raises(ValueError, match="no class"):  # also later, where looking costs next to nothing
+            loss(probs, one_hot)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda g: 255 * g, "from 0 to 255; divide a mask of 0 and 255 by 255"),
+            (lambda g: signed_distance(g), "distance maps to BoundaryLoss"),
+            (lambda g: torch.full_like(g, torch.nan), "from nan"),
+            (lambda g: torch.ones_like(g), "add up to 1, found 3 in the target"),
+            (lambda g: 0.5 * g, r"add up to 1, found 0\.5 in the target"),
+        ],
+    )
+    def test_what_is_no_one_hot(self, loss, change, message, example):
+        probs, labels, _ = example(loss, B, K, (5, 4))
+        with pytest.raises(ValueError, match=message):
+            loss(probs, change(class2one_hot(labels, K, dtype=torch.float64)))
+
+    def test_soft_targets_are_taken(self, loss, example):
+        probs, labels, _ = example(loss, B, K, (5, 4))
+        loss(probs, 0.9 * class2one_hot(labels, K, dtype=torch.float32) + 0.1 / K)
+
+    def test_255_that_may_be_the_object(self, loss, example):
+        probs, labels, _ = example(loss, B, 2, (5, 4))
+        white = 255 * labels
+        for target in (white, white.unsqueeze(1), white.float()):
+            with pytest.raises(ValueError, match=r"pass target == 255.*ignore_index=255"):
+                loss(probs, target)
+        asked = type(loss)(ignore_index=255)(probs, white)
+        loss(probs, labels)  # shows that 1 is the object
+        torch.testing.assert_close(loss(probs, white), asked)
+
+    def test_fractions(self, loss, example):
+        probs, labels, _ = example(loss, B, K, (5, 4))
+        with pytest.raises(ValueError, match="target must be whole numbers"):
+            loss(probs, labels + 0.25)
+
+    def test_probabilities_that_do_not_add_up(self, loss, example):
+        probs, labels, _ = example(loss, B, K, (5, 4))
+        with pytest.raises(ValueError, match=r"must add up to 1 over all classes, found (0|1)\.\d+.*sigmoid"):
+            loss(probs.detach() * torch.tensor([1, 0.8, 0.9]).view(1, 3, 1, 1), labels)
+
+
 class TestRefusals:
+    def test_one_image_without_a_batch(self, name, example):
+        loss = build(name)
+        probs, _, target = example(loss, B, K, (5, 4))
+        with pytest.raises(ValueError, match=r"got shape \(3, 5, 4\); a single image needs a batch axis"):
+            loss(probs[0], target[0])
+
+    @pytest.mark.parametrize("shape", [(0, 3, 5, 4), (2, 3, 0, 4)])
+    def test_nothing(self, name, shape):
+        loss = build(name)
+        empty = torch.zeros(shape)
+        with pytest.raises(ValueError, match="hold no values"):
+            loss(empty, empty if loss.target == "distance" else empty[:, 0].long())
+
+    def test_an_unknown_keyword_names_the_loss(self, name):
+        with pytest.raises(TypeError, match=rf"{LOSSES[name].__name__}\.__init__\(\) got .*'idx'"):
+            fresh(name, idx=[1])
+
     def test_logits_without_an_activation(self, name, example):
         loss = build(name)
         probs, _, target = example(loss, B, K, (5, 4))

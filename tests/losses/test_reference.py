@@ -17,8 +17,10 @@ from boundary_loss import (
     DiceLoss,
     FocalLoss,
     GeneralizedDice,
+    GeneralizedDiceLoss,
     HausdorffLoss,
     class2one_hot,
+    dist_map_transform,
     signed_distance,
 )
 
@@ -83,3 +85,17 @@ def test_a_perfect_prediction(loss):
     perfect = class2one_hot(labels, 2, dtype=torch.float64)
     frozen = FROZEN[f"loss_perfect_{loss.__name__}_2d_k2"]
     np.testing.assert_allclose(loss(reduction="none")(perfect, labels), frozen, atol=2e-6)
+
+
+def test_the_ten_lines_of_its_readme():
+    labels = np.zeros((2, 12, 10), np.uint8)
+    labels[0, 3:8, 2:7] = labels[1, 5:9, 4:6] = 1
+    disttransform = dist_map_transform([1, 1], 2)
+    dice_loss = GeneralizedDiceLoss(idc=[0, 1])
+    boundary_loss = BoundaryLoss(idc=[1])
+    data = {"gt": class2one_hot(torch.from_numpy(labels), 2), "distmap": [disttransform(label) for label in labels]}
+    pred_probs = torch.randn(2, 2, 12, 10, generator=torch.Generator().manual_seed(0)).softmax(dim=1)
+    gdl_loss = dice_loss(pred_probs, data["gt"])
+    bl_loss = boundary_loss(pred_probs, data["distmap"])
+    assert (gdl_loss + 0.01 * bl_loss).isfinite()
+    torch.testing.assert_close(bl_loss, boundary_loss(pred_probs, torch.stack(data["distmap"])))

@@ -145,16 +145,37 @@ def test_other_ignored_labels():
         DiceLoss()(probs, marked)
 
 
-def test_labels_must_be_integers():
+@pytest.mark.parametrize("gamma", [0, 0.25, 0.5, 0.9, 1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_focal_gradient_where_the_prediction_is_sure(gamma, dtype):
+    """(1 − p)^γ with γ < 1 is infinitely steep at p = 1."""
+    logits = torch.tensor([[[[-40.0, 0.3, 40.0, 900.0]], [[40.0, -0.3, -40.0, -900.0]]]], dtype=dtype).requires_grad_()
+    labels = torch.tensor([[[1, 0, 0, 0]]])
+    value = FocalLoss(gamma=gamma, activation="softmax")(logits, labels)
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert value.isfinite() and gradient.isfinite().all()
+    assert gradient[0, 0, 0, 1] < 0 and abs(gradient[..., [0, 2, 3]].max()) < 1e-6
+
+
+def test_smooth_is_the_papers_guard_unless_given():
     logits, labels = draw()
-    with pytest.raises(ValueError, match="integers"):
-        DiceLoss()(logits.softmax(1), labels.double())
+    probs = logits.softmax(1)
+    p, g = probs.flatten(2), class2one_hot(labels, 3).double().flatten(2)
+    both, size = (p * g).sum(2), p.sum(2) + g.sum(2)
+    torch.testing.assert_close(DiceLoss(smooth=1)(probs, labels), (1 - (2 * both + 1) / (size + 1)).mean())
+    torch.testing.assert_close(
+        TverskyLoss(smooth=2, alpha=0.5, beta=0.5)(probs, labels), (1 - (both + 2) / (size / 2 + 2)).mean()
+    )
+    with pytest.raises(ValueError, match="smooth=-1"):
+        DiceLoss(smooth=-1)
 
 
 def test_multi_label_sigmoid_keeps_empty_voxels():
     logits = torch.zeros(1, 3, 2, 2)
     nothing = torch.zeros(1, 3, 2, 2)
     assert DiceLoss(activation="sigmoid")(logits, nothing).item() == pytest.approx(1)
+    with pytest.raises(ValueError, match=r"4 voxels .* no class.*mask=.*activation='sigmoid'"):
+        DiceLoss(activation="softmax")(logits, nothing)
     with pytest.raises(ValueError, match="sigmoid"):
         CrossEntropy(activation="sigmoid")
     with pytest.raises(ValueError, match="one channel"):

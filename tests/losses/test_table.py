@@ -39,7 +39,7 @@ def test_own_options_only():
     assert list(options("sdf")) == list(options("foreground")) == ["norm", "unit"]
     assert list(options("sdf_product")) == ["unit"]
     assert list(options("gdl")) == ["absent"]
-    assert list(options("tversky")) == ["alpha", "beta", "absent"]
+    assert list(options("tversky")) == ["alpha", "beta", "smooth", "absent"]
     assert not options("ce")
     for shared in ("activation", "reduction", "ignore_index", "idc"):
         with pytest.raises(ValueError, match=f"no option '{shared}'"):

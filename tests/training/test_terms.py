@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from boundary_loss.data import Slices
 from boundary_loss.experiment import Experiment
-from boundary_loss.losses import build
+from boundary_loss.files import write_array
+from boundary_loss.losses import LOSSES, build
+from boundary_loss.losses.head import HEADS
+from boundary_loss.shapes import IGNORED
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training.terms import ActiveTerm, activate
 
@@ -65,3 +69,23 @@ def test_a_loss_of_ones_own_may_ask_for_the_spacing(sliced: Path) -> None:
     batch = batch_of(sliced, term)
     probs = batch["head"].softmax(dim=1)
     torch.testing.assert_close(term(probs, batch), 0.96 * (probs - batch["gt"]).abs().mean())
+
+
+@pytest.mark.parametrize("name", [*sorted(set(LOSSES) - {"diceloss", "surface"}), *HEADS])
+def test_ignored_voxels_of_a_study_count_nowhere(sliced: Path, name: str) -> None:
+    """Slices beside ignored columns are worth what the other columns are."""
+    term = active(f"{name}:1")
+    for which in ("train", "val"):
+        for path in sorted((sliced / which / "gt_npy").glob("*.npy")):
+            labels = np.load(path).copy()
+            labels[:, :3] = IGNORED
+            write_array(path, labels)
+    batch = batch_of(sliced, term)
+    output = batch["head"] if term.reads == "distances" else batch["head"].softmax(dim=1)
+    cut = {"gt": batch["gt"][..., 3:], "spacings": batch["spacings"], "head": batch["head"][..., 3:]}
+    cut["maps"] = {need: maps[..., 3:] for need, maps in batch["maps"].items()}
+    torch.testing.assert_close(term(output, batch), term(output[..., 3:], cut))
+
+
+def test_without_ignored_voxels_there_is_no_mask(sliced: Path) -> None:
+    assert batch_of(sliced, active("gdl:1"))["mask"] is None

@@ -18,21 +18,23 @@ def steps(ranks: Ranks) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(12, 2, 32, 32, generator=generator, dtype=torch.float64)
     labels = (torch.rand(12, 32, 32, generator=generator) > 0.7).long()
-    one_hot = torch.nn.functional.one_hot(labels, 2).movedim(-1, 1).double()
+    mask = torch.rand(12, 1, 32, 32, generator=generator) > 0.2
+    one_hot = torch.nn.functional.one_hot(labels, 2).movedim(-1, 1) * mask.double()
     torch.manual_seed(0)
     net = build_network("UNet(width=2)", 2, 2).double().train()
     net.unused = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))  # as ENet has some
     model, optimiser = ranks.parallel(net), torch.optim.Adam(net.parameters(), lr=1e-3)
     terms = [
-        ActiveTerm("gdl", build("gdl"), None, over_items=True),
-        ActiveTerm("ce", build("ce", classes=[1]), None),  # no mean over items
+        ActiveTerm("gdl", build("gdl"), None, over_items=True, takes_mask=True),
+        ActiveTerm("ce", build("ce", classes=[1]), None, takes_mask=True),  # no mean over items
     ]
     losses = []
     for rows in [*torch.arange(12).split(11)] * 2:
         part = ranks.part(rows)
         ranks.begin(net, part)
         probs = model(images[part.rows]).softmax(dim=1)
-        values = [ranks.value(term, probs, {"gt": one_hot[part.rows]}, part) for term in terms]
+        batch = {"gt": one_hot[part.rows], "mask": mask[part.rows]}
+        values = [ranks.value(term, probs, batch, part) for term in terms]
         losses.append(ranks.add_up(torch.stack([value.detach() for value in values])))
         optimiser.zero_grad()
         (ranks.size * torch.stack(values).sum()).backward()

@@ -22,8 +22,9 @@ class MapNeed:
     classes: tuple[int, ...]
     options: tuple[tuple[str, Any], ...] = ()
     """Arguments of ``signed_distance`` that differ from its defaults, which are the paper's."""
-    measure: Callable[[Tensor, Tensor], Tensor] | None = None
-    """For ``target``: (B, K, X, Y) one-hot and (B, 2) mm -> (B, K, X, Y) distances."""
+    measure: Callable[..., Tensor] | None = None
+    """For ``target``: (B, K, X, Y) one-hot and (B, 2) mm -> (B, K, X, Y) distances; where voxels are ignored also
+    ``mask``, (B, 1, X, Y) bool, True where one counts."""
 
     @classmethod
     def of(cls, source: str, classes: tuple[int, ...], options: Mapping[str, Any]) -> "MapNeed":

@@ -123,7 +123,13 @@ class Slices(Dataset):
 
     def _measured(self, labels: Tensor, spacing_mm: Tensor, need: MapNeed) -> Tensor:
         assert need.measure is not None
-        return need.measure(encode_one_hot(labels, self.num_classes, torch.float32), spacing_mm)
+        mask = self._mask(labels)
+        more = {} if mask is None else {"mask": mask}
+        return need.measure(encode_one_hot(labels, self.num_classes, torch.float32), spacing_mm, **more)
+
+    def _mask(self, labels: Tensor) -> Tensor | None:
+        """(B, 1, X, Y) bool, True where a voxel counts; None if no slice of the set holds ignored voxels."""
+        return (labels != IGNORED).unsqueeze(1) if self.has_ignored else None
 
     def _progress(self, items: Any, what: str) -> Any:
         return tqdm(items, desc=f"{self.which}: {what}", leave=False, disable=None)
@@ -187,6 +193,7 @@ class Slices(Dataset):
             "images": images,
             "labels": labels,
             "gt": encode_one_hot(labels, self.num_classes, torch.float32),
+            "mask": self._mask(labels),
             "spacings": spacings,
             "maps": found,
         }

@@ -2,9 +2,17 @@
 
 from boundary_loss.losses.balance import gradient_norms, propose_weight
 from boundary_loss.losses.boundary import BoundaryLoss, SurfaceLoss
+from boundary_loss.losses.dropin import HausdorffDTLoss, HDLoss
 from boundary_loss.losses.fused import FusedDiceLoss, FusedGeneralizedDiceBoundary
-from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss, HDLoss
-from boundary_loss.losses.region import CrossEntropy, DiceLoss, FocalLoss, GeneralizedDice, TverskyLoss
+from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
+from boundary_loss.losses.region import (
+    CrossEntropy,
+    DiceLoss,
+    FocalLoss,
+    GeneralizedDice,
+    GeneralizedDiceLoss,
+    TverskyLoss,
+)
 from boundary_loss.losses.regression import DistanceHeadLoss, SDF_loss, SDFLoss, SDFProductLoss
 from boundary_loss.losses.table import LOSSES, build
 
@@ -18,7 +26,9 @@ __all__ = [
     "FusedDiceLoss",
     "FusedGeneralizedDiceBoundary",
     "GeneralizedDice",
+    "GeneralizedDiceLoss",
     "HDLoss",
+    "HausdorffDTLoss",
     "HausdorffErosionLoss",
     "HausdorffLoss",
     "SDFLoss",

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from boundary_loss.distance.layout import Spacing
-from boundary_loss.encoding import at_hand, check_probabilities, check_tensors, class2one_hot
-from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs, Scalar
+from boundary_loss.encoding import check_probabilities
+from boundary_loss.losses.target import TargetReader, check_prediction, check_sums, number_of, zero_unless
+from boundary_loss.shapes import Labels, OneHot, Probs, Scalar
 
 Activation = Literal["softmax", "sigmoid"]
-Reduction = Literal["mean", "sum", "none"]
+Reduction = Literal["mean", "sum", "none", "classes"]
+OfItems = Literal["mean", "sum", "none"]
 Unit = Literal["mm", "voxel"]
 
 T = TypeVar("T")
@@ -29,8 +31,12 @@ class Pair(NamedTuple):
     """(B, K, ...) float32 or float64 in [0, 1]; zero where the voxel is ignored."""
     one_hot: Tensor
     """(B, K, ...) same dtype; zero where the voxel is ignored."""
-    known: Tensor
-    """(B, 1, ...) bool: the voxels that count."""
+    known: Tensor | None
+    """(B, 1, ...) bool: the voxels that count; None where all do."""
+
+    def voxels(self) -> Tensor | int:
+        """How many voxels of each item count, (B, 1) or one number for all; at least 1."""
+        return self.probs[0, 0].numel() if self.known is None else number_of(self.known)
 
 
 class Loss(nn.Module):
@@ -38,11 +44,13 @@ class Loss(nn.Module):
 
     Args:
         idc: the classes that count, e.g. ``[1]``; None = all. ``classes`` is the same thing under a clearer name.
-        activation: None takes probabilities, "softmax" or "sigmoid" takes logits.
+        activation: None takes probabilities, "softmax" or "sigmoid" takes logits. Under "sigmoid" each channel is a
+            class of its own, which may overlap with others, and its value does not depend on how many there are.
             One channel alone, p, stands for two classes, (1 − p, p).
-        ignore_index: with integer labels, voxels of this label count in no sum. With one-hot targets the ignored
-            voxels are those that belong to no class (except under "sigmoid", where that means background).
-        reduction: "mean" as the papers; "none" gives each item's value (B,); "sum" adds those.
+        ignore_index: integer voxels of this label count nowhere. None stands for 255, but refuses labels in which 255
+            occurs before any class above 0 did: many masks mean 1 by 255.
+        reduction: "mean" as the papers; "none" gives each item's value (B,); "sum" adds those; "classes" gives each
+            item's and class's, (B, K), where the loss is a mean of such.
     """
 
     target: ClassVar[str] = "one_hot"
@@ -51,7 +59,10 @@ class Loss(nn.Module):
     """Whether the value of a batch is the mean of its items' values, so that parts of it may be computed apart."""
     takes_spacing: ClassVar[bool] = False
     """Whether a call takes ``spacing_mm``, (D,) or (B, D): the loss measures distances by itself."""
+    takes_mask: ClassVar[bool] = True
+    """Whether a call takes ``mask``, (B, 1, ...) bool, True where a voxel counts."""
     activations: ClassVar[tuple[str | None, ...]] = (None, "softmax", "sigmoid")
+    reductions: ClassVar[tuple[str, ...]] = ("mean", "sum", "none", "classes")
 
     def __init__(
         self,
@@ -59,7 +70,7 @@ class Loss(nn.Module):
         idc: Sequence[int] | None = None,
         classes: Sequence[int] | None = None,
         activation: Activation | None = None,
-        ignore_index: int = IGNORED,
+        ignore_index: int | None = None,
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
@@ -68,17 +79,17 @@ class Loss(nn.Module):
         self.classes = checked_classes(idc if classes is None else classes)
         self.activation = one_of("activation", activation, self.activations)
         self.ignore_index = ignore_index
-        self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
+        self.reduction = one_of("reduction", reduction, self.reductions)
+        self._reader = TargetReader(ignore_index, independent=activation == "sigmoid")
         self._checked_range = False
 
-    def activate(self, probs: Tensor) -> Tensor:
-        """Probabilities in at least float32; the first call refuses values outside [0, 1]."""
-        if probs.ndim < 3:
-            raise ValueError(f"predictions must be (B, K, X, Y[, Z]), got shape {tuple(probs.shape)}")
-        if not probs.is_floating_point():
-            raise ValueError(f"predictions must be floating point, got {probs.dtype}")
-        if probs.dtype in (torch.float16, torch.bfloat16):
-            probs = probs.float()
+    def activate(self, probs: Tensor, *, exclusive: bool = False, known: Tensor | None = None) -> Tensor:
+        """Probabilities in at least float32; the first call refuses values outside [0, 1].
+
+        Args:
+            exclusive: also refuse, if no activation was given, probabilities that do not add up to 1 where ``known``.
+        """
+        probs = probs.to(wide(probs))
         if self.activation == "softmax":
             if probs.shape[1] == 1:
                 raise ValueError("softmax over one channel is always 1; use activation='sigmoid' or two channels")
@@ -87,6 +98,8 @@ class Loss(nn.Module):
             return probs.sigmoid()
         if not self._checked_range and not torch.compiler.is_compiling():
             check_probabilities(probs)
+            if exclusive and probs.shape[1] > 1:
+                check_sums(probs, known)
             self._checked_range = True
         return probs
 
@@ -98,6 +111,10 @@ class Loss(nn.Module):
         """(B,) -> what ``reduction`` asks for."""
         return reduce(items, self.reduction)
 
+    def reduce_classes(self, of_classes: Tensor) -> Tensor:
+        """(B, K) values whose mean over the classes is the item's -> what ``reduction`` asks for."""
+        return of_classes if self.reduction == "classes" else self.reduce(of_classes.mean(1))
+
     def extra_repr(self) -> str:
         chosen = "all" if self.classes is None else list(self.classes)
         return f"classes={chosen}, activation={self.activation}, reduction={self.reduction!r}"
@@ -106,81 +123,46 @@ class Loss(nn.Module):
 class RegionLoss(Loss, ABC):
     """Base of the losses whose target is a segmentation."""
 
-    def forward(self, probs: Probs, target: OneHot | Labels) -> Scalar:
+    def forward(self, probs: Probs, target: OneHot | Labels, *, mask: Tensor | None = None) -> Scalar:
         """The loss of a batch.
 
         Args:
-            probs: (B, K, ...) probabilities, or logits if an ``activation`` was given; float16 and bfloat16 are
+            probs: (B, K, X, Y[, Z]) probabilities, or logits if an ``activation`` was given; float16 and bfloat16 are
                 computed in float32, under autocast too.
-            target: (B, K, ...) one-hot of any dtype, or (B, ...) integer labels. Labels are looked at, for which the
-                host waits where they are on a GPU; one-hot targets are not.
+            target: (B, ...) or (B, 1, ...) labels, integers or whole numbers of any type; or (B, K, ...) one-hot of any
+                type. Labels are looked at, for which the host waits where they are on a GPU; one-hot targets are on
+                the first call.
+            mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere. What the prediction and
+                the target hold elsewhere, be it NaN, has no effect and gets no gradient.
 
         Returns:
-            A scalar, or (B,) with ``reduction="none"``; float32 (float64 if ``probs`` are).
+            A scalar, (B,) with ``reduction="none"``, or (B, K) with "classes"; float32 (float64 if ``probs`` are).
 
         Raises:
             ValueError: shapes or devices that do not fit, labels or classes outside the range, values that are no
-                probabilities.
+                probabilities, voxels of a one-hot target that belong to no class.
         """
-        check_tensors(probs, target=target)
+        check_prediction(probs)
         with torch.autocast(probs.device.type, enabled=False):
-            return self.compute(self.pair(probs, target))
+            return self.compute(self.pair(probs, target, mask))
 
     @abstractmethod
     def compute(self, pair: Pair) -> Tensor:
         """The loss's formula."""
 
-    def pair(self, probs: Tensor, target: Tensor) -> Pair:
+    def pair(self, probs: Tensor, target: Tensor, mask: Tensor | None = None) -> Pair:
         """Prediction and target in one form, of the chosen classes."""
-        probs, one_hot, known = self.every_class(probs, target)
+        probs, one_hot, known = self.every_class(probs, target, mask)
         return Pair(self.choose(probs), self.choose(one_hot), known)
 
-    def every_class(self, probs: Tensor, target: Tensor) -> Pair:
+    def every_class(self, probs: Tensor, target: Tensor, mask: Tensor | None = None) -> Pair:
         """Prediction and target in one form."""
-        probs = self.activate(probs)
-        one_hot, known = self.encode(target, probs)
+        one_hot, known = self._reader.read(target, mask, probs, wide(probs))
+        # ignored voxels are cut off before the activation, whose gradient would spread a NaN over the classes
+        probs = self.activate(zero_unless(known, probs), exclusive=True, known=known)
         if probs.shape[1] == 1:
             probs = torch.cat([1 - probs, probs], dim=1)
-        return Pair(without_ignored(probs, known), one_hot, known)
-
-    def encode(self, target: Tensor, probs: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, K, ...) one-hot in the dtype of ``probs``, and (B, 1, ...) where it counts."""
-        K = max(probs.shape[1], 2)
-        spatial = tuple(probs.shape[2:])
-        if tuple(target.shape) == (probs.shape[0], *spatial):
-            one_hot = labels2one_hot(target, K, self.ignore_index, probs.dtype)
-            return one_hot, one_hot.amax(dim=1, keepdim=True) > 0
-        if tuple(target.shape) != tuple(probs.shape):
-            raise ValueError(
-                f"target of shape {tuple(target.shape)} fits neither one-hot {tuple(probs.shape)} "
-                f"nor labels {(probs.shape[0], *spatial)}, which predictions of shape {tuple(probs.shape)} need"
-            )
-        one_hot = target.to(probs.dtype)
-        if probs.shape[1] == 1:
-            one_hot = torch.cat([1 - one_hot, one_hot], dim=1)
-        known = one_hot.amax(dim=1, keepdim=True) > 0
-        return one_hot, torch.ones_like(known) if self.activation == "sigmoid" else known
-
-
-def without_ignored(probs: Tensor, known: Tensor) -> Tensor:
-    """``probs``, zero where the voxel is not ``known``."""
-    if at_hand(known) and bool(known.all()):
-        return probs  # on a CPU the look is cheaper than the copy, and its gradient
-    # where, not a product: a NaN or an infinity in an ignored voxel must not survive
-    return torch.where(known, probs, torch.zeros_like(probs))
-
-
-def labels2one_hot(labels: Tensor, K: int, ignore_index: int, dtype: torch.dtype) -> Tensor:
-    """(B, ...) integers -> (B, K, ...); voxels of ``ignore_index`` become zero in every class."""
-    if labels.is_floating_point() or labels.dtype == torch.bool:
-        raise ValueError(f"labels (B, ...) must be integers, got {labels.dtype}; convert with .long()")
-    if ignore_index != IGNORED:
-        labels = labels.long()
-        labels = torch.where(labels == ignore_index, IGNORED, labels)
-    if torch.compiler.is_compiling():  # the look at the labels' values would cut the graph in two
-        classes = torch.arange(K, device=labels.device).view(1, K, *[1] * (labels.ndim - 1))
-        return (labels.unsqueeze(1) == classes).to(dtype)
-    return class2one_hot(labels, K, dtype=dtype)
+        return Pair(probs if known is None else probs * known, one_hot, known)
 
 
 def select(of_classes: Tensor, classes: tuple[int, ...] | None) -> Tensor:
@@ -192,6 +174,11 @@ def select(of_classes: Tensor, classes: tuple[int, ...] | None) -> Tensor:
     if classes == tuple(range(classes[0], classes[0] + len(classes))):
         return of_classes.narrow(1, classes[0], len(classes))  # no copy, and no list of classes that travels to a GPU
     return torch.stack([of_classes[:, k] for k in classes], dim=1)
+
+
+def wide(tensor: Tensor) -> torch.dtype:
+    """The type that a loss computes in."""
+    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
 def reduce(items: Tensor, reduction: str) -> Tensor:

@@ -1,12 +1,14 @@
 """The boundary loss: probabilities weighed by their signed distance to the object's boundary."""
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from boundary_loss.encoding import at_hand, check_tensors
-from boundary_loss.losses.base import Loss, one_of
+from boundary_loss.losses.base import Activation, Loss, Reduction, one_of, wide
+from boundary_loss.losses.target import check_prediction, mean_over_voxels, read_mask, zero_unless
 from boundary_loss.shapes import DistMaps, Probs, Scalar
 
 
@@ -23,12 +25,13 @@ class BoundaryLoss(Loss):
             the map. ``map`` is "2d" (of the slice), "3d" (of the volume) or "step" (in the training step, after
             augmentation); the others go to :func:`boundary_loss.signed_distance`, see :attr:`distance_options`.
 
-    Voxels where φ is 0 count nothing: that is how ignored voxels are marked.
+    One channel p stands for two classes, (1 − p, p): with maps (B, 2, ...) for both, with maps (B, 1, ...) for the
+    object alone.
 
-    >>> probs = torch.tensor([[[[0.1, 0.8]], [[0.9, 0.2]]]])
-    >>> maps = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])
-    >>> BoundaryLoss(idc=[1])(probs, maps)
-    tensor(0.1000)
+    >>> probs = torch.tensor([[[[0.1, 0.8, 0.5]], [[0.9, 0.2, 0.5]]]])
+    >>> maps = torch.tensor([[[[1.0, 0.0, -1.0]], [[0.0, 1.0, 2.0]]]])
+    >>> round(BoundaryLoss(idc=[1])(probs, maps).item(), 4)  # (0.9 × 0 + 0.2 × 1 + 0.5 × 2) / 3
+    0.4
     """
 
     target: ClassVar[str] = "distance"
@@ -41,12 +44,19 @@ class BoundaryLoss(Loss):
         convention: str = "paper",
         absent: str = "zero",
         normalise: str = "none",
-        **common: Any,
+        idc: Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
     ) -> None:
-        super().__init__(**common)
+        super().__init__(
+            idc=idc, classes=classes, activation=activation, ignore_index=ignore_index, reduction=reduction
+        )
         self.shift = one_of("shift", shift, ("none", "optimum"))
         self.map = one_of("map", map, ("2d", "3d", "step"))
         self.convention, self.absent, self.normalise = convention, absent, normalise
+        self._checked_maps = False
 
     @property
     def distance_options(self) -> dict[str, str | None]:
@@ -57,51 +67,91 @@ class BoundaryLoss(Loss):
             "normalise": None if self.normalise == "none" else self.normalise,
         }
 
-    def forward(self, probs: Probs, target: DistMaps) -> Scalar:
-        """The loss of a batch: (B, K, ...) probabilities (or logits), (B, K, ...) signed distances -> scalar or (B,).
+    def forward(self, probs: Probs, target: DistMaps | list[DistMaps], *, mask: Tensor | None = None) -> Scalar:
+        """The loss of a batch.
+
+        Args:
+            probs: (B, K, X, Y[, Z]) probabilities, or logits if an ``activation`` was given.
+            target: (B, K, ...) signed distances, or a list of B maps (K, ...), as the original's example has it.
+            mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere. Maps do not say which
+                voxels are ignored: those of label 255 hold 0 in them, as may the edge of an object. Without ``mask``
+                they pull at nothing, but the mean is taken over them too.
 
         Raises:
             ValueError: shapes or devices that differ, labels or a one-hot mask where distances belong.
         """
-        check_tensors(probs, target=target)
+        check_prediction(probs)
+        maps = as_batch(target, probs) if isinstance(target, list | tuple) else target
+        check_tensors(probs, target=maps)
         with torch.autocast(probs.device.type, enabled=False):
-            self._check_maps(probs, target)
-            p = self.choose(self.activate(probs))
-            distances = self.choose(target).to(p.dtype)
-            items = mean_product(p, distances)
-            if self.shift == "optimum":
-                items = items - distances.clamp(max=0).flatten(1).mean(1)
-            return self.reduce(items)
+            self._check_maps(probs, maps)
+            known = read_mask(mask, probs)
+            as_pair = probs.shape[1] < maps.shape[1]
+            distances = zero_unless(known, self._chosen(maps).to(wide(probs)))
+            return self.reduce_classes(self._values(probs, distances, known, as_pair=as_pair))
 
-    def _check_maps(self, probs: Tensor, target: Tensor) -> None:
-        if target.shape != probs.shape:
-            labels = not target.is_floating_point() and target.ndim == probs.ndim - 1
+    def _values(self, probs: Tensor, distances: Tensor, known: Tensor | None, *, as_pair: bool) -> Tensor:
+        """(B, K) of the chosen classes."""
+        counting = known
+        if known is None and not at_hand(probs):  # to look whether the values are finite would make a GPU wait
+            counting = _pulling(distances)
+        values = self._products(zero_unless(counting, probs), distances, known, as_pair=as_pair)
+        if counting is None and not bool(values.isfinite().all()):
+            values = self._products(zero_unless(_pulling(distances), probs), distances, known, as_pair=as_pair)
+        if self.shift == "optimum":
+            values = values - mean_over_voxels(distances.clamp(max=0), known)
+        return values
+
+    def _products(self, probs: Tensor, distances: Tensor, known: Tensor | None, *, as_pair: bool) -> Tensor:
+        p = self.activate(probs)
+        if as_pair:
+            p = torch.cat([1 - p, p], dim=1)
+        return mean_over_voxels(self._chosen(p) * distances, known)
+
+    def _chosen(self, of_classes: Tensor) -> Tensor:
+        """The chosen classes; one channel is the object, which may be called 0, its channel, or 1, its class."""
+        if of_classes.shape[1] == 1 and self.classes in (None, (0,), (1,)):
+            return of_classes
+        return self.choose(of_classes)
+
+    def _check_maps(self, probs: Tensor, maps: Tensor) -> None:
+        B, channels, *space = probs.shape
+        if tuple(maps.shape) not in ((B, channels, *space), (B, max(channels, 2), *space)):
+            labels = tuple(maps.shape) in ((B, *space), (B, 1, *space))
             cure = " (labels: make maps of them with boundary_loss.signed_distance)" if labels else ""
             raise ValueError(
-                f"distance maps {tuple(target.shape)} and predictions {tuple(probs.shape)} must have one shape{cure}"
+                f"distance maps {tuple(maps.shape)} and predictions {tuple(probs.shape)} must have one shape{cure}"
             )
-        if torch.compiler.is_compiling() or target.is_floating_point():
+        if self._checked_maps or torch.compiler.is_compiling():
             return
-        if target.dtype == torch.bool or _is_one_hot(target):
+        if maps.dtype == torch.bool or _are_classes(maps):
             raise ValueError(
                 "the target looks like a one-hot mask, but this loss needs signed distances: "
                 "make them with boundary_loss.signed_distance or dist_map_transform"
             )
-
-
-def mean_product(p: Tensor, distances: Tensor) -> Tensor:
-    """(B,) mean of p·φ; where φ is 0 that is 0 whatever p is."""
-    product = p * distances
-    items = product.flatten(1).mean(1)
-    if at_hand(items) and bool(items.isfinite().all()):
-        return items  # which shows that every p was finite
-    # an ignored voxel (φ = 0) may hold a NaN or an infinity
-    return torch.where(distances == 0, torch.zeros_like(p), product).flatten(1).mean(1)
+        self._checked_maps = True
 
 
 SurfaceLoss = BoundaryLoss
 """The original's name in its code."""
 
 
-def _is_one_hot(target: Tensor) -> bool:
-    return bool(((target == 0) | (target == 1)).all() and (target.sum(dim=1) == 1).all())
+def as_batch(maps: Sequence[Tensor], probs: Tensor) -> Tensor:
+    """A list of B maps (K, ...), or of one (B, K, ...), as (B, K, ...)."""
+    found = [m for m in maps if isinstance(m, Tensor)]
+    if not found or len(found) != len(maps) or any(m.shape != found[0].shape for m in found):
+        raise ValueError("a list of distance maps must hold one tensor (K, X, Y[, Z]) an item, all of one shape")
+    return found[0] if len(found) == 1 and found[0].ndim == probs.ndim else torch.stack(found)
+
+
+def _pulling(distances: Tensor) -> Tensor:
+    """(B, 1, ...) bool: where a prediction matters. Elsewhere φ is 0 in all classes, and 0 · NaN would be NaN."""
+    return (distances != 0).any(dim=1, keepdim=True)
+
+
+def _are_classes(maps: Tensor) -> bool:
+    """Whether the classes of every voxel lie in [0, 1] and add up to 1, or those of a lone channel are 0 and 1."""
+    if maps.shape[1] == 1:
+        return bool(((maps == 0) | (maps == 1)).all() & maps.any())
+    inside = ((maps >= 0) & (maps <= 1)).all()
+    return bool(inside & ((maps.sum(dim=1) - 1).abs() < 1e-4).all())

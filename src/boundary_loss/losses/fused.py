@@ -13,10 +13,19 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from boundary_loss.distance.engine import has_triton
-from boundary_loss.encoding import check_tensors
+from boundary_loss.encoding import (
+    as_labels,
+    check_tensors,
+    is_label,
+    look_at_labels,
+    refuse_doubtful,
+    refuse_outside,
+    widened,
+)
 from boundary_loss.losses import fused_compiled, fused_plain
-from boundary_loss.losses.base import checked_classes, one_of, reduce, select
+from boundary_loss.losses.base import checked_classes, one_of, reduce, select, wide
 from boundary_loss.losses.region import Absent, generalized_dice
+from boundary_loss.losses.target import check_prediction, read_mask
 from boundary_loss.shapes import IGNORED, DistMaps, Labels, Logits, Scalar
 
 
@@ -73,6 +82,7 @@ def fused_sums(
     labels: Labels,
     distances: DistMaps | None = None,
     *,
+    mask: Tensor | None = None,
     ignore_label: int = IGNORED,
     p: int = 1,
     check_labels: bool = True,
@@ -82,8 +92,9 @@ def fused_sums(
     Args:
         logits: (B, K, ...) raw scores; float16 and bfloat16 are computed in float32. One channel x stands for two
             classes with scores (0, x), that is sigmoid.
-        labels: (B, ...) integers in [0, K).
+        labels: (B, ...) or (B, 1, ...) classes in [0, K), integers or whole numbers of any type.
         distances: (B, K, ...) signed distances, or None.
+        mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere.
         ignore_label: voxels of this label are in no sum and get no gradient.
         p: the power of the probabilities in ``predicted``, 1 or more.
         check_labels: False trusts the labels, which on CUDA saves waiting for the sums.
@@ -95,7 +106,7 @@ def fused_sums(
     Raises:
         ValueError: shapes or types that do not fit, a label that is neither a class nor ignored.
     """
-    _check(logits, labels, distances)
+    labels, ignore_label = _read(logits, labels, distances, mask, ignore_label, check_labels=check_labels)
     flat = None if distances is None else distances.flatten(2)
     sums = Sums(*_FusedSums.apply(logits, labels.flatten(1), flat, ignore_label, p))
     if check_labels:
@@ -103,30 +114,41 @@ def fused_sums(
     return sums
 
 
+def _read(
+    logits: Tensor,
+    labels: Tensor,
+    distances: Tensor | None,
+    mask: Tensor | None,
+    ignore_label: int,
+    *,
+    check_labels: bool,
+) -> tuple[Tensor, int]:
+    """Labels (B, ...) for the kernels, and the label of ignored voxels in them: also of those outside the mask."""
+    check_prediction(logits, "logits")
+    check_tensors(logits, labels=labels, **({} if distances is None else {"distances": distances}))
+    B, channels, *space = logits.shape
+    if tuple(labels.shape) not in ((B, *space), (B, 1, *space)):
+        raise ValueError(f"labels {tuple(labels.shape)} do not fit logits {tuple(logits.shape)}: {(B, *space)} needed")
+    if distances is not None and distances.shape != (B, max(channels, 2), *space):
+        raise ValueError(f"distance maps {tuple(distances.shape)} do not fit logits {tuple(logits.shape)}")
+    labels = as_labels(labels.reshape(B, *space))
+    known = read_mask(mask, logits)
+    if known is None:
+        return labels, ignore_label
+    K, known = max(channels, 2), known.squeeze(1)
+    if check_labels and look_at_labels(labels, K, ignore_label, known).outside:
+        refuse_outside(labels[known], K, ignore_label)
+    labels = widened(labels, K)
+    held = torch.iinfo(labels.dtype)
+    stray = -1 if held.min < 0 else held.max  # no class, and fits the type
+    return labels.masked_fill(~known | is_label(labels, ignore_label), stray), stray
+
+
 def _check_labels(labels: Tensor, true: Tensor, ignore_label: int) -> None:
     if not labels.is_cuda and true.sum().item() == labels.numel():
         return  # all are classes: none is ignored, and none need be counted
-    limits = torch.iinfo(labels.dtype)
-    ignored = (labels == ignore_label).sum() if limits.min <= ignore_label <= limits.max else 0
-    if true.sum() + ignored != labels.numel():
-        K = true.shape[1]
-        found = [label for label in labels.unique().tolist() if not 0 <= label < K and label != ignore_label]
-        raise ValueError(f"labels {found} are outside 0..{K - 1} and are not the ignored label {ignore_label}")
-
-
-def _check(logits: Tensor, labels: Tensor, distances: Tensor | None) -> None:
-    check_tensors(logits, labels=labels, **({} if distances is None else {"distances": distances}))
-    if logits.ndim < 3 or not logits.is_floating_point():
-        raise ValueError(f"logits must be (B, K, ...) floating point, got {logits.dtype} {tuple(logits.shape)}")
-    if labels.is_floating_point() or labels.dtype == torch.bool:
-        raise ValueError(f"labels must be integers, got {labels.dtype}; convert with .long()")
-    if tuple(labels.shape) != (logits.shape[0], *logits.shape[2:]):
-        raise ValueError(
-            f"labels {tuple(labels.shape)} do not fit logits {tuple(logits.shape)}: "
-            f"{(logits.shape[0], *logits.shape[2:])} needed"
-        )
-    if distances is not None and distances.shape != (logits.shape[0], max(logits.shape[1], 2), *logits.shape[2:]):
-        raise ValueError(f"distance maps {tuple(distances.shape)} do not fit logits {tuple(logits.shape)}")
+    if true.sum() + is_label(labels, ignore_label).sum() != labels.numel():
+        refuse_outside(labels, true.shape[1], ignore_label)
 
 
 class FusedDiceLoss(nn.Module):
@@ -176,10 +198,13 @@ class FusedDiceLoss(nn.Module):
         self.reduction = one_of("reduction", reduction, ("mean", "sum", "none", "batch"))
 
     @torch.compiler.disable
-    def forward(self, logits: Logits, labels: Labels) -> Scalar:
-        """(B, K, ...) logits and (B, ...) labels -> scalar, or (B,) with "none"; float32, float64 for float64."""
-        _check(logits, labels, None)
-        return _Dice.apply(logits, labels.flatten(1), self)
+    def forward(self, logits: Logits, labels: Labels, *, mask: Tensor | None = None) -> Scalar:
+        """(B, K, ...) logits and (B, ...) labels -> scalar, or (B,) with "none"; float32, float64 for float64.
+
+        ``mask``: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere.
+        """
+        labels, ignored = _read(logits, labels, None, mask, self.ignore_label, check_labels=self.check_labels)
+        return _Dice.apply(logits, labels.flatten(1), ignored, self)
 
     def factors(self, K: int, like: Tensor) -> Tensor | float:
         """What each of the K classes' losses is multiplied by; (K,) unless all are alike."""
@@ -201,10 +226,10 @@ class _Dice(torch.autograd.Function):
     long as the sums do."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor, loss: FusedDiceLoss) -> Tensor:
-        sums = Sums(*engine(logits).sums(logits.flatten(2), labels, None, loss.ignore_label, loss.p))
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, ignored: int, loss: FusedDiceLoss) -> Tensor:
+        sums = Sums(*engine(logits).sums(logits.flatten(2), labels, None, ignored, loss.p))
         if loss.check_labels:
-            _check_labels(labels, sums.true, loss.ignore_label)
+            _check_labels(labels, sums.true, ignored)
         both, predicted, true, _ = (s.sum(0, keepdim=True) for s in sums) if loss.reduction == "batch" else sums
         below = predicted + true + loss.smooth
         undefined = below == 0  # a NaN is no reason to be 0
@@ -213,9 +238,9 @@ class _Dice(torch.autograd.Function):
         factors = loss.factors(ratio.shape[1], ratio)
         of_items = factors / max(len(ratio), 1) if loss.reduction == "mean" else factors
         ctx.save_for_backward(logits, labels, share.mul_(of_items), ratio)
-        ctx.settings = loss.ignore_label, loss.p
+        ctx.settings = ignored, loss.p
         items = ((1 - ratio) * factors).sum(1)
-        return reduce(items, "sum" if loss.reduction == "batch" else loss.reduction).to(result_type(logits))
+        return reduce(items, "sum" if loss.reduction == "batch" else loss.reduction).to(wide(logits))
 
     @staticmethod
     @once_differentiable
@@ -224,21 +249,22 @@ class _Dice(torch.autograd.Function):
         pull = (gradient.unsqueeze(-1) * share).expand(len(logits), -1)
         pulls = torch.stack([-2 * pull, pull * ratio, torch.zeros_like(pull)], dim=1)
         result = engine(logits).gradient(logits.flatten(2), labels, None, *ctx.settings, pulls)
-        return result.view(logits.shape), None, None
+        return result.view(logits.shape), None, None, None
 
 
 class FusedGeneralizedDiceBoundary(nn.Module):
     """a · generalized Dice + b · boundary loss from logits, labels and distance maps, in one pass and little memory.
 
     The same value and gradient as ``a * GeneralizedDice(activation="softmax")(logits, labels)
-    + b * BoundaryLoss(activation="softmax")(logits, distances)``, for maps that are 0 where the label is ignored.
+    + b * BoundaryLoss(activation="softmax")(logits, distances, mask=labels != 255)``, for maps that are 0 where the
+    label is ignored.
 
     Args:
         weights: (a, b); ``loss.weights`` may be set anew at each epoch.
         classes: the classes of the generalized Dice; None = all.
         boundary_classes: the classes of the boundary loss; None = all.
         absent: as in :class:`~boundary_loss.losses.region.GeneralizedDice`.
-        ignore_index: voxels of this label count nowhere.
+        ignore_index: voxels of this label count nowhere; None = 255, as in every loss.
         reduction: "mean", "sum" or "none".
         check_labels: as in :class:`FusedDiceLoss`.
 
@@ -257,7 +283,7 @@ class FusedGeneralizedDiceBoundary(nn.Module):
         classes: Sequence[int] | None = None,
         boundary_classes: Sequence[int] | None = None,
         absent: Absent = "paper",
-        ignore_index: int = IGNORED,
+        ignore_index: int | None = None,
         reduction: str = "mean",
         check_labels: bool = True,
     ) -> None:
@@ -266,18 +292,28 @@ class FusedGeneralizedDiceBoundary(nn.Module):
         self.weights = weights
         self.classes, self.boundary_classes = checked_classes(classes), checked_classes(boundary_classes)
         self.absent = one_of("absent", absent, ("paper", "skip", "penalise"))
-        self.ignore_index = ignore_index
+        self.ignore_index, self._sure = ignore_index, ignore_index is not None
         self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
 
-    def forward(self, logits: Logits, labels: Labels, distances: DistMaps) -> Scalar:
-        """(B, K, ...) logits, (B, ...) labels, (B, K, ...) signed distances -> scalar or (B,)."""
-        sums = fused_sums(logits, labels, distances, ignore_label=self.ignore_index, check_labels=self.check_labels)
+    def forward(self, logits: Logits, labels: Labels, distances: DistMaps, *, mask: Tensor | None = None) -> Scalar:
+        """(B, K, ...) logits, (B, ...) labels, (B, K, ...) signed distances -> scalar or (B,).
+
+        ``mask``: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere.
+        """
+        ignored = IGNORED if self.ignore_index is None else self.ignore_index
+        sums = fused_sums(logits, labels, distances, mask=mask, ignore_label=ignored, check_labels=self.check_labels)
+        if self.check_labels and not self._sure:
+            self._check_doubt(sums.true, labels.numel(), mask)
         both, predicted, true = (select(of_classes, self.classes) for of_classes in sums[:3])
-        region = generalized_dice(both, predicted, true, sums.true.sum(1), self.absent)
-        boundary = select(sums.boundary, self.boundary_classes).mean(1) / labels[0].numel()
+        voxels = sums.true.sum(1, keepdim=True).clamp(min=1)
+        region = generalized_dice(both, predicted, true, voxels, self.absent)
+        boundary = (select(sums.boundary, self.boundary_classes) / voxels).mean(1)
         a, b = self.weights
-        return reduce(a * region + b * boundary, self.reduction).to(result_type(logits))
+        return reduce(a * region + b * boundary, self.reduction).to(wide(logits))
 
-
-def result_type(logits: Tensor) -> torch.dtype:
-    return torch.float64 if logits.dtype == torch.float64 else torch.float32
+    def _check_doubt(self, true: Tensor, voxels: int, mask: Tensor | None) -> None:
+        """Refuse 255 that no class above 0 came before; see ``ignore_index``."""
+        background, objects = torch.stack([true[:, 0].sum(), true[:, 1:].sum()]).tolist()
+        self._sure = objects > 0
+        if objects == 0 and background < voxels and mask is None:
+            refuse_doubtful()

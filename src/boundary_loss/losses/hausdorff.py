@@ -1,18 +1,19 @@
 """Losses that estimate the Hausdorff distance (Karimi & Salcudean, IEEE TMI 2020)."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from boundary_loss.distance import either_distance, inside_distance
 from boundary_loss.distance.layout import Spacing, diagonals, spacing_array
-from boundary_loss.encoding import among_all, check_tensors, probs2class
-from boundary_loss.losses.base import Pair, RegionLoss, Unit, in_unit, labels2one_hot, one_of, reduce
-from boundary_loss.shapes import IGNORED, Labels, OneHot, Probs, Scalar
+from boundary_loss.encoding import among_all, probs2class
+from boundary_loss.losses.base import Activation, Pair, Reduction, RegionLoss, Unit, in_unit, one_of
+from boundary_loss.losses.target import check_prediction, mean_over_voxels, read_mask, zero_unless
+from boundary_loss.shapes import Labels, OneHot, Probs, Scalar
 
 Sides = Literal["inside", "both"]
 Absent = Literal["zero", "far"]
@@ -21,11 +22,12 @@ Absent = Literal["zero", "far"]
 class HausdorffLoss(RegionLoss):
     """Mean of (p − g)² (d_g^α + d_p^α), d the distances of the target and of the predicted classes; no gradient in d.
 
-    A class is predicted where it is the most probable. Karimi & Salcudean, equation 8.
+    A class is predicted where it is the most probable; under ``activation="sigmoid"`` where it is above ½, each by
+    itself. Karimi & Salcudean, equation 8.
 
     Args:
-        sides: "inside" measures each mask inside only, as the original and its peers do; "both" also outside, the
-            definition, so that a lone false voxel far away weighs by its distance.
+        sides: "inside" measures each mask inside only, as the original and SegWithDistMap do; "both" also outside,
+            the definition and MONAI's, so that a lone false voxel far away weighs by its distance.
         alpha: the power of the distances.
         spacing_mm: of the voxels, along (X, Y[, Z]), where a call does not give it; None = 1.
         unit: of the distances, "mm" or "voxel"; the latter is the original's, which knew no spacing here.
@@ -51,9 +53,15 @@ class HausdorffLoss(RegionLoss):
         unit: Unit = "mm",
         absent: Absent = "zero",
         truncate: bool = False,
-        **common: Any,
+        idc: Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
     ) -> None:
-        super().__init__(**common)
+        super().__init__(
+            idc=idc, classes=classes, activation=activation, ignore_index=ignore_index, reduction=reduction
+        )
         self.sides = one_of("sides", sides, ("inside", "both"))
         self.absent = one_of("absent", absent, ("zero", "far"))
         if alpha <= 0:
@@ -70,6 +78,7 @@ class HausdorffLoss(RegionLoss):
         target: OneHot | Labels,
         target_distances: Tensor | None = None,
         *,
+        mask: Tensor | None = None,
         spacing_mm: Spacing = None,
     ) -> Scalar:
         """The loss of a batch, as every other; see :meth:`RegionLoss.forward`.
@@ -79,33 +88,41 @@ class HausdorffLoss(RegionLoss):
                 distance transforms of a step are of targets that never change.
             spacing_mm: of this batch's voxels, (D,), or (B, D) for each item its own.
         """
-        check_tensors(probs, target=target)
+        check_prediction(probs)
         with torch.autocast(probs.device.type, enabled=False):
-            return self.compute(self.every_class(probs, target), target_distances, spacing_mm)
+            return self.compute(self.every_class(probs, target, mask), target_distances, spacing_mm)
 
-    def measure_target(self, one_hot: OneHot, spacing_mm: Spacing = None) -> Tensor:
+    def measure_target(self, one_hot: OneHot, spacing_mm: Spacing = None, *, mask: Tensor | None = None) -> Tensor:
         """The distances of the target alone, (B, K, ...) one-hot -> (B, K, ...) float32; 0 in classes not chosen."""
-        found = self.distances(self.choose(one_hot) > 0.5, spacing_mm)
+        known = read_mask(mask, one_hot)
+        found = self.distances(zero_unless(known, self.choose(one_hot)) > 0.5, spacing_mm, known)
         return among_all(found, self.classes, one_hot.shape[1])
 
     def compute(self, pair: Pair, target_distances: Tensor | None = None, spacing_mm: Spacing = None) -> Tensor:
         """The formula; the pair holds all classes: which one is the most probable depends on all."""
-        p, g = self.choose(pair.probs), self.choose(pair.one_hot)
+        p, g, known = self.choose(pair.probs), self.choose(pair.one_hot), pair.known
         with torch.no_grad():
-            independent = self.activation == "sigmoid" and pair.probs.shape[1] > 2
-            predicted = p > 0.5 if independent else self.choose(most_probable(pair.probs) & pair.known)
-            from_predicted = self.distances(predicted, spacing_mm)
+            from_predicted = self.distances(self.predicted(pair), spacing_mm, known)
             from_true = (
-                self.distances(g > 0.5, spacing_mm) if target_distances is None else self.choose(target_distances)
+                self.distances(g > 0.5, spacing_mm, known)
+                if target_distances is None
+                else self.choose(target_distances)
             )
             if self.truncate:
                 from_predicted = from_predicted.trunc()
             weight = from_predicted.pow_(self.alpha).add_(from_true**self.alpha)
-        return self.reduce(((p - g) ** 2 * weight.to(p.dtype)).flatten(1).mean(1))
+        return self.reduce_classes(mean_over_voxels((p - g) ** 2 * weight.to(p.dtype), known))
 
-    def distances(self, mask: Tensor, spacing_mm: Spacing) -> Tensor:
+    def predicted(self, pair: Pair) -> Tensor:
+        """(B, K, ...) bool of the chosen classes: above ½ each by itself under sigmoid, otherwise the most probable."""
+        if self.activation == "sigmoid":
+            return self.choose(pair.probs) > 0.5
+        most = most_probable(pair.probs)
+        return self.choose(most if pair.known is None else most & pair.known)
+
+    def distances(self, mask: Tensor, spacing_mm: Spacing, known: Tensor | None = None) -> Tensor:
         spacing = in_unit(self.unit, self.spacing_mm if spacing_mm is None else spacing_mm)
-        return boundary_distance(mask, self.sides, spacing, self.absent)
+        return boundary_distance(mask, self.sides, spacing, self.absent, known)
 
 
 class HausdorffErosionLoss(RegionLoss):
@@ -116,22 +133,34 @@ class HausdorffErosionLoss(RegionLoss):
     E_n = 2 max(mean_cross(E_{n−1}) − ½ max E_{n−1}, 0), the maximum of each item and class. On a crisp error as long
     as a solid core is left that is the authors' threshold of ½. Theirs makes soft errors, below ½, vanish at once,
     and they stretch what is left to [0, 1] each time, after which a thin line weighs as much as a solid.
-    Voxels outside the image count as no error. An erosion takes off a voxel: no spacing enters.
+    Voxels outside the image count as no error, as do ignored ones. An erosion takes off a voxel: no spacing enters.
     """
 
-    def __init__(self, *, alpha: float = 2.0, erosions: int = 10, **common: Any) -> None:
-        super().__init__(**common)
+    def __init__(
+        self,
+        *,
+        alpha: float = 2.0,
+        erosions: int = 10,
+        idc: Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(
+            idc=idc, classes=classes, activation=activation, ignore_index=ignore_index, reduction=reduction
+        )
         if alpha <= 0 or erosions < 1:
             raise ValueError(f"alpha={alpha} must be positive and erosions={erosions} at least 1")
         self.alpha, self.erosions = alpha, erosions
 
     def compute(self, pair: Pair) -> Tensor:
         error = (pair.probs - pair.one_hot) ** 2
-        total = torch.zeros_like(error[:, 0].flatten(1)[:, 0])  # (B,)
+        total = torch.zeros_like(error.flatten(2)[..., 0])  # (B, K)
         for n in range(1, self.erosions + 1):
-            error = soft_erosion(error)
-            total = total + n**self.alpha * error.flatten(1).mean(1)
-        return self.reduce(total)
+            error = zero_unless(pair.known, soft_erosion(error))
+            total = total + n**self.alpha * mean_over_voxels(error, pair.known)
+        return self.reduce_classes(total)
 
 
 def soft_erosion(error: Tensor) -> Tensor:
@@ -150,67 +179,6 @@ def soft_erosion(error: Tensor) -> Tensor:
     return 2 * (cross / (2 * len(axes) + 1) - threshold).clamp(min=0)
 
 
-class HDLoss(nn.Module):
-    """Drop-in for the Hausdorff losses with MONAI's settings: mean of (p − g)² (d_p² + d_g²), d inside the masks.
-
-    As :class:`HausdorffLoss`, but the prediction is cut at ½ channel by channel, and the settings have those names.
-
-    Args:
-        include_background: False drops the first channel (not when it is the only one).
-        to_onehot_y: the target is (B, 1, ...) class numbers.
-        sigmoid, softmax, other_act: what makes probabilities of the input; one at most.
-        reduction: "mean", "sum" (both of the values a class and item have) or "none" (those values).
-        batch: take the mean over the items first, so that "none" gives (K,) instead of (B, K).
-    """
-
-    def __init__(
-        self,
-        include_background: bool = True,
-        to_onehot_y: bool = False,
-        sigmoid: bool = False,
-        softmax: bool = False,
-        other_act: Callable[[Tensor], Tensor] | None = None,
-        reduction: str = "mean",
-        batch: bool = False,
-    ) -> None:
-        super().__init__()
-        if sigmoid + softmax + (other_act is not None) > 1:
-            raise ValueError("sigmoid, softmax and other_act exclude each other; give one of them")
-        self.include_background, self.to_onehot_y, self.batch = include_background, to_onehot_y, batch
-        self.sigmoid, self.softmax, self.other_act = sigmoid, softmax, other_act
-        self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """(B, K, ...) prediction, (B, K, ...) one-hot or (B, 1, ...) class numbers -> scalar, (B, K) or (K,)."""
-        check_tensors(input, target=target)
-        with torch.autocast(input.device.type, enabled=False):
-            p, g = monai_pair(self, input, target)
-            with torch.no_grad():
-                weight = boundary_distance(p > 0.5, "inside") ** 2 + boundary_distance(g > 0.5, "inside") ** 2
-            values = ((p - g) ** 2 * weight.to(p.dtype)).flatten(2).mean(2)  # (B, K)
-            return reduce(values.mean(0) if self.batch else values, self.reduction)
-
-
-def monai_pair(settings: HDLoss, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Probabilities and one-hot target, of the channels that count."""
-    p = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
-    K = p.shape[1]
-    if settings.softmax:
-        if K == 1:
-            raise ValueError("softmax over one channel is always 1; use sigmoid=True or two channels")
-        p = p.softmax(dim=1)
-    elif settings.sigmoid:
-        p = p.sigmoid()
-    elif settings.other_act is not None:
-        p = settings.other_act(p)
-    if settings.to_onehot_y and K > 1:
-        target = labels2one_hot(target.squeeze(1).long(), K, IGNORED, p.dtype)
-    if target.shape != p.shape:
-        raise ValueError(f"target {tuple(target.shape)} and prediction {tuple(p.shape)} must have one shape")
-    first = 0 if settings.include_background or K == 1 else 1
-    return p[:, first:], target[:, first:].to(p.dtype)
-
-
 def most_probable(probs: Tensor) -> Tensor:
     """(B, K, ...) probabilities -> bool, true for the most probable class."""
     classes = torch.arange(probs.shape[1], device=probs.device).view(1, -1, *[1] * (probs.ndim - 2))
@@ -218,21 +186,34 @@ def most_probable(probs: Tensor) -> Tensor:
 
 
 @torch.compiler.disable  # the transform is a program of its own: nothing in it to trace or differentiate
-def boundary_distance(mask: Tensor, sides: Sides, spacing_mm: Spacing = None, absent: Absent = "zero") -> Tensor:
+def boundary_distance(
+    mask: Tensor,
+    sides: Sides,
+    spacing_mm: Spacing = None,
+    absent: Absent = "zero",
+    known: Tensor | None = None,
+) -> Tensor:
     """Distance of each voxel to the nearest voxel of the other kind, (B, K, ...) bool -> float32 (mm or voxels).
 
     Args:
-        mask: the objects.
+        mask: the objects; false where a voxel is not ``known``.
         sides: "inside" gives 0 outside the objects.
         spacing_mm: along the spatial axes, (D,) or (B, D); None counts voxels.
         absent: the distance where the mask is empty or full, "zero" or "far" (the image's diagonal).
+        known: (B, 1, ...) bool; the other voxels are of neither kind: no distance is measured to them, theirs is 0.
     """
-    distance = inside_distance(mask, spacing_mm) if sides == "inside" else either_distance(mask, spacing_mm)
+    if known is None:
+        distance = inside_distance(mask, spacing_mm) if sides == "inside" else either_distance(mask, spacing_mm)
+    else:
+        distance = inside_distance(mask | ~known, spacing_mm) * mask
+        if sides == "both":
+            distance += inside_distance(~mask, spacing_mm) * known
     if absent == "zero":
         return distance
     over_space = tuple(range(2, mask.ndim))
-    bounded = mask.any(dim=over_space, keepdim=True) & ~mask.all(dim=over_space, keepdim=True)
+    full = (mask if known is None else mask | ~known).all(dim=over_space, keepdim=True)
+    bounded = mask.any(dim=over_space, keepdim=True) & ~full
     spacing = spacing_array(spacing_mm)
     lengths = torch.as_tensor(diagonals(mask.shape[2:], np.ones(1) if spacing is None else spacing))
     far = lengths.to(distance, non_blocking=True).view(-1, *[1] * (mask.ndim - 1))
-    return torch.where(bounded, distance, far)
+    return zero_unless(known, torch.where(bounded, distance, far))

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from boundary_loss.distance.layout import Spacing
-from boundary_loss.encoding import among_all, check_tensors
-from boundary_loss.losses.base import Reduction, Unit, checked_classes, in_unit, labels2one_hot, one_of, select
+from boundary_loss.encoding import among_all
+from boundary_loss.losses.base import OfItems, Unit, checked_classes, in_unit, one_of, select
 from boundary_loss.losses.regression import DistanceHeadLoss, SDFProductLoss, foreground_map, normalised_sdf
-from boundary_loss.shapes import IGNORED, Labels, OneHot, Scalar
+from boundary_loss.losses.target import TargetReader, check_prediction, read_mask, zero_unless
+from boundary_loss.shapes import Labels, OneHot, Scalar
 
 Norm = Literal["l1", "l2", "l1+l2"]
 
@@ -26,8 +27,8 @@ class HeadLoss(nn.Module, ABC):
     Args:
         unit: of the distances, "mm" or "voxel"; the latter is the papers'.
         classes: those that count, e.g. ``[1]``; None = all.
-        ignore_index: voxels of this label count nothing, nor do voxels that are in no class of a one-hot target;
-            no distance is measured to them.
+        ignore_index: voxels of this label count nowhere, and no distance is measured to them; None = 255, as in
+            every loss.
         reduction: "mean" or "sum" over the items, or "none", each item's value (B,).
     """
 
@@ -36,19 +37,20 @@ class HeadLoss(nn.Module, ABC):
     target: ClassVar[str] = "one_hot"
     over_items: ClassVar[bool] = True
     takes_spacing: ClassVar[bool] = True
+    takes_mask: ClassVar[bool] = True
 
     def __init__(
         self,
         *,
         unit: Unit = "mm",
         classes: Sequence[int] | None = None,
-        ignore_index: int = IGNORED,
-        reduction: Reduction = "mean",
+        ignore_index: int | None = None,
+        reduction: OfItems = "mean",
     ) -> None:
         super().__init__()
         self.unit = one_of("unit", unit, ("mm", "voxel"))
         self.classes = checked_classes(classes)
-        self.ignore_index = ignore_index
+        self._reader = TargetReader(ignore_index)
         self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
 
     def forward(
@@ -57,51 +59,46 @@ class HeadLoss(nn.Module, ABC):
         target: OneHot | Labels,
         target_maps: Tensor | None = None,
         *,
+        mask: Tensor | None = None,
         spacing_mm: Spacing = None,
     ) -> Scalar:
         """The loss of a batch.
 
         Args:
             output: (B, K, ...) the head's values, unbounded.
-            target: (B, K, ...) one-hot, or (B, ...) integer labels.
+            target: (B, ...) or (B, 1, ...) labels, or (B, K, ...) one-hot.
             target_maps: (B, K, ...) from :meth:`measure_target`, where a data set keeps them.
+            mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere.
             spacing_mm: of the voxels, (D,), or (B, D) for each item its own; None = 1.
 
         Raises:
             ValueError: shapes that do not fit, labels or classes outside the range.
         """
-        check_tensors(output, target=target)
-        if not output.is_floating_point() or output.ndim < 3:
-            raise ValueError(
-                f"the head's output must be floating point (B, K, ...), got {output.dtype} {tuple(output.shape)}"
-            )
-        if target.shape == (output.shape[0], *output.shape[2:]):
-            target = labels2one_hot(target, output.shape[1], self.ignore_index, torch.float32)
-        if target.shape != output.shape:
-            raise ValueError(
-                f"target of shape {tuple(target.shape)} fits neither one-hot {tuple(output.shape)} "
-                f"nor labels {(output.shape[0], *output.shape[2:])}"
-            )
-        known = target.amax(dim=1, keepdim=True) > 0
-        # where, not a product: a NaN or an infinity in an ignored voxel must not survive
-        chosen = select(torch.where(known, output, torch.zeros_like(output)), self.classes)
-        maps = self.measure_target(target, spacing_mm) if target_maps is None else target_maps
-        return self.compute(chosen, select(maps, self.classes))
+        check_prediction(output, "the head's output")
+        one_hot, known = self._reader.read(target, mask, output, torch.float32)
+        if output.shape[1] == 1:
+            one_hot = one_hot[:, 1:]  # of one channel, read as two classes, the object
+        chosen = select(output, self.classes)
+        maps = target_maps
+        if maps is None:
+            maps = self.measure_target(one_hot, spacing_mm, mask=known)
+        return self.compute(chosen, select(maps, self.classes), known)
 
     @torch.no_grad()
-    def measure_target(self, one_hot: OneHot, spacing_mm: Spacing = None) -> Tensor:
+    def measure_target(self, one_hot: OneHot, spacing_mm: Spacing = None, *, mask: Tensor | None = None) -> Tensor:
         """The map that the head should give, (B, K, ...) one-hot -> (B, K, ...) float32; 0 in classes not chosen."""
-        ignored = one_hot.amax(dim=1, keepdim=True) == 0
-        found = self.measure(select(one_hot, self.classes), in_unit(self.unit, spacing_mm), ignored)
+        known = read_mask(mask, one_hot)
+        chosen, ignored = zero_unless(known, select(one_hot, self.classes)), None if known is None else ~known
+        found = self.measure(chosen, in_unit(self.unit, spacing_mm), ignored)
         return among_all(found, self.classes, one_hot.shape[1])
 
     @abstractmethod
-    def measure(self, one_hot: OneHot, spacing: Spacing, ignored: Tensor) -> Tensor:
-        """The maps of the chosen classes; ``ignored``: (B, 1, ...) bool, where they are 0."""
+    def measure(self, one_hot: OneHot, spacing: Spacing, ignored: Tensor | None) -> Tensor:
+        """The maps of the chosen classes; ``ignored``: (B, 1, ...) bool, where they are 0, or None."""
 
     @abstractmethod
-    def compute(self, output: Tensor, maps: Tensor) -> Tensor:
-        """The loss's formula."""
+    def compute(self, output: Tensor, maps: Tensor, known: Tensor | None) -> Tensor:
+        """The loss's formula; ``known``: (B, 1, ...) bool, the voxels that count, or None."""
 
     def extra_repr(self) -> str:
         return f"classes={'all' if self.classes is None else list(self.classes)}, reduction={self.reduction!r}"
@@ -121,17 +118,17 @@ class SDFHead(HeadLoss):
         norm: Norm = "l2",
         unit: Unit = "mm",
         classes: Sequence[int] | None = None,
-        ignore_index: int = IGNORED,
-        reduction: Reduction = "mean",
+        ignore_index: int | None = None,
+        reduction: OfItems = "mean",
     ) -> None:
         super().__init__(unit=unit, classes=classes, ignore_index=ignore_index, reduction=reduction)
         self.formula = DistanceHeadLoss(self.kind, norm, reduction=reduction)
 
-    def measure(self, one_hot: OneHot, spacing: Spacing, ignored: Tensor) -> Tensor:
+    def measure(self, one_hot: OneHot, spacing: Spacing, ignored: Tensor | None) -> Tensor:
         return normalised_sdf(one_hot, spacing, ignored=ignored)
 
-    def compute(self, output: Tensor, maps: Tensor) -> Tensor:
-        return self.formula(output, maps)
+    def compute(self, output: Tensor, maps: Tensor, known: Tensor | None) -> Tensor:
+        return self.formula(output, maps, mask=known)
 
 
 class ForegroundHead(SDFHead):
@@ -139,18 +136,18 @@ class ForegroundHead(SDFHead):
 
     kind = "foreground"
 
-    def measure(self, one_hot: OneHot, spacing: Spacing, ignored: Tensor) -> Tensor:
+    def measure(self, one_hot: OneHot, spacing: Spacing, ignored: Tensor | None) -> Tensor:
         return foreground_map(one_hot, spacing, ignored=ignored)
 
 
 class SDFProductHead(HeadLoss):
     """:class:`SDFProductLoss` of the head: draws the signs together; the value of a perfect head is −1/3."""
 
-    def measure(self, one_hot: OneHot, spacing: Spacing, ignored: Tensor) -> Tensor:
+    def measure(self, one_hot: OneHot, spacing: Spacing, ignored: Tensor | None) -> Tensor:
         return normalised_sdf(one_hot, spacing, ignored=ignored)
 
-    def compute(self, output: Tensor, maps: Tensor) -> Tensor:
-        return SDFProductLoss(reduction=self.reduction)(output, maps)
+    def compute(self, output: Tensor, maps: Tensor, known: Tensor | None) -> Tensor:
+        return SDFProductLoss(reduction=self.reduction)(output, maps, mask=known)
 
 
 HEADS: dict[str, type[HeadLoss]] = {"foreground": ForegroundHead, "sdf": SDFHead, "sdf_product": SDFProductHead}

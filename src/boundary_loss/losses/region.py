@@ -4,12 +4,13 @@ In the formulas p are the probabilities, g the one-hot target, Σ runs over the 
 classes, and ε = 1e-10.
 """
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from boundary_loss.losses.base import EPS, Pair, RegionLoss, one_of
+from boundary_loss.losses.base import EPS, Activation, Pair, Reduction, RegionLoss, one_of
 
 Absent = Literal["paper", "skip", "penalise"]
 
@@ -26,6 +27,20 @@ class CrossEntropy(RegionLoss):
 
     over_items: ClassVar = False
     activations: ClassVar = (None, "softmax")
+    reductions: ClassVar = ("mean", "sum", "none")
+
+    def __init__(
+        self,
+        *,
+        idc: Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(
+            idc=idc, classes=classes, activation=activation, ignore_index=ignore_index, reduction=reduction
+        )
 
     def compute(self, pair: Pair) -> Tensor:
         gains = self.gain(pair.probs).mul_(pair.one_hot)  # in place: gradients need what it is made of, not itself
@@ -42,14 +57,27 @@ class CrossEntropy(RegionLoss):
 class FocalLoss(CrossEntropy):
     """−Σ g (1 − p)^γ log(p + ε) / (Σ g + ε): easy voxels count less (Lin et al., ICCV 2017)."""
 
-    def __init__(self, *, gamma: float = 2.0, **common: Any) -> None:
-        super().__init__(**common)
+    def __init__(
+        self,
+        *,
+        gamma: float = 2.0,
+        idc: Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(
+            idc=idc, classes=classes, activation=activation, ignore_index=ignore_index, reduction=reduction
+        )
         if gamma < 0:
             raise ValueError(f"gamma={gamma} is negative; 0 is the cross-entropy, 2 the paper's")
         self.gamma = gamma
 
     def gain(self, probs: Tensor) -> Tensor:
-        return (1 - probs).clamp(min=0) ** self.gamma * super().gain(probs)
+        # never quite 0: the slope of a power below 1 is infinite there
+        rest = (1 - probs).clamp(min=torch.finfo(probs.dtype).tiny)
+        return rest**self.gamma * super().gain(probs)
 
 
 class _Overlap(RegionLoss):
@@ -61,8 +89,19 @@ class _Overlap(RegionLoss):
         "penalise": its mean probability, so that false positives on lesion-free slices cost.
     """
 
-    def __init__(self, *, absent: Absent = "paper", **common: Any) -> None:
-        super().__init__(**common)
+    def __init__(
+        self,
+        *,
+        absent: Absent = "paper",
+        idc: Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(
+            idc=idc, classes=classes, activation=activation, ignore_index=ignore_index, reduction=reduction
+        )
         self.absent = one_of("absent", absent, ("paper", "skip", "penalise"))
 
 
@@ -74,29 +113,55 @@ def overlap_sums(pair: Pair) -> tuple[Tensor, Tensor, Tensor]:
 
 def mean_probability(pair: Pair, predicted: Tensor) -> Tensor:
     """(B, K): Σ p over the number of voxels that are not ignored."""
-    return predicted / pair.known.flatten(1).sum(1, keepdim=True).clamp(min=1)
+    return predicted / pair.voxels()
 
 
 class DiceLoss(_Overlap):
     """Mean over items and classes of 1 − (2 Σ p g + ε) / (Σ p + Σ g + ε) (Milletari et al., 3DV 2016, p not squared).
+
+    ``smooth`` is ε. With ``reduction="classes"`` and ``absent="skip"`` an absent class has the value 0.
 
     >>> probs = torch.tensor([[[[0.9, 0.2]], [[0.1, 0.8]]]])
     >>> round(DiceLoss(classes=[1])(probs, torch.tensor([[[0, 1]]])).item(), 4)
     0.1579
     """
 
+    def __init__(
+        self,
+        *,
+        smooth: float = EPS,
+        absent: Absent = "paper",
+        idc: Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(
+            absent=absent,
+            idc=idc,
+            classes=classes,
+            activation=activation,
+            ignore_index=ignore_index,
+            reduction=reduction,
+        )
+        if smooth <= 0:
+            raise ValueError(f"smooth={smooth} must be positive; {EPS} is the original's, 1e-5 MONAI's")
+        self.smooth = smooth
+
     def compute(self, pair: Pair) -> Tensor:
         both, predicted, true = overlap_sums(pair)
         loss = self.per_class(both, predicted, true)
         if self.absent == "paper":
-            return self.reduce(loss.mean(1))
+            return self.reduce_classes(loss)
         present = true > 0
         if self.absent == "penalise":
-            return self.reduce(torch.where(present, loss, mean_probability(pair, predicted)).mean(1))
-        return self.reduce((loss * present).sum(1) / present.sum(1).clamp(min=1))
+            return self.reduce_classes(torch.where(present, loss, mean_probability(pair, predicted)))
+        loss = loss * present
+        return loss if self.reduction == "classes" else self.reduce(loss.sum(1) / present.sum(1).clamp(min=1))
 
     def per_class(self, both: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
-        return 1 - (2 * both + EPS) / (predicted + true + EPS)
+        return 1 - (2 * both + self.smooth) / (predicted + true + self.smooth)
 
 
 class TverskyLoss(DiceLoss):
@@ -105,15 +170,35 @@ class TverskyLoss(DiceLoss):
     α = β = 0.5 is Dice. Salehi et al., MLMI 2017, who take α = 0.3, β = 0.7 for small lesions: the defaults.
     """
 
-    def __init__(self, *, alpha: float = 0.3, beta: float = 0.7, **common: Any) -> None:
-        super().__init__(**common)
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.3,
+        beta: float = 0.7,
+        smooth: float = EPS,
+        absent: Absent = "paper",
+        idc: Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(
+            smooth=smooth,
+            absent=absent,
+            idc=idc,
+            classes=classes,
+            activation=activation,
+            ignore_index=ignore_index,
+            reduction=reduction,
+        )
         if alpha < 0 or beta < 0 or alpha + beta == 0:
             raise ValueError(f"alpha={alpha}, beta={beta}: neither may be negative, nor both zero")
         self.alpha, self.beta = alpha, beta
 
     def per_class(self, both: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
         missed, invented = true - both, predicted - both
-        return 1 - (both + EPS) / (both + self.alpha * invented + self.beta * missed + EPS)
+        return 1 - (both + self.smooth) / (both + self.alpha * invented + self.beta * missed + self.smooth)
 
 
 class GeneralizedDice(_Overlap):
@@ -129,13 +214,34 @@ class GeneralizedDice(_Overlap):
     [1.0, 0.3333, 0.5]
     """
 
+    reductions: ClassVar = ("mean", "sum", "none")
+
+    def __init__(
+        self,
+        *,
+        absent: Absent = "paper",
+        idc: Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(
+            absent=absent,
+            idc=idc,
+            classes=classes,
+            activation=activation,
+            ignore_index=ignore_index,
+            reduction=reduction,
+        )
+
     def compute(self, pair: Pair) -> Tensor:
         both, predicted, true = overlap_sums(pair)
-        return self.reduce(generalized_dice(both, predicted, true, pair.known.flatten(1).sum(1), self.absent))
+        return self.reduce(generalized_dice(both, predicted, true, pair.voxels(), self.absent))
 
 
-def generalized_dice(both: Tensor, predicted: Tensor, true: Tensor, voxels: Tensor, absent: str) -> Tensor:
-    """(B,) generalized Dice losses from sums (B, K) of p·g, p and g and the number (B,) of voxels that count."""
+def generalized_dice(both: Tensor, predicted: Tensor, true: Tensor, voxels: Tensor | int, absent: str) -> Tensor:
+    """(B,) generalized Dice losses from sums (B, K) of p·g, p and g and the number (B, 1) of voxels that count."""
     weight, union = 1 / (true + EPS) ** 2, predicted + true
     if absent == "paper":
         return 1 - 2 * ((weight * both).sum(1) + EPS) / ((weight * union).sum(1) + EPS)
@@ -148,8 +254,9 @@ def generalized_dice(both: Tensor, predicted: Tensor, true: Tensor, voxels: Tens
     weight = torch.where(rarest > 0, weight / rarest.clamp(min=torch.finfo(weight.dtype).tiny), 1)
     denominator = (weight * union).sum(1)
     loss = 1 - 2 * (weight * both).sum(1) / torch.where(denominator > 0, denominator, 1)
-    if absent == "skip":
-        nothing_present = torch.zeros_like(loss)
-    else:
-        nothing_present = (predicted / voxels.clamp(min=1).unsqueeze(1)).mean(1)
+    nothing_present = torch.zeros_like(loss) if absent == "skip" else (predicted / voxels).mean(1)
     return torch.where(present.any(dim=1), loss, nothing_present)
+
+
+GeneralizedDiceLoss = GeneralizedDice
+"""The name in the original's README."""

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from boundary_loss.distance import inside_distance
 from boundary_loss.distance.layout import Spacing
 from boundary_loss.encoding import check_tensors
-from boundary_loss.losses.base import labels2one_hot, one_of, reduce
-from boundary_loss.shapes import IGNORED
+from boundary_loss.losses.base import one_of, reduce, wide
+from boundary_loss.losses.target import TargetReader, check_prediction, mean_over_voxels, read_mask, zero_unless
 
 SMOOTH = 1e-5
 """Keeps the product loss defined on two empty maps; the authors' value."""
@@ -29,6 +29,7 @@ class SDFLoss(nn.Module):
         include_background: False drops the first channel; has no effect on one channel.
         spacing_mm: of the voxels; None = 1.
         reduction: "mean", "sum" or "none", the last (B,).
+        ignore_index: class numbers that count nowhere, as in every loss; no distance is measured to them.
 
     >>> logits, target = torch.zeros(1, 2, 4, 4), torch.zeros(1, 1, 4, 4, dtype=torch.long)
     >>> target[..., :2] = 1
@@ -44,28 +45,38 @@ class SDFLoss(nn.Module):
         *,
         spacing_mm: Sequence[float] | None = None,
         reduction: str = "mean",
+        ignore_index: int | None = None,
     ) -> None:
         super().__init__()
+        self._reader = TargetReader(ignore_index, independent=True)
         self.sigmoid, self.to_onehot_y, self.include_background = sigmoid, to_onehot_y, include_background
         self.spacing_mm = spacing_mm
         self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
 
-    def forward(self, logits: Tensor, dist: Tensor, target: Tensor) -> Tensor:
-        """Loss of the distance output ``dist`` (B, K, ...); ``logits`` only say how many classes there are."""
+    def forward(self, logits: Tensor, dist: Tensor, target: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """Loss of the distance output ``dist`` (B, K, ...).
+
+        Args:
+            logits: (B, K, ...), which only say how many classes there are.
+            target: (B, 1, ...) class numbers, or (B, K, ...) one-hot; see ``to_onehot_y``.
+            mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere.
+        """
+        check_prediction(dist, "the distance output")
         check_tensors(dist, logits=logits, target=target)
+        if logits.shape != dist.shape:
+            raise ValueError(f"logits {tuple(logits.shape)} and distances {tuple(dist.shape)} must have one shape")
         K = logits.shape[1]
-        if self.to_onehot_y and K > 1:
-            if target.ndim != logits.ndim or target.shape[1] != 1:
-                raise ValueError(f"target must be (B, 1, ...) class numbers, got shape {tuple(target.shape)}")
-            target = labels2one_hot(target.squeeze(1).long(), K, IGNORED, torch.float32)
-        if not self.include_background and K > 1:
-            target, dist = target[:, 1:], dist[:, 1:]
+        wanted = (len(dist), 1, *dist.shape[2:]) if self.to_onehot_y else tuple(dist.shape)
+        if tuple(target.shape) != wanted:
+            form = "(B, 1, ...) class numbers" if self.to_onehot_y else "(B, K, ...) one-hot"
+            raise ValueError(f"target must be {form}, {wanted}, got shape {tuple(target.shape)}")
         with torch.autocast(dist.device.type, enabled=False):
-            maps = normalised_sdf(target, self.spacing_mm)
-            check_maps(dist, maps)
-            f = dist.to(wide(dist))
+            one_hot, known = self._reader.read(target, mask, logits, torch.float32)
+            first = 1 if K == 1 or not self.include_background else 0  # of one channel, read as two, the object
+            maps = normalised_sdf(one_hot[:, first:], self.spacing_mm, ignored=None if known is None else ~known)
+            f = zero_unless(known, (dist if K == 1 else dist[:, first:]).to(wide(dist)))
             f = f.tanh() if self.sigmoid else f
-            return reduce((f - maps.to(f.dtype)).square().flatten(1).mean(1), self.reduction)
+            return reduce(mean_over_voxels((f - maps.to(f.dtype)).square(), known).mean(1), self.reduction)
 
 
 SDF_loss = SDFLoss
@@ -84,16 +95,18 @@ class SDFProductLoss(nn.Module):
         self.tanh = tanh
         self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
 
-    def forward(self, output: Tensor, maps: Tensor) -> Tensor:
-        """(B, K, ...) output, (B, K, ...) maps of :func:`normalised_sdf` -> scalar or (B,)."""
+    def forward(self, output: Tensor, maps: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """(B, K, ...) output, (B, K, ...) maps of :func:`normalised_sdf` -> scalar or (B,).
+
+        ``mask``: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere.
+        """
         check_maps(output, maps)
         with torch.autocast(output.device.type, enabled=False):
-            f = output.to(wide(output))
-            f = (f.tanh() if self.tanh else f).flatten(1)
-            phi = maps.to(f.dtype).flatten(1)
-            product = (f * phi).sum(1) + SMOOTH
-            likeness = product / (product + f.square().sum(1) + phi.square().sum(1))
-            return reduce((f - phi).abs().mean(1) - likeness, self.reduction)
+            f, phi, known = counted(output, maps, mask)
+            f = f.tanh() if self.tanh else f
+            product = (f * phi).flatten(1).sum(1) + SMOOTH
+            likeness = product / (product + f.square().flatten(1).sum(1) + phi.square().flatten(1).sum(1))
+            return reduce(mean_over_voxels((f - phi).abs(), known).mean(1) - likeness, self.reduction)
 
 
 class DistanceHeadLoss(nn.Module):
@@ -117,18 +130,21 @@ class DistanceHeadLoss(nn.Module):
         self.norm = one_of("norm", norm, ("l1", "l2", "l1+l2"))
         self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
 
-    def forward(self, output: Tensor, maps: Tensor) -> Tensor:
-        """(B, K, ...) head output, (B, K, ...) maps -> scalar or (B,)."""
+    def forward(self, output: Tensor, maps: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """(B, K, ...) head output, (B, K, ...) maps -> scalar or (B,).
+
+        ``mask``: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere.
+        """
         check_maps(output, maps)
         with torch.autocast(output.device.type, enabled=False):
-            f = output.to(wide(output))
-            gap = (f.tanh() if self.kind == "sdf" else f) - maps.to(f.dtype)
+            f, phi, known = counted(output, maps, mask)
+            gap = (f.tanh() if self.kind == "sdf" else f) - phi
             cost = torch.zeros_like(gap)
             if "l1" in self.norm:
                 cost = cost + gap.abs()
             if "l2" in self.norm:
                 cost = cost + gap.square()
-            return reduce(cost.flatten(1).mean(1), self.reduction)
+            return reduce(mean_over_voxels(cost, known).mean(1), self.reduction)
 
 
 @torch.no_grad()
@@ -182,11 +198,14 @@ def inner_edge(mask: Tensor) -> Tensor:
     return edge & mask
 
 
-def wide(tensor: Tensor) -> torch.dtype:
-    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
+def counted(output: Tensor, maps: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Output and maps in the type to compute in, 0 where a voxel does not count, and where one does."""
+    known = read_mask(mask, output)
+    return zero_unless(known, output.to(wide(output))), zero_unless(known, maps.to(wide(output))), known
 
 
 def check_maps(output: Tensor, maps: Tensor) -> None:
+    check_prediction(output, "the distance output")
     check_tensors(output, maps=maps)
     if output.shape != maps.shape:
         raise ValueError(f"output {tuple(output.shape)} and distance maps {tuple(maps.shape)} must have one shape")

@@ -59,7 +59,9 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
     ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options as they are, and
     with ``classes`` if it takes them; with ``target = "distance"`` it gets signed distance maps, as BoundaryLoss,
     with ``reads = "distances"`` the network's distance head instead of the probabilities, as HeadLoss, and with
-    ``takes_spacing = True`` the keyword ``spacing_mm``, (B, D) mm, as HausdorffLoss.
+    ``takes_spacing = True`` the keyword ``spacing_mm``, (B, D) mm, as HausdorffLoss. With ``takes_mask = True`` it gets
+    the keyword ``mask``, (B, 1, ...) bool, True where a voxel counts, or None if all do; without, probabilities and
+    one-hot labels are zero in ignored voxels.
 
     Raises:
         ValueError: unknown name or option, with the known ones; a value of the wrong type or out of range.

@@ -85,7 +85,7 @@ class Ranks:
             return term(probs, batch)
         if part.sizes is not None and not term.over_items:  # of parts the value would be another one
             read = {"gt": batch["gt"], "maps": {need: batch["maps"][need] for need in [term.need] if need}}
-            read |= {"head": batch["head"]} if "head" in batch else {}
+            read |= {name: batch[name] for name in ("head", "mask") if batch.get(name) is not None}
             probs, batch = self._whole(probs, part.sizes), self._whole(read, part.sizes)
         return part.share * term(probs, batch)
 

@@ -23,11 +23,15 @@ class ActiveTerm:
     """Whether the value on a batch is the mean of its items' values."""
     takes_spacing: bool = False
     """Whether the loss measures distances by itself, and so needs each item's spacing."""
+    takes_mask: bool = False
+    """Whether the loss leaves out by itself what is ignored; others get zeros there, in probabilities and target."""
 
     def __call__(self, probs: Probs, batch: dict[str, Any]) -> Tensor:
         if self.reads == "distances":
             probs = batch["head"]
         more = {"spacing_mm": batch["spacings"]} if self.takes_spacing else {}
+        if self.takes_mask:
+            more["mask"] = batch.get("mask")
         if self.need is None:
             return self.loss(probs, batch["gt"], **more)
         distances = batch["maps"][self.need]
@@ -47,6 +51,6 @@ def activate(experiment: Experiment) -> list[ActiveTerm]:
             need = MapNeed.of(getattr(loss, "map", "2d"), term.classes, options)
         elif hasattr(loss, "measure_target"):
             need = MapNeed("target", term.classes, measure=loss.measure_target)
-        over_items, takes_spacing = getattr(loss, "over_items", False), getattr(loss, "takes_spacing", False)
-        terms.append(ActiveTerm(term.text, loss, need, term.reads, over_items, takes_spacing))
+        takes = {name: getattr(loss, name, False) for name in ("over_items", "takes_spacing", "takes_mask")}
+        terms.append(ActiveTerm(term.text, loss, need, term.reads, **takes))
     return terms

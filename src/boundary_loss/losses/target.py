@@ -1,0 +1,215 @@
+"""What a loss reads of its target: a one-hot encoding, and which voxels count.
+
+Ignoring is asked for, by a label or by a mask. A voxel that merely belongs to no class is an error, unless classes
+are independent of each other (sigmoid), where it belongs to the rest of each.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from boundary_loss.encoding import (
+    as_labels,
+    at_hand,
+    check_tensors,
+    encode_one_hot,
+    ignored_label,
+    is_label,
+    look_at_labels,
+    refuse_doubtful,
+    refuse_outside,
+)
+from boundary_loss.shapes import IGNORED
+
+TOLERANCE = 1e-2
+"""By how much the classes of a voxel may fail to add up to 1: bfloat16 rounds to 1/256."""
+
+
+class Target(NamedTuple):
+    """A target ready for arithmetic."""
+
+    one_hot: Tensor
+    """(B, K, ...) floating point, zero where the voxel is ignored."""
+    known: Tensor | None
+    """(B, 1, ...) bool: the voxels that count; None where all do, so that nothing is spent on it."""
+
+
+@dataclass
+class TargetReader:
+    """Reads the targets of one loss; costly checks are made on its first call only."""
+
+    ignore_index: int | None = None
+    """The label of ignored voxels; None: 255, once it is clear that it does not mark the object."""
+    independent: bool = False
+    """Whether a voxel may belong to several classes, or to none."""
+    _checked: bool = field(default=False, init=False)
+    _sure: bool = field(default=False, init=False)
+
+    def read(self, target: Tensor, mask: Tensor | None, prediction: Tensor, dtype: torch.dtype) -> Target:
+        """The target of a prediction (B, channels, ...), of K = channels classes, of 2 where there is one channel.
+
+        Args:
+            target: (B, ...) or (B, 1, ...) labels of any type, or (B, channels, ...) one-hot of any type. One channel
+                of integers is read as labels.
+            mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts, or None.
+            dtype: of the encoding.
+        """
+        check_tensors(prediction, target=target)
+        B, channels, *space = prediction.shape
+        counted = read_mask(mask, prediction)
+        K, shape = max(channels, 2), tuple(target.shape)
+        one_channel = shape == (B, 1, *space)
+        if shape == (B, *space) or (one_channel and (channels > 1 or not target.is_floating_point())):
+            return self._labels(as_labels(target.squeeze(1) if one_channel else target, "target"), counted, K, dtype)
+        if shape != tuple(prediction.shape):
+            raise ValueError(
+                f"target of shape {shape} fits neither one-hot {tuple(prediction.shape)} "
+                f"nor labels {(B, *space)}, which predictions of shape {tuple(prediction.shape)} need"
+            )
+        return self._one_channel(target, counted, dtype) if channels == 1 else self._one_hot(target, counted, dtype)
+
+    def _labels(self, labels: Tensor, counted: Tensor | None, K: int, dtype: torch.dtype) -> Target:
+        ignored = ignored_label(self.ignore_index, K)
+        seen = look_at_labels(labels, K, ignored, None if counted is None else counted.squeeze(1))
+        if seen.outside:
+            refuse_outside(labels, K, ignored)
+        self._sure |= self.ignore_index is not None or seen.objects
+        if seen.ignored and not self._sure:
+            refuse_doubtful("target")
+        one_hot, known = encode_one_hot(labels, K, dtype), counted
+        if seen.ignored:
+            of_ignored = is_label(labels, ignored).unsqueeze(1)
+            known = ~of_ignored if counted is None else counted & ~of_ignored
+        strays = counted is not None or (seen.ignored and ignored is not None and 0 <= ignored < K)
+        return Target(zero_unless(known, one_hot) if strays else one_hot, known)
+
+    def _one_channel(self, target: Tensor, counted: Tensor | None, dtype: torch.dtype) -> Target:
+        """(B, 1, ...) floating point g stands for the classes (1 − g, g); the ignored label may occur in it."""
+        of_class = target.ne(IGNORED if self.ignore_index is None else self.ignore_index)
+        known = unless_all(of_class if counted is None else counted & of_class)
+        g = zero_unless(known, target.to(dtype))
+        self._sure |= self.ignore_index is not None
+        if known is not None and not self._sure and not torch.compiler.is_compiling():
+            self._sure = bool((g > 0).any())
+            if not self._sure and not bool((of_class if counted is None else of_class | ~counted).all()):
+                refuse_doubtful("target")
+        one_hot = zero_unless(known, torch.cat([1 - g, g], dim=1))
+        self._check(one_hot, known, exclusive=True)
+        return Target(one_hot, known)
+
+    def _one_hot(self, target: Tensor, counted: Tensor | None, dtype: torch.dtype) -> Target:
+        one_hot = zero_unless(counted, target.to(dtype))
+        self._check(one_hot, counted, exclusive=not self.independent)
+        return Target(one_hot, counted)
+
+    def _check(self, one_hot: Tensor, known: Tensor | None, *, exclusive: bool) -> None:
+        """All checks on the first call; on a CPU one sum on each, for voxels without a class may come later."""
+        if torch.compiler.is_compiling():
+            return
+        if not self._checked:
+            check_one_hot(one_hot, known, exclusive=exclusive)
+            self._checked = True
+        elif exclusive and at_hand(one_hot):
+            counted = one_hot[:, :1].numel() if known is None else int(known.sum())
+            if one_hot.sum().item() != counted:
+                check_one_hot(one_hot, known, exclusive=True)
+
+
+def check_one_hot(one_hot: Tensor, known: Tensor | None, *, exclusive: bool) -> None:
+    """Refuse a target that is no encoding of classes.
+
+    Raises:
+        ValueError: values outside [0, 1]; where classes are ``exclusive``, a voxel whose classes do not add up to 1.
+    """
+    low, high = torch.stack(torch.aminmax(one_hot)).tolist()
+    if not (low >= -1e-4 and high <= 1 + 1e-4):  # NaN too
+        raise ValueError(
+            f"the target must be one-hot, zeros and ones, found values from {low:.4g} to {high:.4g}; divide a mask of "
+            "0 and 255 by 255, give labels as (B, ...) or (B, 1, ...), and distance maps to BoundaryLoss"
+        )
+    if not exclusive:
+        return
+    total = one_hot.sum(dim=1, keepdim=True)
+    wrong = (total - 1).abs() > TOLERANCE
+    wrong = wrong if known is None else wrong & known
+    count = int(wrong.sum())
+    if count == 0:
+        return
+    found = total[wrong][0].item()
+    if found == 0:
+        raise ValueError(
+            f"{count} voxels of the one-hot target belong to no class. If they are to be ignored, pass mask=, bool, "
+            "True where a voxel counts; if they are background, give it a channel; if classes may overlap, "
+            "activation='sigmoid' compares each with its own rest"
+        )
+    raise ValueError(
+        f"the classes of a voxel must add up to 1, found {found:.4g} in the target ({count} such voxels); "
+        "activation='sigmoid' is for classes that overlap"
+    )
+
+
+def check_sums(probs: Tensor, known: Tensor | None) -> None:
+    """Refuse probabilities of exclusive classes that do not add up to 1."""
+    off = (probs.detach().sum(dim=1, keepdim=True) - 1).abs()
+    off = off if known is None else zero_unless(known, off)
+    if off.max().item() > TOLERANCE:
+        found = probs.detach().sum(dim=1, keepdim=True).flatten()[off.flatten().argmax()].item()
+        raise ValueError(
+            f"the probabilities of a voxel must add up to 1 over all classes, found {found:.4g}: choose classes with "
+            "classes=, not by leaving channels out; give logits and activation='sigmoid' for classes that overlap; "
+            "and mask= where voxels are ignored"
+        )
+
+
+def check_prediction(prediction: Any, name: str = "predictions") -> None:
+    """Refuse what is no batch of images: arrays, integers, an axis too few, nothing at all."""
+    check_tensors(prediction)
+    if prediction.ndim < 4:
+        raise ValueError(
+            f"{name} must be (B, K, X, Y[, Z]), got shape {tuple(prediction.shape)}; "
+            "a single image needs a batch axis: unsqueeze(0)"
+        )
+    if not prediction.is_floating_point():
+        raise ValueError(f"{name} must be floating point, got {prediction.dtype}")
+    if prediction.numel() == 0:
+        raise ValueError(f"{name} of shape {tuple(prediction.shape)} hold no values: there is nothing to compare")
+
+
+def read_mask(mask: Tensor | None, prediction: Tensor) -> Tensor | None:
+    """A mask (B, ...) or (B, 1, ...) as (B, 1, ...) bool; None where every voxel counts."""
+    if mask is None:
+        return None
+    check_tensors(prediction, mask=mask)
+    B, _, *space = prediction.shape
+    if mask.dtype != torch.bool:
+        raise ValueError(f"mask must be bool, True where a voxel counts, got {mask.dtype}; write mask.bool()")
+    if tuple(mask.shape) not in ((B, *space), (B, 1, *space)):
+        raise ValueError(f"mask {tuple(mask.shape)} must be {(B, *space)} or {(B, 1, *space)}")
+    return unless_all(mask if mask.ndim == prediction.ndim else mask.unsqueeze(1))
+
+
+def unless_all(known: Tensor) -> Tensor | None:
+    """``known``, or None where all voxels are and this can be seen without waiting."""
+    return None if at_hand(known) and bool(known.all()) else known
+
+
+def zero_unless(known: Tensor | None, values: Tensor) -> Tensor:
+    """The values, zero where a voxel is not known.
+
+    By selection, not by a product: a NaN or an infinity there must not survive, in the value or in the gradient.
+    """
+    return values if known is None else torch.where(known, values, 0)
+
+
+def mean_over_voxels(values: Tensor, known: Tensor | None) -> Tensor:
+    """(B, K, ...) values, zero where a voxel is not known -> (B, K) means over the voxels that are."""
+    if known is None:
+        return values.flatten(2).mean(2)
+    return values.flatten(2).sum(2) / number_of(known)
+
+
+def number_of(known: Tensor) -> Tensor:
+    """(B, 1) voxels that count, at least 1 so that an item without any gives 0."""
+    return known.flatten(1).sum(1, keepdim=True).clamp(min=1)
