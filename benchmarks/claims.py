@@ -2,11 +2,11 @@
 
     PYTHONPATH=src python benchmarks/claims.py
 
-Studies are simulated: rows of trainings that are all of the same loss, or of which one is truly better. A patient's score
-is made of how hard the patient is, how the loss suits the patient (standard deviation 0.5), how the network turned out
-(its seed) and how this network happens to do on this patient (0.5), all in log-odds of Dice; Dice itself is then
-skewed, as real ones are, and HD95 falls with it, with a long tail. At its best epoch a network is what it is at its
-last, and a little else. Each study has 4 rows, 2 metrics and 2 choices of epoch: 24 comparisons with Holm's correction.
+Studies are simulated: rows of trainings that are all of the same loss, or of which one is truly better. A patient's
+score is made of how hard the patient is, how the loss suits the patient (standard deviation 0.5), how the network
+turned out (its seed) and how this network happens to do on this patient (0.5), all in log-odds of Dice; Dice itself is
+then skewed, as real ones are, and HD95 falls with it, with a long tail. At its best epoch a network is what it is at
+its last, and a little else. A study has 4 rows, 2 metrics and 2 choices of epoch: 24 comparisons, corrected by Holm.
 """
 
 import argparse
@@ -30,7 +30,10 @@ SETTINGS = (
 
 
 def study(rng: np.random.Generator, seeds: int, n: int, ratio: float, effect: float, kind: str) -> np.ndarray:
-    """(4 measures, rows, S, N): Dice and HD95 at the last and the best epoch, higher is better; the last row is ahead."""
+    """(4 measures, rows, S, N): Dice and HD95, at the last and the best epoch; higher is better.
+
+    ``effect``: how much better the last row is, in log-odds.
+    """
     networks = {
         "normal": lambda: rng.normal(0, 1, (ROWS, seeds, 1)),
         "skewed": lambda: 1 - rng.exponential(1, (ROWS, seeds, 1)),
@@ -40,7 +43,7 @@ def study(rng: np.random.Generator, seeds: int, n: int, ratio: float, effect: fl
     odds = odds + RESIDUAL * rng.normal(0, 1, (ROWS, seeds, n))
     odds[-1] += effect
     best = odds + EPOCH * rng.normal(0, 1, (ROWS, seeds, 1)) + EPOCH * rng.normal(0, 1, odds.shape)
-    return np.stack([f(z) for z in (odds, best) for f in (lambda z: 1 / (1 + np.exp(-z)), lambda z: -20 * np.exp(-z / 2))])
+    return np.stack([measure for z in (odds, best) for measure in (1 / (1 + np.exp(-z)), -20 * np.exp(-z / 2))])
 
 
 def both_levels(a: np.ndarray, b: np.ndarray) -> float:

@@ -114,7 +114,9 @@ def test_differences_that_make_a_comparison_unfair_are_said(runs: list[Path]) ->
         write_json(run / "run.json", about | {"epochs": 5})
     assert differences(find_runs(runs)) == []
     about = read_json(runs[2] / "run.json")
-    write_json(runs[2] / "run.json", about | {"seed": 1, "device": "cuda", "network": "ENet", "data_checksum": "f" * 64})
+    write_json(
+        runs[2] / "run.json", about | {"seed": 1, "device": "cuda", "network": "ENet", "data_checksum": "f" * 64}
+    )
     assert differences(find_runs(runs)) == [
         "The runs differ in network (UNet(width=8): gdl, gdl_surface_steal; ENet: gdl_hausdorff_w).",
         f"The runs differ in data (checksum) ({about['data_checksum'][:12]}: gdl, gdl_surface_steal; "
@@ -316,7 +318,9 @@ def test_spread_over_cases_and_over_seeds_are_two_numbers(seeds: list[Path]) -> 
     assert score.text.endswith("± 0.010")
     assert "± standard deviation over seeds" in to_text(scores)
     (line, *_) = csv.DictReader(to_csv(scores).splitlines())
-    assert (line["seeds"], line["epoch"], line["counted"]) == ("3", "0 0 0", "volumes") and float(line["standard_deviation_over_seeds"]) > 0
+    assert (line["seeds"], line["epoch"], line["counted"]) == ("3", "0 0 0", "volumes") and float(
+        line["standard_deviation_over_seeds"]
+    ) > 0
     assert differences(scores.runs) == []  # both rows have the same seeds
 
 
@@ -353,7 +357,10 @@ def test_latex_is_balanced_and_marks_the_best(seeds: list[Path], runs: list[Path
     text = to_latex(scores, compare(scores.comparisons))
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 3
     assert text.count(r"\textbf{") == text.count(r"$^\dagger$") == 2  # at the best and at the last epoch
-    assert r"gdl\_surface & gdl & Dice & lesion & best & losses & 12 & 0.100 & 0.077 to 0.123 & 1.00 & $<$ 0.001 \\" in text
+    assert (
+        r"gdl\_surface & gdl & Dice & lesion & best & losses & 12 & 0.100 & 0.077 to 0.123 & 1.00 & $<$ 0.001 \\"
+        in text
+    )
     for line in text.splitlines():
         assert line.count("{") == line.count("}") and not re.search(r"(?<!\\)[_#%](?!\s)", line), line
     alone = scores_of([seeds[0], seeds[3]])

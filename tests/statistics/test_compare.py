@@ -43,7 +43,10 @@ def test_a_tiny_difference_is_not_said_to_be_zero(tmp_path: Path) -> None:
     rows = [write_row(tmp_path, "a", base), write_row(tmp_path, "b", base + RNG(1).uniform(1e-5, 1e-4, 20))]
     (best,) = statistics_of(*rows).at("best")
     size = f"{best.gain:.6f}"
-    assert float(size) == pytest.approx(5e-5, rel=0.5) and f"better than that of a in Dice by {size} [0.0000" in best.sentence
+    assert (
+        float(size) == pytest.approx(5e-5, rel=0.5)
+        and f"better than that of a in Dice by {size} [0.0000" in best.sentence
+    )
 
 
 def test_it_does_not_matter_which_row_comes_first(tmp_path: Path) -> None:
@@ -74,7 +77,8 @@ def test_a_reason_that_all_share_is_said_once(tmp_path: Path) -> None:
     found = statistics_of(*(write_row(tmp_path, name, RNG(i).uniform(size=3)) for i, name in enumerate("abc")))
     (said,) = found.sentences("best")
     assert said == (
-        "Nothing can be concluded in any of the 3 comparisons: 3 patients are too few, at least 6 that differ are needed."
+        "Nothing can be concluded in any of the 3 comparisons: "
+        "3 patients are too few, at least 6 that differ are needed."
     )
 
 

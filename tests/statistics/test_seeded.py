@@ -47,7 +47,9 @@ def test_the_interval_of_both_is_wider_than_either_and_p_is_where_it_reaches_zer
     found = gain_of(a, b)
     seeds = stats.t.isf(0.025, found.seeds_freedom) * found.seeds_error
     patients = stats.t.isf(0.025, 9) * found.patients_error
-    assert found.half_width(0.05) == pytest.approx(np.hypot(seeds, patients)) and found.half_width(0.05) > max(seeds, patients)
+    assert found.half_width(0.05) == pytest.approx(np.hypot(seeds, patients)) and found.half_width(0.05) > max(
+        seeds, patients
+    )
     assert found.interval(1 - found.p)[0] == pytest.approx(0, abs=1e-5)
     assert gain_of(b, a).p == pytest.approx(found.p) and gain_of(b, a).gain == pytest.approx(-found.gain)
 

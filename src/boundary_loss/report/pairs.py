@@ -39,8 +39,8 @@ def _wrapped(text: str, indent: str) -> str:
 def to_csv(statistics: Statistics) -> str:
     """A line a comparison, full precision, empty where undefined. A positive gain means that ``first`` is better.
 
-    ``speaks_of``: ``losses`` where both rows have seeds enough, else ``networks``; ``better`` names a row only of losses,
-    ``better_networks`` only of networks. ``differ_in``: settings beside the losses.
+    ``speaks_of``: ``losses`` where both rows have seeds enough, else ``networks``; ``better`` names a row of losses,
+    ``better_networks`` one of networks. ``differ_in``: settings beside the losses.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -48,11 +48,13 @@ def _compared(statistics: Statistics, when: Choice) -> str:
     total, shown = len(statistics.at(when)), statistics.shown(when)
     networks = sum(not difference.of_losses for difference in shown)
     only = f", {'all' if networks == len(shown) else networks} of networks only" if networks else ""
-    lead = f"Patient by patient, {WHEN[when]}: a difference is shown in {len(shown)} of {count(total, 'comparison')}{only}."
+    of = f"{len(shown)} of {count(total, 'comparison')}{only}"
+    lead = f"Patient by patient, {WHEN[when]}: a difference is shown in {of}."
     said = [difference.sentence for difference in shown]
     found = bullets(said[:FEW]) + _folded(f"{len(said) - FEW} more", said[FEW:])
     return f"<p><strong>{escape(lead)}</strong></p>{found}" + _folded(
-        f"Why nothing can be concluded in {'the other ' if shown else ''}{total - len(shown)}", statistics.failures(when)
+        f"Why nothing can be concluded in {'the other ' if shown else ''}{total - len(shown)}",
+        statistics.failures(when),
     )
 
 
@@ -120,7 +122,8 @@ def _cell(scores: Scores, statistics: Statistics, shown: Comparison, label: str,
     value = f' data-value="{score.mean:.6g}"' if np.isfinite(score.mean) else ""
     against = _shown_better(scores, statistics, shown.name, column, label, when)
     dagger = f'<abbr title="{escape(against.sentence)}">†</abbr>' if against else ""
-    return f'<td{mark}{value} title="{count(score.n, shown.metric.noun.removesuffix("s"))}">{_spread(score.text)}{dagger}</td>'
+    counted = count(score.n, shown.metric.noun.removesuffix("s"))
+    return f'<td{mark}{value} title="{counted}">{_spread(score.text)}{dagger}</td>'
 
 
 def _shown_better(

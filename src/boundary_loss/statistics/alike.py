@@ -70,14 +70,14 @@ def unlike(rows: Mapping[str, Sequence[RunFolder]]) -> list[Unlike]:
     names = list(dict.fromkeys(name for own in settings.values() for each in own for name in each))
     compared = [name for name in names if name not in STUDIED | BESIDE]
     found = [
-        Unlike(what=_words(name), values={label: _of_all(own, name) for label, own in settings.items()})
+        Unlike(what=words(name), values={label: _of_all(own, name) for label, own in settings.items()})
         for name in compared
     ]
     for label, runs in rows.items():
         within = [name for name in names if name not in BESIDE | OF_A_FOLD and name != "validation cases"]
         for name in within:
             values = {run.name: own.get(name, UNKNOWN) for run, own in zip(runs, settings[label], strict=True)}
-            found.append(Unlike(what=_words(name), values=values, row=label))
+            found.append(Unlike(what=words(name), values=values, row=label))
     return [each for each in found if len(each.by_value) > 1]
 
 
@@ -109,7 +109,8 @@ def _of_all(runs: Sequence[Mapping[str, str]], name: str) -> str:
     return ", ".join(sorted({run.get(name, UNKNOWN) for run in runs}))
 
 
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """What a setting is called in a report."""
     return WORDS.get(name, name.replace("_", " "))
 
 

@@ -22,7 +22,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +32,7 @@ from boundary_loss.statistics.alike import Unlike, unlike
 from boundary_loss.statistics.difference import Choice, Difference
 from boundary_loss.statistics.paired import holm, interval, signed_rank
 from boundary_loss.statistics.patients import Patients, by_patient
-from boundary_loss.statistics.seeded import SEEDS_NEEDED, seeded_gain
+from boundary_loss.statistics.seeded import seeded_gain
 
 TESTED = ("val_3d_dsc", "val_3d_hd95")
 """One overlap and one distance, chosen before any result is seen: each further metric makes all harder to show."""
@@ -47,8 +46,8 @@ _SEEDED = (
     "either, Welch's over the seeds, joined by MOVER: gain ± √(h_seeds² + h_patients²))."
 )
 _NETWORKS = (
-    "Rows of fewer seeds: p is Wilcoxon's signed-rank test, exact, two-sided; in brackets the 95 % bootstrap interval of "
-    "the mean difference (BCa, 10 000 draws)."
+    "Rows of fewer seeds: p is Wilcoxon's signed-rank test, exact, two-sided; in brackets the 95 % bootstrap interval "
+    "of the mean difference (BCa, 10 000 draws)."
 )
 CHOICES: tuple[Choice, ...] = ("best", "last")
 
@@ -169,39 +168,36 @@ def _difference(
     shown: Comparison, column: str, when: Choice, first: Measured, second: Measured, *, alpha: float,
     others: Iterable[Unlike],
 ) -> Difference:  # fmt: skip
-    about: dict[str, Any] = {
-        "metric": shown.name, "column": column, "several_classes": len(shown.columns) > 1, "when": when,
-        "first": first.label, "second": second.label, "noun": shown.metric.noun, "p_holm": math.nan, "family": 0,
-        "alpha": alpha, "seeds": (first.num_seeds, second.num_seeds), "networks": len(first.runs) + len(second.runs),
-        "unlike": tuple(dict.fromkeys(each.what for each in others if each.touches(first.label, second.label))),
-    }  # fmt: skip
+    found = Difference(
+        metric=shown.name, column=column, several_classes=len(shown.columns) > 1, when=when,
+        first=first.label, second=second.label, noun=shown.metric.noun, alpha=alpha,
+        seeds=(first.num_seeds, second.num_seeds), networks=len(first.runs) + len(second.runs),
+        unlike=tuple(dict.fromkeys(each.what for each in others if each.touches(first.label, second.label))),
+    )  # fmt: skip
     try:
         a, b = _paired(by_patient(first, column, when), by_patient(second, column, when), first, second)
     except ValueError as error:
-        return Difference(**about, **_NOTHING, of=0, refusal=str(error))
-    known = np.isfinite(a.values).all(axis=0) & np.isfinite(b.values).all(axis=0)
+        return replace(found, refusal=str(error))
+    return _tested(found, b, a) if shown.metric.lower_is_better else _tested(found, a, b)
+
+
+def _tested(found: Difference, plus: Patients, minus: Patients) -> Difference:
+    """With its numbers, of the patients measured in both: what one row gains over the other, as losses or networks."""
+    known = np.isfinite(plus.values).all(axis=0) & np.isfinite(minus.values).all(axis=0)
     if not known.any():
-        return Difference(**about, **_NOTHING, of=known.size)
-    n, cases = int(known.sum()), int(a.cases[known].sum())
-    plus, minus = (b, a) if shown.metric.lower_is_better else (a, b)
-    return Difference(**about, **_numbers(plus, minus, known), n=n, of=known.size, cases=cases)
-
-
-_NOTHING = {"n": 0, "cases": 0, "unequal": 0} | dict.fromkeys(("gain", "low", "high", "effect", "p"), math.nan)
-
-
-def _numbers(plus: Patients, minus: Patients, known: np.ndarray) -> dict[str, Any]:
-    """What one row gains over the other on the ``known`` patients: test and interval, of losses or of networks."""
+        return replace(found, of=known.size)
     first, second = plus.values[:, known], minus.values[:, known]
     gains = first.mean(axis=0) - second.mean(axis=0)
     test = signed_rank(gains)
-    if min(len(first), len(second)) >= SEEDS_NEEDED and gains.size > 1:
+    if found.of_losses and gains.size > 1:
         seeded = seeded_gain(first, second, plus.folds[known], minus.folds[known])
         p, (low, high) = seeded.p, seeded.interval()
     else:
         p, (low, high) = test.p, interval(gains)
-    gain = float(gains.mean())
-    return {"gain": gain, "low": low, "high": high, "effect": test.effect, "p": p, "unequal": test.unequal}
+    return replace(
+        found, n=gains.size, of=known.size, cases=int(plus.cases[known].sum()), unequal=test.unequal,
+        gain=float(gains.mean()), low=low, high=high, effect=test.effect, p=p,
+    )  # fmt: skip
 
 
 def _corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:

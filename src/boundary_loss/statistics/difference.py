@@ -26,28 +26,8 @@ class Difference:
     when: Choice
     first: str
     second: str
-    n: int
-    """Patients measured in both rows."""
-    of: int
-    """Patients that there are."""
-    cases: int
-    """Volumes, or slices, of the ``n`` patients."""
     noun: str
     """What the cases are: ``volumes``."""
-    unequal: int
-    """Those of the ``n`` patients whose values differ."""
-    gain: float
-    """Mean advantage of ``first`` in the metric's unit: positive = ``first`` is better, whichever direction that is."""
-    low: float
-    high: float
-    """The 95 % interval of the gain."""
-    effect: float
-    """Rank-biserial correlation, -1 to 1; positive = ``first`` is better."""
-    p: float
-    """Of Wilcoxon's test where this speaks of networks; that of the interval where it speaks of losses."""
-    p_holm: float
-    family: int
-    """Comparisons that Holm's correction counts."""
     alpha: float
     seeds: tuple[int, int]
     """Of ``first`` and of ``second``."""
@@ -57,6 +37,26 @@ class Difference:
     """Settings beside the losses in which the two differ."""
     refusal: str = ""
     """Why the two cannot be compared at all; empty where they can."""
+    n: int = 0
+    """Patients measured in both rows."""
+    of: int = 0
+    """Patients that there are."""
+    cases: int = 0
+    """Volumes, or slices, of the ``n`` patients."""
+    unequal: int = 0
+    """Those of the ``n`` patients whose values differ."""
+    gain: float = math.nan
+    """Mean advantage of ``first`` in the metric's unit: positive = ``first`` is better, whichever direction that is."""
+    low: float = math.nan
+    high: float = math.nan
+    """The 95 % interval of the gain."""
+    effect: float = math.nan
+    """Rank-biserial correlation, -1 to 1; positive = ``first`` is better."""
+    p: float = math.nan
+    """Of Wilcoxon's test where this speaks of networks; that of the interval where it speaks of losses."""
+    p_holm: float = math.nan
+    family: int = 0
+    """Comparisons that Holm's correction counts."""
 
     @property
     def ahead(self) -> str:
@@ -98,7 +98,9 @@ class Difference:
             return f"all {self.n} patients are equal" if self.n > 1 else "the only patient is equal"
         if smallest_p(self.unequal) > self.alpha:
             needed = math.ceil(1 + math.log2(1 / self.alpha))
-            return f"{self._differing} {'are' if self.n > 1 else 'is'} too few, at least {needed} that differ are needed"
+            return (
+                f"{self._differing} {'are' if self.n > 1 else 'is'} too few, at least {needed} that differ are needed"
+            )
         lead = f"{self.ahead} leads by {self.amount}, {self._counted}"
         if self.p > self.alpha:
             return f"{lead}, {p_text(self.p)}"
@@ -155,7 +157,9 @@ class Difference:
     @property
     def _seeds(self) -> str:
         fewer, more = sorted(self.seeds)
-        return "" if more == 1 else f", {more} seeds" if fewer == more else f", {self.seeds[0]} and {self.seeds[1]} seeds"
+        return (
+            "" if more == 1 else f", {more} seeds" if fewer == more else f", {self.seeds[0]} and {self.seeds[1]} seeds"
+        )
 
     @property
     def _differing(self) -> str:

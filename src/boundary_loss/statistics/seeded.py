@@ -62,9 +62,7 @@ class SeededGain:
         return math.exp(high)
 
 
-def seeded_gain(
-    first: np.ndarray, second: np.ndarray, folds: np.ndarray, folds_of_second: np.ndarray
-) -> SeededGain:
+def seeded_gain(first: np.ndarray, second: np.ndarray, folds: np.ndarray, folds_of_second: np.ndarray) -> SeededGain:
     """Compare two rows of several seeds each, ``first`` minus ``second``.
 
     Args:
@@ -74,11 +72,12 @@ def seeded_gain(
         folds_of_second: (N,) likewise of the second.
     """
     differences = first.mean(axis=0) - second.mean(axis=0)
-    variances = [found for row in ((first, folds), (second, folds_of_second)) for found in _variances(*row)]
+    variances = [*_variances(first, folds), *_variances(second, folds_of_second)]
     total = sum(variance for variance, _ in variances)
     doubt = sum(variance**2 / freedom for variance, freedom in variances)
     return SeededGain(
-        gain=float(differences.mean()), seeds_error=math.sqrt(total), seeds_freedom=total**2 / doubt if doubt else math.inf,
+        gain=float(differences.mean()),
+        seeds_error=math.sqrt(total), seeds_freedom=total**2 / doubt if doubt else math.inf,
         patients_error=float(differences.std(ddof=1)) / math.sqrt(differences.size),
         patients_freedom=differences.size - 1,
     )  # fmt: skip
