@@ -46,10 +46,9 @@ def summary(scores: Scores, statistics: Statistics) -> str:
 def _compared(statistics: Statistics, when: Choice) -> str:
     """What is shown at one choice of epoch; why the rest is not, folded."""
     total, shown = len(statistics.at(when)), statistics.shown(when)
-    networks = sum(not difference.of_losses for difference in shown)
-    only = f", {'all' if networks == len(shown) else networks} of networks only" if networks else ""
-    of = f"{len(shown)} of {count(total, 'comparison')}{only}"
-    lead = f"Patient by patient, {WHEN[when]}: a difference is shown in {of}."
+    of_losses = sum(difference.of_losses for difference in shown)
+    lead = f"Patient by patient, {WHEN[when]}: a difference is shown in {of_losses} of {count(total, 'comparison')}"
+    lead += f"; of networks only, in {len(shown) - of_losses} more." if statistics.of_networks else "."
     said = [difference.sentence for difference in shown]
     found = bullets(said[:FEW]) + _folded(f"{len(said) - FEW} more", said[FEW:])
     return f"<p><strong>{escape(lead)}</strong></p>{found}" + _folded(

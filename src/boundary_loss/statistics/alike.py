@@ -31,6 +31,8 @@ WORDS = {
     "compiled": "compilation",
     "weights": "initial weights",
     "commit": "code (commit)",
+    "num_processes": "processes",
+    "num_threads": "threads",
     "skip_nan": "skipped steps (SKIP_NAN)",
 }
 UNKNOWN = "not recorded"
