@@ -38,16 +38,16 @@ TESTED = ("val_3d_dsc", "val_3d_hd95")
 """One overlap and one distance, chosen before any result is seen: each further metric makes all harder to show."""
 ALPHA = 0.05
 OF_NETWORKS = (
-    "With fewer than three seeds a row, a comparison is of these trained networks and not of their losses: another seed "
-    "may turn the order. SEEDS='0 1 2' trains three."
+    "With fewer than three seeds a row, a comparison is of these trained networks and not of their losses: another "
+    "seed may turn the order. SEEDS='0 1 2' trains three."
 )
 _SEEDED = (
     "Rows of three seeds or more: interval and p hold the spread over seeds and over patients (95 % t intervals of "
     "either, Welch's over the seeds, joined by MOVER: gain ± √(h_seeds² + h_patients²))."
 )
 _NETWORKS = (
-    "Rows of fewer than three: p is Wilcoxon's signed-rank test, exact, two-sided; in brackets the 95 % bootstrap interval "
-    "of the mean difference (BCa, 10 000 draws)."
+    "Rows of fewer than three: p is Wilcoxon's signed-rank test, exact, two-sided; in brackets the 95 % bootstrap "
+    "interval of the mean difference (BCa, 10 000 draws)."
 )
 CHOICES: tuple[Choice, ...] = ("best", "last")
 
