@@ -363,6 +363,7 @@ def test_latex_is_balanced_and_marks_the_best(seeds: list[Path], runs: list[Path
     )
     for line in text.splitlines():
         assert line.count("{") == line.count("}") and not re.search(r"(?<!\\)[_#%](?!\s)", line), line
+    assert text.isascii() and r"$\surd$(h\_seeds$^2$ + h\_patients$^2$)" in text
     alone = scores_of([seeds[0], seeds[3]])
     text = to_latex(alone, compare(alone.comparisons))
     assert "agger" not in text and "& networks & 12 &" in text and "not of their losses" in text
