@@ -14,7 +14,8 @@ from boundary_loss.statistics.compare import CHOICES, OF_NETWORKS, Statistics
 from boundary_loss.statistics.difference import Choice, Difference, p_text
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
-            "√": r"$\surd$", "²": "$^2$", "–": "--", "−": "$-$", "<": "$<$", ">": "$>$"} | {c: "\\" + c for c in "&%$#_{}"}  # fmt: skip
+            "√": r"$\surd$", "²": "$^2$", "–": "--", "−": "$-$", "<": "$<$",
+            ">": "$>$"} | {c: "\\" + c for c in "&%$#_{}"}  # fmt: skip
 
 
 def escape(text: str) -> str:
