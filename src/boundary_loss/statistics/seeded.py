@@ -8,8 +8,8 @@ each with its own variance) and over the patients' mean differences. The interva
 
 the method of variance estimates recovery (MOVER; Zou & Donner, Statistics in Medicine 27, 2008). It is never narrower
 than either of the two. p is the level at which it just reaches 0. What seeds and patients share, how a network happens
-to do on one patient, is in both terms, which errs to the safe side. benchmarks/claims.py simulates how often it claims
-what is not there.
+to do on one patient, is in both terms; seeds that two rows share are taken as independent. Both err to the safe side.
+benchmarks/claims.py simulates how often the interval claims what is not there.
 
 A seed of several folds is one network a fold: seeds are compared within their fold, on the same patients, and the
 folds' means are weighed by their patients.
