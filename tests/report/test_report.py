@@ -349,7 +349,7 @@ def test_one_training_a_row_is_called_two_networks_in_every_file(seeds: list[Pat
     page = (folder / "report.html").read_text()
     assert "†" not in page and page.count(html.escape(line["sentence"])) >= 2
     assert html.escape(OF_NETWORKS) in page.partition("<section")[0]
-    assert "a difference is shown in 0 of 1 comparison; of networks only, in 1 more." in page
+    assert "a difference of losses is shown in 0 of 1 comparison; one of networks only, in 1 more." in page
 
 
 def test_latex_is_balanced_and_marks_the_best(seeds: list[Path], runs: list[Path]) -> None:

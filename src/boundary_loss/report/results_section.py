@@ -47,8 +47,9 @@ def _compared(statistics: Statistics, when: Choice) -> str:
     """What is shown at one choice of epoch; why the rest is not, folded."""
     total, shown = len(statistics.at(when)), statistics.shown(when)
     of_losses = sum(difference.of_losses for difference in shown)
-    lead = f"Patient by patient, {WHEN[when]}: a difference is shown in {of_losses} of {count(total, 'comparison')}"
-    lead += f"; of networks only, in {len(shown) - of_losses} more." if statistics.of_networks else "."
+    what = "a difference of losses is shown" if statistics.of_networks else "a difference is shown"
+    lead = f"Patient by patient, {WHEN[when]}: {what} in {of_losses} of {count(total, 'comparison')}"
+    lead += f"; one of networks only, in {len(shown) - of_losses} more." if statistics.of_networks else "."
     said = [difference.sentence for difference in shown]
     found = bullets(said[:FEW]) + _folded(f"{len(said) - FEW} more", said[FEW:])
     return f"<p><strong>{escape(lead)}</strong></p>{found}" + _folded(
