@@ -207,7 +207,13 @@ def test_page_is_whole_and_needs_nothing_else(runs: list[Path], sliced: Path, ca
     assert not re.search(r"https?://|@import|url\(", text.replace("http://www.w3.org/2000/svg", ""))
     assert '<div class="banner" role="note">SYNTHETIC DATA' in text
     assert "gdl, best epoch: HD95 1 of 12: 1 one empty (40 mm)" in text
-    for part in ("a difference is shown in 0 of", "steal(0.01)", "UNet(width=8)", "0123456789ab", "torch 2.13.0"):
+    for part in (
+        "a difference of losses is shown in 0 of",
+        "steal(0.01)",
+        "UNet(width=8)",
+        "0123456789ab",
+        "torch 2.13.0",
+    ):
         assert part in text
     content = json.loads(found.scripts[0])
     assert [run["name"] for run in content["runs"]] == sorted(LENGTHS)
