@@ -16,14 +16,16 @@ setup: $(venv)  ## .venv from the lock file
 
 peers: $(if $(filter .venv/ready,$(venv)),.venv/peers)  ## optional packages that some tests compare with, into .venv
 
-# What the demo trains: small enough for 8 minutes on two cores, long enough that the losses differ
-demo: RD  := results/isles-demo
-demo: NET := UNet(width=8)
-demo: EPC := 18
-demo: LR  := 5e-3
+# What the demo trains: small enough for 8 minutes on two cores. The rate falls to 0, so that the last epoch is a result
+# and not one point of a walk.
+demo: RD   := results/isles-demo
+demo: NET  := UNet(width=8)
+demo: EPC  := 18
+demo: LR   := 5e-3
+demo: RATE := cosine(18)
 demo: $(venv)  ## synthetic ISLES archives through the whole pipeline: trainings, curves, report, archive
-	$(MAKE) -f isles.make SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) LR=$(LR)
-	@$(MAKE) -s -f isles.make view SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) LR=$(LR) SAVE=$(RD)/view
+	$(MAKE) -f isles.make SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) LR=$(LR) RATE='$(RATE)'
+	@$(MAKE) -s -f isles.make view SRC=phantom RD=$(RD) NET='$(NET)' EPC=$(EPC) LR=$(LR) RATE='$(RATE)' SAVE=$(RD)/view
 	@echo
 	@echo "report    $(RD)/report.html (and report.csv)"
 	@echo "curves    $(RD)/*.png"

@@ -285,18 +285,20 @@ $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 # results/index.html, whenever what it lists has changed; a folder elsewhere (RD=...) is in no index
 index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results --quiet)
 
-$(RD)/report.html: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
+reports := $(addprefix $(RD)/,report.html report.tex report.csv comparisons.csv)
+
+$(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
 	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --metrics $(or $(METRICS),default) $(REPORT) \
 		$(call option,--modality,$(MODALITY)) --quiet
 	$(call index)
 
-report: $(RD)/report.html  ## table and statistics of the runs; report.html, .tex, .csv and comparisons.csv beside them
+report: $(reports)  ## table and statistics of the runs; report.html, .tex, .csv and comparisons.csv beside them
 	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --metrics $(or $(METRICS),default) $(REPORT) --show
 
 check-paper: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)  ## our numbers beside those of the papers
 	@$(python) -m boundary_loss.published lineage/$(STUDY).published --runs $(runs)
 
-$(RD)/archive.txt: $(RD)/report.html | $(venv)
+$(RD)/archive.txt: $(reports) | $(venv)
 	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) --stamp $@ \
 		--ledger $(firstword $(MAKEFILE_LIST)) --data $(SLICED) --made_with $(made_with)
 	$(call index)

@@ -92,6 +92,17 @@ def test_a_second_make_only_reports(study: Path) -> None:
     assert (times(study / RD), times(study / "data"), times(study / "archives")) == before
 
 
+def test_deleted_files_of_a_report_are_written_again(study: Path) -> None:
+    names = ("report.csv", "report.tex", "comparisons.csv")
+    before = [(study / RD / name).read_bytes() for name in names]
+    for name in names:
+        (study / RD / name).unlink()
+    done = make(study, *ISLES, "report")
+    assert [(study / RD / name).read_bytes() for name in names] == before
+    assert "boundary_loss.train " not in done.stdout and "boundary_loss.plot" not in done.stdout
+    make(study, *ISLES)
+
+
 def test_a_deleted_plot_is_redrawn_alone(study: Path) -> None:
     (study / RD / "val_dice.png").unlink()
     done = make(study, *ISLES, "plot")

@@ -6,7 +6,7 @@ with a rule for the weights over the epochs, as ``steal(0.01)``.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from boundary_loss import losses
 from boundary_loss.calltext import parse_call
 from boundary_loss.data import Augmentation
 from boundary_loss.networks.distance_head import SUFFIX
-from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule
+from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule, written
 
 PRECISIONS = ("off", "bf16", "fp16")
 LAYOUTS = ("last", "first")
@@ -159,6 +159,25 @@ class Experiment:
         """The network's text, with the distance head that the terms need."""
         return self.network.removesuffix(SUFFIX) + SUFFIX if self.distance_head else self.network
 
+    def settings(self) -> dict[str, Any]:
+        """Return every field as run.json records it; rules and transforms as text, with all of their numbers."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "augmentation"}
+        return plain | {
+            "terms": [term.text for term in self.terms],
+            "schedule": written(self.schedule),
+            "rate": written(self.rate),
+            "network": self.built_network,
+            "augment": _transforms(self.augmentation),
+        }
+
     def weights(self, epoch: int, history: Sequence[float]) -> tuple[float, ...]:
         """Weight of each term during ``epoch``; ``history``: validation Dice of the epochs before."""
         return self.schedule.weights(epoch, tuple(term.weight for term in self.terms), history)
+
+
+def _transforms(augmentation: Augmentation | None) -> list[str]:
+    """``["flip(x)", "rotate(15.0)"]``, in the order in which they are applied."""
+    if augmentation is None:
+        return []
+    used = [(name, transform) for name, transform in vars(augmentation).items() if transform is not None]
+    return [f"{name}({','.join(map(str, vars(transform).values()))})" for name, transform in used]

@@ -64,6 +64,11 @@ class Measured:
     def num_seeds(self) -> int:
         return len(self.seed_names)
 
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """The fold that holds out each of the N cases; empty names without folds."""
+        return (self.run.fold,) * len(self.cases)
+
     @cached_property
     def means(self) -> np.ndarray:
         """(E, C) mean over cases; NaN where an epoch was not measured."""
@@ -107,9 +112,13 @@ class Measured:
             raise ValueError(f"{self.run.path} has {what}")
         return self.values[found[0]]
 
+    def seeds_at(self, when: When) -> np.ndarray:
+        """(S, N, C) value of each case at that epoch, for each seed."""
+        return self.at(when)[None]
+
     def seed_means_at(self, when: When) -> np.ndarray:
         """(S, C) mean over cases at that epoch, one a seed."""
-        return nanmean(self.at(when), axis=0)[None]
+        return nanmean(self.seeds_at(when), axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +141,10 @@ class Pooled(Measured):
         return np.stack([nanmean(values, axis=1) for values in _all_seeds(self.seeds)])
 
     @property
+    def folds(self) -> tuple[str, ...]:
+        return tuple(name for fold in self.seeds[0] for name in fold.folds)
+
+    @property
     def best(self) -> int | None:
         """The best epoch of all runs where they agree; None where each has its own."""
         return self._common("best")
@@ -149,13 +162,9 @@ class Pooled(Measured):
         return tuple(epoch for (epoch,) in found) if all(found) else ()
 
     def at(self, when: When) -> np.ndarray:
-        return self._seeds_at(when).mean(axis=0)
+        return self.seeds_at(when).mean(axis=0)
 
-    def seed_means_at(self, when: When) -> np.ndarray:
-        return nanmean(self._seeds_at(when), axis=1)
-
-    def _seeds_at(self, when: When) -> np.ndarray:
-        """(S, N, C)"""
+    def seeds_at(self, when: When) -> np.ndarray:
         return np.stack([np.concatenate([fold.at(when) for fold in folds]) for folds in self.seeds])
 
 

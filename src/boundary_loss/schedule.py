@@ -252,6 +252,14 @@ def usage(name: str, rule: type) -> str:
     return f"{name}({', '.join(words)})" if words else name
 
 
+def written(rule: Schedule | Rate) -> str:
+    """The text that gives this rule, with all of its numbers: ``plateau(20)``, also where ``plateau`` was written."""
+    name = next(name for name, known in {**SCHEDULES, **RATES}.items() if type(rule) is known)
+    numbers = [number for value in vars(rule).values() for number in (value if isinstance(value, tuple) else [value])]
+    text = ",".join(f"{number:.12g}" for number in numbers)
+    return f"after(dice>{text})" if isinstance(rule, After) else f"{name}({text})" if text else name
+
+
 def at_least(name: str, value: int, least: int) -> None:
     if value < least:
         raise ValueError(f"{name}={value} must be at least {least}")

@@ -216,25 +216,10 @@ def describe_run(
     args: argparse.Namespace, experiment: Experiment, net: nn.Module, device: torch.device
 ) -> dict[str, Any]:
     """What run.json says of the run itself."""
-    return {
+    return experiment.settings() | {
         "name": RunFolder(args.folder).name,
-        "terms": [term.text for term in experiment.terms],
-        "schedule": args.schedule,
-        "augment": args.augment,
-        "rate": args.rate,
-        "network": experiment.built_network,
+        "weights": str(args.weights) if args.weights else None,
         "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "epochs": experiment.epochs,
-        "batch_size": experiment.batch_size,
-        "learning_rate": experiment.learning_rate,
-        "optimiser": experiment.optimiser,
-        "seed": experiment.seed,
-        "best": experiment.best,
-        "debug": experiment.debug,
-        "amp": experiment.amp,
-        "layout": experiment.layout,
-        "compiled": experiment.compiled,
-        "deterministic": experiment.deterministic,
         "skip_nan": args.skip_nan,
         "losses": loss_names(experiment),
         "device": describe(device),

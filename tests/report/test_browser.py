@@ -252,7 +252,7 @@ def test_pairs_follow_the_runs_chosen_and_open_their_case(page: Chromium) -> Non
     before = page.run("document.querySelector('#cases .cards').textContent")
     page.run(f"(() => {{ const to = {selects}.at(-1); to.value = '2'; to.dispatchEvent(new Event('change')); }})()")
     after = page.run("document.querySelector('#cases .cards').textContent")
-    assert after != before and "gdl_hausdorff_w is better than gdl in" in after
+    assert after != before and "gdl_hausdorff_w has the better value in" in after
     assert "nothing can be concluded in Dice of lesion" in after  # two cases
     shown = page.run(f"{FIRST_SELECT}.value")
     page.run("[...document.querySelectorAll('#cases .pair')].map((p) => p.dispatchEvent(new Event('click')))")

@@ -24,7 +24,7 @@ from boundary_loss.report.page import page
 from boundary_loss.report.parts import tidy
 from boundary_loss.report.table import Scores, collect, to_csv, to_text
 from boundary_loss.runfolder import METRICS, RunFolder
-from boundary_loss.statistics.compare import compare
+from boundary_loss.statistics.compare import OF_NETWORKS, compare
 
 Call = Callable[..., None]
 
@@ -114,10 +114,14 @@ def test_differences_that_make_a_comparison_unfair_are_said(runs: list[Path]) ->
         write_json(run / "run.json", about | {"epochs": 5})
     assert differences(find_runs(runs)) == []
     about = read_json(runs[2] / "run.json")
-    write_json(runs[2] / "run.json", about | {"seed": 1, "network": "ENet", "data_checksum": "f" * 64})
-    found = "\n".join(differences(find_runs(runs)))
-    assert "seed (0: gdl, gdl_surface_steal; 1: gdl_hausdorff_w)" in found
-    assert "network" in found and "ffffffffffff: gdl_hausdorff_w" in found
+    write_json(
+        runs[2] / "run.json", about | {"seed": 1, "device": "cuda", "network": "ENet", "data_checksum": "f" * 64}
+    )
+    assert differences(find_runs(runs)) == [
+        "The runs differ in network (UNet(width=8): gdl, gdl_surface_steal; ENet: gdl_hausdorff_w).",
+        f"The runs differ in data (checksum) ({about['data_checksum'][:12]}: gdl, gdl_surface_steal; "
+        "ffffffffffff: gdl_hausdorff_w).",
+    ]
 
 
 def test_archives_of_unknown_checksum_are_told_wherever_one_looks(
@@ -203,7 +207,13 @@ def test_page_is_whole_and_needs_nothing_else(runs: list[Path], sliced: Path, ca
     assert not re.search(r"https?://|@import|url\(", text.replace("http://www.w3.org/2000/svg", ""))
     assert '<div class="banner" role="note">SYNTHETIC DATA' in text
     assert "gdl, best epoch: HD95 1 of 12: 1 one empty (40 mm)" in text
-    for part in ("a difference is shown in 0 of", "steal(0.01)", "UNet(width=8)", "0123456789ab", "torch 2.13.0"):
+    for part in (
+        "a difference of losses is shown in 0 of",
+        "steal(0.01)",
+        "UNet(width=8)",
+        "0123456789ab",
+        "torch 2.13.0",
+    ):
         assert part in text
     content = json.loads(found.scripts[0])
     assert [run["name"] for run in content["runs"]] == sorted(LENGTHS)
@@ -293,12 +303,12 @@ def test_an_interrupted_run_without_best_epoch_is_reported_at_its_last(runs: lis
 
 @pytest.fixture
 def seeds(tmp_path: Path) -> list[Path]:
-    """Two rows of two seeds each on 12 cases; the second is clearly better."""
+    """Two rows of three seeds each on 12 cases; the second is clearly better."""
     base = np.random.default_rng(0).uniform(0.3, 0.6, 12)
     return [
         write_row(tmp_path / "toy", f"{row}/seed{seed}", base + gain + 0.01 * seed)
         for row, gain in (("gdl", 0.0), ("gdl_surface", 0.1))
-        for seed in (0, 1)
+        for seed in (0, 1, 2)
     ]
 
 
@@ -307,21 +317,23 @@ def test_spread_over_cases_and_over_seeds_are_two_numbers(seeds: list[Path]) -> 
     assert scores.labels == ("gdl", "gdl_surface") and scores.rows["gdl_surface"][0].name == "gdl_surface/seed0"
     score = scores.get("gdl", "val_3d_dsc", "lesion", "last")
     assert score is not None
-    assert (score.n, score.seeds, score.epochs) == (12, 2, (0, 0))
-    arrays = np.stack([np.load(run / "val_3d_dsc.npy")[0, :, 1] for run in seeds[:2]])
+    assert (score.n, score.seeds, score.epochs) == (12, 3, (0, 0, 0))
+    arrays = np.stack([np.load(run / "val_3d_dsc.npy")[0, :, 1] for run in seeds[:3]])
     assert score.sd == pytest.approx(arrays.mean(axis=0).std(ddof=1), rel=1e-4)
-    assert score.sd_seeds == pytest.approx(0.01 / np.sqrt(2), rel=1e-4)
-    assert score.text.endswith("± 0.007")
+    assert score.sd_seeds == pytest.approx(0.01, rel=1e-4)
+    assert score.text.endswith("± 0.010")
     assert "± standard deviation over seeds" in to_text(scores)
     (line, *_) = csv.DictReader(to_csv(scores).splitlines())
-    assert (line["seeds"], line["epoch"]) == ("2", "0 0") and float(line["standard_deviation_over_seeds"]) > 0
+    assert (line["seeds"], line["epoch"], line["counted"]) == ("3", "0 0 0", "volumes") and float(
+        line["standard_deviation_over_seeds"]
+    ) > 0
     assert differences(scores.runs) == []  # both rows have the same seeds
 
 
 def test_all_files_of_a_report_say_the_same(seeds: list[Path], call: Call, capsys: pytest.CaptureFixture[str]) -> None:
     folder = seeds[0].parent.parent
     call(report.main, folder)
-    sentence = "gdl_surface is better than gdl in Dice by 0.100 [0.100, 0.100], n = 12, 2 of 2 seeds, p < 0.001."
+    sentence = "gdl_surface is better than gdl in Dice by 0.100 [0.077, 0.123], 12 patients, 3 seeds, p < 0.001."
     text = capsys.readouterr().out
     assert sentence in text and CHOICE_OF_EPOCH.split(",")[0] in text.replace("\n", " ")
     lines = list(csv.DictReader((folder / "comparisons.csv").read_text().splitlines()))
@@ -334,14 +346,33 @@ def test_all_files_of_a_report_say_the_same(seeds: list[Path], call: Call, capsy
     assert "Paired comparisons" not in capsys.readouterr().out
 
 
+def test_one_training_a_row_is_called_two_networks_in_every_file(seeds: list[Path], call: Call) -> None:
+    folder = seeds[0].parent.parent
+    call(report.main, folder, "--runs", seeds[0], seeds[3], "--quiet")
+    (line, _) = csv.DictReader((folder / "comparisons.csv").read_text().splitlines())
+    assert (line["speaks_of"], line["better"], line["better_networks"]) == ("networks", "", "gdl_surface/seed0")
+    assert "these two networks; another seed may turn it (SEEDS='0 1 2')" in line["sentence"]
+    page = (folder / "report.html").read_text()
+    assert "†" not in page and page.count(html.escape(line["sentence"])) >= 2
+    assert html.escape(OF_NETWORKS) in page.partition("<section")[0]
+    assert "a difference of losses is shown in 0 of 1 comparison; one of networks only, in 1 more." in page
+
+
 def test_latex_is_balanced_and_marks_the_best(seeds: list[Path], runs: list[Path]) -> None:
     scores = scores_of(seeds)
     text = to_latex(scores, compare(scores.comparisons))
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 3
     assert text.count(r"\textbf{") == text.count(r"$^\dagger$") == 2  # at the best and at the last epoch
-    assert r"gdl\_surface & gdl & Dice & lesion & best & 12 & 0.100 & 0.100 to 0.100 & 1.00 & $<$ 0.001 \\" in text
+    assert (
+        r"gdl\_surface & gdl & Dice & lesion & best & losses & 12 & 0.100 & 0.077 to 0.123 & 1.00 & $<$ 0.001 \\"
+        in text
+    )
     for line in text.splitlines():
         assert line.count("{") == line.count("}") and not re.search(r"(?<!\\)[_#%](?!\s)", line), line
+    assert text.isascii() and r"$\surd$(h\_seeds$^2$ + h\_patients$^2$)" in text
+    alone = scores_of([seeds[0], seeds[3]])
+    text = to_latex(alone, compare(alone.comparisons))
+    assert "agger" not in text and "& networks & 12 &" in text and "not of their losses" in text
     several = scores_of(runs)
     assert to_latex(several, compare(several.comparisons)).startswith("% SYNTHETIC DATA")
     (alone,) = (scores_of(runs[:1], "val_dice"),)

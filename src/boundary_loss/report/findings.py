@@ -1,11 +1,13 @@
 """What a report says in words: which run has the best mean, and why a comparison may not be fair."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from boundary_loss.comparison import group, number, short_label
+from boundary_loss.report.parts import tidy
 from boundary_loss.report.table import Scores
 from boundary_loss.runfolder import RunFolder
+from boundary_loss.statistics.alike import unlike
 
 
 def sentences(scores: Scores, only: Collection[str] = ()) -> list[str]:
@@ -32,25 +34,11 @@ def sentences(scores: Scores, only: Collection[str] = ()) -> list[str]:
 
 
 def differences(runs: Sequence[RunFolder]) -> list[str]:
-    """Settings in which rows differ although a comparison of losses needs them equal.
-
-    The runs of one row differ in seed and fold, as they should; what is compared is the row's whole list of each.
-    """
-    compared: dict[str, Callable[[RunFolder], Any]] = {
-        "data (checksum)": lambda run: str(run.about.get("data_checksum", "unknown"))[:12],
-        "number of epochs": lambda run: run.about.get("epochs", "unknown"),
-        "network": lambda run: run.about.get("network", "unknown"),
-        "seed": lambda run: run.about.get("seed", "unknown"),
-        "validation cases": lambda run: _cases(run),
-    }
+    """Settings in which rows differ although a comparison of losses needs them equal; a row's own runs too."""
     found = []
-    for what, read in compared.items():
-        by_value: dict[str, list[str]] = {}
-        for name, own in group(runs).items():
-            by_value.setdefault(", ".join(dict.fromkeys(str(read(run)) for run in own)), []).append(name)
-        if len(by_value) > 1:
-            listed = "; ".join(f"{value}: {', '.join(names)}" for value, names in by_value.items())
-            found.append(f"The runs differ in {what} ({listed}).")
+    for each in unlike(group(runs)):
+        listed = "; ".join(f"{tidy(value)}: {', '.join(names)}" for value, names in each.by_value.items())
+        found.append(f"The runs{f' of {each.row}' if each.row else ''} differ in {each.what} ({listed}).")
     return found
 
 
@@ -77,8 +65,3 @@ def unverified(about: Iterable[Mapping[str, Any]]) -> list[str]:
         f"Checksums not verified: {', '.join(names)} {'is' if len(names) == 1 else 'are'} none of the accepted "
         "archives (TRUST=1), so that it is not known whether this is the challenge's data."
     ]
-
-
-def _cases(run: RunFolder) -> str:
-    volumes = run.names["volumes"]
-    return f"{len(volumes)} from {volumes[0]} to {volumes[-1]}, {len(run.names['val'])} slices" if volumes else "none"

@@ -1,19 +1,21 @@
 r"""``report.tex``: tables for a paper, to be taken in with ``\input{report}``; they need the package booktabs.
 
 Metrics of whole volumes only (of slices, where there are no others): one convention a table. Bold: best mean of its
-column; a dagger: shown to be better than the first row.
+column; a dagger: shown to be better than the first row, as a loss and not as one network.
 """
 
 from collections.abc import Sequence
 
 from boundary_loss.comparison import Comparison, number, short_label, warnings_of
+from boundary_loss.report.findings import differences
 from boundary_loss.report.table import WHEN, Scores, legend
 from boundary_loss.runfolder import metric
-from boundary_loss.statistics.compare import CHOICES, Statistics
+from boundary_loss.statistics.compare import CHOICES, OF_NETWORKS, Statistics
 from boundary_loss.statistics.difference import Choice, Difference, p_text
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
-            "–": "--", "−": "$-$", "<": "$<$", ">": "$>$"} | {c: "\\" + c for c in "&%$#_{}"}  # fmt: skip
+            "√": r"$\surd$", "²": "$^2$", "–": "--", "−": "$-$", "<": "$<$",
+            ">": "$>$"} | {c: "\\" + c for c in "&%$#_{}"}  # fmt: skip
 
 
 def escape(text: str) -> str:
@@ -47,10 +49,12 @@ def _results(scores: Scores, shown: Sequence[Comparison], statistics: Statistics
         )
         for label in scores.labels
     ]
-    caption = (
-        f"{scores.study}, {shown[0].counted}, {WHEN[when]}: {legend(scores)}. Bold: best mean of its column; "
-        f"dagger: better than {scores.labels[0]} (see the paired comparisons)."
-    )
+    caption = f"{scores.study}, {shown[0].counted}, {WHEN[when]}: {legend(scores)}. Bold: best mean of its column."
+    if any("dagger" in row for row in rows):
+        caption += f" Dagger: better than {scores.labels[0]} (see the paired comparisons)."
+    if statistics.of_networks:
+        caption += f" {OF_NETWORKS}"
+    caption += "".join(f" {text}" for text in differences(scores.runs))
     if warnings_of(scores.runs):
         caption += " " + ". ".join(warnings_of(scores.runs)) + "."
     header = [" & ".join(["", *heads]), " & ".join(["", *below])]
@@ -71,12 +75,13 @@ def _cell(scores: Scores, statistics: Statistics, label: str, shown: Comparison,
 def _differences(scores: Scores, statistics: Statistics) -> str:
     rows = [_difference_row(d) for when in CHOICES for d in statistics.at(when)]
     caption = f"{scores.study}: paired comparisons; a positive gain means that the first is better. {statistics.method}"
-    header = "first & second & metric & class & epoch & $n$ & gain & 95\\,\\% interval & $r$ & $p$ " + r"\\"
-    return _table(caption, "llllcrrcrl", [header], rows)
+    header = "first & second & metric & class & epoch & of & patients & gain & 95\\,\\% interval & $r$ & $p$ " + r"\\"
+    return _table(caption, "llllclrrcrl", [header], rows)
 
 
 def _difference_row(d: Difference) -> str:
-    cells = [d.first, d.second, short_label(d.metric), d.column, d.when, str(d.n)]
+    cells = [d.first, d.second, short_label(d.metric), d.column, d.when]
+    cells += ["losses" if d.of_losses else "networks", str(d.n)]
     if d.n:
         unit = f" {metric(d.metric).unit}" if metric(d.metric).unit else ""
         low, high = number(d.metric, d.low), number(d.metric, d.high)

@@ -23,6 +23,7 @@ SCRIPTS = (
     "main",
 )  # fmt: skip
 """In this order: each uses what those before it define."""
+_CASES = "Every point and every line is a volume or a slice, as the metric says; the tests are per patient."
 
 
 def page(scores: Scores, statistics: Statistics, seen: dict[str, Any] | str) -> str:
@@ -31,7 +32,7 @@ def page(scores: Scores, statistics: Statistics, seen: dict[str, Any] | str) -> 
     sections = [
         ("results", "Results", results_section.html(scores, statistics)),
         ("curves", "Curves", f'<p class="faint">{_curves(scores)}</p>'),
-        ("cases", "Cases", '<p class="faint">Every point and every line is a case.</p>'),
+        ("cases", "Cases", f'<p class="faint">{_CASES}</p>'),
         ("gallery", "Gallery", _gallery(gallery)),
         ("absent", "Nothing to find", absent_section.html(scores, seen)),
         ("made", "How the runs were made", provenance_section.html(scores, seen)),

@@ -37,13 +37,19 @@ def _wrapped(text: str, indent: str) -> str:
 
 
 def to_csv(statistics: Statistics) -> str:
-    """A line a comparison, full precision, empty where undefined. A positive gain means that ``first`` is better."""
+    """A line a comparison, full precision, empty where undefined. A positive gain means that ``first`` is better.
+
+    ``speaks_of``: ``losses`` where both rows have seeds enough, else ``networks``; ``better`` names a row of losses,
+    ``better_networks`` one of networks. ``differ_in``: settings beside the losses.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["metric", "unit", "class", "when", "first", "second", "cases", "unequal", "gain", "low", "high",
-                     "rank_biserial", "p", "p_holm", "comparisons", "better", "sentence"])  # fmt: skip
+    writer.writerow(["metric", "unit", "class", "when", "first", "second", "patients", "cases", "counted", "unequal",
+                     "gain", "low", "high", "rank_biserial", "p", "p_holm", "comparisons", "seeds_of_first",
+                     "seeds_of_second", "speaks_of", "better", "better_networks", "differ_in", "sentence"])  # fmt: skip
     for d in statistics.differences:
         numbers = ["" if math.isnan(v) else f"{v:.6g}" for v in (d.gain, d.low, d.high, d.effect, d.p, d.p_holm)]
-        writer.writerow([d.metric, metric(d.metric).unit, d.column, d.when, d.first, d.second, d.n, d.unequal,
-                         *numbers, d.family, d.better or "", d.sentence])  # fmt: skip
+        writer.writerow([d.metric, metric(d.metric).unit, d.column, d.when, d.first, d.second, d.n, d.cases, d.noun,
+                         d.unequal, *numbers, d.family, *d.seeds, "losses" if d.of_losses else "networks",
+                         d.better or "", d.better_networks or "", "; ".join(d.unlike), d.sentence])  # fmt: skip
     return text.getvalue()

@@ -9,6 +9,7 @@ from boundary_loss.report.findings import unverified
 from boundary_loss.report.parts import key, paragraphs, tidy
 from boundary_loss.report.table import Scores
 from boundary_loss.runfolder import RunFolder
+from boundary_loss.statistics.alike import words
 
 _SETTINGS = {
     "terms": "losses",
@@ -29,6 +30,8 @@ _SETTINGS = {
     "versions": "versions",
     "device": "device",
 }
+"""Those that stand first, in this order; whatever else a run records follows."""
+_ELSEWHERE = {"name", "losses", "study", "arguments", "data_arguments", "data_source"}
 
 
 def html(scores: Scores, seen: dict[str, Any] | str) -> str:
@@ -49,7 +52,9 @@ def html(scores: Scores, seen: dict[str, Any] | str) -> str:
 
 def _settings(scores: Scores) -> str:
     rows = []
-    for setting, name in _SETTINGS.items():
+    recorded = dict.fromkeys(setting for run in scores.runs for setting in run.about)
+    others = {setting: words(setting) for setting in recorded if setting not in _SETTINGS.keys() | _ELSEWHERE}
+    for setting, name in (_SETTINGS | others).items():
         values = [_row_value(setting, own) for own in scores.rows.values()]
         if not any(values):
             continue
@@ -72,8 +77,10 @@ def _row_value(setting: str, runs: Sequence[RunFolder]) -> str:
 
 def _value(setting: str, value: Any) -> str:
     """A setting as HTML."""
-    if value is None:
+    if value is None or value == []:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return "<br>".join(escape(tidy(str(item))) for item in value)
     if isinstance(value, dict):

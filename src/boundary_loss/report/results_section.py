@@ -14,7 +14,7 @@ from boundary_loss.report.latex import to_latex
 from boundary_loss.report.parts import bullets, count, download, key, paragraphs
 from boundary_loss.report.table import WHEN, Scores, heading_of, legend, to_csv, touched_texts
 from boundary_loss.runfolder import metric
-from boundary_loss.statistics.compare import CHOICES, Statistics
+from boundary_loss.statistics.compare import CHOICES, OF_NETWORKS, Statistics
 from boundary_loss.statistics.difference import Choice, Difference, p_text
 
 FEW = 6
@@ -28,6 +28,7 @@ def summary(scores: Scores, statistics: Statistics) -> str:
     parts = [
         f'<p class="faint">{escape(first.counted)}; classes reported: {escape(", ".join(first.columns))}.</p>',
         f'<div class="summary">{bullets(sentences(scores, tested))}</div>',
+        paragraphs([OF_NETWORKS] if statistics.of_networks else []),
         *(_compared(statistics, when) for when in CHOICES if statistics.differences),
         f"<p>{CHOICE_OF_EPOCH}</p>",
         paragraphs(
@@ -44,12 +45,16 @@ def summary(scores: Scores, statistics: Statistics) -> str:
 
 def _compared(statistics: Statistics, when: Choice) -> str:
     """What is shown at one choice of epoch; why the rest is not, folded."""
-    compared, said = statistics.at(when), statistics.sentences(when)
-    shown = sum(difference.better is not None for difference in compared)
-    lead = f"Case by case, {WHEN[when]}: a difference is shown in {shown} of {count(len(compared), 'comparison')}."
-    found = bullets(said[:shown][:FEW]) + _folded(f"{shown - FEW} more", said[FEW:shown])
+    total, shown = len(statistics.at(when)), statistics.shown(when)
+    of_losses = sum(difference.of_losses for difference in shown)
+    what = "a difference of losses is shown" if statistics.of_networks else "a difference is shown"
+    lead = f"Patient by patient, {WHEN[when]}: {what} in {of_losses} of {count(total, 'comparison')}"
+    lead += f"; one of networks only, in {len(shown) - of_losses} more." if statistics.of_networks else "."
+    said = [difference.sentence for difference in shown]
+    found = bullets(said[:FEW]) + _folded(f"{len(said) - FEW} more", said[FEW:])
     return f"<p><strong>{escape(lead)}</strong></p>{found}" + _folded(
-        f"Why nothing can be concluded in {'the other ' if shown else ''}{len(compared) - shown}", said[shown:]
+        f"Why nothing can be concluded in {'the other ' if shown else ''}{total - len(shown)}",
+        statistics.failures(when),
     )
 
 
@@ -117,7 +122,8 @@ def _cell(scores: Scores, statistics: Statistics, shown: Comparison, label: str,
     value = f' data-value="{score.mean:.6g}"' if np.isfinite(score.mean) else ""
     against = _shown_better(scores, statistics, shown.name, column, label, when)
     dagger = f'<abbr title="{escape(against.sentence)}">†</abbr>' if against else ""
-    return f'<td{mark}{value} title="{count(score.n, "case")}">{_spread(score.text)}{dagger}</td>'
+    counted = count(score.n, shown.metric.noun.removesuffix("s"))
+    return f'<td{mark}{value} title="{counted}">{_spread(score.text)}{dagger}</td>'
 
 
 def _shown_better(
@@ -139,8 +145,11 @@ def _differences(statistics: Statistics) -> str:
     """Every comparison as a row, behind a fold, and how they were made."""
     if not statistics.differences:
         return ""
-    names = ("metric", "class", "epoch", "first", "second", "n", "gain of the first", "95 % interval", "effect", "p")
-    top = "".join(f'<th scope="col" data-sort="{"down" if i > 4 else "text"}">{n}</th>' for i, n in enumerate(names))
+    names = (
+        *("metric", "class", "epoch", "first", "second", "speaks of"),
+        *("patients", "gain of the first", "95 % interval", "effect", "p"),
+    )
+    top = "".join(f'<th scope="col" data-sort="{"down" if i > 5 else "text"}">{n}</th>' for i, n in enumerate(names))
     rows = "".join(_difference(d) for d in statistics.differences)
     return (
         f"<details><summary>Every comparison, and how they were made</summary><p>{escape(statistics.method)}</p>"
@@ -150,7 +159,7 @@ def _differences(statistics: Statistics) -> str:
 
 
 def _difference(d: Difference) -> str:
-    words = [short_label(d.metric), d.column, d.when, d.first, d.second]
+    words = [short_label(d.metric), d.column, d.when, d.first, d.second, "losses" if d.of_losses else "networks"]
     unit = f" {metric(d.metric).unit}" if metric(d.metric).unit else ""
     known = d.n > 0
     numbers = [
@@ -163,7 +172,7 @@ def _difference(d: Difference) -> str:
     cells = "".join(f"<td>{escape(word)}</td>" for word in words) + "".join(
         f"<td{f' data-value={value:.6g}' if np.isfinite(value) else ''}>{escape(text)}</td>" for value, text in numbers
     )
-    return f'<tr title="{escape(d.sentence)}"{" class=shown" if d.better else ""}>{cells}</tr>'
+    return f'<tr title="{escape(d.sentence)}"{" class=shown" if d.shown else ""}>{cells}</tr>'
 
 
 def _spread(text: str) -> str:

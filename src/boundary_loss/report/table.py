@@ -145,15 +145,19 @@ def _scores(name: str, measured: Measured) -> list[Score]:
 
 
 def to_csv(scores: Scores) -> str:
-    """A line a row, metric, class and choice of epoch; full precision, empty where undefined."""
+    """A line a row, metric, class and choice of epoch; full precision, empty where undefined.
+
+    ``counted`` says what the cases are: volumes, slices or patients.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "metric", "unit", "class", "when", "epoch", "mean", "standard_deviation", "cases",
-                     "seeds", "standard_deviation_over_seeds"])  # fmt: skip
+                     "counted", "seeds", "standard_deviation_over_seeds"])  # fmt: skip
     for s in scores.all:
         mean, sd, sd_seeds = ("" if np.isnan(value) else f"{value:.6g}" for value in (s.mean, s.sd, s.sd_seeds))
         unit, epochs = metric(s.metric).unit, " ".join(map(str, s.epochs))
-        writer.writerow([s.run, s.metric, unit, s.column, s.when, epochs, mean, sd, s.n, s.seeds, sd_seeds])
+        writer.writerow([s.run, s.metric, unit, s.column, s.when, epochs, mean, sd, s.n, metric(s.metric).noun,
+                         s.seeds, sd_seeds])  # fmt: skip
     return text.getvalue()
 
 
@@ -177,9 +181,10 @@ def to_text(scores: Scores) -> str:
 
 def legend(scores: Scores) -> str:
     """What stands in a cell, in words."""
+    counted = " or ".join(dict.fromkeys(shown.metric.noun for shown in scores.comparisons))
     if scores.num_seeds < 2:
-        return "mean ± standard deviation over cases"
-    return "mean ± standard deviation over cases (each averaged over its seeds) ± standard deviation over seeds"
+        return f"mean ± standard deviation over {counted}"
+    return f"mean ± standard deviation over {counted} (each averaged over its seeds) ± standard deviation over seeds"
 
 
 def touched_texts(shown: Comparison) -> list[str]:

@@ -1,21 +1,24 @@
 """Does one row beat another? Paired comparisons per patient, and a sentence that claims no more than they show.
 
     compare(comparisons).sentences("best")
-    ["gdl_surface_steal is better than gdl in HD95 by 3.10 mm [1.20, 5.00], n = 20, p = 0.004."]
+    ["gdl_surface_steal is better than gdl in HD95 by 3.10 mm [1.20, 5.00], 20 patients, 3 seeds, p = 0.004."]
 
-For every pair of rows, metric and class, at the best and at the last epoch: Wilcoxon's signed-rank test, exact up to
-200 patients, two-sided; Holm's correction over all comparisons of the report, so that the chance of any false claim in
-it stays below alpha; the mean difference with a bootstrap interval (BCa, 10 000 seeded draws, each interval by itself);
-the matched-pairs rank-biserial correlation. "Better" is said where the corrected p is at most alpha, the interval
-leaves out 0, and every seed's mean, of seeds that both rows have, points the same way; otherwise, why nothing can be
-concluded. The test speaks of other patients, not of other trainings: that is what seeds are for.
+Every pair of rows, metric and class is compared at the best and at the last epoch. What is paired is a patient: see
+boundary_loss.statistics.patients. Rows that were validated on different patients are not compared.
 
-What is paired is a patient: a patient's volumes (or slices) are averaged, over seeds too, and folds are joined
-(boundary_loss.measured). Cases pair by name; rows that were validated on different ones are not compared.
+Rows of three seeds or more are compared as losses: interval and p hold the spread over seeds and over patients
+(boundary_loss.statistics.seeded). Rows of fewer are compared as the networks that they are, seeds averaged: Wilcoxon's
+signed-rank test, exact up to 200 patients, two-sided, and a bootstrap interval of the mean difference (BCa, 10 000
+seeded draws), both of other patients and not of other trainings.
+
+Holm's correction runs over all comparisons of the report, so that the chance of any false claim in it stays below
+alpha. The effect size is the matched-pairs rank-biserial correlation. Something is shown where the corrected p is at
+most alpha, the interval leaves out 0 and the ranks point the same way as the mean; otherwise, why nothing can be
+concluded.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -24,17 +27,27 @@ import numpy as np
 
 from boundary_loss.comparison import Comparison
 from boundary_loss.measured import Measured
-from boundary_loss.naming import Stem
 from boundary_loss.runfolder import metric
+from boundary_loss.statistics.alike import Unlike, unlike
 from boundary_loss.statistics.difference import Choice, Difference
 from boundary_loss.statistics.paired import holm, interval, signed_rank
+from boundary_loss.statistics.patients import Patients, by_patient
+from boundary_loss.statistics.seeded import seeded_gain
 
 TESTED = ("val_3d_dsc", "val_3d_hd95")
 """One overlap and one distance, chosen before any result is seen: each further metric makes all harder to show."""
 ALPHA = 0.05
-ONE_SEED = (
-    "With one seed this speaks of these trained networks on other patients; whether another training would do the same "
-    "is for several to say: SEEDS='0 1 2'."
+OF_NETWORKS = (
+    "With fewer than three seeds a row, a comparison is of these trained networks and not of their losses: another "
+    "seed may turn the order. SEEDS='0 1 2' trains three."
+)
+_SEEDED = (
+    "Rows of three seeds or more: interval and p hold the spread over seeds and over patients (95 % t intervals of "
+    "either, Welch's over the seeds, joined by MOVER: gain ± √(h_seeds² + h_patients²))."
+)
+_NETWORKS = (
+    "Rows of fewer than three: p is Wilcoxon's signed-rank test, exact, two-sided; in brackets the 95 % bootstrap "
+    "interval of the mean difference (BCa, 10 000 draws)."
 )
 CHOICES: tuple[Choice, ...] = ("best", "last")
 
@@ -54,14 +67,21 @@ class Statistics:
     def at(self, when: Choice) -> list[Difference]:
         return [difference for difference in self.differences if difference.when == when]
 
+    def shown(self, when: Choice) -> list[Difference]:
+        """Those that show something: of losses first, then of networks."""
+        return sorted((d for d in self.at(when) if d.shown), key=lambda d: not d.of_losses)
+
     def sentences(self, when: Choice) -> list[str]:
         """What can be concluded, then what cannot and why; comparisons that fail for the same reason share a line."""
-        found = self.at(when)
+        return [d.sentence for d in self.shown(when)] + self.failures(when)
+
+    def failures(self, when: Choice) -> list[str]:
+        """Why nothing can be concluded in the others."""
+        found, said = self.at(when), []
         failed: dict[str, list[Difference]] = {}
         for difference in found:
-            if difference.better is None:
+            if not difference.shown:
                 failed.setdefault(difference.why_not, []).append(difference)
-        said = [difference.sentence for difference in found if difference.better is not None]
         for reason, alike in failed.items():
             which = f"any of the {len(found)}" if len(alike) == len(found) else f"{len(alike)} of the {len(found)}"
             together = f"Nothing can be concluded in {which} comparisons: {reason}."
@@ -76,14 +96,24 @@ class Statistics:
         return None
 
     @property
+    def of_networks(self) -> bool:
+        """Whether some comparison has too few seeds to speak of losses."""
+        return any(not d.of_losses for d in self.differences)
+
+    @property
     def method(self) -> str:
         """What was done, in words that stand beside the numbers."""
-        return (
-            "Per patient, over seeds averaged, over folds joined. p: Wilcoxon's signed-rank test, exact, two-sided, "
-            f"with Holm's correction over all {self.family} comparisons of this report, at best and last epochs. In "
-            "brackets: 95 % bootstrap interval of the mean difference (BCa, 10 000 draws), each by itself. Better is "
-            f"said where p is at most {self.alpha:g}, the interval leaves out 0 and all seeds point the same way."
-            + ("" if all(d.seeds > 1 for d in self.differences) else f" {ONE_SEED}")
+        seeded = any(d.of_losses for d in self.differences)
+        return " ".join(
+            [
+                "Per patient: a patient's volumes are averaged, seeds too, and folds joined.",
+                *([_SEEDED] if seeded else []),
+                *([_NETWORKS] if self.of_networks else []),
+                f"Every p has Holm's correction over all {self.family} comparisons of this report, at best and last "
+                "epochs; each interval stands by itself. Better is said where p is at most "
+                f"{self.alpha:g}, the interval leaves out 0 and the ranks point the same way.",
+                *([OF_NETWORKS] if self.of_networks else []),
+            ]
         )
 
 
@@ -113,8 +143,9 @@ def compare(
     labels = list(dict.fromkeys(measured.label for shown in comparisons for measured in shown.runs))
     if baseline is not None and baseline not in labels:
         raise ValueError(f"no run is called '{baseline}'; there are {', '.join(labels)}")
+    others = unlike({measured.label: measured.runs for shown in comparisons for measured in shown.runs})
     found = [
-        _difference(shown, column, when, *pair, alpha=alpha)
+        _difference(shown, column, when, *pair, alpha=alpha, others=others)
         for when in CHOICES
         for shown in comparisons
         if shown.name in tested
@@ -134,36 +165,39 @@ def _pairs(rows: Sequence[Measured], baseline: str | None) -> list[tuple[Measure
 
 
 def _difference(
-    shown: Comparison, column: str, when: Choice, first: Measured, second: Measured, *, alpha: float
-) -> Difference:
-    refusal, pairs = "", np.empty((0, 2))
-    try:
-        pairs = _paired(by_patient(first, column, when), by_patient(second, column, when), first, second)
-    except ValueError as error:
-        refusal = str(error)
-    known = pairs[np.isfinite(pairs).all(axis=1)]
-    gains = known[:, 0] - known[:, 1] if not shown.metric.lower_is_better else known[:, 1] - known[:, 0]
-    test = signed_rank(gains)
-    low, high = interval(gains)
-    gain = float(gains.mean()) if gains.size else math.nan
-    by_seed = [] if refusal else _seed_gains(shown, column, when, first, second)
-    return Difference(
+    shown: Comparison, column: str, when: Choice, first: Measured, second: Measured, *, alpha: float,
+    others: Iterable[Unlike],
+) -> Difference:  # fmt: skip
+    found = Difference(
         metric=shown.name, column=column, several_classes=len(shown.columns) > 1, when=when,
-        first=first.label, second=second.label, n=len(known), of=len(pairs), unequal=test.unequal,
-        gain=gain, low=low, high=high, effect=test.effect, p=test.p if gains.size else math.nan, p_holm=math.nan,
-        family=0, alpha=alpha, refusal=refusal, seeds=len(by_seed),
-        seeds_agree=sum(own * gain > 0 for own in by_seed),
+        first=first.label, second=second.label, noun=shown.metric.noun, alpha=alpha,
+        seeds=(first.num_seeds, second.num_seeds), networks=len(first.runs) + len(second.runs),
+        unlike=tuple(dict.fromkeys(each.what for each in others if each.touches(first.label, second.label))),
     )  # fmt: skip
+    try:
+        a, b = _paired(by_patient(first, column, when), by_patient(second, column, when), first, second)
+    except ValueError as error:
+        return replace(found, refusal=str(error))
+    return _tested(found, b, a) if shown.metric.lower_is_better else _tested(found, a, b)
 
 
-def _seed_gains(shown: Comparison, column: str, when: Choice, first: Measured, second: Measured) -> list[float]:
-    """The mean gain of each seed that both rows have: they begin with the same weights and see the same batches."""
-    sign = -1 if shown.metric.lower_is_better else 1
-    means = []
-    for row in (first, second):
-        values = row.seed_means_at(when)[:, row.columns.index(column)]
-        means.append(dict(zip(row.seed_names, values, strict=True)))
-    return [float(sign * (means[0][seed] - means[1][seed])) for seed in means[0] if seed in means[1]]
+def _tested(found: Difference, plus: Patients, minus: Patients) -> Difference:
+    """With its numbers, of the patients measured in both: what one row gains over the other, as losses or networks."""
+    known = np.isfinite(plus.values).all(axis=0) & np.isfinite(minus.values).all(axis=0)
+    if not known.any():
+        return replace(found, of=known.size)
+    first, second = plus.values[:, known], minus.values[:, known]
+    gains = first.mean(axis=0) - second.mean(axis=0)
+    test = signed_rank(gains)
+    if found.of_losses and gains.size > 1:
+        seeded = seeded_gain(first, second, plus.folds[known], minus.folds[known])
+        p, (low, high) = seeded.p, seeded.interval()
+    else:
+        p, (low, high) = test.p, interval(gains)
+    return replace(
+        found, n=gains.size, of=known.size, cases=int(plus.cases[known].sum()), unequal=test.unequal,
+        gain=float(gains.mean()), low=low, high=high, effect=test.effect, p=p,
+    )  # fmt: skip
 
 
 def _corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:
@@ -172,35 +206,12 @@ def _corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:
     return tuple(replace(difference, p_holm=p, family=family) for difference, p in zip(found, values, strict=True))
 
 
-def by_patient(measured: Measured, column: str, when: Choice) -> dict[str, float]:
-    """``{patient: value}``, the mean over the patient's volumes or slices; NaN where one of them was not measured.
-
-    Cases that are patients themselves stay as they are.
-
-    Raises:
-        ValueError: the row lacks the column or the epoch, or a case was held out in two folds.
-    """
-    if column not in measured.columns:
-        raise ValueError(f"{measured.label} has no {column}")
-    if not measured.epochs(when):
-        raise ValueError(f"{measured.label} has no {when} epoch yet")
-    if len(set(measured.cases)) < len(measured.cases):
-        raise ValueError(f"a case was held out in several folds of {measured.label}: the folds are not of one split")
-    patients = {volume: patient for run in measured.runs for volume, patient in run.patients.items()}
-    patients |= {patient: patient for patient in patients.values()}
-    values: dict[str, list[float]] = {}
-    for case, value in zip(measured.cases, measured.at(when)[:, measured.columns.index(column)], strict=True):
-        volume = case if case in patients else Stem.parse(case).volume
-        values.setdefault(patients[volume], []).append(float(value))
-    return {patient: float(np.mean(own)) for patient, own in values.items()}
-
-
-def _paired(a: dict[str, float], b: dict[str, float], first: Measured, second: Measured) -> np.ndarray:
-    """(n, 2) values of the same patients."""
-    if a.keys() != b.keys():
-        common = len(a.keys() & b.keys())
+def _paired(a: Patients, b: Patients, first: Measured, second: Measured) -> tuple[Patients, Patients]:
+    """The two, if they are of the same patients."""
+    if a.names != b.names:
+        common = len(set(a.names) & set(b.names))
         raise ValueError(
-            f"they were validated on different patients ({len(a)} of {first.label}, {len(b)} of {second.label}, "
-            f"{common} of both)"
+            f"they were validated on different patients ({len(a.names)} of {first.label}, {len(b.names)} of "
+            f"{second.label}, {common} of both)"
         )
-    return np.array([(a[patient], b[patient]) for patient in sorted(a)])
+    return a, b

@@ -1,15 +1,19 @@
 """Two rows of a ledger under one metric: the numbers, and the sentence that they allow."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from boundary_loss.comparison import decimals, number, short_label
 from boundary_loss.runfolder import metric
 from boundary_loss.statistics.paired import smallest_p
+from boundary_loss.statistics.seeded import SEEDS_NEEDED
 
 Choice = Literal["best", "last"]
 """Each run's best epoch, or its last."""
+MORE_SEEDS = "(SEEDS='0 1 2')"
+"""What to ask make for where a comparison speaks of networks only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,30 +26,37 @@ class Difference:
     when: Choice
     first: str
     second: str
-    n: int
-    """Patients measured in both rows."""
-    of: int
-    """Patients that there are."""
-    unequal: int
-    """Those of them whose values differ."""
-    gain: float
-    """Mean advantage of ``first`` in the metric's unit: positive = ``first`` is better, whichever direction that is."""
-    low: float
-    high: float
-    """The 95 % interval of the gain."""
-    effect: float
-    """Rank-biserial correlation, -1 to 1; positive = ``first`` is better."""
-    p: float
-    p_holm: float
-    family: int
-    """Comparisons that Holm's correction counts."""
+    noun: str
+    """What the cases are: ``volumes``."""
     alpha: float
-    seeds: int
-    """Seeds that both rows have."""
-    seeds_agree: int
-    """Those of them whose own mean gain has the sign of ``gain``."""
+    seeds: tuple[int, int]
+    """Of ``first`` and of ``second``."""
+    networks: int
+    """Trained networks of both rows: one a seed and fold."""
+    unlike: tuple[str, ...] = ()
+    """Settings beside the losses in which the two differ."""
     refusal: str = ""
     """Why the two cannot be compared at all; empty where they can."""
+    n: int = 0
+    """Patients measured in both rows."""
+    of: int = 0
+    """Patients that there are."""
+    cases: int = 0
+    """Volumes, or slices, of the ``n`` patients."""
+    unequal: int = 0
+    """Those of the ``n`` patients whose values differ."""
+    gain: float = math.nan
+    """Mean advantage of ``first`` in the metric's unit: positive = ``first`` is better, whichever direction that is."""
+    low: float = math.nan
+    high: float = math.nan
+    """The 95 % interval of the gain."""
+    effect: float = math.nan
+    """Rank-biserial correlation, -1 to 1; positive = ``first`` is better."""
+    p: float = math.nan
+    """Of Wilcoxon's test where this speaks of networks; that of the interval where it speaks of losses."""
+    p_holm: float = math.nan
+    family: int = 0
+    """Comparisons that Holm's correction counts."""
 
     @property
     def ahead(self) -> str:
@@ -57,9 +68,24 @@ class Difference:
         return self.first if self.gain < 0 else self.second
 
     @property
+    def of_losses(self) -> bool:
+        """Whether there are seeds enough to speak of losses, and not of these networks alone."""
+        return min(self.seeds) >= SEEDS_NEEDED
+
+    @property
+    def shown(self) -> bool:
+        """Whether one row, or one row's networks, are shown to be better."""
+        return not self.why_not
+
+    @property
     def better(self) -> str | None:
-        """The row that is shown to be better; None where nothing can be concluded."""
-        return None if self.why_not else self.ahead
+        """The row that is shown to be better; None where nothing can be concluded, or of these networks only."""
+        return self.ahead if self.shown and self.of_losses else None
+
+    @property
+    def better_networks(self) -> str | None:
+        """The row whose networks are shown to be better where that is all that can be said."""
+        return self.ahead if self.shown and not self.of_losses else None
 
     @property
     def why_not(self) -> str:
@@ -67,35 +93,42 @@ class Difference:
         if self.refusal:
             return self.refusal
         if self.n == 0:
-            return "no case was measured in both"
+            return "no patient was measured in both"
         if self.unequal == 0:
-            return f"all {self.n} cases are equal" if self.n > 1 else "the only case is equal"
+            return f"all {self.n} patients are equal" if self.n > 1 else "the only patient is equal"
         if smallest_p(self.unequal) > self.alpha:
             needed = math.ceil(1 + math.log2(1 / self.alpha))
-            return f"{self._cases} {'are' if self.n > 1 else 'is'} too few, at least {needed} that differ are needed"
-        lead = f"{self.ahead} leads by {self.amount}, n = {self._of}"
+            return (
+                f"{self._differing} {'are' if self.n > 1 else 'is'} too few, at least {needed} that differ are needed"
+            )
+        lead = f"{self.ahead} leads by {self.amount}, {self._counted}"
         if self.p > self.alpha:
             return f"{lead}, {p_text(self.p)}"
         if self.p_holm > self.alpha:
-            few = self.family * smallest_p(self.unequal) > self.alpha
-            many = f"for {self.family} comparisons" + (f", too many for {self.n} cases" if few else "")
+            few = not self.of_losses and self.family * smallest_p(self.unequal) > self.alpha
+            many = f"for {self.family} comparisons" + (f", too many for {self.n} patients" if few else "")
             return f"{lead}, {p_text(self.p)} alone but {p_text(self.p_holm)} after Holm's correction {many}"
-        if self.low <= 0 <= self.high or self.effect * self.gain <= 0:
+        if self.low <= 0 <= self.high:
             return f"{lead}, {p_text(self.p_holm)}: the ranks differ, but not surely the mean"
-        if self.seeds_agree < self.seeds:
-            return f"{lead}, {p_text(self.p_holm)}, but with {self.seeds_agree} of {self.seeds} seeds only"
+        if self.effect * self.gain <= 0:
+            return f"{lead}, {p_text(self.p_holm)}: a few patients carry the mean, most do not follow it"
         return ""
 
     @property
     def sentence(self) -> str:
-        """``gdl_surface_steal is better than gdl in HD95 by 3.10 mm [1.20, 5.00], n = 20, p = 0.004.``"""
+        """``gdl_surface_steal is better than gdl in HD95 by 3.10 mm [1.20, 5.00], 20 patients, 3 seeds, p = 0.004.``"""
         what = short_label(self.metric) + (f" of {self.column}" if self.several_classes else "")
-        if self.better is None:
+        if not self.shown:
             return f"Between {self.first} and {self.second} nothing can be concluded in {what}: {self.why_not}."
-        return (
-            f"{self.ahead} is better than {self.behind} in {what} by {self.amount}, n = {self._of}, "
-            f"{p_text(self.p_holm)}."
-        )
+        by = f"in {what} by {self.amount}, {self._counted}, {p_text(self.p_holm)}"
+        beside = f"; they differ in {_listed(self.unlike)} too" if self.unlike else ""
+        if self.of_losses:
+            return f"{self.ahead} is better than {self.behind} {by}{beside}."
+        if self.networks == 2:
+            who = f"The network of {self.ahead} is better than that of {self.behind}"
+            return f"{who} {by}: these two networks; another seed may turn it {MORE_SEEDS}{beside}."
+        who = f"The networks of {self.ahead} are better than those of {self.behind}"
+        return f"{who} {by}: these {self.networks} networks; other seeds may turn it {MORE_SEEDS}{beside}."
 
     @property
     def amount(self) -> str:
@@ -115,14 +148,32 @@ class Difference:
         return 1 - math.floor(math.log10(size))
 
     @property
-    def _of(self) -> str:
-        cases = str(self.n) if self.n == self.of else f"{self.n} of {self.of}"
-        return cases + (f", {self.seeds_agree} of {self.seeds} seeds" if self.seeds > 1 else "")
+    def _counted(self) -> str:
+        """``25 patients (50 volumes), 3 seeds``"""
+        of = "" if self.n == self.of else f" of {self.of}"
+        cases = "" if self.cases == self.n else f" ({self.cases} {self.noun})"
+        return f"{self.n}{of} {_patients(self.of)}{cases}" + self._seeds
 
     @property
-    def _cases(self) -> str:
-        cases = f"{self.n} case{'' if self.n == 1 else 's'}"
-        return cases if self.unequal == self.n else f"{cases}, of which {self.unequal} differ,"
+    def _seeds(self) -> str:
+        fewer, more = sorted(self.seeds)
+        return (
+            "" if more == 1 else f", {more} seeds" if fewer == more else f", {self.seeds[0]} and {self.seeds[1]} seeds"
+        )
+
+    @property
+    def _differing(self) -> str:
+        patients = f"{self.n} {_patients(self.n)}"
+        return patients if self.unequal == self.n else f"{patients}, of whom {self.unequal} differ,"
+
+
+def _patients(number: int) -> str:
+    return "patient" if number == 1 else "patients"
+
+
+def _listed(words: Sequence[str]) -> str:
+    """``network, batch size and layout``"""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def p_text(p: float) -> str:

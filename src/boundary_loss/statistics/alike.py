@@ -1,0 +1,121 @@
+"""Settings in which rows differ although a comparison of losses needs them equal.
+
+Whatever run.json records is compared, except what is named here: a setting that is added later is compared unless it is
+added here too.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from boundary_loss.runfolder import RunFolder
+
+STUDIED = {"terms", "losses", "schedule"}
+"""What the rows of a ledger are there to compare."""
+BESIDE = {
+    *("name", "seed", "device", "num_processes", "num_threads"),  # which run, and where
+    *("group", "save_train", "predictions", "gradients"),  # what is kept and measured beside; no result depends on it
+    *("num_parameters", "num_train_slices", "num_val_slices"),  # follow from network, losses and data
+    *("arguments", "data_arguments", "data_source"),  # the same settings as typed; the data's checksum stands for it
+}
+OF_A_FOLD = {"data_checksum"}
+"""What differs between the folds of one row, as it should."""
+WORDS = {
+    "data_checksum": "data (checksum)",
+    "epochs": "number of epochs",
+    "rate": "rule of the learning rate",
+    "augment": "augmentation",
+    "amp": "precision (AMP)",
+    "layout": "memory layout",
+    "best": "choice of the best epoch",
+    "compiled": "compilation",
+    "weights": "initial weights",
+    "commit": "code (commit)",
+    "num_processes": "processes",
+    "num_threads": "threads",
+    "skip_nan": "skipped steps (SKIP_NAN)",
+}
+UNKNOWN = "not recorded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unlike:
+    """One setting in which rows, or the runs of one row, differ."""
+
+    what: str
+    """In words."""
+    values: dict[str, str]
+    """Of each row, or of each run of ``row``."""
+    row: str = ""
+    """The row whose own runs differ; empty where rows differ from each other."""
+
+    def touches(self, first: str, second: str) -> bool:
+        """Whether a comparison of these two rows is of unlike things."""
+        return self.row in (first, second) if self.row else self.values.get(first) != self.values.get(second)
+
+    @property
+    def by_value(self) -> dict[str, list[str]]:
+        """Who has each value, in order."""
+        found: dict[str, list[str]] = {}
+        for name, value in self.values.items():
+            found.setdefault(value, []).append(name)
+        return found
+
+
+def unlike(rows: Mapping[str, Sequence[RunFolder]]) -> list[Unlike]:
+    """Every setting in which the rows differ, then those in which the runs of one row do.
+
+    Args:
+        rows: the runs of each row, seeds and folds, under its label.
+    """
+    settings = {label: [settings_of(run) for run in own] for label, own in rows.items()}
+    names = list(dict.fromkeys(name for own in settings.values() for each in own for name in each))
+    compared = [name for name in names if name not in STUDIED | BESIDE]
+    found = [
+        Unlike(what=words(name), values={label: _of_all(own, name) for label, own in settings.items()})
+        for name in compared
+    ]
+    for label, runs in rows.items():
+        within = [name for name in names if name not in BESIDE | OF_A_FOLD and name != "validation cases"]
+        for name in within:
+            values = {run.name: own.get(name, UNKNOWN) for run, own in zip(runs, settings[label], strict=True)}
+            found.append(Unlike(what=words(name), values=values, row=label))
+    return [each for each in found if len(each.by_value) > 1]
+
+
+def settings_of(run: RunFolder) -> dict[str, str]:
+    """What run.json records, in words, with the cases that the run was validated on."""
+    return dict(_flat(run.about)) | {"validation cases": _cases(run)}
+
+
+def _flat(about: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in about.items():
+        if isinstance(value, dict) and name not in BESIDE:
+            yield from _flat(value, f"{prefix}{name}: ")
+        else:
+            yield prefix + name, _text(name, value)
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name in ("commit", "data_checksum"):
+        return str(value)[:12]
+    return "none" if value is None else str(value)
+
+
+def _of_all(runs: Sequence[Mapping[str, str]], name: str) -> str:
+    """The values of a row's runs, each once: seeds share them, folds have their own data."""
+    return ", ".join(sorted({run.get(name, UNKNOWN) for run in runs}))
+
+
+def words(name: str) -> str:
+    """What a setting is called in a report."""
+    return WORDS.get(name, name.replace("_", " "))
+
+
+def _cases(run: RunFolder) -> str:
+    volumes = run.names["volumes"]
+    return f"{len(volumes)} from {volumes[0]} to {volumes[-1]}, {len(run.names['val'])} slices" if volumes else "none"
