@@ -78,7 +78,7 @@ class Console:
 def taking_any_text() -> Iterator[None]:
     """Within it, ``sys.stdout`` and ``sys.stderr`` take any text."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (stream and Console(stream) for stream in before)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = (stream and Console(stream) for stream in before)
     try:
         yield
     finally:

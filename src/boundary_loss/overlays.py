@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
 from boundary_loss.comparison import names_of, warnings_of
-from boundary_loss.drawing import LIGHT, Theme, heading, style
+from boundary_loss.drawing import LIGHT, Axes, Figure, LineCollection, Patch, Theme, heading, style
 from boundary_loss.naming import Stem
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
@@ -199,8 +196,6 @@ def _outline(axes: Axes, mask: np.ndarray, colour: str, width: float, layer: int
 
 
 def _class_legend(figure: Figure, classes: Sequence[str]) -> None:
-    from matplotlib.patches import Patch
-
     if len(classes) > 2:
         handles = [Patch(color=class_colour(k), label=name) for k, name in enumerate(classes) if k > 0]
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

@@ -12,11 +12,9 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from boundary_loss import command
 from boundary_loss.comparison import find_runs, study_of
-from boundary_loss.drawing import new_figure, save
+from boundary_loss.drawing import Figure, new_figure, save
 from boundary_loss.files import write_text
 from boundary_loss.naming import Stem
 from boundary_loss.overlays import Look, check_runs, draw_grid, grid_size, read_row
