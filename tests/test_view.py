@@ -16,6 +16,7 @@ from toyruns import write_runs
 from toys import write_sliced
 
 from boundary_loss import gif, view
+from boundary_loss.contrast import windows
 from boundary_loss.drawing import new_figure
 from boundary_loss.files import read_json, write_json
 from boundary_loss.overlays import Look, edges, read_row
@@ -64,7 +65,8 @@ def test_grid_has_a_row_a_slice_and_a_column_a_run(runs: list[Path], sliced: Pat
     assert [axes.get_title() for axes in figure.axes[:4]] == ["ground truth", *(path.name for path in runs)]
     assert figure.axes[0].get_aspect() == pytest.approx(0.8 / 1.2)  # dx / dy: rows are X
     prediction = figure.axes[1].images[0].get_array()
-    np.testing.assert_array_equal(prediction, data.picture("val", "case_4_00_0000", "mtt"))
+    image = data.image("val", "case_4_00_0000")[data.modalities.index("mtt")]
+    np.testing.assert_array_equal(prediction, windows(data, "case_4")["mtt"].grey(image))
     outlines = [line for line in figure.axes[0].collections if isinstance(line, LineCollection)]
     assert len(outlines[0].get_segments()) == len(edges(data.labels("val", "case_4_00_0000") == 1))
 

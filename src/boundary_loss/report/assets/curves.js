@@ -143,10 +143,11 @@ function drawCurve(chart, each, column, x, y) {
       chart.append(svg("circle", { cx: x(epoch), cy: y(value), r: 2.5, style: `fill:${colour(each.run)}` }));
     }
   });
-  chart.append(svg("path", { d: path, class: "curve", style: `stroke:${colour(each.run)}` }));
+  chart.append(svg("path", { d: path, class: "curve", style: `stroke:${colour(each.run)}`,
+    "stroke-dasharray": data.runs[each.run].dash || null }));
   const best = values[each.best];
   if (each.best !== null && best !== null && best !== undefined) {
-    chart.append(svg("circle", { cx: x(each.best), cy: y(best), r: 4, class: "ring", style: `stroke:${colour(each.run)}` }));
+    chart.append(markAt(each.run, x(each.best), y(best), "best"));
   }
 }
 

@@ -19,7 +19,7 @@ function runBar(sections) {
       toggle.setAttribute("aria-pressed", String(!hiddenRuns.has(i)));
       runWatchers.forEach((watcher) => watcher());
     }, { "aria-pressed": "true", class: "run" });
-    toggle.append(dot(i), run.name);
+    toggle.append(dot(i), make("span", {}, ...breakable(run.name)));
     bar.append(toggle);
   });
   const group = make("div", { class: "explore" });
