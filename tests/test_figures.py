@@ -218,6 +218,13 @@ def test_many_runs_of_several_classes_have_a_panel_a_class(tmp_path: Path) -> No
     assert lying.get_xlim() == (0.25, 0.75)
 
 
+def test_more_classes_than_line_styles_have_a_panel_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = write_runs(tmp_path / "heart", write_sliced(tmp_path / "four", num_classes=4), {"ce": 2})
+    assert len(plot.draw(shown(runs, "val_3d_dsc")).axes) == 1
+    monkeypatch.setattr(plot, "LINES", plot.LINES[:2])
+    assert len(plot.draw(shown(runs, "val_3d_dsc")).axes) == 3
+
+
 SETTINGS = b"text.usetex: True\nfont.size: 40\nsavefig.bbox: tight\nbackend: nonsense\nno.such.key: 1\n"
 
 

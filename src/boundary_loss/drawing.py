@@ -11,7 +11,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -185,16 +185,21 @@ def heading(figure: Figure, title: str, subtitle: str, banners: Sequence[str], t
 
 
 def wrapped(text: str, inches: float, *, size: float = 8.5, bold: bool = False) -> list[str]:
-    """The text in lines of at most that width, broken after spaces, ``_``, ``/``, ``,`` or ``-`` if it can be."""
+    """The text in lines of at most that width, see :func:`broken`."""
+    return broken(text, lambda line: _inches(line, size, bold) <= inches)
+
+
+def broken(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """The text in lines that fit, broken after spaces, ``_``, ``/``, ``,`` or ``-`` if it can be."""
     lines = [""]
     for piece in re.findall(r"[^\s_/,-]+[\s_/,-]*|[\s_/,-]+", printable(text)):
-        if lines[-1] and _inches((lines[-1] + piece).rstrip(), size, bold) > inches:
+        if lines[-1] and not fits((lines[-1] + piece).rstrip()):
             lines.append("")
         lines[-1] += piece
-        while len(lines[-1]) > 1 and _inches(lines[-1].rstrip(), size, bold) > inches:
+        while len(lines[-1]) > 1 and not fits(lines[-1].rstrip()):
             whole = lines[-1]
-            fits = next((n for n in range(len(whole) - 1, 1, -1) if _inches(whole[:n], size, bold) <= inches), 1)
-            lines[-1:] = [whole[:fits], whole[fits:]]
+            most = next((n for n in range(len(whole) - 1, 1, -1) if fits(whole[:n])), 1)
+            lines[-1:] = [whole[:most], whole[most:]]
     return [line.rstrip() for line in lines]
 
 

@@ -12,13 +12,27 @@ import numpy as np
 
 from boundary_loss.comparison import names_of, warnings_of
 from boundary_loss.contrast import IN_WORDS, windows
-from boundary_loss.drawing import LIGHT, Axes, Figure, LineCollection, Patch, Theme, heading, style, wrapped
+from boundary_loss.drawing import (
+    LIGHT,
+    Axes,
+    Figure,
+    LineCollection,
+    Patch,
+    Theme,
+    heading,
+    legend_below,
+    style,
+    wrapped,
+)
 from boundary_loss.naming import Stem
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 
-CLASS_COLOURS = ("#FF7A1A", "#3EC1FF", "#7CFC5B", "#FF5CC8", "#F0E442", "#B18CFF", "#FFFFFF")
-"""Of classes 1, 2, ...: bright, for they lie on grey images."""
+CLASS_COLOURS = (
+    "#FF7A1A", "#3EC1FF", "#7CFC5B", "#FF5CC8", "#F0E442", "#B18CFF", "#00D9B1", "#FF4B4B", "#4F7DFF", "#C8A06A",
+    "#FFB3D1", "#A3D977", "#9ADDFF", "#D94FFF",
+)  # fmt: skip
+"""Of classes 1, 2, ...: bright, for they lie on grey images, and none the white of the ground truth."""
 TRUTH_COLOUR = "#FFFFFF"
 """Of the ground truth where a prediction lies beside it."""
 EDGE_COLOUR = "#101010"
@@ -165,6 +179,8 @@ def draw_grid(
     names = ["ground truth", *names_of(runs)]
     across, down = grid_shape(len(runs))
     with style(theme):
+        if len(classes) > 2:
+            legend_below(figure, [Patch(color=class_colour(k), label=name) for k, name in enumerate(classes) if k > 0])
         subtitle = f"outlines: {legend}  ·  thin white: ground truth  ·  {look.modality}  ·  {IN_WORDS}"
         heading(figure, title, subtitle, warnings_of(runs), theme)
         for i, row in enumerate(rows):
@@ -173,10 +189,9 @@ def draw_grid(
                 classes_shown = row.truth if j == 0 else row.predictions[j - 1]
                 draw_panel(axes, row, classes_shown, len(classes), filled=look.filled, truth=j > 0)
                 if i == 0 or down > 1:
-                    axes.set_title("\n".join(wrapped(name, PANEL, size=9)), fontsize=9)
+                    axes.set_title("\n".join(_title(name)), fontsize=9)
                 if j == 0:
                     axes.set_ylabel("\n".join(wrapped(row.title, _height(row), size=8)), fontsize=8)
-        _class_legend(figure, classes)
 
 
 def grid_shape(num_runs: int) -> tuple[int, int]:
@@ -208,12 +223,6 @@ def _outline(axes: Axes, mask: np.ndarray, colour: str, width: float, layer: int
     axes.add_collection(lines)
 
 
-def _class_legend(figure: Figure, classes: Sequence[str]) -> None:
-    if len(classes) > 2:
-        handles = [Patch(color=class_colour(k), label=name) for k, name in enumerate(classes) if k > 0]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-
-
 PANEL = 1.85
 """Inches across a panel."""
 
@@ -222,8 +231,14 @@ def _height(row: Row) -> float:
     return PANEL * row.picture.shape[0] * row.aspect / row.picture.shape[1]
 
 
-def grid_size(rows: Sequence[Row], num_runs: int) -> tuple[float, float]:
-    """Inches for :func:`draw_grid`: panels 2 inches wide, as high as the slices are."""
-    across, down = grid_shape(num_runs)
-    titles = 0.25 * (down > 1)
-    return 0.5 + 2.0 * across, 1.5 + sum(down * (_height(row) + 0.06 + titles) for row in rows)
+def grid_size(rows: Sequence[Row], runs: Sequence[RunFolder]) -> tuple[float, float]:
+    """Inches for :func:`draw_grid`: panels 2 inches wide, as high as the slices are, below their names."""
+    across, down = grid_shape(len(runs))
+    names = 0.15 * max(len(_title(name)) for name in names_of(runs))
+    lines_named = len(rows) * down if down > 1 else 1
+    return 0.5 + 2.0 * across, 1.35 + names * lines_named + sum(down * (_height(row) + 0.06) for row in rows)
+
+
+def _title(name: str) -> list[str]:
+    """A panel's, in lines."""
+    return wrapped(name, PANEL, size=9)

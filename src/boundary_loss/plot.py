@@ -3,7 +3,7 @@
     python -m boundary_loss.plot results/isles/val_dice.png --runs results/isles/gdl results/isles/gdl_surface_steal
 
 The mean over slices or volumes at every epoch; a line style a class, or a panel a loss (losses share no scale). With
-more runs than colours each class has a panel, and line styles tell runs apart. The mark on a curve is the run's best
+more runs than colours, or more classes than line styles, each class has a panel. The mark on a curve is the run's best
 epoch. Runs may differ in length; epochs that were not measured are left out. A row that was trained with several seeds
 is one curve, the mean over them, with a band of their standard deviation.
 """
@@ -65,7 +65,7 @@ def draw(shown: Comparison, how: Curves | None = None, theme: Theme = LIGHT) -> 
             f"nothing was measured for {shown.name}, {', '.join(shown.columns)}: there is no curve to draw"
         )
     by_loss = shown.metric.columns == "losses"
-    apart = len(shown.columns) > 1 and (by_loss or len(shown.runs) > MANY)
+    apart = len(shown.columns) > 1 and (by_loss or len(shown.runs) > MANY or len(shown.columns) > len(LINES))
     panels = [(column,) for column in shown.columns] if apart else [shown.columns]
     with style(theme):
         taller = min(2.4, 0.1 * max(0, len(shown.runs) - MANY))
@@ -73,9 +73,8 @@ def draw(shown: Comparison, how: Curves | None = None, theme: Theme = LIGHT) -> 
         for i, columns in enumerate(panels):
             axes = figure.add_subplot(len(panels), 1, i + 1)
             _panel(axes, shown, columns, how, theme)
-            axes.set_ylabel(
-                how.ylabel or ("\n".join(wrapped(columns[0], 1.6)) if by_loss and apart else axis_label(shown.name))
-            )
+            label = columns[0] if by_loss and apart else axis_label(shown.name)
+            axes.set_ylabel(how.ylabel or ("\n".join(wrapped(label, 1.5 + taller, size=9)) if apart else label))
             if apart and not by_loss:
                 axes.set_title(columns[0], loc="left", color=theme.faint)
             if i == len(panels) - 1:

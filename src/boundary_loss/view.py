@@ -44,7 +44,7 @@ def fill(figure: Figure, data: SlicedFolder, runs: Sequence[RunFolder], stems: S
          look: Look) -> None:  # fmt: skip
     """Draw a page into ``figure`` and give it the size it needs."""
     rows = [read_row(data, runs, stem, epoch, look, _title(stem)) for stem in stems]
-    figure.set_size_inches(*grid_size(rows, len(runs)))
+    figure.set_size_inches(*grid_size(rows, runs))
     when = "each run's best epoch" if epoch is None else f"epoch {epoch}"
     draw_grid(figure, rows, runs, data.classes, look, f"{study_of(runs)}: {when}")
 

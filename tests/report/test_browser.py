@@ -192,7 +192,8 @@ def test_many_runs_differ_and_their_names_are_whole(browser: Chromium, many: Pat
         assert browser.run("document.documentElement.scrollWidth") == width
         for name in ("#cases svg text.label", "#gallery figcaption strong", ".runs button span"):
             cut = browser.run(
-                f"[...document.querySelectorAll({name!r})].filter((each) => {{ const box = each.getBoundingClientRect();"
+                f"[...document.querySelectorAll({name!r})].filter((each) => {{"
+                "const box = each.getBoundingClientRect();"
                 "const within = (each.closest('svg') || each.parentElement).getBoundingClientRect();"
                 "return box.right > within.right + 1 || box.left < within.left - 1; }).map((each) => each.textContent)"
             )

@@ -26,7 +26,7 @@ function galleryControls() {
     choice("Image", unders, view.under, (name) => { view.under = name; contrastControls(); galleryLegend(); paintGallery(); }),
     slider("Slice", slices, view.slice, (i) => `${i + 1} of ${slices.length}`, (i) => { view.slice = i; paintGallery(); }),
     ...epochControls(),
-    galleryParts.contrast = make("span", { class: "contents" }),
+    galleryParts.contrast = make("span", { class: "contrast" }),
     check("ground truth", view.truth, (on) => { view.truth = on; paintGallery(); }),
     check("errors", view.errors, (on) => { view.errors = on; galleryLegend(); paintGallery(); }),
     check("large", view.large, (on) => { view.large = on; evenRows(); paintGallery(); }),
