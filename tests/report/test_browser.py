@@ -203,6 +203,9 @@ def test_many_runs_differ_and_their_names_are_whole(browser: Chromium, many: Pat
         ".map((path) => path.style.stroke + path.getAttribute('stroke-dasharray'))"
     )
     assert len(set(looks)) == 20
+    press(browser, "none", "document.querySelector('.runs')")
+    assert browser.run("document.querySelectorAll('#curves svg path.curve').length") == 0
+    press(browser, "all", "document.querySelector('.runs')")
     assert len(set(browser.run("[...document.querySelectorAll('.runs .key')].map((key) => key.outerHTML)"))) == 20
     assert browser.errors == []
 

@@ -149,11 +149,12 @@ function drawPairs(place) {
   if (!place.width) return;
   const { metric, a, b } = casesState;
   const pairs = pairedCases();
+  const range = extent(pairs.flatMap((pair) => [pair.from, pair.to]));
   const [nameA, nameB] = [a, b].map((run) => nameLines(run, place.width));
   const beside = data.runs[a].name.length + data.runs[b].name.length < (place.width - 80) / 7.5;
   const below = beside ? 0 : nameA.length; // lines of the second name stand below those of the first
   const height = Math.max(300, Math.min(560, shownRuns().length * 58 + 44));
-  const [left, right, top, bottom] = [48, place.width - 12, 11 + 15 * (below + nameB.length), height - 12];
+  const [left, right, top, bottom] = [roomBeside(range || [0, 1]), place.width - 12, 11 + 15 * (below + nameB.length), height - 12];
   const [from, to] = [left + 0.12 * (right - left), right - 0.12 * (right - left)];
   const counted = (kind) => pairs.filter((pair) => kindOf(pair) === kind).length;
   const words = `${data.runs[b].name} is better than ${data.runs[a].name} in ${counted("better")} of ${pairs.length} cases, worse in ${counted("worse")}`;
@@ -161,7 +162,6 @@ function drawPairs(place) {
   place.plot.replaceChildren(chart);
   place.readout.textContent = pairs.length ? `${words}.` : "These two runs have no measured case in common.";
   place.more.replaceChildren(pairWords(), pairTable(pairs));
-  const range = extent(pairs.flatMap((pair) => [pair.from, pair.to]));
   if (!range) return;
   const y = scale(range, [bottom, top]);
   yAxis(chart, y, range, left, right);
