@@ -1,10 +1,13 @@
 """plot, boxplot and hist: what is drawn, from the command line to the lines in the figure."""
 
 import csv
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from PIL import Image
 from toyruns import write_row, write_runs
 from toys import REPOSITORY, write_sliced
 
-from boundary_loss import boxplot, hist, plot
+from boundary_loss import boxplot, drawing, hist, plot
 from boundary_loss.comparison import Comparison, find_runs
 from boundary_loss.drawing import DARK, LIGHT, legend_below, new_figure, save, to_png
 from boundary_loss.files import write_array
@@ -158,6 +161,114 @@ def test_rows_of_a_legend_are_of_equal_length(count: int, across: int) -> None:
     figure = new_figure()
     legend_below(figure, [Line2D([], [], label="gdl_3d_surface_steal") for _ in range(count)])
     assert figure.legends[0]._ncols == across  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def thirty(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Path]]:
+    """Thirty rows, by the letters of their names; one of a single epoch, one with an epoch that was not measured."""
+    place, rng = tmp_path_factory.mktemp("many"), np.random.default_rng(0)
+    found: dict[int, list[Path]] = {}
+    for letters in (10, 130):
+        for i in range(30):
+            values = np.sort(rng.random((1 if i == 2 else 4, 6)), axis=0)
+            values[(i == 1) * 2 : (i == 1) * 3] = np.nan
+            name = f"gdl_{i:02d}_" + "surface_steal_$x_$"[: letters - 7].ljust(letters - 7, "W")
+            found.setdefault(letters, []).append(write_row(place / str(letters), name, values))
+    return found
+
+
+@pytest.mark.parametrize("letters", [10, 130])
+@pytest.mark.parametrize("count", [7, 30])
+@pytest.mark.parametrize("module", [plot, boxplot, hist])
+def test_every_run_is_told_and_nothing_is_cut_off(
+    thirty: dict[int, list[Path]], module: ModuleType, count: int, letters: int
+) -> None:
+    figure = module.draw(shown(thirty[letters][:count], "val_3d_dsc"))
+    figure.draw_without_rendering()
+    told = [
+        (str(handle.get_color()), str(handle.get_marker()), str(handle._unscaled_dash_pattern))
+        if isinstance(handle, Line2D)
+        else handle.get_facecolor()
+        for handle in figure.legends[0].legend_handles
+    ]
+    assert len(set(told)) == len(told)
+    beside = [label.get_text().split("\n")[0] for label in figure.axes[0].get_yticklabels()]
+    assert len(told) == count or len(set(beside)) == count
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    for part in (*figure.axes, *figure.legends, *figure.texts):
+        box = part.get_tightbbox(renderer)
+        assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
+    axes, below = figure.axes[0].get_window_extent(), figure.legends[0].get_window_extent(renderer)
+    assert min(axes.width, axes.height) / figure.dpi > 2 and axes.y0 > below.y1
+
+
+def test_no_two_of_many_runs_look_alike() -> None:
+    looks = {(LIGHT.colour(i), drawing.marker(i), str(drawing.dash(i))) for i in range(200)}
+    assert len(looks) == 200
+    assert len({(LIGHT.colour(i), str(drawing.dash(i))) for i in range(26)}) == 26  # in a line far from its mark
+
+
+def test_many_runs_of_several_classes_have_a_panel_a_class(tmp_path: Path) -> None:
+    sliced = write_sliced(tmp_path / "four", num_classes=4)
+    runs = write_runs(tmp_path / "heart", sliced, dict.fromkeys("abcdefgh", 2))
+    for module in (plot, boxplot, hist):
+        figure = module.draw(shown(runs, "val_3d_dsc"))
+        assert [axes.get_title(loc="left") for axes in figure.axes] == ["lesion", "core", "rim"]
+    lying = boxplot.draw(shown(runs, "val_3d_dsc"), ylim=(0.25, 0.75)).axes[0]
+    assert lying.get_xlim() == (0.25, 0.75)
+
+
+def test_more_classes_than_line_styles_have_a_panel_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = write_runs(tmp_path / "heart", write_sliced(tmp_path / "four", num_classes=4), {"ce": 2})
+    assert len(plot.draw(shown(runs, "val_3d_dsc")).axes) == 1
+    monkeypatch.setattr(plot, "LINES", plot.LINES[:2])
+    assert len(plot.draw(shown(runs, "val_3d_dsc")).axes) == 3
+
+
+SETTINGS = b"text.usetex: True\nfont.size: 40\nsavefig.bbox: tight\nbackend: nonsense\nno.such.key: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(SETTINGS, {"MPLCONFIGDIR": "/proc/none"}), (b"\xff\xfe: 1\n", {}), (SETTINGS, {"MPLBACKEND": "nonsense"})],
+    ids=["settings", "no text", "backend"],
+)
+def test_a_users_settings_change_no_picture(
+    runs: list[Path], call: Call, tmp_path: Path, content: bytes, words: dict[str, str]
+) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(content)
+    ours, theirs = (runs[0].parent / f"val_dice_{kind}.png" for kind in ("ours", "theirs"))
+    options = ["--metric", "val_dice", "--runs", *map(str, runs)]
+    call(plot.main, ours, *options)
+    theirs_alone = {"PYTHONPATH": str(REPOSITORY / "src"), "MATPLOTLIBRC": str(tmp_path), **words}
+    command = [sys.executable, "-m", "boundary_loss.plot", str(theirs), *options]
+    done = subprocess.run(command, env={**os.environ, **theirs_alone}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert theirs.read_bytes() == ours.read_bytes()
+
+
+def test_matplotlib_is_imported_in_one_place() -> None:
+    importing = {
+        path.name
+        for path in (REPOSITORY / "src").rglob("*.py")
+        if re.search(r"^\s*(from|import) matplotlib", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert importing == {"drawing.py"}
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("gdl_surface_steal", "gdl_surface_\nsteal"),
+        ("abcdefghijklmnop", "abcdefghijklm\nnop"),
+        ("short", "short"),
+        ("", ""),
+        ("left ventricle (LV)", "left ventricle\n(LV)"),
+        ("a\x1bb", r"a\x1bb"),
+    ],
+)
+def test_long_names_are_broken_where_they_can_be(name: str, lines: str) -> None:
+    assert "\n".join(drawing.wrapped(name, 0.9)) == lines
 
 
 def test_commands_write_their_picture(runs: list[Path], call: Call) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from toyruns import write_runs
 from toys import write_sliced
 
 from boundary_loss import gif, view
+from boundary_loss.contrast import windows
 from boundary_loss.drawing import new_figure
 from boundary_loss.files import read_json, write_json
 from boundary_loss.overlays import Look, edges, read_row
@@ -64,9 +66,22 @@ def test_grid_has_a_row_a_slice_and_a_column_a_run(runs: list[Path], sliced: Pat
     assert [axes.get_title() for axes in figure.axes[:4]] == ["ground truth", *(path.name for path in runs)]
     assert figure.axes[0].get_aspect() == pytest.approx(0.8 / 1.2)  # dx / dy: rows are X
     prediction = figure.axes[1].images[0].get_array()
-    np.testing.assert_array_equal(prediction, data.picture("val", "case_4_00_0000", "mtt"))
+    image = data.image("val", "case_4_00_0000")[data.modalities.index("mtt")]
+    np.testing.assert_array_equal(prediction, windows(data, "case_4")["mtt"].grey(image))
     outlines = [line for line in figure.axes[0].collections if isinstance(line, LineCollection)]
     assert len(outlines[0].get_segments()) == len(edges(data.labels("val", "case_4_00_0000") == 1))
+
+
+def test_many_runs_go_on_below_and_long_names_stay_over_their_panels(tmp_path: Path) -> None:
+    sliced = write_sliced(tmp_path / "TOY", num_classes=4)
+    names = [f"gdl_{i}_surface_steal_penalised_for_false_negatives_of_small_objects" for i in range(9)]
+    found = [RunFolder(path) for path in write_runs(tmp_path / "toy", sliced, dict.fromkeys(names, 2))]
+    figure = new_figure()
+    view.fill(figure, SlicedFolder.open(sliced), found, ["case_4_00_0000"], None, Look(modality="mtt"))
+    figure.draw_without_rendering()
+    assert len(figure.axes) == 10 and figure.get_figwidth() < 12
+    boxes = [axes.get_tightbbox() for axes in figure.axes]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def test_crop_cuts_all_sides_alike(runs: list[Path], sliced: Path) -> None:
@@ -182,6 +197,16 @@ def test_gif_of_four_classes_shows_their_colours(tmp_path: Path, call: Call) -> 
         pixels = np.asarray(animation.convert("RGB")).astype(int)
     vivid = pixels[(pixels.max(axis=-1) - pixels.min(axis=-1)) > 100]
     assert len(np.unique(vivid // 64, axis=0)) >= 3
+
+
+def test_gif_grows_for_long_names_and_many_classes(sliced: Path) -> None:
+    row = read_row(SlicedFolder.open(sliced), [], "case_4_00_0000", None, Look(modality="ct"))
+    row = replace(row, predictions=(row.truth,))
+    heights = [
+        gif.frame(row, ["W" * length], ["background", *("left ventricle",) * classes]).height
+        for length, classes in ((5, 1), (150, 1), (5, 2), (5, 12))
+    ]
+    assert heights[0] < heights[1] and heights[0] < heights[2] < heights[3]
 
 
 def test_gif_of_an_unknown_slice_or_name_is_refused(runs: list[Path], sliced: Path, call: Call) -> None:

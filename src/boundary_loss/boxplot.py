@@ -3,22 +3,42 @@
     python -m boundary_loss.boxplot results/isles/val_3d_hd95_boxplot.png --runs results/isles/gdl ...
 
 Box: quartiles and median; whiskers: the furthest case within 1.5 box lengths; diamond: mean. Of a row that was trained
-with several seeds, a point is a case averaged over the seeds, each at its own best epoch.
+with several seeds, a point is a case averaged over the seeds, each at its own best epoch. With more runs than colours,
+or too many boxes to stand side by side, each run is a line with its name beside it.
 """
 
+from collections.abc import Sequence
+from inspect import signature
+
 import numpy as np
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from boundary_loss import command, figurecommand
 from boundary_loss.comparison import Comparison, axis_label, runs_of, warnings_of
-from boundary_loss.drawing import LIGHT, LINES, Theme, heading, legend_below, new_figure, save, style
+from boundary_loss.drawing import (
+    LIGHT,
+    LINES,
+    MANY,
+    Artist,
+    Axes,
+    Figure,
+    Line2D,
+    Patch,
+    Theme,
+    heading,
+    legend_below,
+    new_figure,
+    save,
+    style,
+    wrapped,
+)
 from boundary_loss.measured import Measured, epoch_words
+from boundary_loss.runrows import row_panels
 
 SUFFIX = "_boxplot"
+MOST_BOXES = 32
+"""Side by side in a figure."""
+_LYING = {"orientation": "horizontal"} if "orientation" in signature(Axes.boxplot).parameters else {"vert": False}
+"""Matplotlib 3.10 has another word for it than those before."""
 
 
 def epochs_shown(measured: Measured, epoch: int | None) -> str:
@@ -35,13 +55,18 @@ def cases(measured: Measured, column: str, epoch: int | None) -> np.ndarray:
     return values[np.isfinite(values)]
 
 
+def about(measured: Measured, columns: Sequence[str], epoch: int | None) -> str:
+    """``epoch 12, n = 20``, the cases of each class; a range where they differ."""
+    counts = sorted({len(cases(measured, column, epoch)) for column in columns} - {0}) or [0]
+    number = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+    return f"{epochs_shown(measured, epoch)}, n = {number}"
+
+
 def run_legend(figure: Figure, shown: Comparison, epoch: int | None, theme: Theme, *, filled: bool) -> None:
     """Colour, name, epoch and number of cases of each run: filled boxes, or lines as a histogram has them."""
     handles: list[Artist] = []
     for i, measured in enumerate(shown.runs):
-        counts = sorted({len(cases(measured, column, epoch)) for column in shown.columns} - {0}) or [0]
-        number = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
-        label = f"{measured.label} ({epochs_shown(measured, epoch)}, n = {number})"
+        label = f"{measured.label} ({about(measured, shown.columns, epoch)})"
         colour = theme.colour(i)
         handles.append(
             Patch(facecolor=colour + "66", edgecolor=colour, linewidth=1.5, label=label)
@@ -49,6 +74,11 @@ def run_legend(figure: Figure, shown: Comparison, epoch: int | None, theme: Them
             else Line2D([], [], color=colour, linestyle=LINES[i % len(LINES)], linewidth=1.6, label=label)  # type: ignore[arg-type]
         )
     legend_below(figure, handles)
+
+
+def names_beside(shown: Comparison, epoch: int | None) -> list[tuple[str, str]]:
+    """Of each run the name, and its epoch and number of cases."""
+    return [(measured.label, about(measured, shown.columns, epoch)) for measured in shown.runs]
 
 
 def draw(
@@ -61,46 +91,93 @@ def draw(
     ylim: tuple[float, float] | None = None,
     theme: Theme = LIGHT,
 ) -> Figure:
-    """Boxes of every run at its best epoch (or ``epoch``), grouped by class."""
+    """Boxes of every run at its best epoch (or ``epoch``), grouped by class.
+
+    Args:
+        xlim, ylabel, ylim: of boxes that stand; where they lie, the values have ``ylabel`` and ``ylim`` all the same.
+    """
     if not any(cases(measured, column, epoch).size for measured in shown.runs for column in shown.columns):
         raise ValueError(f"nothing was measured for {shown.name} at these epochs: there is no box to draw")
     when = "at each run's best epoch" if epoch is None else f"at epoch {epoch}"
     averaged = f", averaged over {shown.num_seeds} seeds" if shown.num_seeds > 1 else ""
+    lying = len(shown.runs) > MANY or len(shown.runs) * len(shown.columns) > MOST_BOXES
     with style(theme):
         figure = new_figure()
+        if lying:
+            _lying(figure, shown, epoch, theme, ylabel, ylim)
+        else:
+            _standing(figure, shown, epoch, theme, ylabel, xlim, ylim)
         heading(figure, title or figurecommand.title_of(shown),
                 f"{shown.counted}, {when}  ·  point: a case{averaged}  ·  diamond: mean",
                 warnings_of(runs_of(shown)), theme)  # fmt: skip
-        axes = figure.add_subplot()
-        rng = np.random.default_rng(0)  # of the jitter: the same picture each time
-        width = 0.8 / len(shown.runs)
-        for g, column in enumerate(shown.columns):
-            for i, measured in enumerate(shown.runs):
-                values = cases(measured, column, epoch)
-                if values.size:
-                    _box(axes, values, g - 0.4 + (i + 0.5) * width, width, theme.colour(i), theme, rng)
-        axes.set_xticks(range(len(shown.columns)), shown.columns)
-        axes.set_xlim(*(xlim or (-0.5, len(shown.columns) - 0.5)))
-        axes.grid(visible=False, axis="x")
-        if ylim:
-            axes.set_ylim(*ylim)
-        axes.set_ylabel(ylabel or axis_label(shown.name))
-        run_legend(figure, shown, epoch, theme, filled=True)
     return figure
 
 
+Limits = tuple[float, float] | None
+
+
+def _standing(figure: Figure, shown: Comparison, epoch: int | None, theme: Theme, ylabel: str | None, xlim: Limits,
+              ylim: Limits) -> None:  # fmt: skip
+    """Groups of boxes, a group a class."""
+    axes = figure.add_subplot()
+    rng = np.random.default_rng(0)  # of the jitter: the same picture each time
+    width = 0.8 / len(shown.runs)
+    for g, column in enumerate(shown.columns):
+        for i, measured in enumerate(shown.runs):
+            values = cases(measured, column, epoch)
+            if values.size:
+                _box(axes, values, g - 0.4 + (i + 0.5) * width, width, theme.colour(i), theme, rng)
+    room = max(0.5, 6.2 / len(shown.columns))
+    axes.set_xticks(range(len(shown.columns)), ["\n".join(wrapped(column, room, size=9)) for column in shown.columns])
+    axes.set_xlim(*(xlim or (-0.5, len(shown.columns) - 0.5)))
+    axes.grid(visible=False, axis="x")
+    if ylim:
+        axes.set_ylim(*ylim)
+    axes.set_ylabel(ylabel or axis_label(shown.name))
+    run_legend(figure, shown, epoch, theme, filled=True)
+
+
+def _lying(figure: Figure, shown: Comparison, epoch: int | None, theme: Theme, label: str | None,
+           limits: Limits) -> None:  # fmt: skip
+    """A panel a class, a line a run."""
+    rng = np.random.default_rng(0)
+    for axes, column in zip(
+        row_panels(figure, shown, names_beside(shown, epoch), theme, label), shown.columns, strict=True
+    ):
+        for i, measured in enumerate(shown.runs):
+            values = cases(measured, column, epoch)
+            if values.size:
+                _box(axes, values, i, 0.8, theme.colour(i), theme, rng, lying=True)
+        if limits:
+            axes.set_xlim(*limits)
+    legend_below(figure, _parts_of_a_box(theme))
+
+
+def _parts_of_a_box(theme: Theme) -> list[Artist]:
+    return [
+        Patch(facecolor=theme.faint + "33", edgecolor=theme.faint, linewidth=1.4, label="quartiles"),
+        Line2D([], [], color=theme.ink, linewidth=1.8, label="median"),
+        Line2D([], [], color=theme.faint, linewidth=1.4, label="furthest case within 1.5 box lengths"),
+        Line2D([], [], color=theme.paper, marker="D", markersize=5, markeredgecolor=theme.ink, label="mean"),
+    ]
+
+
 def _box(
-    axes: Axes, values: np.ndarray, x: float, width: float, colour: str, theme: Theme, rng: np.random.Generator
-) -> None:
+    axes: Axes, values: np.ndarray, x: float, width: float, colour: str, theme: Theme, rng: np.random.Generator,
+    *, lying: bool = False,
+) -> None:  # fmt: skip
+    """A box at place ``x`` across the values' axis, and its cases as points."""
     line = {"color": colour, "linewidth": 1.4}
     axes.boxplot(
         values, positions=[x], widths=0.7 * width, manage_ticks=False, showfliers=False, showmeans=True,
         patch_artist=True, boxprops={"facecolor": colour + "33", "edgecolor": colour, "linewidth": 1.4},
         whiskerprops=line, capprops=line, medianprops={"color": theme.ink, "linewidth": 1.8},
         meanprops={"marker": "D", "markersize": 5, "markerfacecolor": theme.paper, "markeredgecolor": theme.ink},
+        **(_LYING if lying else {}),
     )  # fmt: skip
-    jitter = rng.uniform(-0.22, 0.22, values.size) * width
-    axes.scatter(x + jitter, values, s=9, color=colour, alpha=0.75, linewidths=0, zorder=3)
+    places = x + rng.uniform(-0.22, 0.22, values.size) * width
+    across, up = (values, places) if lying else (places, values)
+    axes.scatter(across, up, s=9, color=colour, alpha=0.75, linewidths=0, zorder=3)
 
 
 def main() -> None:

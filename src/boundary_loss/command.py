@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from boundary_loss.console import Console, decoded, taking_any_text
 from boundary_loss.files import write_text
 from boundary_loss.signals import Interrupted, answer, restore
 
@@ -37,8 +38,9 @@ USERS_FAULTS = (Stop, ValueError, FileNotFoundError, FileExistsError, NotADirect
 
 def fail(message: str, status: int) -> int:
     """Say it in one line on stderr."""
-    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() else ("", "")
-    print(f"{red}error:{plain} {message}", file=sys.stderr)
+    bare = sys.stderr.stream if isinstance(sys.stderr, Console) else sys.stderr
+    bare.write("\033[31merror:\033[0m " if bare.isatty() else "error: ")
+    print(message, file=sys.stderr)
     return status
 
 
@@ -47,10 +49,15 @@ def say(stop: Interrupted) -> int:
 
 
 def run(main: Callable[[], Any], called_off: Callable[[Interrupted], int] = say) -> None:
-    """Call a command's ``main``; what ends it early is said in one line on stderr.
+    """Call a command's ``main``; what ends it early is said in one line on stderr. All that it prints is printable.
 
     Exit status 2 for what the user can mend, 130 after Ctrl-C, 75 after SIGTERM, of which ``called_off`` tells.
     """
+    with taking_any_text():
+        _run(main, called_off)
+
+
+def _run(main: Callable[[], Any], called_off: Callable[[Interrupted], int]) -> None:
     before = answer(_end)
     try:
         main()
@@ -92,7 +99,7 @@ def settings(argv: Sequence[str], beside: Sequence[str] = ()) -> list[str]:
         if word.startswith("--"):
             dropping = word.split("=")[0] in beside
         if not dropping:
-            kept.append(word)
+            kept.append(decoded(word))
     return kept
 
 

@@ -1,23 +1,71 @@
-"""The look of every picture: colours that the colour-blind tell apart, headings, banners, saving.
+"""The look of every picture: colours that the colour-blind tell apart, headings, banners, legends, saving.
 
-Figures are made without pyplot: nothing here opens a window or needs a display.
+Figures are made without pyplot, from matplotlib's own defaults: nothing here opens a window or needs a display, and no
+matplotlibrc changes a picture. The package imports matplotlib here alone.
 """
 
+import importlib
 import io
+import logging
 import math
-import textwrap
-from collections.abc import Iterator, Sequence
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-from matplotlib.artist import Artist
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
+from boundary_loss.console import printable
 from boundary_loss.files import write_bytes
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Within it matplotlib is imported in silence, also with a matplotlibrc or a backend that it refuses."""
+    log = logging.getLogger("matplotlib")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        try:
+            importlib.import_module("matplotlib")
+        except Exception:
+            for half_loaded in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+                del sys.modules[half_loaded]
+            with _environment(MATPLOTLIBRC=os.devnull, MPLBACKEND="agg"):
+                importlib.import_module("matplotlib")
+        yield
+    finally:
+        log.setLevel(before)
+
+
+@contextmanager
+def _environment(**words: str) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(words)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+with _loading():
+    import matplotlib
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+    from matplotlib.collections import LineCollection
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.ticker import MaxNLocator
+
+__all__ = ["Artist", "Axes", "Figure", "Line2D", "LineCollection", "MaxNLocator", "Patch"]
 
 DPI = 200
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
@@ -38,6 +86,16 @@ class Theme:
         return self.colours[i % len(self.colours)]
 
 
+def marker(i: int) -> str:
+    """A run's mark; colour and mark together are those of one run among 49."""
+    return MARKERS[(i + i // len(MARKERS)) % len(MARKERS)]
+
+
+def dash(i: int) -> Any:
+    """A run's line; colour and line together are those of one run among 35."""
+    return LINES[i // MANY % len(LINES)]
+
+
 LIGHT = Theme(
     paper="#ffffff",
     ink="#1a1c1f",
@@ -53,11 +111,13 @@ DARK = Theme(
     colours=("#56B4E9", "#E8743B", "#1DB98A", "#DE9CC1", "#E69F00", "#F0E442", "#a8a8a8"),
 )
 ALARM = "#B3261E"
+MANY = len(LIGHT.colours)
+"""With more runs than colours a run is told by its line, its mark, or its name beside it."""
 
 
 @contextmanager
 def style(theme: Theme) -> Iterator[None]:
-    """Within it, new figures and axes take the theme's look."""
+    """Within it, new figures and axes take the theme's look, and nothing of the user's settings."""
     look: dict[Any, Any] = {
         "figure.facecolor": theme.paper,
         "savefig.facecolor": theme.paper,
@@ -81,7 +141,15 @@ def style(theme: Theme) -> Iterator[None]:
         "legend.fontsize": 8.5,
         "lines.linewidth": 1.7,
     }
-    with matplotlib.rc_context(look):
+    with _defaults(), matplotlib.rc_context(look):
+        yield
+
+
+@contextmanager
+def _defaults() -> Iterator[None]:
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams["text.parse_math"] = False  # a name may hold dollar signs
         yield
 
 
@@ -93,18 +161,22 @@ def new_figure(width: float = 7.2, height: float = 4.4) -> Figure:
 
 
 def heading(figure: Figure, title: str, subtitle: str, banners: Sequence[str], theme: Theme) -> None:
-    """Title, a line below it and any banner on top; the axes get the room below."""
-    height = figure.get_figheight()
+    """Title, a line below it and any banner on top; the axes get the room below. Called when the size is final."""
+    height, width = figure.get_figheight(), figure.get_figwidth()
     top = 0.0  # inches from the upper edge
     for text in banners:
+        lines = wrapped(text, width - 0.4, size=8.5, bold=True)
         figure.text(
-            0.5, 1 - (top + 0.14) / height, text, ha="center", va="center", fontsize=8.5, fontweight="bold",
-            color="white", bbox={"boxstyle": "square,pad=0.35", "facecolor": ALARM, "edgecolor": "none"},
+            0.5, 1 - (top + 0.14) / height, "\n".join(lines), ha="center", va="center" if len(lines) == 1 else "top",
+            fontsize=8.5, fontweight="bold", color="white",
+            bbox={"boxstyle": "square,pad=0.35", "facecolor": ALARM, "edgecolor": "none"},
         )  # fmt: skip
-        top += 0.30
-    left = 0.1 / figure.get_figwidth()
-    figure.text(left, 1 - (top + 0.08) / height, title, va="top", fontsize=11, fontweight="bold")
-    lines = textwrap.wrap(subtitle, int(15 * figure.get_figwidth()))  # some 15 letters an inch at this size
+        top += 0.16 + 0.14 * len(lines)
+    left = 0.1 / width
+    lines = wrapped(title, width - 0.2, size=11, bold=True)
+    figure.text(left, 1 - (top + 0.08) / height, "\n".join(lines), va="top", fontsize=11, fontweight="bold")
+    top += 0.18 * (len(lines) - 1)
+    lines = wrapped(subtitle, width - 0.2, size=8.5)
     figure.text(left, 1 - (top + 0.30) / height, "\n".join(lines), va="top", fontsize=8.5, color=theme.faint)
     top += 0.36 + 0.14 * len(lines)
     engine = figure.get_layout_engine()
@@ -112,18 +184,68 @@ def heading(figure: Figure, title: str, subtitle: str, banners: Sequence[str], t
         engine.set(rect=(0, 0, 1, 1 - top / height), w_pad=0.1, h_pad=0.06)  # type: ignore[call-arg]
 
 
+def wrapped(text: str, inches: float, *, size: float = 8.5, bold: bool = False) -> list[str]:
+    """The text in lines of at most that width, see :func:`broken`."""
+    return broken(text, lambda line: _inches(line, size, bold) <= inches)
+
+
+def broken(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """The text in lines that fit, broken after spaces, ``_``, ``/``, ``,`` or ``-`` if it can be."""
+    lines = [""]
+    for piece in re.findall(r"[^\s_/,-]+[\s_/,-]*|[\s_/,-]+", printable(text)):
+        if lines[-1] and not fits((lines[-1] + piece).rstrip()):
+            lines.append("")
+        lines[-1] += piece
+        while len(lines[-1]) > 1 and not fits(lines[-1].rstrip()):
+            whole = lines[-1]
+            most = next((n for n in range(len(whole) - 1, 1, -1) if fits(whole[:n])), 1)
+            lines[-1:] = [whole[:most], whole[most:]]
+    return [line.rstrip() for line in lines]
+
+
+@cache
+def _inches(text: str, size: float, bold: bool) -> float:
+    """How wide a line of text is."""
+    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    return RendererAgg(1, 1, DPI).get_text_width_height_descent(text, font, False)[0] / DPI
+
+
+LEGEND_ROOM = 0.8
+"""Inches of a figure's height that a legend may take before the figure grows."""
+
+
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
-    """Under the axes, in as few rows as the names leave room for, of equal length."""
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    fit = max(1, 100 // (longest + 8))
+    """Under the axes, in as few rows as the names leave room for, of equal length; the figure grows for a high one."""
+    names = [str(handle.get_label()) for handle in handles]
+    for handle, name in zip(handles, names, strict=True):
+        lines = wrapped(" " + name if name.startswith("_") else name, figure.get_figwidth() - 0.9)  # it hides _names
+        handle.set_label("\n".join(lines))
+    longest = max(map(len, names))
+    legend = _legend(figure, handles, max(1, 100 // (longest + 8)))
+    figure.set_figheight(figure.get_figheight() + max(0.0, _size(figure, legend)[1] - LEGEND_ROOM))
+
+
+def _legend(figure: Figure, handles: Sequence[Artist], fit: int) -> Legend:
+    """With ``fit`` names in a row, or fewer where they turn out to be wider than the figure."""
     across = math.ceil(len(handles) / math.ceil(len(handles) / fit))
-    figure.legend(handles=handles, loc="outside lower center", ncols=across, handlelength=3.2)
+    legend = figure.legend(handles=handles, loc="outside lower center", ncols=across, handlelength=3.2)
+    if across == 1 or _size(figure, legend)[0] <= figure.get_figwidth():
+        return legend
+    legend.remove()
+    return _legend(figure, handles, across - 1)
+
+
+def _size(figure: Figure, legend: Legend) -> tuple[float, float]:
+    """Inches across and down."""
+    extent = legend.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
+    return extent.width / figure.dpi, extent.height / figure.dpi
 
 
 def to_png(figure: Figure, dpi: int = DPI) -> bytes:
     """The same figure gives the same bytes: no date, no version of the software."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    with _defaults():
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -180,7 +180,8 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    write_file(path, lambda grown: grown.write_text(text, encoding="utf-8"))
+    """Write UTF-8, whatever the locale; bytes of a name that it could not decode come back as they were."""
+    write_file(path, lambda grown: grown.write_text(text, encoding="utf-8", errors="surrogateescape"))
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -4,6 +4,7 @@ python -m boundary_loss.gif results/isles/gdl/case_14_00_0003.gif --data data/IS
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from boundary_loss import command
 from boundary_loss.comparison import warnings_of
+from boundary_loss.console import printable
+from boundary_loss.drawing import broken
 from boundary_loss.files import write_file
 from boundary_loss.overlays import EDGE_COLOUR, TRUTH_COLOUR, Look, Row, check_runs, class_colour, edges, read_row
 from boundary_loss.runfolder import RunFolder
@@ -20,32 +23,54 @@ from boundary_loss.slicedfolder import SlicedFolder
 WIDTH = 512
 """Pixels of the picture, about: a whole number for each pixel of the slice."""
 LINE = 26  # height of a line of text
+FONT = ImageFont.load_default(17)
 LAST_FRAME_MS = 1500
 
 
-def frame(row: Row, lines: list[str], num_classes: int) -> Image.Image:
-    """One epoch: lines of text, and below them the image with the outlines of ground truth and prediction."""
+def frame(row: Row, lines: list[str], classes: Sequence[str]) -> Image.Image:
+    """One epoch: lines of text, and below them the image with the outlines of ground truth and prediction.
+
+    Args:
+        classes: their names, background first; where there are several to be seen, they stand there in their colours.
+    """
     height, width = row.picture.shape
     sx = max(1, round(WIDTH / width))
     sy = max(1, round(sx * row.aspect))
-    top = LINE * len(lines) + 6
-    canvas = Image.new("RGB", (max(width * sx, WIDTH), height * sy + top))
+    across = max(width * sx, WIDTH)
+    lines = [part for text in lines for part in broken(text, lambda part: FONT.getlength(part) < across - 16)]
+    legend = _places(classes, across) if len(classes) > 2 else []
+    top = LINE * (len(lines) + (legend[-1][1] + 1 if legend else 0)) + 6
+    canvas = Image.new("RGB", (across, height * sy + top))
     left = (canvas.width - width * sx) // 2
     grey = Image.fromarray(np.asarray(row.picture, np.uint8))
     canvas.paste(grey.resize((width * sx, height * sy), Image.Resampling.NEAREST), (left, top))
     draw = ImageDraw.Draw(canvas)
-    classes = range(1, num_classes)
+    foreground = range(1, len(classes))
     layers = [
-        *((row.truth == k, EDGE_COLOUR, 3) for k in classes),
-        *((row.predictions[0] == k, class_colour(k), 3) for k in classes),
-        *((row.truth == k, TRUTH_COLOUR, 1) for k in classes),
+        *((row.truth == k, EDGE_COLOUR, 3) for k in foreground),
+        *((row.predictions[0] == k, class_colour(k), 3) for k in foreground),
+        *((row.truth == k, TRUTH_COLOUR, 1) for k in foreground),
     ]
     for mask, colour, thick in layers:
         for (x0, y0), (x1, y1) in (edges(mask) + 0.5) * (sx, sy) + (left, top):
             draw.line((x0, y0, x1, y1), fill=colour, width=thick)
     for i, text in enumerate(lines):
-        draw.text((8, 4 + LINE * i), text, fill="white", font=ImageFont.load_default(17))
+        draw.text((8, 4 + LINE * i), text, fill="white", font=FONT)
+    for k, (x, down) in enumerate(legend, start=1):
+        draw.text((x, 4 + LINE * (len(lines) + down)), printable(classes[k]), fill=class_colour(k), font=FONT)
     return canvas
+
+
+def _places(classes: Sequence[str], across: int) -> list[tuple[int, int]]:
+    """Of each foreground class's name the pixel from the left and the line, side by side as far as there is room."""
+    found, x, down = [], 8, 0
+    for name in classes[1:]:
+        width = int(FONT.getlength(printable(name))) + 20
+        if x > 8 and x + width > across:
+            x, down = 8, down + 1
+        found.append((x, down))
+        x += width
+    return found
 
 
 def frames(run: RunFolder, data: SlicedFolder, stem: str, look: Look) -> list[Image.Image]:
@@ -62,7 +87,7 @@ def frames(run: RunFolder, data: SlicedFolder, stem: str, look: Look) -> list[Im
     for epoch in epochs:
         mark = ", the best" if epoch == best else ""
         lines = [f"{run.name}, {stem}", f"epoch {epoch} / {epochs[-1]}{mark}", *banners]
-        found.append(frame(read_row(data, [run], stem, epoch, look), lines, len(data.classes)))
+        found.append(frame(read_row(data, [run], stem, epoch, look), lines, data.classes))
     return found
 
 

@@ -1,16 +1,30 @@
 """How a metric is distributed over slices or volumes at each run's best epoch: an outline a run, a panel a class.
 
+More runs than colours lie below each other, each with its name beside it.
+
 python -m boundary_loss.hist results/isles/val_dice_hist.png --runs results/isles/gdl ...
 """
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from boundary_loss import command, figurecommand
-from boundary_loss.boxplot import cases, run_legend
+from boundary_loss.boxplot import Limits, cases, names_beside, run_legend
 from boundary_loss.comparison import Comparison, axis_label, runs_of, warnings_of
-from boundary_loss.drawing import LIGHT, LINES, Theme, heading, new_figure, save, style
+from boundary_loss.drawing import (
+    LIGHT,
+    LINES,
+    MANY,
+    Figure,
+    MaxNLocator,
+    Patch,
+    Theme,
+    heading,
+    legend_below,
+    new_figure,
+    save,
+    style,
+)
+from boundary_loss.runrows import row_panels
 
 SUFFIX = "_hist"
 
@@ -44,29 +58,54 @@ def draw(
 ) -> Figure:
     """Outlines of every run at its best epoch (or ``epoch``)."""
     edges = bin_edges(shown, bins, epoch)
+    counts = [[np.histogram(cases(m, column, epoch), edges)[0] for m in shown.runs] for column in shown.columns]
     when = "at each run's best epoch" if epoch is None else f"at epoch {epoch}"
     with style(theme):
         figure = new_figure(height=4.4 if len(shown.columns) == 1 else 1.4 + 1.6 * len(shown.columns))
+        if len(shown.runs) > MANY:
+            _below_each_other(figure, shown, counts, edges, epoch, theme, xlim)
+        else:
+            _over_each_other(figure, shown, counts, edges, theme, ylabel, xlim, ylim)
+            run_legend(figure, shown, epoch, theme, filled=False)
         heading(figure, title or figurecommand.title_of(shown), f"distribution over {shown.counted}, {when}",
                 warnings_of(runs_of(shown)), theme)  # fmt: skip
-        first = None
-        for c, column in enumerate(shown.columns):
-            axes = figure.add_subplot(len(shown.columns), 1, c + 1, sharex=first, sharey=first)
-            first = first or axes
-            for i, measured in enumerate(shown.runs):
-                counts, _ = np.histogram(cases(measured, column, epoch), edges)
-                axes.stairs(counts, edges, color=theme.colour(i), linewidth=1.6,
-                            linestyle=LINES[i % len(LINES)])  # fmt: skip
-            axes.set_title(column, loc="left", color=theme.faint)
-            axes.set_xlim(*(xlim or (edges[0], edges[-1])))
-            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.tick_params(labelbottom=c == len(shown.columns) - 1)
-            axes.set_ylabel(ylabel or "number")
-        if ylim:
-            axes.set_ylim(*ylim)
-        axes.set_xlabel(axis_label(shown.name))
-        run_legend(figure, shown, epoch, theme, filled=False)
     return figure
+
+
+Counts = list[list[np.ndarray]]
+"""Of each class and run, the number of cases in each bin."""
+
+
+def _over_each_other(figure: Figure, shown: Comparison, counts: Counts, edges: np.ndarray, theme: Theme,
+                     ylabel: str | None, xlim: Limits, ylim: Limits) -> None:  # fmt: skip
+    first = None
+    for c, column in enumerate(shown.columns):
+        axes = figure.add_subplot(len(shown.columns), 1, c + 1, sharex=first, sharey=first)
+        first = first or axes
+        for i, own in enumerate(counts[c]):
+            axes.stairs(own, edges, color=theme.colour(i), linewidth=1.6, linestyle=LINES[i % len(LINES)])
+        axes.set_title(column, loc="left", color=theme.faint)
+        axes.set_xlim(*(xlim or (edges[0], edges[-1])))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.tick_params(labelbottom=c == len(shown.columns) - 1)
+        axes.set_ylabel(ylabel or "number")
+    if ylim:
+        axes.set_ylim(*ylim)
+    axes.set_xlabel(axis_label(shown.name))
+
+
+def _below_each_other(figure: Figure, shown: Comparison, counts: Counts, edges: np.ndarray, epoch: int | None,
+                      theme: Theme, xlim: Limits) -> None:  # fmt: skip
+    """All to one scale: the highest bin of all reaches to the run above."""
+    most = max(int(own.max()) for of_class in counts for own in of_class)
+    for axes, of_class in zip(row_panels(figure, shown, names_beside(shown, epoch), theme), counts, strict=True):
+        for i, own in enumerate(of_class):
+            floor, colour = i + 0.45, theme.colour(i)
+            axes.stairs(floor - 0.9 * own / most, edges, baseline=floor, fill=True, color=colour + "55")
+            axes.stairs(floor - 0.9 * own / most, edges, baseline=floor, color=colour, linewidth=1.2)
+        axes.set_xlim(*(xlim or (edges[0], edges[-1])))
+    noun = shown.metric.noun if most != 1 else shown.metric.noun.removesuffix("s")
+    legend_below(figure, [Patch(color=theme.faint + "88", label=f"number in a bin; the highest: {most} {noun}")])
 
 
 def main() -> None:

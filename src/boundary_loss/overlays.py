@@ -4,22 +4,35 @@ Slices are drawn upright as radiologists see them, the patient's right on the le
 lay; otherwise as their PNGs lie, rows X (down), columns Y (right).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
 from boundary_loss.comparison import names_of, warnings_of
-from boundary_loss.drawing import LIGHT, Theme, heading, style
+from boundary_loss.contrast import IN_WORDS, windows
+from boundary_loss.drawing import (
+    LIGHT,
+    Axes,
+    Figure,
+    LineCollection,
+    Patch,
+    Theme,
+    heading,
+    legend_below,
+    style,
+    wrapped,
+)
 from boundary_loss.naming import Stem
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 
-CLASS_COLOURS = ("#FF7A1A", "#3EC1FF", "#7CFC5B", "#FF5CC8", "#F0E442", "#B18CFF", "#FFFFFF")
-"""Of classes 1, 2, ...: bright, for they lie on grey images."""
+CLASS_COLOURS = (
+    "#FF7A1A", "#3EC1FF", "#7CFC5B", "#FF5CC8", "#F0E442", "#B18CFF", "#00D9B1", "#FF4B4B", "#4F7DFF", "#C8A06A",
+    "#FFB3D1", "#A3D977", "#9ADDFF", "#D94FFF",
+)  # fmt: skip
+"""Of classes 1, 2, ...: bright, for they lie on grey images, and none the white of the ground truth."""
 TRUTH_COLOUR = "#FFFFFF"
 """Of the ground truth where a prediction lies beside it."""
 EDGE_COLOUR = "#101010"
@@ -78,6 +91,7 @@ class Row:
 
     title: str
     picture: np.ndarray
+    """uint8 grey, in the window of :mod:`boundary_loss.contrast`."""
     truth: np.ndarray
     predictions: tuple[np.ndarray, ...]
     aspect: float
@@ -112,7 +126,9 @@ def read_row(
     """A validation slice with the predictions of every run at ``epoch`` (None = each run's best)."""
     truth = data.labels("val", stem)
     predictions = [read_prediction(run, epoch, stem, truth.shape) for run in runs]
-    orientation = data.orientation(Stem.parse(stem).volume)
+    volume = Stem.parse(stem).volume
+    orientation = data.orientation(volume)
+    image = data.image("val", stem)[data.modalities.index(look.modality)]
     dx, dy = data.spacing("val", stem)
 
     def seen(array: np.ndarray) -> np.ndarray:
@@ -120,7 +136,7 @@ def read_row(
 
     return Row(
         title=title or stem,
-        picture=seen(data.picture("val", stem, look.modality)),
+        picture=seen(windows(data, volume)[look.modality].grey(image)),
         truth=seen(truth),
         predictions=tuple(seen(prediction) for prediction in predictions),
         aspect=dy / dx if is_turned(orientation) else dx / dy,
@@ -150,29 +166,38 @@ def is_turned(orientation: str) -> bool:
     return orientation[:1] in tuple("LR") or (orientation[:1] in tuple("AP") and orientation[1:2] in tuple("SI"))
 
 
+ACROSS = 8
+"""Panels side by side, at most: ground truth and seven runs. More runs go on below."""
+
+
 def draw_grid(
     figure: Figure, rows: Sequence[Row], runs: Sequence[RunFolder], classes: Sequence[str], look: Look, title: str,
     theme: Theme = LIGHT,
 ) -> None:  # fmt: skip
     """A row a slice: ground truth, then every run with the ground truth as a thin white line."""
-    legend = ", ".join(f"{name}" for name in classes[1:])
+    legend = ", ".join(classes[1:])
+    names = ["ground truth", *names_of(runs)]
+    across, down = grid_shape(len(runs))
     with style(theme):
-        heading(
-            figure,
-            title,
-            f"outlines: {legend}  ·  thin white: ground truth  ·  {look.modality}",
-            warnings_of(runs),
-            theme,
-        )
-        grid = figure.subplots(len(rows), 1 + len(runs), squeeze=False)
+        if len(classes) > 2:
+            legend_below(figure, [Patch(color=class_colour(k), label=name) for k, name in enumerate(classes) if k > 0])
+        subtitle = f"outlines: {legend}  ·  thin white: ground truth  ·  {look.modality}  ·  {IN_WORDS}"
+        heading(figure, title, subtitle, warnings_of(runs), theme)
         for i, row in enumerate(rows):
-            for j, axes in enumerate(grid[i]):
+            for j, name in enumerate(names):
+                axes = figure.add_subplot(len(rows) * down, across, i * down * across + j + 1)
                 classes_shown = row.truth if j == 0 else row.predictions[j - 1]
                 draw_panel(axes, row, classes_shown, len(classes), filled=look.filled, truth=j > 0)
-                if i == 0:
-                    axes.set_title(["ground truth", *names_of(runs)][j], fontsize=9)
-            grid[i][0].set_ylabel(row.title, fontsize=8)
-        _class_legend(figure, classes)
+                if i == 0 or down > 1:
+                    axes.set_title("\n".join(_title(name)), fontsize=9)
+                if j == 0:
+                    axes.set_ylabel("\n".join(wrapped(row.title, _height(row), size=8)), fontsize=8)
+
+
+def grid_shape(num_runs: int) -> tuple[int, int]:
+    """Panels side by side, and lines of them, for one slice."""
+    down = math.ceil((1 + num_runs) / ACROSS)
+    return math.ceil((1 + num_runs) / down), down
 
 
 def draw_panel(axes: Axes, row: Row, classes: np.ndarray, num_classes: int, *, filled: bool, truth: bool) -> None:
@@ -198,15 +223,22 @@ def _outline(axes: Axes, mask: np.ndarray, colour: str, width: float, layer: int
     axes.add_collection(lines)
 
 
-def _class_legend(figure: Figure, classes: Sequence[str]) -> None:
-    from matplotlib.patches import Patch
-
-    if len(classes) > 2:
-        handles = [Patch(color=class_colour(k), label=name) for k, name in enumerate(classes) if k > 0]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+PANEL = 1.85
+"""Inches across a panel."""
 
 
-def grid_size(rows: Sequence[Row], num_runs: int) -> tuple[float, float]:
-    """Inches for :func:`draw_grid`: panels 2 inches wide, as high as the slices are."""
-    heights = [1.85 * row.picture.shape[0] * row.aspect / row.picture.shape[1] for row in rows]
-    return 0.5 + 2.0 * (1 + num_runs), 1.5 + sum(heights) + 0.06 * len(rows)
+def _height(row: Row) -> float:
+    return PANEL * row.picture.shape[0] * row.aspect / row.picture.shape[1]
+
+
+def grid_size(rows: Sequence[Row], runs: Sequence[RunFolder]) -> tuple[float, float]:
+    """Inches for :func:`draw_grid`: panels 2 inches wide, as high as the slices are, below their names."""
+    across, down = grid_shape(len(runs))
+    names = 0.15 * max(len(_title(name)) for name in names_of(runs))
+    lines_named = len(rows) * down if down > 1 else 1
+    return 0.5 + 2.0 * across, 1.35 + names * lines_named + sum(down * (_height(row) + 0.06) for row in rows)
+
+
+def _title(name: str) -> list[str]:
+    """A panel's, in lines."""
+    return wrapped(name, PANEL, size=9)

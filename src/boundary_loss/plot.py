@@ -2,9 +2,10 @@
 
     python -m boundary_loss.plot results/isles/val_dice.png --runs results/isles/gdl results/isles/gdl_surface_steal
 
-The mean over slices or volumes at every epoch; a line style a class, or a panel a loss (losses share no scale). The
-mark on a curve is the run's best epoch. Runs may differ in length; epochs that were not measured are left out.
-A row that was trained with several seeds is one curve, the mean over them, with a band of their standard deviation.
+The mean over slices or volumes at every epoch; a line style a class, or a panel a loss (losses share no scale). With
+more runs than colours, or more classes than line styles, each class has a panel. The mark on a curve is the run's best
+epoch. Runs may differ in length; epochs that were not measured are left out. A row that was trained with several seeds
+is one curve, the mean over them, with a band of their standard deviation.
 """
 
 import csv
@@ -13,15 +14,28 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from boundary_loss import command, figurecommand
 from boundary_loss.comparison import Comparison, axis_label, moving_mean, runs_of, warnings_of
-from boundary_loss.drawing import LIGHT, LINES, MARKERS, Theme, heading, legend_below, new_figure, save, style
+from boundary_loss.drawing import (
+    LIGHT,
+    LINES,
+    MANY,
+    Artist,
+    Axes,
+    Figure,
+    Line2D,
+    MaxNLocator,
+    Theme,
+    dash,
+    heading,
+    legend_below,
+    marker,
+    new_figure,
+    save,
+    style,
+    wrapped,
+)  # fmt: skip
 from boundary_loss.files import write_text
 from boundary_loss.measured import Measured, nanstd
 
@@ -50,22 +64,27 @@ def draw(shown: Comparison, how: Curves | None = None, theme: Theme = LIGHT) -> 
         raise ValueError(
             f"nothing was measured for {shown.name}, {', '.join(shown.columns)}: there is no curve to draw"
         )
-    by_loss = shown.metric.columns == "losses" and len(shown.columns) > 1
-    panels = [(column,) for column in shown.columns] if by_loss else [shown.columns]
+    by_loss = shown.metric.columns == "losses"
+    apart = len(shown.columns) > 1 and (by_loss or len(shown.runs) > MANY or len(shown.columns) > len(LINES))
+    panels = [(column,) for column in shown.columns] if apart else [shown.columns]
     with style(theme):
-        figure = new_figure(height=4.4 if len(panels) == 1 else 1.2 + 1.9 * len(panels))
-        heading(figure, how.title or figurecommand.title_of(shown), _subtitle(shown, how),
-                warnings_of(runs_of(shown)), theme)  # fmt: skip
+        taller = min(2.4, 0.1 * max(0, len(shown.runs) - MANY))
+        figure = new_figure(height=4.4 + taller if len(panels) == 1 else 1.2 + (1.9 + taller) * len(panels))
         for i, columns in enumerate(panels):
             axes = figure.add_subplot(len(panels), 1, i + 1)
             _panel(axes, shown, columns, how, theme)
-            axes.set_ylabel(how.ylabel or (columns[0] if by_loss else axis_label(shown.name)))
+            label = columns[0] if by_loss and apart else axis_label(shown.name)
+            axes.set_ylabel(how.ylabel or ("\n".join(wrapped(label, 1.5 + taller, size=9)) if apart else label))
+            if apart and not by_loss:
+                axes.set_title(columns[0], loc="left", color=theme.faint)
             if i == len(panels) - 1:
                 axes.set_xlabel("epoch")
             else:
                 axes.tick_params(labelbottom=False)
         figure.align_ylabels()
-        _legend(figure, shown, theme, classes=not by_loss and len(shown.columns) > 1)
+        legend_below(figure, _legend(shown, theme, classes=not apart and len(shown.columns) > 1))
+        heading(figure, how.title or figurecommand.title_of(shown), _subtitle(shown, how),
+                warnings_of(runs_of(shown)), theme)  # fmt: skip
     return figure
 
 
@@ -73,7 +92,8 @@ def _panel(axes: Axes, shown: Comparison, columns: tuple[str, ...], how: Curves,
     for i, measured in enumerate(shown.runs):
         for column in columns:
             if column in measured.columns:
-                _curve(axes, measured, column, how, i, LINES[columns.index(column) % len(LINES)], theme)
+                line = dash(i) if len(columns) == 1 else LINES[columns.index(column) % len(LINES)]
+                _curve(axes, measured, column, how, i, line, theme)
     last = max(measured.num_epochs for measured in shown.runs) - 1
     axes.set_xlim(*(how.xlim or (0, max(last, 1))))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -94,7 +114,7 @@ def _curve(axes: Axes, measured: Measured, column: str, how: Curves, i: int, lin
         half = moving_mean(half, how.smooth)[epochs]
         axes.fill_between(epochs, means[epochs] - half, means[epochs] + half, color=colour, alpha=0.15, linewidth=0)
     if measured.best is not None and np.isfinite(means[measured.best]):
-        axes.plot(measured.best, means[measured.best], marker=MARKERS[i % len(MARKERS)], color=colour,
+        axes.plot(measured.best, means[measured.best], marker=marker(i), color=colour,
                   markersize=7, markeredgecolor=theme.paper, clip_on=False, zorder=5)  # fmt: skip
 
 
@@ -128,10 +148,11 @@ def _subtitle(shown: Comparison, how: Curves) -> str:
     return "  ·  ".join(parts)
 
 
-def _legend(figure: Figure, shown: Comparison, theme: Theme, *, classes: bool) -> None:
+def _legend(shown: Comparison, theme: Theme, *, classes: bool) -> list[Artist]:
+    """A handle a run; with ``classes``, whose line styles they have then, also a handle a class."""
     handles: list[Artist] = [
-        Line2D([], [], color=theme.colour(i), marker=MARKERS[i % len(MARKERS)], markeredgecolor=theme.paper,
-               markersize=7, label=measured.label)
+        Line2D([], [], color=theme.colour(i), linestyle="-" if classes else dash(i), marker=marker(i),
+               markeredgecolor=theme.paper, markersize=7, label=measured.label)
         for i, measured in enumerate(shown.runs)
     ]  # fmt: skip
     if classes:
@@ -139,7 +160,7 @@ def _legend(figure: Figure, shown: Comparison, theme: Theme, *, classes: bool) -
             Line2D([], [], color=theme.ink, linestyle=LINES[i % len(LINES)], label=column)  # type: ignore[arg-type]
             for i, column in enumerate(shown.columns)
         ]
-    legend_below(figure, handles)
+    return handles
 
 
 def table(shown: Comparison, smooth: int = 1) -> str:

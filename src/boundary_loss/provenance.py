@@ -12,10 +12,10 @@ PACKAGES = ("torch", "numpy", "scipy", "nibabel", "scikit-image", "pillow")
 def git(*arguments: str) -> str | None:
     """The output of a git command in the current folder; None without git or outside a repository."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(["git", *arguments], capture_output=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout
+    return done.stdout.decode("utf-8", "replace")
 
 
 def commit() -> str:

@@ -137,7 +137,7 @@ class RunFolder:
         path = self.path / BEST_EPOCH
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: the run has not finished an epoch")
-        return int(path.read_text())
+        return int(path.read_text(encoding="utf-8"))
 
     def has(self, name: str) -> bool:
         return (self.path / f"{name}.npy").is_file()

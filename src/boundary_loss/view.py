@@ -12,11 +12,9 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from boundary_loss import command
 from boundary_loss.comparison import find_runs, study_of
-from boundary_loss.drawing import new_figure, save
+from boundary_loss.drawing import Figure, new_figure, save
 from boundary_loss.files import write_text
 from boundary_loss.naming import Stem
 from boundary_loss.overlays import Look, check_runs, draw_grid, grid_size, read_row
@@ -46,7 +44,7 @@ def fill(figure: Figure, data: SlicedFolder, runs: Sequence[RunFolder], stems: S
          look: Look) -> None:  # fmt: skip
     """Draw a page into ``figure`` and give it the size it needs."""
     rows = [read_row(data, runs, stem, epoch, look, _title(stem)) for stem in stems]
-    figure.set_size_inches(*grid_size(rows, len(runs)))
+    figure.set_size_inches(*grid_size(rows, runs))
     when = "each run's best epoch" if epoch is None else f"epoch {epoch}"
     draw_grid(figure, rows, runs, data.classes, look, f"{study_of(runs)}: {when}")
 

@@ -1,5 +1,7 @@
 """The page as a reader has it: opened in Chromium, sorted, toggled, read, zoomed. Skips where there is no Chromium."""
 
+import base64
+import io
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -140,6 +142,72 @@ def test_the_picture_follows_case_image_and_map(page: Chromium) -> None:
         seen.add(canvases(page)[0])
     assert len(seen) == 4
     assert "mm, negative inside" in page.run("document.querySelector('#gallery .legend').textContent")
+
+
+def test_the_reader_sets_black_and_white(page: Chromium) -> None:
+    def mean() -> float:
+        """Of the image's grey levels."""
+        text = canvases(page)[0].split(",")[1]
+        with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
+            return float(np.asarray(picture.convert("L")).mean())
+
+    start = mean()
+    last = page.run(
+        "Number([...document.querySelectorAll('#gallery .slider')].find((each) => "
+        "each.textContent.startsWith('White')).querySelector('input').max)"
+    )
+    set_range(page, "White", 4)  # 40 %
+    assert mean() > 1.3 * start
+    set_range(page, "White", last)
+    assert mean() < start  # what is brighter than white comes out
+    set_range(page, "White", 10)
+    set_range(page, "Black", 5)
+    assert mean() < 0.9 * start
+    set_range(page, "Black", 0)
+    assert mean() == pytest.approx(start)
+    choose(page, "Image", "distance map")
+    assert "Black at" not in page.run("document.querySelector('#gallery .controls').textContent")
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of 20 rows, some of long names."""
+    place = tmp_path_factory.mktemp("many")
+    sliced = write_sliced(place / "TOY", depth=2)
+    names = [
+        f"gdl_{i:02d}" + "_surface_steal_penalised_for_false_negatives_of_small_objects" * (i % 2) for i in range(20)
+    ]
+    runs = write_runs(place / "results" / "toy", sliced, dict.fromkeys(names, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        words = ["--runs", *map(str, runs), "--data", str(sliced), "--quiet", "--metrics", "val_3d_dsc"]
+        patch.setattr("sys.argv", ["report", str(runs[0].parent), *words])
+        report.main()
+    return runs[0].parent
+
+
+def test_many_runs_differ_and_their_names_are_whole(browser: Chromium, many: Path) -> None:
+    for width, phone in ((1280, False), (360, True)):
+        browser.open(many / "report.html", width=width, phone=phone)
+        browser.frame()
+        assert browser.run("document.documentElement.scrollWidth") == width
+        for name in ("#cases svg text.label", "#gallery figcaption strong", ".runs button span"):
+            cut = browser.run(
+                f"[...document.querySelectorAll({name!r})].filter((each) => {{"
+                "const box = each.getBoundingClientRect();"
+                "const within = (each.closest('svg') || each.parentElement).getBoundingClientRect();"
+                "return box.right > within.right + 1 || box.left < within.left - 1; }).map((each) => each.textContent)"
+            )
+            assert cut == []
+    looks = browser.run(
+        "[...document.querySelector('#curves svg').querySelectorAll('path.curve')]"
+        ".map((path) => path.style.stroke + path.getAttribute('stroke-dasharray'))"
+    )
+    assert len(set(looks)) == 20
+    press(browser, "none", "document.querySelector('.runs')")
+    assert browser.run("document.querySelectorAll('#curves svg path.curve').length") == 0
+    press(browser, "all", "document.querySelector('.runs')")
+    assert len(set(browser.run("[...document.querySelectorAll('.runs .key')].map((key) => key.outerHTML)"))) == 20
+    assert browser.errors == []
 
 
 @pytest.fixture(scope="module")
@@ -285,8 +353,8 @@ def test_no_sideways_scroll_on_a_phone(browser: Chromium, study: Path, width: in
 
 def test_everything_to_press_has_a_name(page: Chromium) -> None:
     nameless = page.run(
-        "[...document.querySelectorAll('button, select, input, canvas[role=img], svg, a')].filter((each) => "
-        "!(each.textContent.trim() || each.getAttribute('aria-label') || each.closest('label')))"
+        "[...document.querySelectorAll('button, select, input, canvas[role=img], svg:not([aria-hidden]), a')]"
+        ".filter((each) => !(each.textContent.trim() || each.getAttribute('aria-label') || each.closest('label')))"
         ".map((each) => each.outerHTML.slice(0, 80))"
     )
     assert nameless == []

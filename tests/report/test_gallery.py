@@ -15,6 +15,7 @@ from toyruns import write_runs
 from toys import write_sliced
 
 from boundary_loss.comparison import find_runs, group, names_of
+from boundary_loss.contrast import windows
 from boundary_loss.distance import signed_distance
 from boundary_loss.files import read_json, write_array, write_json
 from boundary_loss.report import absent, foldcases, gallery, pixels, slicemaps
@@ -98,7 +99,9 @@ def test_what_is_shown_is_what_lies_on_the_disk(runs: list[Path], sliced: Path) 
             labels = data.labels("val", s["name"])
             np.testing.assert_array_equal(read_runs(s["truth"], size), labels)
             for modality, address in s["images"].items():
-                np.testing.assert_array_equal(decoded(address), data.picture("val", s["name"], modality))
+                image = data.image("val", s["name"])[data.modalities.index(modality)]
+                grey = windows(data, case["name"])[modality].grey_and_brighter(image)
+                np.testing.assert_array_equal(decoded(address), grey)
             for run, predictions in zip(found, s["predictions"], strict=True):
                 assert sorted(map(int, predictions)) == run.epochs
                 for epoch, text in predictions.items():

@@ -179,7 +179,7 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "img", "br"):
+        if tag not in ("meta", "img", "br", "wbr"):
             self.open.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset")]
         self.identifiers += [value or "" for name, value in attrs if name == "id"]

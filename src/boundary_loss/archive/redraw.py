@@ -4,12 +4,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from boundary_loss import boxplot, hist, plot
 from boundary_loss.archive.reading import unpack
 from boundary_loss.comparison import Comparison, find_runs, runs_in
-from boundary_loss.drawing import to_png
+from boundary_loss.drawing import Figure, to_png
 from boundary_loss.files import read_array
 from boundary_loss.report.again import again, order
 from boundary_loss.runfolder import METRICS, RunFolder

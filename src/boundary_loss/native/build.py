@@ -29,11 +29,11 @@ def compile_kernels(target: Path) -> str:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".kernels") as folder:
         made = Path(folder) / target.name
         words = [compiler, *OPTIONS, "-fPIC", "-shared", "-pthread", "-o", str(made), *map(str, sources()), "-lm"]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, capture_output=True, check=False)
         if done.returncode == 0:
             made.replace(target)
             return f"compiled the kernels for the CPU with {Path(compiler).name}"
-    said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[0]
+    said = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"])[0]
     return f"the kernels were not compiled, the slower way is taken on the CPU ({Path(compiler).name}: {said})"
 
 

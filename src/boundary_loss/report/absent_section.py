@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from boundary_loss.report.parts import count, key
+from boundary_loss.report.parts import count, named
 from boundary_loss.report.table import Scores
 
 INTRODUCTION = (
@@ -44,7 +44,10 @@ def _of_class(scores: Scores, found: dict[str, Any]) -> str:
     else:
         parts.append(f"<p>No volume is without {escape(found['name'])}.</p>")
     if found["missed"]:
-        rows = [_row(volume, _thousands(voxels), escape(", ".join(runs))) for volume, voxels, runs in found["missed"]]
+        rows = [
+            _row(escape(volume), _thousands(voxels), escape(", ".join(runs)))
+            for volume, voxels, runs in found["missed"]
+        ]
         table = _table("", ["volume", "true voxels", "not a voxel predicted by"], rows)
         title = f"{count(len(rows), 'volume')} missed altogether by some run"
         parts.append(f"<details><summary>{title}</summary>{table}</details>")
@@ -55,15 +58,16 @@ def _empty_slices(scores: Scores, found: dict[str, Any]) -> str:
     if not found["empty"]:
         return f"<p>Every one of the {count(found['slices'], 'validation slice')} has some.</p>"
     rows = [
-        _row(label, str(false), f"{100 * false / found['empty']:.0f} %", _thousands(voxels), mark=key(i))
+        _row(named(i, label), str(false), f"{100 * false / found['empty']:.0f} %", _thousands(voxels))
         for i, (label, false, voxels) in enumerate(zip(scores.labels, found["false"], found["voxels"], strict=True))
     ]
     title = f"{found['empty']} of {count(found['slices'], 'validation slice')} have none"
     return _table(title, ["run", "of them with false voxels", "share", "false voxels"], rows)
 
 
-def _row(name: str, *cells: str, mark: str = "") -> str:
-    return f'<tr><th scope="row">{mark}{escape(name)}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+def _row(name: str, *cells: str) -> str:
+    """A line of a table, of HTML."""
+    return f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _counts(name: str, numbers: Sequence[int]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from boundary_loss.comparison import Comparison
+from boundary_loss.contrast import windows
 from boundary_loss.measured import nanmean
 from boundary_loss.naming import by_volume
 from boundary_loss.overlays import is_turned, read_predictions, upright
@@ -145,6 +146,7 @@ class FoldCases:
             "content": content_box(
                 [self.seen(self.data.picture("val", stem, self.modalities[0]), volume) for stem in stems]
             ),
+            "reach": {name: round(own.reach, 3) for name, own in windows(self.data, volume).items()},
             "start": largest(list(truth.values()), len(self.data.classes)),
             "slices": slices,
             "dice": {},
@@ -238,7 +240,9 @@ class FoldCases:
         )
 
     def image(self, stem: str, volume: str, modality: str, room: Room) -> str:
-        return pixels.picture(self.seen(self.data.picture("val", stem, modality), volume), lossless=room.lossless)
+        array = self.data.image("val", stem)[self.data.modalities.index(modality)]
+        grey = windows(self.data, volume)[modality].grey_and_brighter(array)
+        return pixels.picture(self.seen(grey, volume), lossless=room.lossless)
 
     def seen(self, array: np.ndarray, volume: str) -> np.ndarray:
         return upright(array, self.data.orientation(volume))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from boundary_loss.comparison import group
+from boundary_loss.contrast import IN_WORDS, KNEE
 from boundary_loss.overlays import check_runs, class_colour
 from boundary_loss.report import slicemaps
 from boundary_loss.report.foldcases import Case, FoldCases, Room
@@ -74,6 +75,8 @@ def build(
         "classes": data[0].classes,
         "colours": [class_colour(k) for k in range(1, len(data[0].classes))],
         "modalities": modalities,
+        "knee": KNEE,
+        "grey": IN_WORDS,
         "orderedBy": f"mean foreground Dice per volume of {names[0]}{part} at its best epoch",
         "mapsOf": maps_of(folds),
         "lossless": left.lossless,

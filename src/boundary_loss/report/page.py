@@ -45,7 +45,7 @@ def page(scores: Scores, statistics: Statistics, seen: dict[str, Any] | str) -> 
 
 def _curves(scores: Scores) -> str:
     band = "; band: ± standard deviation over seeds" if scores.num_seeds > 1 else ""
-    return f"Mean over cases at every epoch; ring: best epoch{band}."
+    return f"Mean over cases at every epoch; mark: best epoch{band}."
 
 
 def gallery_page(runs: Sequence[RunFolder], gallery: dict[str, Any]) -> str:

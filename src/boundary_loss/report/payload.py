@@ -9,6 +9,7 @@ import numpy as np
 from boundary_loss.comparison import Comparison, axis_label, decimals, short_label
 from boundary_loss.drawing import LIGHT
 from boundary_loss.measured import Measured, nanstd
+from boundary_loss.report.parts import dashes, key, mark
 from boundary_loss.report.table import Scores, heading_of
 from boundary_loss.statistics.compare import CHOICES, Statistics
 
@@ -36,7 +37,11 @@ def gallery_payload(study: str, gallery: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(names: Sequence[str]) -> list[dict[str, Any]]:
-    return [{"name": name, "colour": i % len(LIGHT.colours)} for i, name in enumerate(names)]
+    """Each run's name and look; ``key`` is HTML of ours."""
+    return [
+        {"name": name, "colour": i % len(LIGHT.colours), "mark": mark(i), "dash": dashes(i), "key": key(i)}
+        for i, name in enumerate(names)
+    ]
 
 
 def losses(scores: Scores) -> list[Comparison]:

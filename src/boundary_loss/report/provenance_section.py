@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from boundary_loss.report.findings import unverified
-from boundary_loss.report.parts import key, paragraphs, tidy
+from boundary_loss.report.parts import named, paragraphs, tidy
 from boundary_loss.report.table import Scores
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.statistics.alike import words
@@ -63,7 +63,7 @@ def _settings(scores: Scores) -> str:
         else:
             cells = "".join(f"<td>{value or '–'}</td>" for value in values)
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
-    top = "".join(f'<th class="run" scope="col">{key(i)}{escape(label)}</th>' for i, label in enumerate(scores.labels))
+    top = "".join(f'<th class="run" scope="col">{named(i, label)}</th>' for i, label in enumerate(scores.labels))
     return (
         '<div class="wide" tabindex="0" role="region" aria-label="Settings of the runs"><table>'
         f"<thead><tr><td></td>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"

@@ -11,7 +11,7 @@ from boundary_loss.report import pairs
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE
 from boundary_loss.report.findings import conventions, differences, sentences, unverified
 from boundary_loss.report.latex import to_latex
-from boundary_loss.report.parts import bullets, count, download, key, paragraphs
+from boundary_loss.report.parts import bullets, count, download, named, paragraphs
 from boundary_loss.report.table import WHEN, Scores, heading_of, legend, to_csv, touched_texts
 from boundary_loss.runfolder import metric
 from boundary_loss.statistics.compare import CHOICES, OF_NETWORKS, Statistics
@@ -111,7 +111,7 @@ def _row(scores: Scores, statistics: Statistics, i: int, label: str, when: Choic
     ]
     epoch = epoch_words(epochs).split()[1] if epochs else "–"
     value = f' data-value="{epochs[0]}"' if epochs else ""
-    return f'<tr><th scope="row">{key(i)}{escape(label)}</th><td{value}>{epoch}</td>{"".join(cells)}</tr>'
+    return f'<tr><th scope="row">{named(i, label)}</th><td{value}>{epoch}</td>{"".join(cells)}</tr>'
 
 
 def _cell(scores: Scores, statistics: Statistics, shown: Comparison, label: str, column: str, when: Choice) -> str:

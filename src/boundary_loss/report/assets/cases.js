@@ -67,9 +67,9 @@ function drawBoxes(place) {
   if (!place.width) return;
   const { metric } = casesState;
   const rows = shownRuns().map((run) => [run, casesOf(run)]).filter(([, values]) => values.length);
-  const step = 58;
+  const steps = rows.map(([run]) => 43 + 15 * nameLines(run, place.width).length);
   const [left, right, top] = [12, place.width - 12, 4];
-  const height = Math.max(1, rows.length) * step + 44;
+  const height = steps.reduce((sum, step) => sum + step, 0) + 44;
   const chart = svg("svg", { viewBox: `0 0 ${place.width} ${height}`, width: place.width, height, role: "img",
     "aria-label": `${capital(metric.axis)}, ${casesState.column}: ${rows.map(([run, v]) => boxText(run, v)).join("; ")}` });
   place.plot.replaceChildren(chart);
@@ -79,7 +79,16 @@ function drawBoxes(place) {
   const x = scale(range, [left, right]);
   xAxis(chart, x, range, top, height - 36);
   chart.append(svg("text", { x: (left + right) / 2, y: height - 4, class: "tick", "text-anchor": "middle" }, capital(metric.axis)));
-  rows.forEach(([run, values], i) => drawBox(chart, run, values, x, top + i * step, place));
+  let at = top;
+  rows.forEach(([run, values], i) => {
+    drawBox(chart, run, values, x, at, place);
+    at += steps[i];
+  });
+}
+
+// A run's name in lines that fit beside the number of cases, at some 7.5 pixels a letter.
+function nameLines(run, width) {
+  return lines(data.runs[run].name, Math.max(8, Math.floor((width - 80) / 7.5)));
 }
 
 function boxText(run, values) {
@@ -88,16 +97,19 @@ function boxText(run, values) {
 }
 
 function drawBox(chart, run, values, x, top, place) {
+  const { metric } = casesState;
   const sorted = values.map((each) => each.value).sort((a, b) => a - b);
   const [q1, q2, q3] = [0.25, 0.5, 0.75].map((share) => quantile(sorted, share));
   const reach = 1.5 * (q3 - q1);
   const low = sorted.find((value) => value >= q1 - reach);
   const high = sorted.findLast((value) => value <= q3 + reach);
   const mean = sorted.reduce((sum, value) => sum + value, 0) / sorted.length;
-  const middle = top + 36;
+  const names = nameLines(run, place.width);
+  const middle = top + 21 + 15 * names.length;
   const group = svg("g", { style: `--own:${colour(run)}` });
   group.append(
-    svg("text", { x: 12, y: top + 15, class: "label" }, data.runs[run].name, svg("tspan", { class: "tick" }, `   ${sorted.length} ${casesState.metric.noun}`)),
+    ...names.map((line, i) => svg("text", { x: 12, y: top + 15 + 15 * i, class: "label" }, line)),
+    svg("text", { x: place.width - 12, y: top + 15, class: "tick", "text-anchor": "end" }, `${sorted.length} ${metric.noun}`),
     svg("line", { x1: x(low), x2: x(high), y1: middle, y2: middle, class: "whisker" }),
     svg("rect", { x: x(q1), width: Math.max(1, x(q3) - x(q1)), y: middle - 11, height: 22, class: "box", rx: 2 }),
     svg("line", { x1: x(q2), x2: x(q2), y1: middle - 11, y2: middle + 11, class: "median" }),
@@ -137,8 +149,12 @@ function drawPairs(place) {
   if (!place.width) return;
   const { metric, a, b } = casesState;
   const pairs = pairedCases();
-  const height = Math.max(300, shownRuns().length * 58 + 44);
-  const [left, right, top, bottom] = [48, place.width - 12, 26, height - 12];
+  const range = extent(pairs.flatMap((pair) => [pair.from, pair.to]));
+  const [nameA, nameB] = [a, b].map((run) => nameLines(run, place.width));
+  const beside = data.runs[a].name.length + data.runs[b].name.length < (place.width - 80) / 7.5;
+  const below = beside ? 0 : nameA.length; // lines of the second name stand below those of the first
+  const height = Math.max(300, Math.min(560, shownRuns().length * 58 + 44));
+  const [left, right, top, bottom] = [roomBeside(range || [0, 1]), place.width - 12, 11 + 15 * (below + nameB.length), height - 12];
   const [from, to] = [left + 0.12 * (right - left), right - 0.12 * (right - left)];
   const counted = (kind) => pairs.filter((pair) => kindOf(pair) === kind).length;
   const words = `${data.runs[b].name} has the better value in ${counted("better")} of ${pairs.length} ${metric.noun}, ${data.runs[a].name} in ${counted("worse")}`;
@@ -146,14 +162,15 @@ function drawPairs(place) {
   place.plot.replaceChildren(chart);
   place.readout.textContent = pairs.length ? `${words}.` : "These two runs have no measured case in common.";
   place.more.replaceChildren(pairWords(), pairTable(pairs));
-  const range = extent(pairs.flatMap((pair) => [pair.from, pair.to]));
   if (!range) return;
   const y = scale(range, [bottom, top]);
   yAxis(chart, y, range, left, right);
   for (const [at, run] of [[from, a], [to, b]]) {
     chart.append(svg("line", { x1: at, x2: at, y1: top, y2: bottom, class: "pole", style: `stroke:${colour(run)}` }));
-    chart.append(svg("text", { x: run === a ? left : right, y: 16, class: "label", "text-anchor": run === a ? "start" : "end" }, data.runs[run].name));
   }
+  const label = (line, i, x, side) => chart.append(svg("text", { x, y: 16 + 15 * i, class: "label", "text-anchor": side }, line));
+  nameA.forEach((line, i) => label(line, i, left, "start"));
+  nameB.forEach((line, i) => label(line, below + i, right, "end"));
   for (const pair of pairs) drawPair(chart, pair, from, to, y, place);
 }
 

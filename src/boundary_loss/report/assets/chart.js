@@ -24,6 +24,12 @@ function extent(values) {
   return [low >= 0 && low - air < 0 ? 0 : low - air, high + air];
 }
 
+// Pixels that the numbers beside a vertical axis need.
+function roomBeside([low, high]) {
+  const { values, decimals } = ticks(low, high, 4);
+  return Math.max(48, 14 + 7 * Math.max(...values.map((value) => number(value, decimals).length)));
+}
+
 function yAxis(chart, y, domain, left, right) {
   const { values, decimals } = ticks(domain[0], domain[1], 4);
   for (const value of values) {

@@ -23,9 +23,10 @@ function galleryControls() {
   galleryParts.controls.replaceChildren(
     choice("Case", cases.map((each, i) => [String(i), worded(each)]), String(view.case), (i) => chooseCase(Number(i))),
     ...(seeds.length ? [choice("Seed", seeds.map((name, i) => [String(i), name.replace("seed", "")]), String(view.seed), chooseSeed)] : []),
-    choice("Image", unders, view.under, (name) => { view.under = name; galleryLegend(); paintGallery(); }),
+    choice("Image", unders, view.under, (name) => { view.under = name; contrastControls(); galleryLegend(); paintGallery(); }),
     slider("Slice", slices, view.slice, (i) => `${i + 1} of ${slices.length}`, (i) => { view.slice = i; paintGallery(); }),
     ...epochControls(),
+    galleryParts.contrast = make("span", { class: "contrast" }),
     check("ground truth", view.truth, (on) => { view.truth = on; paintGallery(); }),
     check("errors", view.errors, (on) => { view.errors = on; galleryLegend(); paintGallery(); }),
     check("large", view.large, (on) => { view.large = on; evenRows(); paintGallery(); }),
@@ -34,7 +35,22 @@ function galleryControls() {
       button("object", toObject, { title: "zoom to what is outlined" }),
       button("whole", () => { wholeSlice(); moveBy(0, 0); }, { title: "the whole slice" })),
   );
+  contrastControls();
   galleryLegend();
+}
+
+// From which value to which the image is shown; the pictures also hold what is brighter than their white.
+function contrastControls() {
+  if (view.under.startsWith("map:")) { galleryParts.contrast.replaceChildren(); return; }
+  const most = Math.ceil(100 * Math.max(1, reachNow()));
+  const whites = [5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 140, 160, 200, 300, 500, 1000].filter((each) => each < most);
+  whites.push(most);
+  if (!whites.includes(view.white)) view.white = 100;
+  const set = (name) => (value) => { view[name] = value; paintGallery(); };
+  const percent = (value) => `${value} %`;
+  galleryParts.contrast.replaceChildren(
+    slider("Black at", [0, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90], view.black, percent, set("black")),
+    slider("White at", whites, view.white, percent, set("white")));
 }
 
 function chooseSeed(i) {

@@ -71,9 +71,9 @@ function seriesOf(metric, column) {
 
 function curveChart(place, width, metric, column, title) {
   const height = 210;
-  const [left, right, top, bottom] = [48, width - 12, 8, height - 36];
   const series = seriesOf(metric, column);
   const range = extent(series.flatMap((each) => [...each.mean[column], ...bandOf(each, column).flat()]));
+  const [left, right, top, bottom] = [roomBeside(range || [0, 1]), width - 12, 8, height - 36];
   const length = Math.max(2, ...series.map((each) => each.mean[column].length));
   const chart = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", tabindex: 0,
     "aria-label": `${title}, ${column}: curves over epochs. Arrow keys read the values.` });
@@ -143,10 +143,11 @@ function drawCurve(chart, each, column, x, y) {
       chart.append(svg("circle", { cx: x(epoch), cy: y(value), r: 2.5, style: `fill:${colour(each.run)}` }));
     }
   });
-  chart.append(svg("path", { d: path, class: "curve", style: `stroke:${colour(each.run)}` }));
+  chart.append(svg("path", { d: path, class: "curve", style: `stroke:${colour(each.run)}`,
+    "stroke-dasharray": data.runs[each.run].dash || null }));
   const best = values[each.best];
   if (each.best !== null && best !== null && best !== undefined) {
-    chart.append(svg("circle", { cx: x(each.best), cy: y(best), r: 4, class: "ring", style: `stroke:${colour(each.run)}` }));
+    chart.append(markAt(each.run, x(each.best), y(best), "best"));
   }
 }
 

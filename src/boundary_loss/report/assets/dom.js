@@ -48,8 +48,31 @@ function signed(value, decimals) {
   return (value > 0 ? "+" : "") + number(value, decimals);
 }
 
+// A run's mark in its colour.
 function dot(run) {
-  return make("span", { class: "key", style: `background:${colour(run)}` });
+  const place = document.createElement("template");
+  place.innerHTML = data.runs[run].key;
+  return place.content.firstChild;
+}
+
+function markAt(run, x, y, kind) {
+  return svg("path", { d: data.runs[run].mark, transform: `translate(${x} ${y})`, class: kind, style: `--own:${colour(run)}` });
+}
+
+// A name that may be broken after its "_", "/", "," and "-".
+function breakable(name) {
+  return name.split(/(?<=[_/,-])/).flatMap((piece, i) => (i ? [make("wbr"), piece] : [piece]));
+}
+
+// A name in lines of at most so many letters, broken after a space, "_", "/", "," or "-" if it can be.
+function lines(name, most) {
+  const found = [""];
+  for (const piece of name.match(/[^\s_/,-]+[\s_/,-]*|[\s_/,-]+/g) || []) {
+    if (found[found.length - 1] && found[found.length - 1].length + piece.trimEnd().length > most) found.push("");
+    found[found.length - 1] += piece;
+    while (found[found.length - 1].length > most + 1) found.push(...[found.pop()].flatMap((text) => [text.slice(0, most), text.slice(most)]));
+  }
+  return found;
 }
 
 function colour(run) {

@@ -1,7 +1,8 @@
 // Image, ground truth and every row side by side: case, seed, slice, epoch, image, zoom.
 // A row has one run, or one a seed and fold: a case is of one fold, and the reader chooses the seed.
 
-const view = { case: 0, slice: 0, seed: 0, epoch: "best", under: "", zoom: 1, x: 0, y: 0, truth: true, errors: false, large: false };
+const view = { case: 0, slice: 0, seed: 0, epoch: "best", under: "", zoom: 1, x: 0, y: 0, truth: true, errors: false, large: false,
+  black: 0, white: 100 };
 const panels = [];
 const galleryParts = {};
 let readMaps = new Map();
@@ -52,7 +53,7 @@ function evenRows() {
 
 function addPanel(host, name, what) {
   const canvas = make("canvas", { role: "img" });
-  const caption = make("figcaption", {}, typeof what === "number" ? dot(what) : "", make("strong", {}, name));
+  const caption = make("figcaption", {}, typeof what === "number" ? dot(what) : "", make("strong", {}, ...breakable(name)));
   const words = make("p", { class: "words" });
   const figure = make("figure", { class: "panel" }, caption, canvas, words);
   panels.push({ canvas, figure, words, name, what });
@@ -138,10 +139,15 @@ function outlinesOf(found) {
 function backgroundNow() {
   const shown = shownCase();
   const slice = shown.slices[view.slice];
-  if (!view.under.startsWith("map:")) return picture(slice.images[view.under], paintGallery);
+  if (!view.under.startsWith("map:")) return graded(slice.images[view.under], reachNow(), view.black, view.white, paintGallery);
   const name = view.under.slice(4);
   const found = distanceMap(slice.maps[name], shown.limits[name], paintGallery);
   return found && found.canvas;
+}
+
+// The brightest value of the case's image, where black is 0 and white is 1.
+function reachNow() {
+  return (shownCase().reach || {})[view.under] || 1;
 }
 
 function paintGallery() {
@@ -211,6 +217,7 @@ function galleryUnder(name) {
 function galleryNotes() {
   const { leftOut, lossless, orderedBy, mapsOf } = data.gallery;
   const notes = [data.gallery.cases.some((each) => each.word) ? `Ordered by the ${orderedBy}.` : "", "Thin white: ground truth."];
+  if (data.gallery.grey) notes.push(`${capital(data.gallery.grey)}, from black to white; "black at" and "white at" change that.`);
   if (!mapsOf) notes.push("No distance maps: slicing saved none, and where this was written SciPy was missing.");
   if (!lossless) notes.push("Images are JPEG here; the outlines are exact.");
   if (leftOut.length) notes.push(`Left out to keep this file small: ${leftOut.join("; ")}.`);

@@ -13,6 +13,34 @@ function picture(address, ready) {
   return image.complete && image.naturalWidth ? image : null;
 }
 
+const gradedLast = { key: "", canvas: null };
+
+// The picture from `black` to `white`, in percent of the window that it was written with: contrast.py.
+function graded(address, reach, black, white, ready) {
+  const image = picture(address, ready);
+  if (!image || (black === 0 && white === 100 && reach <= 1)) return image;
+  const key = `${black} ${white} ${reach} ${address}`;
+  if (gradedLast.key === key) return gradedLast.canvas;
+  const knee = data.gallery.knee || 255;
+  const levels = Uint8ClampedArray.from({ length: 256 }, (_, level) => {
+    const value = level <= knee ? level / knee : 1 + ((level - knee) / (255 - knee)) * (reach - 1);
+    return (255 * (100 * value - black)) / Math.max(1, white - black);
+  });
+  Object.assign(gradedLast, { key, canvas: repainted(image, (level, pixel) => pixel.fill(levels[level], 0, 3)) });
+  return gradedLast.canvas;
+}
+
+// A canvas of a grey picture, where `paint(level, pixel, place)` sets each pixel's red, green, blue and opacity.
+function repainted(image, paint) {
+  const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 0; i < pixels.data.length; i += 4) paint(pixels.data[i], pixels.data.subarray(i, i + 4), i / 4);
+  context.putImageData(pixels, 0, 0);
+  return canvas;
+}
+
 const paintedMaps = new Map();
 
 // A signed distance map as {canvas, mm}: millimetres as pixels.py wrote them, 128 + 127 sign(d) √(|d| / limit).
@@ -20,17 +48,12 @@ function distanceMap(address, limit, ready) {
   if (paintedMaps.has(address)) return paintedMaps.get(address);
   const image = picture(address, ready);
   if (!image) return null;
-  const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(image, 0, 0);
-  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
-  const mm = new Float32Array(canvas.width * canvas.height);
-  for (let i = 0; i < mm.length; i += 1) {
-    const share = (pixels.data[4 * i] - 128) / 127;
-    mm[i] = Math.sign(share) * share * share * limit;
-    pixels.data.set(distanceColour(share), 4 * i);
-  }
-  context.putImageData(pixels, 0, 0);
+  const mm = new Float32Array(image.naturalWidth * image.naturalHeight);
+  const canvas = repainted(image, (level, pixel, place) => {
+    const share = (level - 128) / 127;
+    mm[place] = Math.sign(share) * share * share * limit;
+    pixel.set(distanceColour(share));
+  });
   paintedMaps.set(address, { canvas, mm });
   return paintedMaps.get(address);
 }

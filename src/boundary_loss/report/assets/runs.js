@@ -12,14 +12,18 @@ function runBar(sections) {
   const found = sections.map((id) => document.getElementById(id)).filter((section) => section);
   if (!found.length || data.runs.length < 2) return;
   const bar = make("div", { class: "runs", role: "group", "aria-label": "Runs shown" });
+  const toggles = [];
+  const show = (runs, on) => {
+    runs.forEach((i) => (on ? hiddenRuns.delete(i) : hiddenRuns.add(i)));
+    toggles.forEach((toggle, i) => toggle.setAttribute("aria-pressed", String(!hiddenRuns.has(i))));
+    runWatchers.forEach((watcher) => watcher());
+  };
+  const all = [...data.runs.keys()];
+  if (all.length > 7) bar.append(button("all", () => show(all, true)), button("none", () => show(all, false)));
   data.runs.forEach((run, i) => {
-    const toggle = button("", () => {
-      if (hiddenRuns.has(i)) hiddenRuns.delete(i);
-      else hiddenRuns.add(i);
-      toggle.setAttribute("aria-pressed", String(!hiddenRuns.has(i)));
-      runWatchers.forEach((watcher) => watcher());
-    }, { "aria-pressed": "true", class: "run" });
-    toggle.append(dot(i), run.name);
+    const toggle = button("", () => show([i], hiddenRuns.has(i)), { "aria-pressed": "true", class: "run" });
+    toggles.push(toggle);
+    toggle.append(dot(i), make("span", {}, ...breakable(run.name)));
     bar.append(toggle);
   });
   const group = make("div", { class: "explore" });
