@@ -129,3 +129,37 @@ def test_a_list_of_maps():
     for wrong in ([], [maps.numpy()], [maps[0], maps[0, :, :5]]):
         with pytest.raises(ValueError, match="a list of distance maps"):
             loss(probs, wrong)
+
+
+def of_regions() -> tuple[torch.Tensor, torch.Tensor]:
+    """Overlapping regions whose edges coincide on one side, at 1 mm, where the paper's map is 0 at an inner edge."""
+    whole, core = torch.zeros(1, 12, 9), torch.zeros(1, 12, 9)
+    whole[:, 3:9, 2:7] = core[:, 3:6, 2:7] = 1
+    regions = torch.stack([whole, core], dim=1)
+    return regions, signed_distance(regions, (1.0, 1.0))
+
+
+def test_voxels_without_a_distance_to_any_class_are_left_out():
+    labels = torch.zeros(1, 12, 9, dtype=torch.int64)
+    labels[:, 3:9, 2:7] = 1
+    labels[:, :, 7:] = 255
+    probs = torch.rand(1, 2, 12, 9).softmax(dim=1)
+    maps = signed_distance(labels, (1.0, 1.0), num_classes=2)
+    assert torch.isclose(BoundaryLoss()(probs, maps), BoundaryLoss()(probs, maps, mask=labels != 255))
+    assert not torch.isclose(BoundaryLoss()(probs, maps), (probs * maps).mean())
+
+
+@pytest.mark.parametrize("activation", [None, "sigmoid"])
+def test_edges_that_are_0_in_every_map_count_where_classes_overlap(activation):
+    regions, maps = of_regions()
+    assert (maps == 0).all(dim=1).any()
+    p = torch.rand(regions.shape)
+    loss = BoundaryLoss(activation=activation)(p if activation is None else p.logit(), maps)
+    assert torch.isclose(loss, (p * maps).mean(), atol=1e-6)
+
+
+def test_edges_that_are_0_count_where_one_class_has_a_map():
+    regions, maps = of_regions()
+    maps = torch.stack([torch.zeros_like(maps[:, 0]), maps[:, 0]], dim=1)
+    probs = torch.rand(regions.shape)
+    assert torch.isclose(BoundaryLoss(idc=[1])(probs, maps), (probs * maps)[:, 1].mean())

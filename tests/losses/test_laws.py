@@ -127,7 +127,7 @@ def test_under_sigmoid_a_channel_does_not_depend_on_others(name, shape):
     draw = torch.Generator().manual_seed(0)
     logits = torch.randn(B, 4, *shape, generator=draw, dtype=torch.float64).requires_grad_()
     overlapping = (torch.rand(logits.shape, generator=draw) < 0.4).double()
-    target = overlapping if LOSSES[name].target == "one_hot" else signed_distance(overlapping)
+    target = overlapping if LOSSES[name].target == "one_hot" else signed_distance(overlapping, spatial_dims=len(shape))
     loss = fresh(name, activation="sigmoid", reduction="classes")
     values = loss(logits, target)
     assert values.shape == (B, 4)

@@ -73,9 +73,10 @@ class BoundaryLoss(Loss):
         Args:
             probs: (B, K, X, Y[, Z]) probabilities, or logits if an ``activation`` was given.
             target: (B, K, ...) signed distances, or a list of B maps (K, ...), as the original's example has it.
-            mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere. Maps do not say which
-                voxels are ignored: those of label 255 hold 0 in them, as may the edge of an object. Without ``mask``
-                they pull at nothing, but the mean is taken over them too.
+            mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts. None = wherever some class has a distance:
+                :func:`boundary_loss.signed_distance` leaves 0 in every class at ignored voxels alone, if the classes
+                share the item out among them. Where they overlap (as under "sigmoid"), or one of them has no map, 0 may
+                be an edge too: there every voxel counts, and ignored ones need the mask.
 
         Raises:
             ValueError: shapes or devices that differ, labels or a one-hot mask where distances belong.
@@ -86,27 +87,32 @@ class BoundaryLoss(Loss):
         with torch.autocast(probs.device.type, enabled=False):
             self._check_maps(probs, maps)
             known = read_mask(mask, probs)
+            may_be_edges = self.convention == "paper-int" or self.activation == "sigmoid"
+            counted = known if known is not None or may_be_edges else with_distances(maps)
             as_pair = probs.shape[1] < maps.shape[1]
             distances = zero_unless(known, self._chosen(maps).to(wide(probs)))
-            return self.reduce_classes(self._values(probs, distances, known, as_pair=as_pair))
+            values = self._products(probs, distances, known, counted, as_pair=as_pair)
+            if self.shift == "optimum":
+                values = values - mean_over_voxels(distances.clamp(max=0), counted)
+            return self.reduce_classes(values)
 
-    def _values(self, probs: Tensor, distances: Tensor, known: Tensor | None, *, as_pair: bool) -> Tensor:
-        """(B, K) of the chosen classes."""
-        counting = known
+    def _products(
+        self, probs: Tensor, distances: Tensor, known: Tensor | None, counted: Tensor | None, *, as_pair: bool
+    ) -> Tensor:
+        """(B, K) means of p·φ of the chosen classes over the voxels ``counted``, ``known`` being the mask given."""
+
+        def means(cut: Tensor | None) -> Tensor:
+            p = self.activate(zero_unless(cut, probs))
+            if as_pair:
+                p = torch.cat([1 - p, p], dim=1)
+            return mean_over_voxels(self._chosen(p) * distances, counted)
+
         if known is None and not at_hand(probs):  # to look whether the values are finite would make a GPU wait
-            counting = _pulling(distances)
-        values = self._products(zero_unless(counting, probs), distances, known, as_pair=as_pair)
-        if counting is None and not bool(values.isfinite().all()):
-            values = self._products(zero_unless(_pulling(distances), probs), distances, known, as_pair=as_pair)
-        if self.shift == "optimum":
-            values = values - mean_over_voxels(distances.clamp(max=0), known)
+            return means(_pulling(distances))
+        values = means(known)
+        if known is None and not bool(values.isfinite().all()):
+            return means(_pulling(distances))
         return values
-
-    def _products(self, probs: Tensor, distances: Tensor, known: Tensor | None, *, as_pair: bool) -> Tensor:
-        p = self.activate(probs)
-        if as_pair:
-            p = torch.cat([1 - p, p], dim=1)
-        return mean_over_voxels(self._chosen(p) * distances, known)
 
     def _chosen(self, of_classes: Tensor) -> Tensor:
         """The chosen classes; one channel is the object, which may be called 0, its channel, or 1, its class."""
@@ -142,6 +148,25 @@ def as_batch(maps: Sequence[Tensor], probs: Tensor) -> Tensor:
     if not found or len(found) != len(maps) or any(m.shape != found[0].shape for m in found):
         raise ValueError("a list of distance maps must hold one tensor (K, X, Y[, Z]) an item, all of one shape")
     return found[0] if len(found) == 1 and found[0].ndim == probs.ndim else torch.stack(found)
+
+
+def with_distances(maps: Tensor) -> Tensor | None:
+    """(B, 1, ...) bool: the voxels of (B, K, ...) maps where some class has a distance; None where all count.
+
+    That tells ignored voxels only in maps of classes that share an item out among them: in those every other voxel lies
+    inside exactly one class and outside the rest. In any other item, and in integer maps, 0 may be an edge: all count.
+    """
+    if maps.shape[1] < 2 or not maps.is_floating_point():
+        return None
+    some = maps[:, 0] != 0
+    for k in range(1, maps.shape[1]):
+        some |= maps[:, k] != 0
+    if at_hand(some) and bool(some.all()):
+        return None
+    present = (maps != 0).flatten(2).any(dim=2)  # (B, K)
+    inside = ((maps <= 0) & present.view(*present.shape, *[1] * (maps.ndim - 2))).sum(dim=1)
+    shared_out = ((inside == 1) | ~some).flatten(1).all(dim=1) & (present.sum(dim=1) > 1)
+    return (some | ~shared_out.view(-1, *[1] * (some.ndim - 1))).unsqueeze(1)
 
 
 def _pulling(distances: Tensor) -> Tensor:
