@@ -149,6 +149,19 @@ def test_counts_of_earlier_metrics_are_kept(run, data):
     assert set(json.loads((run / "evaluation.json").read_text())) == {"val_3d_dsc", "val_hausdorff"}
 
 
+def test_no_array_is_there_without_its_counts(run, data, monkeypatch):
+    """Killed between the files of an evaluation, the next make finds an array missing and measures again."""
+
+    def killed(path, array):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("boundary_loss.evaluate.__main__.write_array", killed)
+    with pytest.raises(KeyboardInterrupt):
+        call(run, data, "--metrics", "3d_dsc")
+    assert set(json.loads((run / "evaluation.json").read_text())) == {"val_3d_dsc"}
+    assert not (run / "val_3d_dsc.npy").exists()
+
+
 def test_an_interrupted_run_is_measured_where_it_lies(tmp_path, data):
     make_run(tmp_path / "gdl_tmp", epochs=(0, 1, 2), num_epochs=3)
     (tmp_path / "gdl_tmp" / "iter003" / "val").mkdir(parents=True)  # the epoch it was interrupted in

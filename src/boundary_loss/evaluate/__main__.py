@@ -53,11 +53,11 @@ def evaluate(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], epochs:
     results = measure(jobs_of(run, data, metrics, places), workers)
     arrays = assemble(run, results, metrics, list(places), num_epochs)
     rule = touched(run, results, arrays, list(places), best)
-    for name, array in arrays.items():
-        write_array(run.path / f"{name}.npy", array)
-    if rule:
+    if rule:  # before the arrays: make measures again where one is missing, and never where only the counts are
         path = run.path / EVALUATION
         write_json(path, (read_json(path) if path.is_file() else {}) | rule)
+    for name, array in arrays.items():
+        write_array(run.path / f"{name}.npy", array)
     _report(run, arrays, rule, len(places))
 
 
