@@ -80,6 +80,16 @@ class Stem(NamedTuple):
         return cls(parts[0], int(parts[1]), int(parts[2]))
 
 
+def checked_stem(text: object, file: PurePath | str) -> str:
+    """Return ``text`` if it is a slice's name that passes :func:`checked_name`; the error names ``file``."""
+    stem = checked_name(text, "slice", file)
+    try:
+        Stem.parse(stem)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    return stem
+
+
 def by_volume(stems: Iterable[str]) -> dict[str, list[str]]:
     """Group slice names: ``{volume: [its slices in order]}``, volumes sorted by name; augmented copies left out."""
     volumes: dict[str, list[tuple[int, str]]] = {}

@@ -13,7 +13,7 @@ from boundary_loss.files import read_json, write_text
 from boundary_loss.report import absent, gallery
 from boundary_loss.report.payload import to_script
 from boundary_loss.report.table import Scores
-from boundary_loss.slicedfolder import SPLIT, SlicedFolder
+from boundary_loss.slicedfolder import SLICING, SPLIT, SlicedFolder
 
 KEPT = "report_data.json"
 
@@ -53,7 +53,13 @@ def take_or_kept(
     Args:
         data: sliced folders, of the folds.
         words: the command's options, kept too.
+
+    Raises:
+        FileNotFoundError, ValueError: the data is there, but lacks files or is spoilt.
     """
+    for path in data:
+        if (path / SLICING).is_file():
+            SlicedFolder.open(path).stems("val")  # spoilt data is an error; data that is elsewhere, or other, is not
     try:
         if not data:
             raise FileNotFoundError("no data were given (--data data/ISLES)")
