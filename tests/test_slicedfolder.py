@@ -54,9 +54,9 @@ def test_volume_maps_may_be_removed_as_a_whole_and_further_files_are_no_slices(s
         ("slicing.json", {"checksum": 3}, "'checksum' is 3, expected text"),
         ("train/spacing.json", {"../x_00_0000": [1, 1]}, "slash"),
         ("train/spacing.json", {"case": [1, 1]}, "not a slice's name"),
-        ("train/spacing.json", {"case_1_00_0000": [1]}, r"has the spacing \[1\], expected 2"),
-        ("train/spacing.json", {"case_1_00_0000": [0.8, float("nan")]}, "positive numbers"),
-        ("spacing_3d.json", {"case_1": [1, 1, -1]}, "expected 3 positive numbers"),
+        ("train/spacing.json", {"case_1_00_0000": [1]}, r"'case_1_00_0000' is \[1\], expected 2 lengths"),
+        ("train/spacing.json", {"case_1_00_0000": [0.8, float("nan")]}, "expected a finite number above 0"),
+        ("spacing_3d.json", {"case_1": [1, 1, -1]}, "expected a finite number above 0"),
     ],
 )
 def test_what_it_says_is_checked(sliced: Path, name: str, change: dict[str, Any], message: str) -> None:

@@ -1,11 +1,12 @@
 """JSON files read with suspicion: what is missing or of another type is said with the file and the way out."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from boundary_loss.files import read_json
-from boundary_loss.naming import checked_name, checked_names
+from boundary_loss.naming import checked_name, checked_names, checked_stem
 
 Check = Callable[[Any, str, Path], object]
 """Takes a field's value, its name and the file; raises ValueError where the value cannot be used."""
@@ -26,17 +27,22 @@ def read_record(path: Path, fields: Mapping[str, Check], *, needs: tuple[str, ..
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; {remedy}")
     try:
-        content = read_json(path)
-        if not isinstance(content, dict):
-            raise ValueError(f"{path} holds {kind_of(content)}, expected an object with {', '.join(needs or fields)}")
-        for key in needs:
-            if content.get(key) is None:
-                raise ValueError(f"{path} does not say '{key}'")
-        for key, check in fields.items():
-            if content.get(key) is not None:
-                check(content[key], key, path)
+        return checked_record(read_json(path), path, fields, needs=needs)
     except ValueError as error:
         raise ValueError(f"{error}; {remedy}") from None
+
+
+def checked_record(content: Any, path: Path, fields: Mapping[str, Check], *, needs: tuple[str, ...] = ()) -> dict:
+    """Return ``content`` if it is an object whose fields pass their checks, see :func:`read_record`."""
+    if not isinstance(content, dict):
+        expected = f" with {', '.join(needs or fields)}" if needs or fields else ""
+        raise ValueError(f"{path} holds {kind_of(content)}, expected an object{expected}")
+    for key in needs:
+        if content.get(key) is None:
+            raise ValueError(f"{path} does not say '{key}'")
+    for key, check in fields.items():
+        if content.get(key) is not None:
+            check(content[key], key, path)
     return content
 
 
@@ -52,9 +58,20 @@ def text(value: Any, key: str, path: Path) -> None:
 
 
 def number(value: Any, key: str, path: Path) -> None:
-    """Refuse what is not a finite number."""
-    finite = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-    _expect(finite, "a finite number", value, key, path)
+    """Refuse what is not a number; NaN is one."""
+    _expect(isinstance(value, int | float) and not isinstance(value, bool), "a number", value, key, path)
+
+
+def length(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not a finite number above 0."""
+    number(value, key, path)
+    _expect(0 < value < float("inf"), "a finite number above 0", value, key, path)
+
+
+def commit(value: Any, key: str, path: Path) -> None:
+    """Refuse what is neither a git commit nor ``unknown``: commands are made of it."""
+    fits = isinstance(value, str) and re.fullmatch(r"[0-9a-f]{7,64}|unknown", value)
+    _expect(bool(fits), "a commit or 'unknown'", value, key, path)
 
 
 def count(value: Any, key: str, path: Path) -> None:
@@ -70,13 +87,6 @@ def flag(value: Any, key: str, path: Path) -> None:
 def mapping(value: Any, key: str, path: Path) -> None:
     """Refuse what is not an object."""
     _expect(isinstance(value, dict), "an object", value, key, path)
-
-
-def texts(value: Any, key: str, path: Path) -> None:
-    """Refuse what is not a list of strings."""
-    _expect(
-        isinstance(value, list) and all(isinstance(item, str) for item in value), "a list of texts", value, key, path
-    )
 
 
 def name(value: Any, key: str, path: Path) -> None:
@@ -97,6 +107,39 @@ def distinct_names(value: Any, key: str, path: Path) -> None:
         raise ValueError(f"{path}: '{key}' lists {twice} twice")
 
 
+def slices(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not a list of slices' names, each once."""
+    distinct_names(value, key, path)
+    for item in value:
+        checked_stem(item, path)
+
+
+def list_of(check: Check) -> Check:
+    """Return a check of lists whose items pass ``check``."""
+
+    def each(value: Any, key: str, path: Path) -> None:
+        _expect(isinstance(value, list | tuple), "a list", value, key, path)
+        for item in value:
+            check(item, key, path)
+
+    return each
+
+
+def record(fields: Mapping[str, Check], *, needs: tuple[str, ...] = ()) -> Check:
+    """Return a check of objects with these fields."""
+
+    def whole(value: Any, key: str, path: Path) -> None:
+        mapping(value, key, path)
+        for name in needs:
+            if value.get(name) is None:
+                raise ValueError(f"{path}: '{key}' does not say '{name}'")
+        for name, check in fields.items():
+            if value.get(name) is not None:
+                check(value[name], f"{key}, {name}", path)
+
+    return whole
+
+
 def by_name(check: Check) -> Check:
     """Return a check of objects whose keys are names and whose values pass ``check``."""
 
@@ -107,6 +150,10 @@ def by_name(check: Check) -> Check:
             check(content, f"{key}, {item}", path)
 
     return each
+
+
+texts = list_of(text)
+"""Refuses what is not a list of strings."""
 
 
 def _expect(fits: bool, expected: str, value: Any, key: str, path: Path) -> None:

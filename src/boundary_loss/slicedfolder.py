@@ -140,10 +140,9 @@ class SlicedFolder:
         content = records.read_record(path, {}, remedy=self._remedy)
         for name, spacing in content.items():
             check(name, file=path)
-            fits = isinstance(spacing, list) and len(spacing) == num_axes and all(map(_is_length, spacing))
-            if not fits:
-                expected = f"expected {num_axes} positive numbers of mm; {self._remedy}"
-                raise ValueError(f"{path}: {name} has the spacing {spacing!r:.60}, {expected}")
+            records.list_of(records.length)(spacing, name, path)
+            if len(spacing) != num_axes:
+                raise ValueError(f"{path}: '{name}' is {spacing!r:.60}, expected {num_axes} lengths; {self._remedy}")
         return {name: tuple(map(float, spacing)) for name, spacing in content.items()}
 
     def spacing(self, which: str, stem: str) -> tuple[float, ...]:
@@ -202,7 +201,3 @@ class SlicedFolder:
 def from_pictures(pictures: np.ndarray) -> np.ndarray:
     """8-bit pictures as the network reads them: float32 in [0, 1]."""
     return pictures.astype(np.float32) / 255
-
-
-def _is_length(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from boundary_loss import command
+from boundary_loss import command, records
 from boundary_loss.command import Stop
 from boundary_loss.files import publish, read_json, unfinished, write_json
 from boundary_loss.predict.inference import Predictor
@@ -29,6 +29,14 @@ from boundary_loss.slicing.cut import orientation
 from boundary_loss.slicing.prepare import Preparation, prepare_images
 from boundary_loss.slicing.study import Case, Recipe
 from boundary_loss.volumes import Volume, read_volume
+
+_CONTENT: dict[str, records.Check] = {
+    "network": records.text,
+    "epoch": records.count,
+    "modalities": records.distinct_names,
+    "classes": records.distinct_names,
+    "temperature": records.length,
+}
 
 
 @dataclass(frozen=True)
@@ -51,13 +59,20 @@ class Trained:
                 f"{path} does not say how its slices were prepared ({', '.join(missing)} missing): it was trained "
                 "before this was written down; slice the data and train again"
             )
+        records.checked_record(content, path, _CONTENT)
+        numbers = (content.get("in_channels"), content.get("num_classes"))
+        if numbers != (len(content["modalities"]), len(content["classes"])):
+            raise ValueError(
+                f"{path} names {len(content['modalities'])} modalities and {len(content['classes'])} classes of a "
+                f"network with {numbers[0]} and {numbers[1]}: it was not written by a training"
+            )
         return cls(
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),
             about={name: content.get(name) for name in ("network", "epoch", "modalities", "classes")},
             modalities=tuple(content["modalities"]),
             classes=tuple(content["classes"]),
             temperature=content["temperature"],
-            preparation=Preparation.from_json(content["preparation"]),
+            preparation=Preparation.from_json(content["preparation"], path, len(content["classes"])),
         )
 
     def as_json(self) -> dict[str, Any]:
