@@ -8,7 +8,6 @@ pred_TESTING/
 """
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from boundary_loss import command, records
 from boundary_loss.command import Stop
-from boundary_loss.files import publish, read_json, unfinished, write_json
+from boundary_loss.files import begin_folder, clear_folder, publish, read_json, refuse_foreign, unfinished, write_json
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.restore import label_path, write_prediction
 from boundary_loss.predict.saved import ABOUT
@@ -111,6 +110,7 @@ def standing(target: Path, words: list[str], trained: Trained, *, fresh: bool) -
             raise Stop(f"{target} was predicted with other weights; FRESH=1 predicts anew and keeps the old beside it")
         return target
     grown = unfinished(target)
+    refuse_foreign(grown, ours=command.RECORD)
     same = command.recorded(grown) == words and read_json(grown / ABOUT).get("weights") == trained.digest
     return grown if same else None
 
@@ -118,11 +118,12 @@ def standing(target: Path, words: list[str], trained: Trained, *, fresh: bool) -
 def begin(target: Path, place: Path | None, words: list[str], trained: Trained) -> Path:
     """The unfinished folder to fill: a new one, that of a killed attempt, or a finished one that lacks new cases."""
     grown = unfinished(target)
-    if place != grown and grown.exists():
-        shutil.rmtree(grown)
+    if place != grown:
+        clear_folder(grown, ours=command.RECORD)
     if place == target:
         target.rename(grown)
     elif place is None:
+        begin_folder(grown)
         write_json(grown / ABOUT, trained.as_json())
         command.record(grown, words)
     return grown
