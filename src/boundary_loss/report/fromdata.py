@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from boundary_loss import records
 from boundary_loss.comparison import names_of
 from boundary_loss.files import read_json, write_text
 from boundary_loss.report import absent, gallery
@@ -16,6 +17,44 @@ from boundary_loss.report.table import Scores
 from boundary_loss.slicedfolder import SLICING, SPLIT, SlicedFolder
 
 KEPT = "report_data.json"
+
+
+def _run_name(value: Any, key: str, path: Path) -> None:
+    """Refuse what is no run of the folder: ``gdl``, ``gdl/seed0``."""
+    records.text(value, key, path)
+    parts = value.split("/")
+    records.names(parts, key, path)
+    if len(parts) > 2:
+        raise ValueError(f"{path}: '{key}' has {value!r}, which is no run of the folder")
+
+
+def _counted(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not ``[case, further entries]``."""
+    records.list_of(lambda *_: None)(value, key, path)
+    records.name(value[0] if value else None, key, path)
+    *counts, last = value[1:] or [None]
+    records.list_of(records.count)(counts, key, path)
+    records.list_of(records.text if counts else records.count)(last, key, path)
+
+
+_COUNTS = records.list_of(records.count)
+_ABSENT: dict[str, records.Check] = {
+    "name": records.name,
+    **dict.fromkeys(("slices", "empty", "volumes"), records.count),
+    **dict.fromkeys(("false", "voxels"), _COUNTS),
+    **dict.fromkeys(("listed", "absent", "missed"), records.list_of(_counted)),
+}
+_SPLIT: dict[str, records.Check] = dict.fromkeys(("fold", "folds", "seed"), records.count) | dict.fromkeys(
+    ("train", "val"), records.names
+)
+_KEPT: dict[str, records.Check] = {
+    "names": records.list_of(_run_name),
+    "words": records.texts,
+    "runs": records.list_of(records.list_of(lambda *_: None)),
+    "gallery": records.mapping,
+    "absent": records.list_of(records.record(_ABSENT, needs=tuple(_ABSENT))),
+    "splits": records.list_of(records.record(_SPLIT)),
+}
 
 
 def take(scores: Scores, data: Sequence[Path], modality: str | None) -> dict[str, Any]:
@@ -81,5 +120,13 @@ def kept(scores: Scores, folder: Path) -> dict[str, Any] | None:
 
 
 def read_kept(folder: Path) -> dict[str, Any] | None:
+    """What an earlier report kept in the folder; None where it kept nothing.
+
+    Raises:
+        ValueError: it cannot be read, or holds something else; that of the user's own report may be deleted.
+    """
     path = folder / KEPT
-    return read_json(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return records.read_record(path, _KEPT, needs=tuple(_KEPT), remedy="delete it, and a report with the data at hand "
+                               "writes it again")  # fmt: skip
