@@ -279,8 +279,9 @@ $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 
 # ---- Report, archive, pictures -------------------------------------------------------------------------------------
 
-# results/index.html, whenever what it lists has changed; a folder elsewhere (RD=...) is in no index
-index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results --quiet)
+# results/index.html, whenever what it lists has changed; a folder elsewhere (RD=...) is in no index. A report or an
+# archive that is made stays made where the index cannot be written
+index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results --quiet || echo 'warning: no new index' >&2)
 
 $(RD)/report.html: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
 	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --metrics $(or $(METRICS),default) $(REPORT) \
