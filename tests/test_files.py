@@ -199,6 +199,18 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
         read_json(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("shape", [(1 << 58,), (1 << 29, 1 << 29), (-3,)])
+def test_memory_is_not_taken_for_what_a_header_claims(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    with pytest.raises(ValueError, match=r"a\.npy cannot be read as a NumPy array"):
+        read_array(tmp_path / "a.npy")
+    with (tmp_path / "a.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ValueError, match=r"a\.json is not valid JSON: it has more than"):
+        read_json(tmp_path / "a.json")
+
+
 def test_publish_returns_where_the_old_one_went(tmp_path: Path) -> None:
     for name in ("grown", "target"):
         (tmp_path / name).mkdir()

@@ -22,6 +22,8 @@ import numpy as np
 _UNFINISHED = "_tmp"
 _MARK = ".unfinished"
 """A file in each folder that grows: a folder without it is not the pipeline's, and is left alone."""
+MAX_JSON = 1 << 28
+"""Bytes of a JSON file that is read; the largest of the pipeline's, a report's pictures, has some ten million."""
 _GROWING = re.compile(r"\..*\.[0-9a-f]{16}_tmp")
 """Names of files that grow."""
 _WAIT_FOR_LOCK = 1.0  # seconds: what the forked workers of a process that was killed need to notice it
@@ -259,6 +261,8 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file; a spoilt one is named in the error, be it cut, of other bytes, or nested too deep to parse."""
     try:
+        if path.stat().st_size > MAX_JSON:
+            raise ValueError(f"it has more than {MAX_JSON} bytes")
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
@@ -280,6 +284,8 @@ def read_array(path: Path) -> np.ndarray:
     try:
         with path.open("rb") as file:  # np.load would answer a foreign file with how to read it unsafely
             shape, is_fortran, dtype = _array_header(file)
+            if math.prod(shape) * dtype.itemsize > os.fstat(file.fileno()).st_size:  # before memory is taken for it
+                raise ValueError("its end is missing")
             numbers = np.fromfile(file, dtype, count=math.prod(shape))
         if numbers.size != math.prod(shape):
             raise ValueError("its end is missing")
@@ -295,6 +301,6 @@ def _array_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
         raise ValueError(f"version {version} of the format")
     with _parsing:
         shape, is_fortran, dtype = readers[version](file)
-    if dtype.hasobject:
-        raise ValueError("it holds objects, not numbers")
+    if dtype.hasobject or min(shape, default=0) < 0:
+        raise ValueError("it holds objects, not numbers" if dtype.hasobject else f"it has the shape {shape}")
     return shape, is_fortran, dtype

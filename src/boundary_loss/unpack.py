@@ -19,8 +19,8 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from boundary_loss import command
-from boundary_loss.files import new_folder, read_json, write_json
+from boundary_loss import command, records
+from boundary_loss.files import new_folder, write_json
 from boundary_loss.lineage import CHUNK, Checked, Lineage, check
 from boundary_loss.naming import MAX_PART
 
@@ -44,6 +44,16 @@ SPARE_BYTES = GIB // 4
 ADVICE = """\
   A damaged file must be downloaded again. Hosts also repack: if you are sure of a file, TRUST=1 accepts it and
   records its checksum; or add the checksum to the lineage file as a further line."""
+
+
+_PROVENANCE: dict[str, records.Check] = {
+    "lineage": records.name,
+    "phantom": records.flag,
+    "archives": records.list_of(records.record(
+        dict.fromkeys(("name", "algorithm", "checksum"), records.name), needs=("name", "algorithm", "checksum")
+    )),
+    **dict.fromkeys(("source", "licence", "citation", "note"), records.texts),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -279,9 +289,16 @@ def provenance(lineage: Lineage, checked: Sequence[Checked]) -> dict:
 
 
 def read_provenance(folder: Path) -> dict | None:
-    """The content of ``lineage.json``; None for a folder that this module did not make."""
+    """The content of ``lineage.json``; None for a folder that this module did not make.
+
+    Raises:
+        ValueError: it is spoilt.
+    """
     path = folder / RECORD
-    return read_json(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return records.read_record(path, _PROVENANCE, needs=("lineage", "phantom", "archives"),
+                               remedy=f"remove {folder} and unpack the archives again")  # fmt: skip
 
 
 def arguments() -> argparse.Namespace:

@@ -126,6 +126,16 @@ def test_only_the_runs_named_and_the_ledger(
     assert not [name for name in names if name.startswith("toy/gdl/")]
 
 
+def test_another_ledger_in_the_folder_is_not_replaced_in_silence(runs: list[Path], tmp_path: Path, call: Call) -> None:
+    (tmp_path / "toy.make").write_text("gdl.losses := gdl:1\n")
+    words = ("pack", tmp_path / "a", "--folder", runs[0].parent, "--ledger", tmp_path / "toy.make")
+    (runs[0].parent / "toy.make").write_text("gdl.losses := gdl:1\n")
+    call(archive.main, *words)
+    (runs[0].parent / "toy.make").write_text("gdl.losses := gdl:2\n")
+    with pytest.raises(ValueError, match=r"toy\.make differ, and would be one file"):
+        call(archive.main, *words)
+
+
 def test_unfinished_missing_or_foreign_runs_are_refused(runs: list[Path], tmp_path: Path, call: Call) -> None:
     folder = runs[0].parent
     runs[2].rename(folder / "gdl_hausdorff_w_tmp")

@@ -97,7 +97,12 @@ def pack(
     inside = [folder / run.resolve().relative_to(folder.resolve()) for run in runs]
     members = {path.relative_to(folder).as_posix(): path for path in contents(folder, inside, stamp)}
     if ledger is not None:
-        members[ledger.name] = ledger
+        other = members.setdefault(ledger.name, ledger)
+        if other.read_bytes() != ledger.read_bytes():
+            raise ValueError(
+                f"{other} and the ledger {ledger} differ, and would be one file of the archive; move {other} away, or "
+                "give it another name"
+            )
     target = destination / archive_name(study_name(study, inside))
     root = folder.resolve().name
     check_names(folder, root, members)

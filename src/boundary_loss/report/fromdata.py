@@ -10,7 +10,7 @@ from typing import Any
 
 from boundary_loss import records
 from boundary_loss.comparison import names_of
-from boundary_loss.files import read_json, write_text
+from boundary_loss.files import write_text
 from boundary_loss.report import absent, gallery
 from boundary_loss.report.payload import to_script
 from boundary_loss.report.table import Scores
@@ -70,8 +70,12 @@ def take(scores: Scores, data: Sequence[Path], modality: str | None) -> dict[str
         "runs": identity(scores),
         "gallery": gallery.build(scores.runs, folders, modality),
         "absent": absent.count(scores.labels, absent.one_of_each_row(scores.rows.values(), trained)),
-        "splits": [read_json(data.path / SPLIT) for data, _ in trained if (data.path / SPLIT).is_file()],
+        "splits": [_read_split(data.path / SPLIT) for data, _ in trained if (data.path / SPLIT).is_file()],
     }
+
+
+def _read_split(path: Path) -> dict[str, Any]:
+    return records.read_record(path, _SPLIT, remedy=f"remove {path.parent} and slice it again")
 
 
 def identity(scores: Scores) -> list[list[Any]]:

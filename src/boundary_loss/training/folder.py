@@ -13,7 +13,6 @@ from boundary_loss.files import (
     clear_folder,
     link_folder,
     publish,
-    read_json,
     refuse_foreign,
     set_aside,
     unfinished,
@@ -138,7 +137,7 @@ def refuse_other_data(run: Path, checksum: str) -> None:
     """An interrupted run does not go on with data that changed under it."""
     if not (run / RUN).is_file():
         return
-    before = read_json(run / RUN)["data_checksum"]
+    before = RunFolder(run).about.get("data_checksum") or "unknown"
     if before != checksum:
         raise Stop(
             f"{run} began on other data (checksum {before[:12]}, now {checksum[:12]}); "
