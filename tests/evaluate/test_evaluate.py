@@ -177,6 +177,7 @@ def drop(name):
     ("spoil", "options", "message"),
     [
         (drop("best_epoch.txt"), [], "has not finished an epoch"),
+        (lambda run, data: (run / "best_epoch.txt").write_text("4"), [], "best_epoch.txt says 4, but .* has 4 epochs"),
         (drop("rows.json"), [], "no run at"),
         (drop(f"iter001/val/{STEMS[4]}.png"), [], "case_2: .*iter001/val/case_2_00_0001.png is missing"),
         (lambda run, data: (run / f"iter001/val/{STEMS[0]}.png").write_bytes(b"x"), [], "case_10: .*cannot be read"),

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from boundary_loss import command, records
 from boundary_loss.command import Stop
-from boundary_loss.files import begin_folder, clear_folder, publish, read_json, refuse_foreign, unfinished, write_json
+from boundary_loss.files import begin_folder, clear_folder, publish, refuse_foreign, unfinished, write_json
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.restore import label_path, write_prediction
 from boundary_loss.predict.saved import ABOUT
@@ -106,13 +106,19 @@ def predict_new(
 def standing(target: Path, words: list[str], trained: Trained, *, fresh: bool) -> Path | None:
     """Where predictions made with these settings and weights lie: the folder, the unfinished one, or nowhere."""
     if command.refuse_other_settings(target, words, fresh=fresh):
-        if read_json(target / ABOUT).get("weights") != trained.digest:
+        if _weights_of(target) != trained.digest:
             raise Stop(f"{target} was predicted with other weights; FRESH=1 predicts anew and keeps the old beside it")
         return target
     grown = unfinished(target)
     refuse_foreign(grown, ours=command.RECORD)
-    same = command.recorded(grown) == words and read_json(grown / ABOUT).get("weights") == trained.digest
+    same = command.recorded(grown) == words and _weights_of(grown) == trained.digest
     return grown if same else None
+
+
+def _weights_of(folder: Path) -> str | None:
+    """The checksum of the weights that a folder's predictions were made with."""
+    about = records.read_record(folder / ABOUT, {"weights": records.text}, remedy=f"move {folder} away")
+    return about.get("weights")
 
 
 def begin(target: Path, place: Path | None, words: list[str], trained: Trained) -> Path:
