@@ -297,7 +297,7 @@ def read_provenance(folder: Path) -> dict | None:
     path = folder / RECORD
     if not path.is_file():
         return None
-    return records.read_record(path, _PROVENANCE, needs=("lineage", "phantom", "archives"),
+    return records.read_record(path, _PROVENANCE, needs=("phantom",),
                                remedy=f"remove {folder} and unpack the archives again")  # fmt: skip
 
 
