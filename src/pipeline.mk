@@ -282,8 +282,9 @@ $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 
 # ---- Report, archive, pictures -------------------------------------------------------------------------------------
 
-# results/index.html, whenever what it lists has changed; a folder elsewhere (RD=...) is in no index
-index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results --quiet)
+# results/index.html, whenever what it lists has changed; a folder elsewhere (RD=...) is in no index. A report or an
+# archive that is made stays made where the index cannot be written
+index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results --quiet || echo 'warning: no new index' >&2)
 
 reports := $(addprefix $(RD)/,report.html report.tex report.csv comparisons.csv)
 

@@ -1,5 +1,7 @@
 """An epoch's predictions on disk, either way."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,27 @@ def test_faults_are_named(slices, tmp_path):
         (tmp_path / "val.npz").write_bytes(broken)
         with pytest.raises(ValueError, match=r"val\.npz cannot be read as packed predictions"):
             read_predictions(tmp_path, "val", list(slices))
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"slices": np.array(["../../x_00_0000"]), "../../x_00": np.zeros((1, 2, 2), np.uint8)},
+        {"slices": np.array(["/x_00_0000"]), "/x_00": np.zeros((1, 2, 2), np.uint8)},
+        {"slices": np.array(["x"]), "x": np.zeros((1, 2, 2), np.uint8)},
+        {"slices": np.array([3]), "3": np.zeros((1, 2, 2), np.uint8)},
+        {"slices": np.array(["x_00_0000"]), "x_00": np.zeros((2, 2, 2), np.uint8)},
+        {"slices": np.array(["x_00_0000"]), "x_00": np.zeros((1, 2, 2))},
+    ],
+)
+def test_names_and_arrays_of_a_packed_file_are_checked_before_a_picture_is_written(
+    tmp_path: Path, arrays: dict[str, np.ndarray]
+) -> None:
+    place = tmp_path / "a" / "b"
+    place.mkdir(parents=True)
+    np.savez(place / "val.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"val\.npz cannot be read as packed predictions"):
+        unpack_pictures(place / "val.npz", place / "val")
+    with pytest.raises(ValueError, match=r"val\.npz cannot be read as packed predictions"):
+        read_predictions(place, "val", arrays["slices"].tolist() if arrays["slices"].dtype.kind == "U" else ["3_00_0"])
+    assert [path.name for path in tmp_path.rglob("*.png")] == []

@@ -52,6 +52,34 @@ def test_links_with_odd_names_lead_somewhere(runs: list[Path], call: Call) -> No
     assert '<a href="a%20100%25%20%231%20%3Cstudy%3E/report.html">a 100% #1 &lt;study&gt;</a>' in text
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("gdl/run.json", "", "run.json is not valid JSON"),
+        ("gdl/run.json", "[]", "run.json holds a list"),
+        ("gdl/rows.json", None, "rows.json is missing"),
+        ("report.csv", "run,metric,when,mean\ngdl,val_3d_dsc,best,x\n", "report.csv has the mean"),
+        ("report.csv", "run\0,", ""),
+    ],
+)
+def test_a_study_that_cannot_be_read_is_named_and_hides_no_other(
+    runs: list[Path], tmp_path: Path, call: Call, capsys: pytest.CaptureFixture[str], name: str, content: str | None,
+    why: str,
+) -> None:  # fmt: skip
+    results = runs[0].parent.parent
+    write_runs(results / "other", write_sliced(tmp_path / "more"), {"gdl": 2})
+    spoilt = results / "other" / name
+    spoilt.unlink(missing_ok=True)
+    if content is not None:
+        spoilt.write_text(content)
+    call(index.main, results)
+    table = (results / "index.html").read_text().split("<main>")[1].split("</main>")[0]
+    assert "toy (no report yet)" in table and "gdl_surface_steal" in table
+    if why:
+        assert "cannot be read: " in table and why in table and str(tmp_path) not in table
+        assert f"warning: {results / 'other'} is not listed: " in capsys.readouterr().err
+
+
 def test_nothing_yet_and_nowhere(tmp_path: Path, call: Call) -> None:
     (tmp_path / "results").mkdir()
     call(index.main, tmp_path / "results", "--archives", tmp_path / "archives")

@@ -55,7 +55,7 @@ def test_the_spread_over_our_seeds_widens_the_tolerance(tmp_path: Path, numbers:
         ({"debug": True}, 4, "not comparable: debug run"),
         ({}, 3, "not comparable: 3 held-out patients, theirs 4"),
         (
-            {"data_source": {"archives": [{"trusted": True}]}},
+            {"data_source": {"archives": [{"name": "a.zip", "algorithm": "md5", "checksum": "0", "trusted": True}]}},
             4,
             "not comparable: archives of unknown checksum (TRUST=1)",
         ),

@@ -162,6 +162,59 @@ def test_a_zero_byte_in_a_name_is_refused(study):
         study.run()
 
 
+@pytest.mark.parametrize(
+    ("name", "told"), [("a/" * 2000 + "x", "2000 folders deep"), ("d/" + "x" * 300, "a name of more than 255 bytes")]
+)
+def test_names_that_no_disk_takes_are_refused(study, name, told):
+    study.write({"ok": b"x", name: b"x"})
+    study.accept()
+    with pytest.raises(ValueError, match=told):
+        study.run()
+    assert not (study.path / "out").exists()
+
+
+def test_a_member_without_a_name_is_refused(study):
+    path = study.write({"x": b"1"})
+    content = bytearray(path.read_bytes())
+    for header, length in ((b"PK\3\4", 26), (b"PK\1\2", 28)):  # the one byte of the name becomes an extra field
+        place = content.index(header) + length
+        content[place : place + 4] = b"\0\0\1\0"
+    path.write_bytes(content)
+    study.accept()
+    with pytest.raises(ValueError, match="has no name"):
+        study.run()
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_list_of_members_that_fills_the_memory_is_refused_unread(study, large):
+    path = study.write({"x": b"1"})
+    content = path.read_bytes()
+    end = bytearray(content[content.index(b"PK\5\6") :])
+    end[12:16] = (0xFFFFFFFF if large else 1 << 30).to_bytes(4, "little")
+    record = b"PK\6\6" + bytes(36) + (1 << 40).to_bytes(8, "little") + bytes(8)
+    pointer = b"PK\6\7" + bytes(4) + (content.index(b"PK\5\6")).to_bytes(8, "little") + bytes(4)
+    path.write_bytes(content[: content.index(b"PK\5\6")] + (record + pointer if large else b"") + end)
+    study.accept()
+    with pytest.raises(ValueError, match=r"its list of members has (1|1024)\.0 GiB"):
+        study.run()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_damage_of_every_method_is_one_message(study, method):
+    path = study.path / "zips" / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as opened:
+        opened.writestr("x", bytes(range(256)) * 400)
+    whole = path.read_bytes()
+    for place in range(35, whole.index(b"PK\1\2"), 7):  # after the version of an LZMA encoder, which is not read
+        content = bytearray(whole)
+        content[place] ^= 0xFF
+        path.write_bytes(content)
+        study.accept()
+        with pytest.raises(ValueError, match=r"a\.zip, member x: cannot be unpacked"):
+            study.run("--fresh")
+    assert not (study.path / "out").exists()
+
+
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
 def test_links_and_special_files_are_refused(study, kind):
     info = zipfile.ZipInfo("link")

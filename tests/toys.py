@@ -43,7 +43,8 @@ def write_sliced(
     write_json(folder / "split.json", {"fold": fold, "folds": 2, "train": train, "val": held_out})
     names = ["background", "lesion", "core", "rim"][:num_classes]
     about = {"study": "toy", "classes": names, "modalities": ["ct", "mtt"], "shape": list(size), "phantom": True}
-    write_json(folder / "slicing.json", about | {"checksum": str(fold) * 64})
+    kinds = ["3d_distmap", "ct", "gt", "gt_npy", "in_npy", "mtt"]
+    write_json(folder / "slicing.json", about | {"kinds": kinds, "checksum": str(fold) * 64})
     write_text(folder / "arguments.txt", "--toy\n")
     return folder
 

@@ -108,8 +108,24 @@ def record(folder: Path, words: Sequence[str]) -> None:
 
 
 def recorded(folder: Path) -> list[str] | None:
+    """Return the settings that made ``folder``, or None where it does not say.
+
+    Raises:
+        ValueError: the record is empty, cut or not text.
+    """
     path = folder / RECORD
-    return shlex.split(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        words = shlex.split(path.read_text(encoding="utf-8"))
+        if not words:
+            raise ValueError("it is empty")
+    except ValueError as error:
+        raise ValueError(
+            f"{path} says with which settings {folder} was made, and cannot be read ({error}); restore it, or move "
+            f"{folder} away and make it again"
+        ) from None
+    return words
 
 
 def differences(old: Sequence[str], new: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from boundary_loss.measured import Measured, nanmean, pool
-from boundary_loss.runfolder import ROWS, Metric, RunFolder, metric, parts_in
+from boundary_loss.runfolder import ROWS, RUN, Metric, RunFolder, metric, parts_in
 
 _SET_ASIDE = re.compile(r"_\d{8}-\d{6}(-\d+)?$")  # files.set_aside
 
@@ -197,10 +197,16 @@ def runs_in(folder: Path) -> list[Path]:
     """The finished runs of a results folder, sorted, a row's seeds and folds after each other.
 
     Growing ones are left out, and those set aside under a dated name.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or a finished run in it has lost its ``rows.json``.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"no results at {folder}; train with make, or check the folder's name")
     places = [path for path in sorted(folder.iterdir()) if not _SET_ASIDE.search(path.name)]
+    for about in (found for place in places for found in (*place.glob(RUN), *place.glob(f"*/{RUN}"))):
+        if not about.parent.name.endswith("_tmp"):
+            RunFolder.find(about.parent)
     return [
         run
         for place in places

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from boundary_loss.files import write_file
+from boundary_loss.naming import checked_stem
 from boundary_loss.pictures import read_png, write_png
 
 PACKED = ".npz"
@@ -63,8 +64,8 @@ def _groups(stems: Sequence[str]) -> dict[str, list[str]]:
 
 def _unpack(path: Path, stems: Sequence[str]) -> list[np.ndarray]:
     with _open(path) as content:
-        names = _groups(content[NAMES].tolist())
-        arrays = {group: content[group] for group in _groups(stems) if group in names}
+        names = _names(path, content)
+        arrays = {group: _slices_of(content, group, names[group]) for group in _groups(stems) if group in names}
     found = []
     for stem in stems:
         group = stem.rpartition("_")[0]
@@ -77,8 +78,24 @@ def _unpack(path: Path, stems: Sequence[str]) -> list[np.ndarray]:
 def read_all(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Name and (X, Y) classes of every slice of a packed file."""
     with _open(path) as content:
-        for group, stems in _groups(content[NAMES].tolist()).items():
-            yield from zip(stems, content[group], strict=True)
+        for group, stems in _names(path, content).items():
+            yield from zip(stems, _slices_of(content, group, stems), strict=True)
+
+
+def _names(path: Path, content: "np.lib.npyio.NpzFile") -> dict[str, list[str]]:
+    """The slices of each group. Their names become those of files: each is checked."""
+    names = content[NAMES]
+    if names.ndim != 1 or names.dtype.kind != "U":
+        raise ValueError(f"'{NAMES}' is no list of names")
+    return _groups([checked_stem(name, path) for name in names.tolist()])
+
+
+def _slices_of(content: "np.lib.npyio.NpzFile", group: str, stems: Sequence[str]) -> np.ndarray:
+    """(N, X, Y) uint8 of a group."""
+    array = content[group]
+    if array.ndim != 3 or len(array) != len(stems) or array.dtype != np.uint8:
+        raise ValueError(f"{group} is {array.dtype} {array.shape} and has {len(stems)} names")
+    return array
 
 
 @contextmanager

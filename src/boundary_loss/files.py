@@ -1,22 +1,31 @@
 """Files and folders appear whole or not at all, and nothing that exists is overwritten unseen."""
 
 import ctypes
+import errno
 import fcntl
 import io
 import json
 import math
 import os
+import re
+import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import numpy as np
 
 _UNFINISHED = "_tmp"
+_MARK = ".unfinished"
+"""A file in each folder that grows: a folder without it is not the pipeline's, and is left alone."""
+MAX_JSON = 1 << 28
+"""Bytes of a JSON file that is read; the largest of the pipeline's, a report's pictures, has some ten million."""
+_GROWING = re.compile(r"\..*\.[0-9a-f]{16}_tmp")
+"""Names of files that grow."""
 _WAIT_FOR_LOCK = 1.0  # seconds: what the forked workers of a process that was killed need to notice it
 
 
@@ -31,11 +40,11 @@ def is_within_unfinished(path: Path) -> bool:
 
 def set_aside(target: Path) -> Path | None:
     """Move an existing file or folder out of the way, under a dated name that nothing has; None if there is none."""
-    if not target.exists():
+    if not os.path.lexists(target):
         return None
     dated = target.with_name(f"{target.name}_{time.strftime('%Y%m%d-%H%M%S')}")
     aside, count = dated, 1
-    while aside.exists():
+    while os.path.lexists(aside):
         count += 1
         aside = dated.with_name(f"{dated.name}-{count}")
     target.rename(aside)
@@ -47,7 +56,42 @@ def publish(grown: Path, target: Path) -> Path | None:
     settle(grown)
     aside = set_aside(target)
     grown.rename(target)
+    (target / _MARK).unlink(missing_ok=True)
     return aside
+
+
+def begin_folder(grown: Path) -> None:
+    """Make an unfinished folder, marked as the pipeline's; what a killed attempt left there is cleared first."""
+    clear_folder(grown)
+    grown.mkdir(parents=True)
+    (grown / _MARK).touch()
+
+
+def clear_folder(grown: Path, *, ours: str = "") -> None:
+    """Remove the unfinished folder ``grown`` if it is there, after :func:`refuse_foreign`."""
+    refuse_foreign(grown, ours=ours)
+    if grown.exists():
+        shutil.rmtree(grown)
+
+
+def refuse_foreign(grown: Path, *, ours: str = "") -> None:
+    """Refuse to write into, or to clear, what the pipeline did not begin at the place of an unfinished folder.
+
+    Args:
+        ours: a file that also tells the pipeline's folders.
+
+    Raises:
+        FileExistsError: a link, a file, or a folder with files and without the mark of :func:`begin_folder`.
+    """
+    if not os.path.lexists(grown):
+        return
+    if grown.is_symlink() or not grown.is_dir():
+        what = "a link" if grown.is_symlink() else "a file"
+    elif any((grown / name).is_file() for name in (_MARK, ours) if name) or not any(grown.iterdir()):
+        return
+    else:
+        what = "a folder that the pipeline did not make"
+    raise FileExistsError(f"{grown} is {what}, and its name is needed for what is not finished; move it away")
 
 
 def settle(place: Path) -> None:
@@ -81,17 +125,39 @@ def sole_maker(target: Path) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
-def _locked(lock: Path) -> IO[str] | None:
-    """The file with our lock on it; None while it is another's."""
-    file = lock.open("w")
+def _locked(lock: Path) -> IO[bytes] | None:
+    """The file with our lock on it; None while it is another's.
+
+    Raises:
+        FileExistsError: a link, a folder, or somebody's file: ours are empty.
+    """
+    try:
+        file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "r+b")
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EISDIR):
+            raise
+        raise FileExistsError(f"{lock} is not a lock of this pipeline; move it away") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if lock.stat().st_ino == os.fstat(file.fileno()).st_ino:  # else its last owner has just removed it
+        if _is_at(lock, file.fileno()):  # else its last owner has just removed it
+            if os.fstat(file.fileno()).st_size:
+                raise FileExistsError(f"{lock} is not a lock of this pipeline; move it away")
             return file
-    except (BlockingIOError, FileNotFoundError):
+    except BlockingIOError:
         pass
+    except BaseException:
+        file.close()
+        raise
     file.close()
     return None
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether the open file is still the one at ``path``."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -99,9 +165,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     """Fill a folder beside ``target`` and publish it on success; what a killed attempt left is cleared first."""
     with sole_maker(target):
         grown = unfinished(target)
-        if grown.exists():
-            shutil.rmtree(grown)
-        grown.mkdir(parents=True)
+        begin_folder(grown)
         yield grown
         aside = publish(grown, target)
     if aside is not None:
@@ -109,7 +173,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 def link_folder(source: Path, target: Path, *, leave_out: Sequence[str] = ()) -> None:
-    """Copy a folder without its content taking space again: hard links where the disk has them, else copies.
+    """Copy a folder, also into one that is there, without its content taking space again: hard links, else copies.
 
     Safe because files here are replaced, never written into. ``leave_out``: patterns of names.
     """
@@ -120,7 +184,8 @@ def link_folder(source: Path, target: Path, *, leave_out: Sequence[str] = ()) ->
         except OSError:
             shutil.copy2(old, new)
 
-    shutil.copytree(source, target, copy_function=link_or_copy, ignore=shutil.ignore_patterns(*leave_out))
+    shutil.copytree(source, target, copy_function=link_or_copy, ignore=shutil.ignore_patterns(*leave_out),
+                    dirs_exist_ok=True)  # fmt: skip
 
 
 def write_file(path: Path, write: Callable[[Path], Any]) -> None:
@@ -130,14 +195,29 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> None:
     unfinished, which :func:`publish` settles as a whole.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    grown = path.with_name(f".{path.name}.{os.getpid()}_tmp")
+    with growing_file(path) as grown, named_errors(path):
+        write(grown)
+        if not is_within_unfinished(path):
+            _sync(grown)
+        grown.replace(path)
+
+
+@contextmanager
+def growing_file(path: Path) -> Iterator[Path]:
+    """Make an empty file beside ``path`` to be filled and renamed; removed at the end if it was not renamed.
+
+    Nobody can guess its name, so that nothing that exists is written into; a lock that ends with this process says
+    whether it still grows.
+    """
+    grown = path.with_name(f".{path.name[:50]}.{secrets.token_hex(8)}{_UNFINISHED}")
+    with named_errors(path):
+        descriptor = os.open(grown, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        with named_errors(path):
-            write(grown)
-            if not is_within_unfinished(path):
-                _sync(grown)
-            grown.replace(path)
+        with suppress(OSError):  # a disk without locks: then nothing is swept there either
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield grown
     finally:
+        os.close(descriptor)
         grown.unlink(missing_ok=True)
 
 
@@ -158,21 +238,12 @@ def named_errors(path: Path) -> Iterator[None]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the half-written files that processes which were killed have left in the folder."""
-    for grown in folder.glob(".*_tmp"):
-        owner = grown.name.removesuffix("_tmp").rpartition(".")[2]
-        if owner.isdigit() and not _lives(int(owner)):
-            grown.unlink(missing_ok=True)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return process != os.getpid()  # our number had another owner before: this process has not written yet
+    """Remove the files of :func:`growing_file` that processes which were killed have left in the folder."""
+    for grown in folder.glob(f".*{_UNFINISHED}"):
+        if _GROWING.fullmatch(grown.name) and grown.is_file() and not grown.is_symlink():
+            with suppress(OSError), grown.open("rb") as file:  # gone, or a lock that is held: it still grows
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                grown.unlink()
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -189,9 +260,12 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
+    """Read a JSON file; a spoilt one is named in the error, be it cut, of other bytes, or nested too deep to parse."""
     try:
+        if path.stat().st_size > MAX_JSON:
+            raise ValueError(f"it has more than {MAX_JSON} bytes")
         return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
 
 
@@ -211,6 +285,8 @@ def read_array(path: Path) -> np.ndarray:
     try:
         with path.open("rb") as file:  # np.load would answer a foreign file with how to read it unsafely
             shape, is_fortran, dtype = _array_header(file)
+            if math.prod(shape) * dtype.itemsize > os.fstat(file.fileno()).st_size:  # before memory is taken for it
+                raise ValueError("its end is missing")
             numbers = np.fromfile(file, dtype, count=math.prod(shape))
         if numbers.size != math.prod(shape):
             raise ValueError("its end is missing")
@@ -226,6 +302,6 @@ def _array_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
         raise ValueError(f"version {version} of the format")
     with _parsing:
         shape, is_fortran, dtype = readers[version](file)
-    if dtype.hasobject:
-        raise ValueError("it holds objects, not numbers")
+    if dtype.hasobject or min(shape, default=0) < 0:
+        raise ValueError("it holds objects, not numbers" if dtype.hasobject else f"it has the shape {shape}")
     return shape, is_fortran, dtype

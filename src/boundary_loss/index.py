@@ -2,12 +2,14 @@
 
     python -m boundary_loss.index results --archives archives
 
-A page of its own without scripts to load, like the reports it leads to. A study is listed when it has a finished run.
+A page of its own without scripts to load, like the reports it leads to. A study is listed when it has a finished run;
+one that cannot be read is named with the reason, and the others are listed all the same.
 """
 
 import argparse
 import csv
 import os
+import sys
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -18,7 +20,7 @@ from boundary_loss import command
 from boundary_loss.comparison import find_runs, group, runs_in, warnings_of
 from boundary_loss.files import write_text
 from boundary_loss.report.page import document
-from boundary_loss.report.parts import count
+from boundary_loss.report.parts import count, tidy
 from boundary_loss.runfolder import RunFolder, metric
 from boundary_loss.statistics.compare import TESTED
 
@@ -52,13 +54,17 @@ class Study:
         return "; ".join(f"{word} {', '.join(dict.fromkeys(found))}" for word, found in words.items())
 
 
-def studies(results: Path) -> list[Study]:
-    """The folders with finished runs, sorted by name."""
+def lines(results: Path) -> list[str]:
+    """A line of the table for each folder with finished runs, sorted by name, and for each that cannot be read."""
     found = []
     for folder in sorted(path for path in results.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        paths = runs_in(folder)
-        if paths:
-            found.append(Study(folder=folder, runs=tuple(find_runs(paths))))
+        try:
+            paths = runs_in(folder)
+            if paths:
+                found.append(_study(results, Study(folder=folder, runs=tuple(find_runs(paths)))))
+        except (OSError, ValueError, csv.Error) as error:
+            print(f"warning: {folder} is not listed: {error}", file=sys.stderr)
+            found.append(_unreadable(folder, str(error).replace(str(folder), folder.name)))
     return found
 
 
@@ -71,7 +77,7 @@ def best_mean(study: Study, name: str) -> str:
     with path.open(encoding="utf-8", newline="") as file:
         for line in csv.DictReader(file):
             if line.get("metric") == name and line.get("when") == "best" and line.get("mean"):
-                means.setdefault(line["run"], []).append(float(line["mean"]))
+                means.setdefault(line.get("run") or "", []).append(_mean_in(path, line["mean"]))
     if not means:
         return ""
     pick = min if metric(name).lower_is_better else max
@@ -80,24 +86,36 @@ def best_mean(study: Study, name: str) -> str:
     return f"{value:.2f} mm {run}" if metric(name).unit else f"{value:.3f} {run}"
 
 
+def _mean_in(path: Path, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{path} has the mean {text!r:.40}; delete it, and make writes the report anew") from None
+
+
 def page(results: Path, archives: Path) -> str:
-    found = studies(results)
     sections = [
-        ("studies", "Studies", _studies(results, found)),
+        ("studies", "Studies", _studies(lines(results))),
         ("archives", "Archives", _archives(results, archives)),
     ]
     words = "Best means over all classes, at the runs' best epochs; the reports say what they are worth."
     return document("Studies and archives", f'<p class="faint">{words}</p>', sections, NOTHING, [])
 
 
-def _studies(results: Path, found: list[Study]) -> str:
-    if not found:
+def _studies(rows: list[str]) -> str:
+    if not rows:
         return "<p>No finished run yet: <code>make demo</code>, or <code>make -f isles.make</code>.</p>"
     names = "".join(
         f'<th scope="col" data-sort="text">{word}</th>' for word in ("study", "runs", "Dice", "HD95", "made by")
     )
-    rows = "".join(_study(results, study) for study in found)
-    return _table(f"<tr>{names}</tr>", rows)
+    return _table(f"<tr>{names}</tr>", "".join(rows))
+
+
+def _unreadable(folder: Path, why: str) -> str:
+    told = escape(" ".join(tidy(word) for word in why.split()))
+    return (
+        f'<tr><th scope="row">{escape(folder.name)}</th><td class="long" colspan="4">cannot be read: {told}</td></tr>'
+    )
 
 
 def _study(results: Path, study: Study) -> str:

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from boundary_loss.naming import fault_of_name
+
 ALGORITHM_OF_LENGTH = {32: "md5", 64: "sha256"}
 HEADERS = ("Source", "Licence", "Citation", "Note", "Phantom")
 CHUNK = 1 << 20
@@ -54,7 +56,7 @@ class Lineage:
                     header[title] += (text.strip(),)
             elif line.strip():
                 found = re.fullmatch(r"([0-9a-fA-F]+)\s+\*?(\S(?:.*\S)?)\s*", line)
-                if not found or len(found[1]) not in ALGORITHM_OF_LENGTH or not _is_plain(found[2]):
+                if not found or len(found[1]) not in ALGORITHM_OF_LENGTH or fault_of_name(found[2]):
                     raise ValueError(
                         f"{path}, line {number}: expected an md5 (32 digits) or sha256 (64 digits) checksum and a file "
                         f"name without a folder, found: {line}"
@@ -63,10 +65,6 @@ class Lineage:
         if not archives:
             raise ValueError(f"{path} lists no archive; a line is a checksum and a file name, as md5sum prints")
         return cls(path.name, archives, header)
-
-
-def _is_plain(name: str) -> bool:
-    return "/" not in name and "\\" not in name and name not in (".", "..")
 
 
 @dataclass(frozen=True)

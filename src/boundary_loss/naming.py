@@ -6,19 +6,32 @@ from typing import NamedTuple
 
 MAX_NAME = 200
 """Bytes of a name in UTF-8: with an ending it stays below the 255 that file systems take."""
+MAX_PART = 255
+"""Bytes of a component of a path, on most file systems."""
 _SHOWN = 60  # characters of a refused name in a message
+
+
+def fault_of_part(text: str) -> str | None:
+    """Return why ``text`` cannot be one component of a path that every system takes, or None if it can."""
+    if not text:
+        return "is empty"
+    if text in (".", ".."):
+        return f"is '{text}'"
+    if "/" in text or "\\" in text:
+        return "contains a slash or a backslash"
+    if not text.isprintable():
+        return "contains a character that cannot be printed"
+    size = len(text.encode())
+    return f"has {size} bytes, more than {MAX_PART}" if size > MAX_PART else None
 
 
 def fault_of_name(text: object) -> str | None:
     """Return why ``text`` cannot be a name, or None if it can: the rule of :func:`checked_name`."""
     if not isinstance(text, str):
         return f"is {type(text).__name__}, not text"
-    if not text:
-        return "is empty"
-    if "/" in text or "\\" in text:
-        return "contains a slash or a backslash"
-    if not text.isprintable():
-        return "contains a character that cannot be printed"
+    fault = fault_of_part(text)
+    if fault is not None:
+        return fault
     if text[0] in ".-":
         return f"begins with '{text[0]}'"
     if text != text.strip():
@@ -78,6 +91,16 @@ class Stem(NamedTuple):
         if len(parts) != 3 or not all(number.isascii() and number.isdigit() for number in parts[1:]):
             raise ValueError(f"'{text}' is not a slice's name; expected VOLUME_AUGMENTATION_SLICE, as case_10_00_0003")
         return cls(parts[0], int(parts[1]), int(parts[2]))
+
+
+def checked_stem(text: object, file: PurePath | str) -> str:
+    """Return ``text`` if it is a slice's name that passes :func:`checked_name`; the error names ``file``."""
+    stem = checked_name(text, "slice", file)
+    try:
+        Stem.parse(stem)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    return stem
 
 
 def by_volume(stems: Iterable[str]) -> dict[str, list[str]]:

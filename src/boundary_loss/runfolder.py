@@ -34,8 +34,9 @@ from typing import Any
 
 import numpy as np
 
+from boundary_loss import records
 from boundary_loss.epochfolder import PACKED, read_predictions
-from boundary_loss.files import read_array, read_json, unfinished
+from boundary_loss.files import read_array, unfinished
 from boundary_loss.metrictable import (  # noqa: F401 - the arrays' names belong to what a run folder holds
     EVALUATION_ARRAYS,
     METRICS,
@@ -44,13 +45,53 @@ from boundary_loss.metrictable import (  # noqa: F401 - the arrays' names belong
     Metric,
     metric,
 )
-from boundary_loss.naming import frame_pairs
+from boundary_loss.naming import by_volume, frame_pairs
 
 RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
 BEST_EPOCH, BEST_WEIGHTS, CHECKPOINT = "best_epoch.txt", "best.pkl", "checkpoint.pt"
 BEST_PREDICTIONS = "best_epoch"
 EVALUATION = "evaluation.json"
 VOLUMES = "pred"
+
+_ABOUT: dict[str, records.Check] = {
+    "study": records.name,
+    "terms": records.texts,
+    "losses": records.names,
+    "network": records.text,
+    "epochs": records.count,
+    "batch_size": records.count,
+    "learning_rate": records.number,
+    "num_parameters": records.count,
+    "num_train_slices": records.count,
+    "num_val_slices": records.count,
+    "phantom": records.flag,
+    "arguments": records.texts,
+    "data_arguments": records.texts,
+    "data_checksum": records.name,
+    "data_source": records.record({
+        "archives": records.list_of(records.record(
+            dict.fromkeys(("name", "algorithm", "checksum"), records.name), needs=("name", "algorithm", "checksum")
+        )),
+        **dict.fromkeys(("source", "licence", "citation"), records.texts),
+    }),
+    "commit": records.commit,
+    "versions": records.by_name(records.text),
+}  # fmt: skip
+_NAMES: dict[str, records.Check] = {
+    "train": records.slices,
+    "val": records.slices,
+    "volumes": records.distinct_names,
+    "patients": records.names,
+    "classes": records.distinct_names,
+    "losses": records.names,
+}
+_EMPTY = records.record({"cases": records.count, "values": records.list_of(records.number)}, needs=("cases", "values"))
+_COUNTS: dict[str, records.Check] = {
+    "touched": records.count, "of": records.count, "both_empty": _EMPTY, "one_empty": _EMPTY
+}  # fmt: skip
+_EVALUATION = records.by_name(
+    records.record(_COUNTS | {"last": records.record(_COUNTS, needs=("touched", "of"))}, needs=("touched", "of"))
+)
 
 _PART = re.compile(r"(?!_)(fold\d+)?(?:(?:^|_)(seed\d+))?")
 
@@ -72,6 +113,9 @@ class RunFolder:
         for place in (path, unfinished(path)):
             if (place / ROWS).is_file():
                 return cls(place)
+        spoilt = next((place for place in (path, unfinished(path)) if (place / RUN).is_file()), None)
+        if spoilt is not None:
+            raise FileNotFoundError(f"{spoilt / ROWS} is missing; {RunFolder(spoilt)._remedy}")
         held = ", ".join(part.name for part in parts_in(path))
         hint = f"it holds the runs {held}: name one" if held else "train it with make, or check the folder's name"
         raise FileNotFoundError(f"no run at {path}; {hint}")
@@ -107,14 +151,29 @@ class RunFolder:
         """The study's results, ``results/isles``."""
         return self.path.parent.parent if self.part else self.path.parent
 
+    @property
+    def _remedy(self) -> str:
+        return f"restore it from an archive or a backup, or remove {self.path} and train it again"
+
     @cached_property
     def about(self) -> dict[str, Any]:
-        return read_json(self.path / RUN)
+        """The content of ``run.json``: settings, commit, versions, data."""
+        return records.read_record(self.path / RUN, _ABOUT, remedy=self._remedy)
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
         """The lists of ``rows.json``: what each row and column of the arrays stands for."""
-        return read_json(self.path / ROWS)
+        path = self.path / ROWS
+        names = records.read_record(path, _NAMES, needs=("val", "classes"), remedy=self._remedy)
+        names.setdefault("volumes", list(by_volume(names["val"])))
+        if len(names.get("patients", names["volumes"])) != len(names["volumes"]):
+            raise ValueError(f"{path} lists other numbers of patients and of volumes; {self._remedy}")
+        return names
+
+    def _named(self, which: str) -> list[str]:
+        if which not in self.names:
+            raise ValueError(f"{self.path / ROWS} does not say '{which}'; {self._remedy}")
+        return self.names[which]
 
     @property
     def patients(self) -> dict[str, str]:
@@ -126,7 +185,7 @@ class RunFolder:
     def epochs(self) -> list[int]:
         """The epochs whose predictions are on disk."""
         found = [path.parent.name[4:] for kind in ("val", f"val{PACKED}") for path in self.path.glob(f"iter*/{kind}")]
-        return sorted({int(number) for number in found if number.isdigit()})
+        return sorted({int(number) for number in found if re.fullmatch(r"[0-9]+", number)})
 
     @property
     def has_best_predictions(self) -> bool:
@@ -137,7 +196,13 @@ class RunFolder:
         path = self.path / BEST_EPOCH
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: the run has not finished an epoch")
-        return int(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        if not re.fullmatch(r"[0-9]{1,9}", text):
+            raise ValueError(
+                f"{path} holds {text[:40]!r}, expected the number of the best epoch (that of the highest score in "
+                f"{CSV}): write it there, or {self._remedy}"
+            )
+        return int(text)
 
     def has(self, name: str) -> bool:
         return (self.path / f"{name}.npy").is_file()
@@ -154,10 +219,10 @@ class RunFolder:
         rows = metric(name).rows
         if rows == "patients":
             return list(frame_pairs(self.patients))
-        return self.names[rows] if rows else None
+        return self._named(rows) if rows else None
 
     def column_names(self, name: str) -> list[str]:
-        return self.names[metric(name).columns]
+        return self._named(metric(name).columns)
 
     def predictions(self, epoch: int | None, stems: Sequence[str]) -> list[np.ndarray]:
         """The predicted classes of validation slices at an epoch (None = the best): arrays (X, Y) uint8.
@@ -173,8 +238,17 @@ class RunFolder:
 
     def touched(self, name: str) -> dict[str, Any] | None:
         """How the empty-mask rule touched an array at the best epoch (see ``emptyrule``); None if not counted."""
+        return self._counts.get(name)
+
+    @cached_property
+    def _counts(self) -> dict[str, Any]:
         path = self.path / EVALUATION
-        return read_json(path).get(name) if path.is_file() else None
+        if not path.is_file():
+            return {}
+        remedy = f"delete it and val_*.npy in {self.path}, and run make again"
+        counts = records.read_record(path, {}, remedy=remedy)
+        _EVALUATION(counts, "metric", path)
+        return counts
 
     def refuse_other_data(self, data: Path, classes: list[str], checksum: str) -> None:
         """Stop where the sliced data is not what the run was trained on: predictions and images would not match."""

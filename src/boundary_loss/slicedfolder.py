@@ -19,15 +19,17 @@
 A study of 8-bit images (ACDC) has ``img/`` and ``gt/`` alone: its network reads the PNGs, divided by 255.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from boundary_loss.files import read_array, read_json
-from boundary_loss.naming import by_volume
+from boundary_loss import records
+from boundary_loss.files import read_array
+from boundary_loss.naming import by_volume, checked_name, checked_stem
 from boundary_loss.pictures import read_png, write_png  # noqa: F401 - a sliced folder is mostly PNGs
 
 SLICING, SPLIT, SPACING, SPACING_3D = "slicing.json", "split.json", "spacing.json", "spacing_3d.json"
@@ -35,10 +37,26 @@ GRIDS = "grids.json"
 IMAGES, LABELS, MAPS_3D, LABELS_PNG = "in_npy", "gt_npy", "3d_distmap", "gt"
 SETS = ("train", "val")
 
+_ABOUT: dict[str, records.Check] = {
+    "study": records.name,
+    "classes": records.distinct_names,
+    "modalities": records.distinct_names,
+    "kinds": records.distinct_names,
+    "checksum": records.text,
+    "phantom": records.flag,
+    "preparation": records.mapping,
+    "orientation": records.by_name(records.text),
+    "patient": records.by_name(records.name),
+    "source": records.mapping,
+}
+
 
 @dataclass(frozen=True)
 class SlicedFolder:
+    """A folder of sliced data. What its files say is checked where it is read; errors name the file and the remedy."""
+
     path: Path
+    _complete: dict[str, list[str]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
     def open(cls, path: Path) -> "SlicedFolder":
@@ -51,7 +69,12 @@ class SlicedFolder:
     @cached_property
     def about(self) -> dict[str, Any]:
         """The content of slicing.json: ``study``, ``classes``, ``modalities``, ``shape``, ``checksum``, ``phantom``."""
-        return read_json(self.path / SLICING)
+        needs = ("study", "classes", "modalities", "checksum")
+        return records.read_record(self.path / SLICING, _ABOUT, needs=needs, remedy=self._remedy)
+
+    @property
+    def _remedy(self) -> str:
+        return f"remove {self.path} and slice it again: the same options give the same slices, and runs stay valid"
 
     @property
     def classes(self) -> list[str]:
@@ -69,27 +92,66 @@ class SlicedFolder:
         return self.about.get("preparation")
 
     def stems(self, which: str) -> list[str]:
-        """Names of the slices of ``train`` or ``val``, sorted."""
-        return sorted(path.stem for path in (self.path / which / LABELS_PNG).glob("*.png"))
+        """Names of the slices of ``train`` or ``val``, sorted.
+
+        Raises:
+            FileNotFoundError: a file of a slice is not there.
+        """
+        if which not in self._complete:
+            stems = sorted(self._spacing[which])
+            for kind in self._kinds(which):
+                self._refuse_missing(which, kind, stems)
+            self._complete[which] = stems
+        return list(self._complete[which])
+
+    def _kinds(self, which: str) -> list[str]:
+        """The folders that hold a file of every slice; 3D maps may be removed as a whole, for they can be computed."""
+        kinds = self.about.get("kinds", [LABELS_PNG])
+        return [kind for kind in kinds if kind != MAPS_3D or (self.path / which / kind).is_dir()]
+
+    def _refuse_missing(self, which: str, kind: str, stems: list[str]) -> None:
+        folder, ending = self.path / which / kind, ".npy" if kind in (IMAGES, LABELS, MAPS_3D) else ".png"
+        found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        missing = [f"{stem}{ending}" for stem in stems if f"{stem}{ending}" not in found]
+        if missing:
+            raise FileNotFoundError(
+                f"{folder / missing[0]} is missing ({len(missing)} of the {len(stems)} files that slicing wrote there "
+                f"are not there); {self._remedy}"
+            )
+
+    def _has(self, which: str, kind: str) -> bool:
+        """Whether slicing wrote this kind; it did not say so in data of an older version."""
+        kinds = self.about.get("kinds")
+        return kind in kinds if kinds is not None else (self.path / which / kind).is_dir()
 
     def volumes(self, which: str) -> dict[str, list[str]]:
         return by_volume(self.stems(which))
 
     @cached_property
-    def _spacing(self) -> dict[str, dict[str, list[float]]]:
-        return {which: read_json(self.path / which / SPACING) for which in SETS}
+    def _spacing(self) -> dict[str, dict[str, tuple[float, ...]]]:
+        return {which: self._read_spacing(self.path / which / SPACING, 2, checked_stem) for which in SETS}
 
     @cached_property
-    def _spacing_3d(self) -> dict[str, list[float]]:
-        return read_json(self.path / SPACING_3D)
+    def _spacing_3d(self) -> dict[str, tuple[float, ...]]:
+        return self._read_spacing(self.path / SPACING_3D, 3, partial(checked_name, what="volume"))
+
+    def _read_spacing(self, path: Path, num_axes: int, check: Callable[..., object]) -> dict[str, tuple[float, ...]]:
+        """``{slice or volume: mm along each axis}``."""
+        content = records.read_record(path, {}, remedy=self._remedy)
+        for name, spacing in content.items():
+            check(name, file=path)
+            records.list_of(records.length)(spacing, name, path)
+            if len(spacing) != num_axes:
+                raise ValueError(f"{path}: '{name}' is {spacing!r:.60}, expected {num_axes} lengths; {self._remedy}")
+        return {name: tuple(map(float, spacing)) for name, spacing in content.items()}
 
     def spacing(self, which: str, stem: str) -> tuple[float, ...]:
         """Millimetres along (X, Y) of a slice."""
-        return tuple(self._spacing[which][stem])
+        return self._spacing[which][stem]
 
     def spacing_3d(self, volume: str) -> tuple[float, ...]:
         """Millimetres along (X, Y, Z) of a volume, as resized."""
-        return tuple(self._spacing_3d[volume])
+        return self._spacing_3d[volume]
 
     def grid(self, volume: str) -> dict[str, Any]:
         """Where the voxels of a volume lay before resizing: an entry of grids.json."""
@@ -97,13 +159,9 @@ class SlicedFolder:
 
     @cached_property
     def _grids(self) -> dict[str, dict[str, Any]]:
-        path = self.path / GRIDS
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{path} is missing: this data was sliced when the place of its voxels was not written down. Remove "
-                f"{self.path} and slice it again; the same options give the same slices, and runs stay valid"
-            )
-        return read_json(path)
+        grids = records.read_record(self.path / GRIDS, {}, remedy=self._remedy)
+        records.by_name(records.mapping)(grids, "volume", self.path / GRIDS)
+        return grids
 
     def orientation(self, volume: str) -> str:
         """Where the axes of a volume point in the patient, as ``LPS``; empty if it is not known."""
@@ -115,16 +173,16 @@ class SlicedFolder:
 
     def image(self, which: str, stem: str) -> np.ndarray:
         """(C, X, Y) float32 in [0, 1]: what the network reads."""
-        npy = self.path / which / IMAGES / f"{stem}.npy"
-        if npy.is_file():
-            return read_array(npy)
+        if self._has(which, IMAGES):
+            return read_array(self.path / which / IMAGES / f"{stem}.npy")
         layers = [read_png(self.path / which / name / f"{stem}.png") for name in self.modalities]
         return from_pictures(np.stack(layers))
 
     def labels(self, which: str, stem: str) -> np.ndarray:
         """(X, Y) uint8 class numbers; 255 = ignored."""
-        npy = self.path / which / LABELS / f"{stem}.npy"
-        return read_array(npy) if npy.is_file() else read_png(self.path / which / LABELS_PNG / f"{stem}.png")
+        if self._has(which, LABELS):
+            return read_array(self.path / which / LABELS / f"{stem}.npy")
+        return read_png(self.path / which / LABELS_PNG / f"{stem}.png")
 
     def map_3d(self, which: str, stem: str) -> np.ndarray:
         """(K, X, Y) float32 mm: this slice of the volume's signed distance map."""

@@ -4,8 +4,10 @@ python -m boundary_loss.unpack data/isles --lineage lineage/ISLES.lineage --zips
 """
 
 import argparse
+import os
 import shutil
 import stat
+import struct
 import sys
 import zipfile
 import zlib
@@ -23,9 +25,10 @@ except ImportError:  # a Python that was built without it
 else:
     _OF_LZMA = (LZMAError,)
 
-from boundary_loss import command
-from boundary_loss.files import new_folder, read_json, write_json
+from boundary_loss import command, records
+from boundary_loss.files import new_folder, write_json
 from boundary_loss.lineage import CHUNK, Checked, Lineage, check
+from boundary_loss.naming import MAX_PART
 
 RECORD = "lineage.json"
 """Written into the unpacked folder: which archives, with which checksums, it came from."""
@@ -38,6 +41,12 @@ MAX_RATIO, RATIO_FROM = 200, 4 * GIB
 of zeros may shrink a thousandfold."""
 DAMAGED: tuple[type[Exception], ...] = (zipfile.BadZipFile, zlib.error, EOFError, OSError, *_OF_LZMA)
 """What reading a damaged member raises; bz2 raises an OSError without a number."""
+MAX_DIRECTORY = GIB // 4
+"""The list of members of an archive: some millions."""
+MAX_DEPTH = 64
+"""Folders in one another."""
+_LAST_BYTES = 22 + 0xFFFF + 20
+"""In which a zip's last record lies: itself, its longest comment, the pointer of a large archive before it."""
 SPARE_BYTES = GIB // 4
 """What must stay free on the disk."""
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -57,6 +66,16 @@ REPACK = """\
 ADVICE = """\
   A damaged file must be downloaded again. Hosts also repack: if you are sure of a file, TRUST=1 accepts it and
   records its checksum; or add the checksum to the lineage file as a further line."""
+
+
+_PROVENANCE: dict[str, records.Check] = {
+    "lineage": records.name,
+    "phantom": records.flag,
+    "archives": records.list_of(records.record(
+        dict.fromkeys(("name", "algorithm", "checksum"), records.name), needs=("name", "algorithm", "checksum")
+    )),
+    **dict.fromkeys(("source", "licence", "citation", "note"), records.texts),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,9 +151,12 @@ def check_archives(lineage: Lineage, archives: Sequence[Path], *, trust: bool) -
 def list_members(archive: Path, selection: Selection) -> list[Member]:
     """The members to unpack; an archive with a dangerous member is refused as a whole."""
     try:
+        size = directory_size(archive)
+        if size > MAX_DIRECTORY:
+            raise ValueError(f"its list of members has {size / GIB:.1f} GiB")
         with zipfile.ZipFile(archive) as opened:
             infos = opened.infolist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise ValueError(f"{archive} is not a whole zip archive ({error}); download it again") from None
     for info in infos:
         fault = danger(info)
@@ -157,17 +179,45 @@ def refuse_other_methods(archive: Path, infos: Sequence[zipfile.ZipInfo]) -> Non
         )
 
 
+def directory_size(archive: Path) -> int:
+    """Bytes of a zip's list of members, as its last record says; 0 where there is no such record.
+
+    All of it is in memory before the first member is known.
+    """
+    with archive.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - _LAST_BYTES, 0))
+        end = file.read()
+        at = end.rfind(b"PK\5\6")
+        if at < 0 or len(end) < at + 22:
+            return 0
+        (found,) = struct.unpack_from("<L", end, at + 12)
+        if found == 0xFFFFFFFF and at >= 20 and end[at - 20 : at - 16] == b"PK\6\7":  # the zip64 record has it
+            (place,) = struct.unpack_from("<Q", end, at - 12)
+            file.seek(min(place, size))
+            record = file.read(56)
+            found = struct.unpack_from("<Q", record, 40)[0] if len(record) == 56 else 0
+        return found
+
+
 def danger(info: zipfile.ZipInfo) -> str | None:
     """Why a member must not be unpacked; None if it may."""
     name = info.orig_filename
     mode = info.external_attr >> 16
+    parts = name.split("/")
+    if not name:
+        return "has no name"
+    if len(parts) > MAX_DEPTH:
+        return f"lies {len(parts) - 1} folders deep, more than {MAX_DEPTH}"
+    if max(len(part.encode("utf-8", "replace")) for part in parts) > MAX_PART:
+        return f"has a name of more than {MAX_PART} bytes"
     if "\0" in name:
         return "has a zero byte in its name"
     if "\\" in name:
         return "has a backslash in its name"
     if name.startswith("/") or (len(name) > 1 and name[1] == ":"):
         return "has an absolute path"
-    if ".." in name.split("/"):
+    if ".." in parts:
         return "leaves the folder ('..')"
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a special file"
@@ -276,9 +326,16 @@ def provenance(lineage: Lineage, checked: Sequence[Checked]) -> dict:
 
 
 def read_provenance(folder: Path) -> dict | None:
-    """The content of ``lineage.json``; None for a folder that this module did not make."""
+    """The content of ``lineage.json``; None for a folder that this module did not make.
+
+    Raises:
+        ValueError: it is spoilt.
+    """
     path = folder / RECORD
-    return read_json(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return records.read_record(path, _PROVENANCE, needs=("phantom",),
+                               remedy=f"remove {folder} and unpack the archives again")  # fmt: skip
 
 
 def arguments() -> argparse.Namespace:

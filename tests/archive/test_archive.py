@@ -126,6 +126,16 @@ def test_only_the_runs_named_and_the_ledger(
     assert not [name for name in names if name.startswith("toy/gdl/")]
 
 
+def test_another_ledger_in_the_folder_is_not_replaced_in_silence(runs: list[Path], tmp_path: Path, call: Call) -> None:
+    (tmp_path / "toy.make").write_text("gdl.losses := gdl:1\n")
+    words = ("pack", tmp_path / "a", "--folder", runs[0].parent, "--ledger", tmp_path / "toy.make")
+    (runs[0].parent / "toy.make").write_text("gdl.losses := gdl:1\n")
+    call(archive.main, *words)
+    (runs[0].parent / "toy.make").write_text("gdl.losses := gdl:2\n")
+    with pytest.raises(ValueError, match=r"toy\.make differ, and would be one file"):
+        call(archive.main, *words)
+
+
 def test_unfinished_missing_or_foreign_runs_are_refused(runs: list[Path], tmp_path: Path, call: Call) -> None:
     folder = runs[0].parent
     runs[2].rename(folder / "gdl_hausdorff_w_tmp")
@@ -234,11 +244,18 @@ def entry(name: str, data: bytes, kind: bytes = tarfile.REGTYPE, link: str = "")
 @pytest.mark.parametrize(
     ("info", "message"),
     [
-        (entry("/toy/x", b"1"), "would leave its folder"),
-        (entry("toy/../../x", b"1"), "would leave its folder"),
-        (entry("..", b"1"), "would leave its folder"),
-        (entry("toy/..\\..\\x", b"1"), "would leave its folder"),
-        (entry("C:/x", b"1"), "would leave its folder"),
+        (entry("/toy/x", b"1"), "is empty"),
+        (entry("toy/../../x", b"1"), "is '..'"),
+        (entry("..", b"1"), "is '..'"),
+        (entry("toy/..\\..\\x", b"1"), "a slash or a backslash"),
+        (entry("C:/x", b"1"), "unexpected member 'C:/x'"),
+        (entry("", b"1"), "is empty"),
+        (entry("toy//b", b"1"), "is empty"),
+        (entry("toy/./b", b"1"), "is '.'"),
+        (entry("toy/.b", b"1"), "a hidden name"),
+        (entry("toy/a\nb", b"1"), "cannot be printed"),
+        (entry("toy/" + "x/" * 2000 + "b", b"1"), "2002 folders deep"),
+        (entry("toy/" + "x" * 300, b"1"), "300 bytes"),
         (entry("toy/x", b"", tarfile.SYMTYPE, "/etc/passwd"), "not a plain file"),
         (entry("toy/x", b"", tarfile.LNKTYPE, "toy/a"), "not a plain file"),
         (entry("toy/x", b"", tarfile.CHRTYPE), "not a plain file"),
@@ -257,12 +274,151 @@ def test_members_that_would_do_harm_are_refused(tmp_path: Path, info: tarfile.Ta
     assert not (tmp_path / "x").exists()
 
 
+def raw(kind: bytes, size: int, name: str = "toy/x") -> bytes:
+    """A header of its own making, which says what it likes of the size."""
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def pax(*records: bytes) -> bytes:
+    """An extended header with these ``keyword=value``, and the file that it is of."""
+    lines = []
+    for record in records:
+        length = len(record) + 3
+        length += len(str(length + len(str(length)))) - 1
+        lines.append(b"%d %s\n" % (length, record))
+    content = b"".join(lines)
+    return raw(tarfile.XHDTYPE, len(content)) + content + b"\0" * (-len(content) % 512) + raw(tarfile.REGTYPE, 0)
+
+
+EXBI = 1 << 60
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (raw(tarfile.GNUTYPE_SPARSE, EXBI), "not a plain file"),
+        (pax(b"GNU.sparse.major=1", b"GNU.sparse.realsize=%d" % EXBI), "the keyword 'GNU.sparse.major'"),
+        (raw(tarfile.REGTYPE, EXBI), "its end is missing|holds more than"),
+        (raw(tarfile.XHDTYPE, 1 << 30), "an extended header of 1073741824 bytes"),
+        (raw(tarfile.XGLTYPE, 1 << 30), "not a plain file"),
+        (raw(tarfile.GNUTYPE_LONGNAME, 1 << 30), "not a plain file"),
+        (raw(tarfile.REGTYPE, 1 << 30, f"toy/{MANIFEST}"), f"its {MANIFEST} has 1073741824 bytes for 1 files"),
+        (pax(b"mtime=inf"), "the mtime 'inf'"),
+        (pax(b"mtime=1e30"), "the mtime '1e30'"),
+        (pax(b"mtime=99999999999"), "an impossible time"),
+        (pax(b"size=-512"), "the size '-512'"),
+        (pax(b"path=toy/../../x"), "is '..'"),
+        (pax(b"path=toy/a", b"path=toy/b"), "the keyword 'path'"),
+        (raw(tarfile.XHDTYPE, 4) + b"9 ab".ljust(512, b"\0"), "cannot be read"),
+        (b"x" * 512, "damaged or truncated"),
+    ],
+)
+def test_what_a_header_claims_is_bounded_before_it_is_believed(tmp_path: Path, content: bytes, message: str) -> None:
+    first = raw(tarfile.REGTYPE, 0, "toy/a")
+    (tmp_path / "claims.tar.gz").write_bytes(gzip.compress(first + content))
+    for read in (verify, lambda path: unpack(path, tmp_path / "back")):
+        with pytest.raises(ValueError, match=rf"claims\.tar\.gz.*({message})"):
+            read(tmp_path / "claims.tar.gz")
+    assert list((tmp_path / "back").iterdir()) == []
+
+
+def test_nothing_follows_an_archive(packed: Path, tmp_path: Path) -> None:
+    whole = packed.read_bytes()
+    tar = gzip.decompress(whole)
+    other = gzip.compress(raw(tarfile.REGTYPE, 0, "other/x"))
+    for content in (
+        whole + other,
+        whole + b"\0",
+        gzip.compress(tar + raw(tarfile.REGTYPE, 0)),
+        gzip.compress(tar + b"1"),
+    ):
+        (tmp_path / "more.tar.gz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"more\.tar\.gz: something follows"):
+            verify(tmp_path / "more.tar.gz")
+    (tmp_path / "bare.tar.gz").write_bytes(gzip.compress(tar.rstrip(b"\0")))
+    with pytest.raises(ValueError, match="damaged or truncated"):
+        verify(tmp_path / "bare.tar.gz")
+
+
+ODD = "notes 12:30 – Größe, #1 (copy) & 'x' \"y\".txt"
+
+
+def test_files_with_odd_names_come_back(runs: list[Path], tmp_path: Path, call: Call) -> None:
+    folder = runs[0].parent
+    for place in (folder, runs[0], folder / "view"):
+        place.mkdir(exist_ok=True)
+        (place / ODD).write_text("mine")
+    (folder / "-x").write_text("an option?")
+    os.utime(folder / "-x", (-5, -5))
+    call(archive.main, "pack", tmp_path / "a", "--folder", folder)
+    (path,) = (tmp_path / "a").iterdir()
+    back, _ = unpack(path, tmp_path / "back")
+    for name in (ODD, f"gdl/{ODD}", f"view/{ODD}", "-x"):
+        assert (back / name).read_bytes() == (folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a\nb", "back\\slash", os.fsdecode(b"\xff"), "d/" * 40 + "x"])
+def test_files_that_could_not_be_unpacked_are_refused_by_name(
+    runs: list[Path], tmp_path: Path, call: Call, name: str
+) -> None:
+    (runs[0] / name).parent.mkdir(parents=True, exist_ok=True)
+    (runs[0] / name).write_text("mine")
+    with pytest.raises(ValueError, match=r"cannot be packed:\n    .*gdl/(?s:.*)Rename them"):
+        call(archive.main, "pack", tmp_path / "a", "--folder", runs[0].parent)
+    assert not (tmp_path / "a").exists()
+
+
+def command(*words: object) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    words = (sys.executable, "-m", "boundary_loss.archive", *words)
+    return subprocess.Popen(
+        [str(word) for word in words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_folders_of_one_name_packed_at_once_give_an_archive_each(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        run = write_row(tmp_path / place / "isles", "gdl", np.full(3, float(ord(place))))
+        (run / "large.csv").write_bytes(os.urandom(3_000_000))
+    packing = [command("pack", tmp_path / "archives", "--folder", tmp_path / place / "isles") for place in "ab"]
+    for place, process in zip("ab", packing, strict=True):
+        said, errors = process.communicate()
+        assert process.returncode == 0, errors
+        folder, _ = unpack(Path(said.strip()), tmp_path / f"back {place}")
+        assert tree(folder) == tree(tmp_path / place / "isles")
+    assert len(list((tmp_path / "archives").iterdir())) == 2
+
+
+def test_unpacked_twice_at_once_each_is_whole_or_refused(packed: Path, tmp_path: Path) -> None:
+    processes = [command("unpack", packed, tmp_path / "back") for _ in range(2)]
+    ended = [(process.communicate()[1], process.returncode) for process in processes]
+    assert 0 in [status for _, status in ended]
+    for errors, status in ended:
+        assert status == 0 or "another process is making" in errors
+    for folder in (tmp_path / "back").iterdir():
+        assert len(tree(folder)) == len(content(packed)) - 1
+
+
+def test_what_others_put_where_it_unpacks_is_left_alone(packed: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "back").mkdir()
+    (tmp_path / "back" / "toy_tmp").symlink_to(elsewhere)
+    with pytest.raises(FileExistsError, match="toy_tmp is a link"):
+        unpack(packed, tmp_path / "back")
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_content_other_than_the_manifests_is_refused(tmp_path: Path) -> None:
     wrong = "0" * 64
     for text, message in (
         (f"{wrong}  a\n", "a was changed"),
         ("", "a is not in the manifest"),
         (f"{hashlib.sha256(b'1').hexdigest()}  a\n{wrong}  b\n", "b is missing"),
+        (f"{hashlib.sha256(b'1').hexdigest()}  a\n" * 2, "lists a twice"),
+        (f"{hashlib.sha256(b'1').hexdigest()} a\n", "has the line"),
     ):
         members = [(entry("toy/a", b"1"), b"1"), (entry(f"toy/{MANIFEST}", text.encode()), text.encode())]
         with pytest.raises(ValueError, match=message):

@@ -3,11 +3,13 @@
 import gzip
 import hashlib
 import io
+import json
 import re
 import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +98,32 @@ def test_an_array_that_does_not_fit_is_named(packed: Path, tmp_path: Path) -> No
         b"no array" if name.endswith("gdl/tra_dice.npy") else content))  # fmt: skip
     with pytest.raises(ValueError, match=r"tra_dice.npy cannot be read as a NumPy array"):
         check(broken)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"words": ["--help"]}, "unrecognized arguments: --help"),
+        ({"words": ["--runs", "/etc"]}, "unrecognized arguments: --runs"),
+        ({"words": ["--alpha", "x"]}, "invalid float value"),
+        ({"words": ["x"]}, "unrecognized arguments: x"),
+        ({"words": "--quiet"}, "'words' is '--quiet', expected a list"),
+        ({"names": ["../../toy/gdl"]}, "is '..'"),
+        ({"names": ["/etc"]}, "is empty"),
+        ({"names": ["gdl/seed0/x"]}, "no run of the folder"),
+        ({"absent": [{"name": "lesion"}]}, "does not say 'slices'"),
+        ({"splits": [{"val": [["x"]]}]}, "list, not text"),
+        ({"gallery": None}, "does not say 'gallery'"),
+    ],
+)
+def test_what_an_archive_says_of_its_report_is_checked(
+    packed: Path, tmp_path: Path, call: Call, change: dict[str, Any], message: str
+) -> None:
+    other = repacked(packed, tmp_path / "other.tar.gz", lambda name, content: (
+        json.dumps(json.loads(content) | change).encode() if name.endswith("report_data.json") else content
+    ))  # fmt: skip
+    with pytest.raises(ValueError, match=rf"report_data\.json.*{message}"):
+        call(archive.main, "verify", other)
 
 
 def test_rerun_prints_commit_data_and_one_line_of_make(

@@ -149,6 +149,19 @@ def test_counts_of_earlier_metrics_are_kept(run, data):
     assert set(json.loads((run / "evaluation.json").read_text())) == {"val_3d_dsc", "val_hausdorff"}
 
 
+def test_no_array_is_there_without_its_counts(run, data, monkeypatch):
+    """Killed between the files of an evaluation, the next make finds an array missing and measures again."""
+
+    def killed(path, array):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("boundary_loss.evaluate.__main__.write_array", killed)
+    with pytest.raises(KeyboardInterrupt):
+        call(run, data, "--metrics", "3d_dsc")
+    assert set(json.loads((run / "evaluation.json").read_text())) == {"val_3d_dsc"}
+    assert not (run / "val_3d_dsc.npy").exists()
+
+
 def test_an_interrupted_run_is_measured_where_it_lies(tmp_path, data):
     make_run(tmp_path / "gdl_tmp", epochs=(0, 1, 2), num_epochs=3)
     (tmp_path / "gdl_tmp" / "iter003" / "val").mkdir(parents=True)  # the epoch it was interrupted in
@@ -164,6 +177,7 @@ def drop(name):
     ("spoil", "options", "message"),
     [
         (drop("best_epoch.txt"), [], "has not finished an epoch"),
+        (lambda run, data: (run / "best_epoch.txt").write_text("4"), [], "best_epoch.txt says 4, but .* has 4 epochs"),
         (drop("rows.json"), [], "no run at"),
         (drop(f"iter001/val/{STEMS[4]}.png"), [], "case_2: .*iter001/val/case_2_00_0001.png is missing"),
         (lambda run, data: (run / f"iter001/val/{STEMS[0]}.png").write_bytes(b"x"), [], "case_10: .*cannot be read"),
@@ -171,9 +185,11 @@ def drop(name):
          "case_10: epoch 1, slice .*holds class 3; the run has classes 0..2"),
         (lambda run, data: write_png(run / "iter001/val" / f"{STEMS[0]}.png", np.zeros((4, 4), np.uint8)), [],
          r"has shape \(4, 4\), its ground truth \(18, 24\)"),
-        (lambda run, data: (data.path / "val/gt" / f"{STEMS[0]}.png").unlink(), [], "another fold"),
-        (lambda run, data: write_json(data.path / "val/spacing.json", {}), [],
-         "case_10: .*states no spacing for 'case_10_00_0000'"),
+        (lambda run, data: (data.path / "val/gt" / f"{STEMS[0]}.png").unlink(), [],
+         f"gt/{STEMS[0]}.png is missing .1 of the .* slice it again"),
+        (lambda run, data: write_json(data.path / "val/spacing.json", {}), [], "another fold"),
+        (lambda run, data: write_json(data.path / "spacing_3d.json", {}), [],
+         "case_10: .*states no spacing for 'case_10'"),
         (lambda run, data: write_json(run / "rows.json", RunFolder.find(run).names | {"classes": ["a", "b"]}), [],
          "was trained on the classes"),
         (lambda run, data: None, ["--metrics", "dsc"], "unknown metric 'dsc'; known: default, isles, wmh, acdc, all"),

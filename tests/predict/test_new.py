@@ -16,8 +16,9 @@ from toys import Threshold
 from boundary_loss.command import Stop
 from boundary_loss.predict import new
 from boundary_loss.predict.inference import Predictor
+from boundary_loss.predict.new import Trained
 from boundary_loss.slicing.prepare import Preparation, prepare_images
-from boundary_loss.training.checkpoint import save_weights
+from boundary_loss.training.checkpoint import load_weights, save_weights
 from boundary_loss.volumes import PLACEMENT
 
 SHAPE = (13, 18, 5)
@@ -293,7 +294,7 @@ def test_weights_that_cannot_be_used(toy: SimpleNamespace, run_predict: Callable
     with pytest.raises(ValueError, match=r"best.pkl: the class name '\.\./lesion' contains a slash"):
         predict("--trust_network")
     write_weights(toy.weights, num_classes=3)
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match="2 classes of a network with 2 and 3"):
         predict("--trust_network")
     save_weights(toy.weights, Threshold(2, 2), {})
     with pytest.raises(ValueError, match="network, in_channels, num_classes missing"):
@@ -304,6 +305,28 @@ def test_weights_that_cannot_be_used(toy: SimpleNamespace, run_predict: Callable
     toy.weights.unlink()
     with pytest.raises(FileNotFoundError, match="no weights at"):
         predict()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"classes": ["background", "../../../x"]}, "classes name .* contains a slash"),
+        ({"classes": ["background", "background"]}, "lists background twice"),
+        ({"modalities": ["ct", "--help"]}, "modalities name '--help' begins with"),
+        ({"temperature": float("nan")}, "'temperature' is nan"),
+        ({"layout": {"ct": "<*>/ct.nii", "mtt": "../<*>/mtt.nii"}}, "would leave the folder"),
+        ({"layout": {"ct": "/etc/<*>", "mtt": "<*>"}}, "would leave the folder"),
+        ({"label_values": (0, 1, 2)}, "3 label values of 2 classes"),
+        ({"label_values": (0, -1)}, "whole number"),
+        ({"shape": (0, 4)}, "two numbers of pixels"),
+    ],
+)
+def test_what_foreign_weights_say_is_checked_where_it_is_read(
+    tmp_path: Path, changed: dict[str, Any], message: str
+) -> None:
+    path = write_weights(tmp_path / "foreign.pkl", **changed)
+    with pytest.raises(ValueError, match=rf"foreign\.pkl.*{message}"):
+        Trained.of(path, load_weights(path))
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_other_data_is_refused(perfect: tuple[Path, SlicedFolder], tmp_path: Pat
         run_predict(*words)
     (data.path / "grids.json").unlink()
     write_json(run / "run.json", {"data_checksum": data.about["checksum"]})
-    with pytest.raises(FileNotFoundError, match="slice it again; the same options give the same slices"):
+    with pytest.raises(FileNotFoundError, match="slice it again: the same options give the same slices"):
         run_predict(*words)
 
 

@@ -265,9 +265,12 @@ def test_tidy_shortens_absolute_paths_only(word: str, kept: str) -> None:
 
 def test_names_are_escaped(runs: list[Path]) -> None:
     about = read_json(runs[0] / "run.json")
-    write_json(runs[0] / "run.json", about | {"network": "<script>alert(1)</script>", "study": "<b>"})
+    versions = {"torch": "</script><u>"}
+    write_json(
+        runs[0] / "run.json", about | {"network": "<script>alert(1)</script>", "study": "<b>", "versions": versions}
+    )
     names = read_json(runs[0] / "rows.json")
-    write_json(runs[0] / "rows.json", names | {"classes": ["background", "</script><u>"]})
+    write_json(runs[0] / "rows.json", names | {"classes": ["background", "<script><u>"]})
     text = page_of(scores_of(runs[:1], "val_dice"), "<i>")
     assert not re.search("<script>alert|<b>|<i>|<u>", text)
     assert text.count("<script") == text.count("</script>") == 2

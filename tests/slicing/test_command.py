@@ -30,7 +30,7 @@ def content(folder):
 
 
 def test_says_what_it_made(wmh, capsys):
-    provenance = {"phantom": True, "archives": [{"name": "a.zip", "checksum": "0"}]}
+    provenance = {"phantom": True, "archives": [{"name": "a.zip", "algorithm": "md5", "checksum": "0"}]}
     write_json(wmh.source / "lineage.json", provenance)
     folder = SlicedFolder.open(wmh.run("--fold", 1))
     about = folder.about

@@ -15,8 +15,8 @@ from boundary_loss.archive.reading import unpack, verify
 from boundary_loss.archive.redraw import check
 from boundary_loss.archive.rerun import MADE_WITH, rerun
 from boundary_loss.comparison import runs_in
-from boundary_loss.files import read_json, write_json, write_text
-from boundary_loss.runfolder import RUN
+from boundary_loss.files import write_json, write_text
+from boundary_loss.runfolder import RUN, RunFolder
 
 
 def arguments() -> argparse.Namespace:
@@ -50,7 +50,7 @@ def find_ledger(given: Path | None, run: Path) -> Path | None:
         if not given.is_file():
             raise FileNotFoundError(f"no ledger at {given}")
         return given
-    default = Path(f"{Path(str(read_json(run / RUN).get('study'))).name}.make")
+    default = Path(f"{RunFolder(run).about.get('study')}.make")
     return default if default.is_file() else None
 
 

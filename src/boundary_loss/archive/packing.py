@@ -10,16 +10,18 @@ import re
 import socket
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
 from tqdm import tqdm
 
-from boundary_loss.archive.hashing import MANIFEST, HashingReader
-from boundary_loss.files import read_json, unfinished
+from boundary_loss.archive.hashing import MANIFEST, HashingReader, fault_of_path
+from boundary_loss.archive.members import MAX_TIME
+from boundary_loss.archive.reading import verify
+from boundary_loss.files import growing_file, sole_maker, sweep, unfinished
 from boundary_loss.provenance import git
-from boundary_loss.runfolder import CHECKPOINT, ROWS, RUN, RunFolder
+from boundary_loss.runfolder import CHECKPOINT, ROWS, RunFolder
 
 
 def archive_name(study: str) -> str:
@@ -39,7 +41,7 @@ def _plain(text: str) -> str:
 
 def study_name(study: str, runs: Sequence[Path]) -> str:
     """The study with ``-phantom`` or ``-debug`` where a run was that and the name does not say so."""
-    about = [read_json(run / RUN) for run in runs]
+    about = [RunFolder(run).about for run in runs]
     for mark in ("phantom", "debug"):
         if any(a.get(mark) for a in about) and mark not in study:
             study += f"-{mark}"
@@ -88,26 +90,43 @@ def pack(
 
     Raises:
         FileNotFoundError: no finished run, or one of those named is not finished.
-        ValueError: a run elsewhere, or a file that changed while it was packed.
+        ValueError: a run elsewhere, a file whose name could not be unpacked again, or one that changed while it was
+            packed.
     """
     check_runs(folder, runs)
     inside = [folder / run.resolve().relative_to(folder.resolve()) for run in runs]
     members = {path.relative_to(folder).as_posix(): path for path in contents(folder, inside, stamp)}
     if ledger is not None:
-        members[ledger.name] = ledger
+        other = members.setdefault(ledger.name, ledger)
+        if other.read_bytes() != ledger.read_bytes():
+            raise ValueError(
+                f"{other} and the ledger {ledger} differ, and would be one file of the archive; move {other} away, or "
+                "give it another name"
+            )
     target = destination / archive_name(study_name(study, inside))
+    root = folder.resolve().name
+    check_names(folder, root, members)
     destination.mkdir(parents=True, exist_ok=True)
-    grown = destination / f".{_plain(study)}_tmp"  # one name a study: what a killed attempt left is written over
-    grown.unlink(missing_ok=True)
-    try:
-        with grown.open("xb") as file:
-            write_archive(file, folder.resolve().name, members)
+    sweep(destination)
+    with growing_file(target) as grown:
+        with grown.open("wb") as file:
+            write_archive(file, root, members)
             file.flush()
             os.fsync(file.fileno())
+        verify(grown)
         grown.chmod(0o444)
         return _claim(grown, target)
-    finally:
-        grown.unlink(missing_ok=True)
+
+
+def check_names(folder: Path, root: str, names: Iterable[str]) -> None:
+    """Refuse files that could not be unpacked again because of their names; all are told at once."""
+    faults = [
+        f"{folder / name} {fault}" for name in sorted(names) if (fault := fault_of_path([root, *name.split("/")]))
+    ]
+    if faults:
+        more = f"\n    and {len(faults) - 10} more" if len(faults) > 10 else ""
+        listed = "\n    ".join(ascii(fault)[1:-1] for fault in faults[:10])
+        raise ValueError(f"files that cannot be packed:\n    {listed}{more}\n  Rename them, or move them elsewhere.")
 
 
 def write_archive(file: IO[bytes], root: str, members: dict[str, Path]) -> None:
@@ -136,7 +155,7 @@ def write_archive(file: IO[bytes], root: str, members: dict[str, Path]) -> None:
 def _member(name: str, size: int, modified: int) -> tarfile.TarInfo:
     """Nobody's file: no user, no group, no mode of the machine that packed it."""
     info = tarfile.TarInfo(name)
-    info.size, info.mtime, info.mode = size, modified, 0o644
+    info.size, info.mtime, info.mode = size, min(max(modified, 0), MAX_TIME), 0o644
     return info
 
 
@@ -152,7 +171,8 @@ def _claim(grown: Path, target: Path) -> Path:
         except FileExistsError:
             count += 1
         except OSError:  # a file system without hard links
-            if not free.exists():
-                grown.rename(free)
-                return free
+            with sole_maker(free):
+                if not free.exists():
+                    grown.rename(free)
+                    return free
             count += 1

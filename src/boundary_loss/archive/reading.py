@@ -1,21 +1,27 @@
 """Archives read with suspicion: members are plain files inside one folder, with the checksums of the manifest."""
 
-import gzip
 import os
+import re
 import shutil
 import tarfile
 import zlib
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 from tqdm import tqdm
 
-from boundary_loss.archive.hashing import BLOCK, MANIFEST, HashingReader
-from boundary_loss.files import publish, unfinished
+from boundary_loss.archive.hashing import BLOCK, MANIFEST, HashingReader, fault_of_path
+from boundary_loss.archive.members import Member, Refused, inflated, members
+from boundary_loss.files import begin_folder, clear_folder, publish, sole_maker, unfinished
 
-Keep = Callable[[PurePosixPath, tarfile.TarInfo, HashingReader], None]
-"""What is done with a member: its path inside the archive, its entry, its content (to be read to the end)."""
+Keep = Callable[[list[str], Member, HashingReader], None]
+"""What is done with a member: the parts of its path inside the study's folder, its entry, its content to the end."""
+
+MAX_FILES = 5_000_000
+"""Of an archive: their checksums and names are kept until the manifest comes."""
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
 def verify(archive: Path) -> int:
@@ -24,7 +30,7 @@ def verify(archive: Path) -> int:
     Raises:
         ValueError: damaged, truncated, unsafe, without manifest, or another content than the manifest says.
     """
-    return _read(archive, lambda path, info, reader: _drain(reader))
+    return _read(archive, lambda parts, member, reader: _drain(reader))
 
 
 def unpack(archive: Path, destination: Path) -> tuple[Path, Path | None]:
@@ -32,38 +38,59 @@ def unpack(archive: Path, destination: Path) -> tuple[Path, Path | None]:
 
     Returns:
         The folder, and where a folder of that name that stood there has moved (None if there was none).
+
+    Raises:
+        ValueError: as :func:`verify`, or it holds more than the disk has room for.
+        FileExistsError: another process makes that folder, or something else stands where it grows.
     """
     destination.mkdir(parents=True, exist_ok=True)
-    grown: Path | None = None
-    root = ""
-    free = shutil.disk_usage(destination).free
+    try:
+        target = destination / _root(archive)
+        with sole_maker(target):
+            grown = unfinished(target)
+            begin_folder(grown)
+            try:
+                _read(archive, _writer(archive, grown))
+                return target, publish(grown, target)
+            finally:
+                clear_folder(grown)
+    except ValueError as error:
+        raise ValueError(f"{error}; nothing was unpacked") from None
 
-    def keep(path: PurePosixPath, info: tarfile.TarInfo, reader: HashingReader) -> None:
-        nonlocal grown, root, free
-        if grown is None:
-            root = path.parts[0]
-            grown = unfinished(destination / root)
-            shutil.rmtree(grown, ignore_errors=True)  # of a killed attempt
-        free -= info.size
+
+def _writer(archive: Path, grown: Path) -> Keep:
+    """Write members below the folder ``grown``."""
+    free = shutil.disk_usage(grown).free
+
+    def keep(parts: list[str], member: Member, reader: HashingReader) -> None:
+        nonlocal free
+        free -= member.size
         if free < 0:
-            raise ValueError(f"{archive} holds more than {destination} has room for")
-        file = grown.joinpath(*path.parts[1:])
+            raise ValueError(f"{archive} holds more than {grown.parent} has room for")
+        file = grown.joinpath(*parts)
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("xb") as out:
             _drain(reader, out)
-        os.utime(file, (info.mtime, info.mtime))  # make must see what is newer than what
+        os.utime(file, (member.modified, member.modified))  # make must see what is newer than what
 
-    try:
+    return keep
+
+
+class _RootFound(Exception):
+    """Ends the reading of an archive at its first member."""
+
+
+def _root(archive: Path) -> str:
+    """The name of the folder in an archive."""
+    found = []
+
+    def keep(parts: list[str], member: Member, reader: HashingReader) -> None:
+        found.append(member.name.split("/")[0])
+        raise _RootFound
+
+    with suppress(_RootFound):
         _read(archive, keep)
-        if grown is None:
-            raise ValueError(f"{archive} is empty")
-        target = destination / root
-        return target, publish(grown, target)
-    except ValueError as error:
-        raise ValueError(f"{error}; nothing was unpacked") from None
-    finally:
-        if grown is not None:
-            shutil.rmtree(grown, ignore_errors=True)
+    return found[0]
 
 
 def _read(archive: Path, keep: Keep) -> int:
@@ -72,51 +99,52 @@ def _read(archive: Path, keep: Keep) -> int:
         raise FileNotFoundError(f"no archive at {archive}")
     sums: dict[str, str] = {}
     manifest: str | None = None
-    root = ""
+    root, size = "", archive.stat().st_size
     try:
         with (
             archive.open("rb") as file,
-            tqdm(
-                total=archive.stat().st_size, unit="B", unit_scale=True, desc="reading", disable=None, leave=False
-            ) as bar,
-            gzip.GzipFile(fileobj=file, mode="rb") as zipped,
-            tarfile.open(fileobj=zipped, mode="r|") as tar,
+            tqdm(total=size, unit="B", unit_scale=True, desc="reading", disable=None, leave=False) as bar,
         ):
-            for info in tar:
-                path = _safe(archive, info)
-                root = root or path.parts[0]
-                name = "/".join(path.parts[1:])
-                if path.parts[0] != root or not name or name in sums or manifest is not None:
-                    raise ValueError(f"{archive} was not made by this pipeline: unexpected member {info.name!r}")
-                content = tar.extractfile(info)
-                if content is None:
-                    raise ValueError(f"{archive}: member {info.name!r} has no content")
-                reader = HashingReader(content, lambda size: None)
+            for member in members(inflated(file)):
+                parts = _checked(member)
+                root = root or parts[0]
+                name = "/".join(parts[1:])
+                if parts[0] != root or not name or name in sums or manifest is not None or len(sums) >= MAX_FILES:
+                    raise Refused(f"it was not made by this pipeline: unexpected member {member.name!r}")
+                reader = HashingReader(member.content, lambda size: None)
                 if name == MANIFEST:
-                    manifest = reader.read().decode("utf-8")
+                    manifest = _manifest(member, sums)
                 else:
-                    keep(path, info, reader)
+                    keep(parts[1:], member, reader)
                     sums[name] = reader.sha256
                 bar.update(file.tell() - bar.n)
-            while zipped.read(BLOCK):  # to the end, so that gzip checks its own sum
-                pass
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, UnicodeDecodeError) as error:
+    except (EOFError, zlib.error, tarfile.HeaderError) as error:
         raise ValueError(f"{archive} is damaged or truncated ({error})") from None
+    except Refused as error:
+        raise ValueError(f"{archive}: {error}") from None
     if manifest is None:
         raise ValueError(f"{archive} has no {MANIFEST} at its end: it is truncated, or was not made by this pipeline")
     _compare(archive, manifest, sums)
+    if not sums:
+        raise ValueError(f"{archive} is empty")
     return len(sums)
 
 
-def _safe(archive: Path, info: tarfile.TarInfo) -> PurePosixPath:
-    """The member's path, if it is a plain file that stays inside its folder."""
-    path = PurePosixPath(info.name)
-    outside = path.is_absolute() or ".." in path.parts or "\\" in info.name or ":" in info.name or "\0" in info.name
-    if outside or not path.parts:
-        raise ValueError(f"{archive}: member {info.name!r} would leave its folder")
-    if not info.isreg():
-        raise ValueError(f"{archive}: member {info.name!r} is not a plain file (a link or a device)")
-    return path
+def _checked(member: Member) -> list[str]:
+    """The parts of the member's path, if packing could have written it."""
+    parts = member.name.split("/")
+    fault = fault_of_path(parts)
+    if fault is not None:
+        raise Refused(f"member {member.name!r:.200} {fault}")
+    return parts
+
+
+def _manifest(member: Member, sums: dict[str, str]) -> str:
+    """The text of the manifest, which is not much longer than the lines of the files before it."""
+    expected = sum(len(name.encode()) + 67 for name in sums)
+    if member.size > 2 * expected + BLOCK:
+        raise Refused(f"its {MANIFEST} has {member.size} bytes for {len(sums)} files")
+    return member.content.read().decode("utf-8", "replace")
 
 
 def _drain(reader: HashingReader, out: IO[bytes] | None = None) -> None:
@@ -126,11 +154,17 @@ def _drain(reader: HashingReader, out: IO[bytes] | None = None) -> None:
 
 
 def _compare(archive: Path, manifest: str, sums: dict[str, str]) -> None:
-    expected = {}
-    for line in manifest.splitlines():
-        checksum, _, name = line.partition("  ")
-        expected[name] = checksum
-    faults = [
+    expected: dict[str, str] = {}
+    faults = []
+    for line in manifest.removesuffix("\n").split("\n") if manifest else []:
+        found = _LINE.fullmatch(line)
+        if found is None:
+            faults.append(f"{MANIFEST} has the line {line!r:.80}")
+        elif found[2] in expected:
+            faults.append(f"{MANIFEST} lists {found[2]} twice")
+        else:
+            expected[found[2]] = found[1]
+    faults += [
         *(f"{name} is missing" for name in sorted(expected.keys() - sums.keys())),
         *(f"{name} is not in the manifest" for name in sorted(sums.keys() - expected.keys())),
         *(f"{name} was changed" for name in sorted(sums.keys() & expected.keys()) if sums[name] != expected[name]),

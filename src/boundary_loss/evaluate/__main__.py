@@ -22,7 +22,7 @@ from boundary_loss.evaluate.assembling import EJECTION, EJECTS, assemble, short,
 from boundary_loss.evaluate.measuring import jobs_of, measure
 from boundary_loss.files import read_json, sweep, write_array, write_json
 from boundary_loss.metrictable import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, metric
-from boundary_loss.runfolder import EVALUATION, RunFolder
+from boundary_loss.runfolder import BEST_EPOCH, EVALUATION, RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 
 
@@ -49,15 +49,19 @@ def evaluate(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], epochs:
     sweep(run.path)
     best = run.best_epoch
     num_epochs = len(run.array("val_dice"))
+    if best >= num_epochs:
+        raise ValueError(
+            f"{run.path / BEST_EPOCH} says {best}, but val_dice.npy has {num_epochs} epochs, counted from 0"
+        )
     places = _places(run, best, num_epochs, epochs)
     results = measure(jobs_of(run, data, metrics, places), workers)
     arrays = assemble(run, results, metrics, list(places), num_epochs)
     rule = touched(run, results, arrays, list(places), best)
-    for name, array in arrays.items():
-        write_array(run.path / f"{name}.npy", array)
-    if rule:
+    if rule:  # before the arrays: make measures again where one is missing, and never where only the counts are
         path = run.path / EVALUATION
         write_json(path, (read_json(path) if path.is_file() else {}) | rule)
+    for name, array in arrays.items():
+        write_array(run.path / f"{name}.npy", array)
     _report(run, arrays, rule, len(places))
 
 

@@ -8,7 +8,6 @@ pred_TESTING/
 """
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from boundary_loss import command
+from boundary_loss import command, records
 from boundary_loss.command import Stop
-from boundary_loss.files import publish, read_json, unfinished, write_json
-from boundary_loss.naming import checked_names
+from boundary_loss.files import begin_folder, clear_folder, publish, refuse_foreign, unfinished, write_json
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.restore import label_path, write_prediction
 from boundary_loss.predict.saved import ABOUT
@@ -29,6 +27,14 @@ from boundary_loss.slicing.checks import check_case, faults_of, refuse
 from boundary_loss.slicing.prepare import Preparation, prepare_images
 from boundary_loss.slicing.study import Case, Recipe
 from boundary_loss.volumes import Volume, orientation, read_volume
+
+_CONTENT: dict[str, records.Check] = {
+    "network": records.text,
+    "epoch": records.count,
+    "modalities": records.distinct_names,
+    "classes": records.distinct_names,
+    "temperature": records.length,
+}
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,20 @@ class Trained:
                 f"{path} does not say how its slices were prepared ({', '.join(missing)} missing): it was trained "
                 "before this was written down; slice the data and train again"
             )
+        records.checked_record(content, path, _CONTENT)
+        numbers = (content.get("in_channels"), content.get("num_classes"))
+        if numbers != (len(content["modalities"]), len(content["classes"])):
+            raise ValueError(
+                f"{path} names {len(content['modalities'])} modalities and {len(content['classes'])} classes of a "
+                f"network with {numbers[0]} and {numbers[1]}: it was not written by a training"
+            )
         return cls(
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),
             about={name: content.get(name) for name in ("network", "epoch", "modalities", "classes")},
-            modalities=tuple(checked_names(content["modalities"], "modality", path)),
-            classes=tuple(checked_names(content["classes"], "class", path)),
+            modalities=tuple(content["modalities"]),
+            classes=tuple(content["classes"]),
             temperature=content["temperature"],
-            preparation=Preparation.from_json(content["preparation"]),
+            preparation=Preparation.from_json(content["preparation"], path, len(content["classes"])),
         )
 
     def recipe(self, *, trust_affine: bool, spacing_mm: tuple[float, float, float] | None) -> Recipe:
@@ -107,22 +120,30 @@ def predict_new(
 def standing(target: Path, words: list[str], trained: Trained, *, fresh: bool) -> Path | None:
     """Where predictions made with these settings and weights lie: the folder, the unfinished one, or nowhere."""
     if command.refuse_other_settings(target, words, fresh=fresh):
-        if read_json(target / ABOUT).get("weights") != trained.digest:
+        if _weights_of(target) != trained.digest:
             raise Stop(f"{target} was predicted with other weights; FRESH=1 predicts anew and keeps the old beside it")
         return target
     grown = unfinished(target)
-    same = command.recorded(grown) == words and read_json(grown / ABOUT).get("weights") == trained.digest
+    refuse_foreign(grown, ours=command.RECORD)
+    same = command.recorded(grown) == words and _weights_of(grown) == trained.digest
     return grown if same else None
+
+
+def _weights_of(folder: Path) -> str | None:
+    """The checksum of the weights that a folder's predictions were made with."""
+    about = records.read_record(folder / ABOUT, {"weights": records.text}, remedy=f"move {folder} away")
+    return about.get("weights")
 
 
 def begin(target: Path, place: Path | None, words: list[str], trained: Trained) -> Path:
     """The unfinished folder to fill: a new one, that of a killed attempt, or a finished one that lacks new cases."""
     grown = unfinished(target)
-    if place != grown and grown.exists():
-        shutil.rmtree(grown)
+    if place != grown:
+        clear_folder(grown, ours=command.RECORD)
     if place == target:
         target.rename(grown)
     elif place is None:
+        begin_folder(grown)
         write_json(grown / ABOUT, trained.as_json())
         command.record(grown, words)
     return grown

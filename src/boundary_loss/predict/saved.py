@@ -10,7 +10,7 @@ from boundary_loss.files import new_folder, write_json
 from boundary_loss.naming import Stem, by_volume
 from boundary_loss.predict.restore import Prediction, write_prediction
 from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.slicedfolder import SLICING, SlicedFolder
 from boundary_loss.slicing.prepare import Preparation
 from boundary_loss.volumes import Geometry
 
@@ -29,7 +29,10 @@ def write_saved(target: Path, run: RunFolder, data: SlicedFolder, epoch: int | N
     geometries = {volume: Geometry.from_json(data.grid(volume)) for volume in by_volume(run.names["val"])}
     whole = whole_volumes(run, geometries)
     refuse_missing(run, epoch, [stem for stems in whole.values() for stem in stems])
-    label_values = Preparation.from_json(data.about["preparation"]).label_values
+    if data.preparation is None:
+        raise ValueError(f"{data.path / SLICING} does not say how the slices were prepared; slice the data anew")
+    preparation = Preparation.from_json(data.preparation, data.path / SLICING, len(data.classes))
+    label_values = preparation.label_values
     with new_folder(target) as grown:
         for volume, stems in tqdm(whole.items(), desc="volumes", disable=None, leave=False):
             prediction = Prediction(read_classes(run, epoch, stems))

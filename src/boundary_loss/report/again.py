@@ -2,19 +2,25 @@
 
 from pathlib import Path
 
-from boundary_loss.report.fromdata import read_kept
-from boundary_loss.report.options import arguments, collected
+from boundary_loss.report.fromdata import KEPT, read_kept
+from boundary_loss.report.options import collected, kept_arguments
 from boundary_loss.report.page import page
 
 
 def again(folder: Path) -> str | None:
-    """``report.html`` as it would be written now; None where nothing was kept of the data."""
+    """``report.html`` as it would be written now; None where nothing was kept of the data.
+
+    Raises:
+        ValueError: what was kept cannot be used, or does not fit the runs.
+    """
     kept = read_kept(folder)
     if kept is None:
         return None
-    args = arguments([str(folder), "--runs", *(str(folder / name) for name in kept["names"]), *kept["words"]])
-    scores, statistics = collected(args)
-    return page(scores, statistics, kept)
+    try:
+        scores, statistics = collected(kept_arguments(folder, kept["names"], kept["words"]))
+        return page(scores, statistics, kept)
+    except ValueError as error:
+        raise ValueError(f"{folder / KEPT} does not fit what lies beside it: {error}") from None
 
 
 def order(folder: Path, paths: list[Path]) -> list[Path]:

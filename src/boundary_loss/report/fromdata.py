@@ -8,14 +8,53 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from boundary_loss import records
 from boundary_loss.comparison import names_of
-from boundary_loss.files import read_json, write_text
+from boundary_loss.files import write_text
 from boundary_loss.report import absent, gallery
 from boundary_loss.report.payload import to_script
 from boundary_loss.report.table import Scores
-from boundary_loss.slicedfolder import SPLIT, SlicedFolder
+from boundary_loss.slicedfolder import SLICING, SPLIT, SlicedFolder
 
 KEPT = "report_data.json"
+
+
+def _run_name(value: Any, key: str, path: Path) -> None:
+    """Refuse what is no run of the folder: ``gdl``, ``gdl/seed0``."""
+    records.text(value, key, path)
+    parts = value.split("/")
+    records.names(parts, key, path)
+    if len(parts) > 2:
+        raise ValueError(f"{path}: '{key}' has {value!r}, which is no run of the folder")
+
+
+def _counted(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not ``[case, further entries]``."""
+    records.list_of(lambda *_: None)(value, key, path)
+    records.name(value[0] if value else None, key, path)
+    *counts, last = value[1:] or [None]
+    records.list_of(records.count)(counts, key, path)
+    records.list_of(records.text if counts else records.count)(last, key, path)
+
+
+_COUNTS = records.list_of(records.count)
+_ABSENT: dict[str, records.Check] = {
+    "name": records.name,
+    **dict.fromkeys(("slices", "empty", "volumes"), records.count),
+    **dict.fromkeys(("false", "voxels"), _COUNTS),
+    **dict.fromkeys(("listed", "absent", "missed"), records.list_of(_counted)),
+}
+_SPLIT: dict[str, records.Check] = dict.fromkeys(("fold", "folds", "seed"), records.count) | dict.fromkeys(
+    ("train", "val"), records.names
+)
+_KEPT: dict[str, records.Check] = {
+    "names": records.list_of(_run_name),
+    "words": records.texts,
+    "runs": records.list_of(records.list_of(lambda *_: None)),
+    "gallery": records.mapping,
+    "absent": records.list_of(records.record(_ABSENT, needs=tuple(_ABSENT))),
+    "splits": records.list_of(records.record(_SPLIT)),
+}
 
 
 def take(scores: Scores, data: Sequence[Path], modality: str | None) -> dict[str, Any]:
@@ -31,8 +70,12 @@ def take(scores: Scores, data: Sequence[Path], modality: str | None) -> dict[str
         "runs": identity(scores),
         "gallery": gallery.build(scores.runs, folders, modality),
         "absent": absent.count(scores.labels, absent.one_of_each_row(scores.rows.values(), trained)),
-        "splits": [read_json(data.path / SPLIT) for data, _ in trained if (data.path / SPLIT).is_file()],
+        "splits": [_read_split(data.path / SPLIT) for data, _ in trained if (data.path / SPLIT).is_file()],
     }
+
+
+def _read_split(path: Path) -> dict[str, Any]:
+    return records.read_record(path, _SPLIT, remedy=f"remove {path.parent} and slice it again")
 
 
 def identity(scores: Scores) -> list[list[Any]]:
@@ -53,7 +96,13 @@ def take_or_kept(
     Args:
         data: sliced folders, of the folds.
         words: the command's options, kept too.
+
+    Raises:
+        FileNotFoundError, ValueError: the data is there, but lacks files or is spoilt.
     """
+    for path in data:
+        if (path / SLICING).is_file():
+            SlicedFolder.open(path).stems("val")  # spoilt data is an error; data that is elsewhere, or other, is not
     try:
         if not data:
             raise FileNotFoundError("no data were given (--data data/ISLES)")
@@ -75,5 +124,13 @@ def kept(scores: Scores, folder: Path) -> dict[str, Any] | None:
 
 
 def read_kept(folder: Path) -> dict[str, Any] | None:
+    """What an earlier report kept in the folder; None where it kept nothing.
+
+    Raises:
+        ValueError: it cannot be read, or holds something else; that of the user's own report may be deleted.
+    """
     path = folder / KEPT
-    return read_json(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return records.read_record(path, _KEPT, needs=tuple(_KEPT), remedy="delete it, and a report with the data at hand "
+                               "writes it again")  # fmt: skip

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from boundary_loss import command
 from boundary_loss.comparison import find_runs, runs_in
@@ -19,6 +20,16 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = command.parser("Compare the runs of a study: tables, paired comparisons, a page.")
     parser.add_argument("folder", type=Path, help="where the report goes, as results/isles")
     parser.add_argument("--runs", type=Path, nargs="+", help="run folders; default: all finished ones in the folder")
+    _add_compared(parser)
+    parser.add_argument("--data", type=Path, nargs="+", default=[], help="sliced data of the runs, for the gallery")
+    parser.add_argument("--modality", help="image shown first; default: the last one")
+    parser.add_argument("--quiet", action="store_true", help="write the files and print no table")
+    parser.add_argument("--show", action="store_true", help="print the table and write nothing")
+    return parser.parse_args(words)
+
+
+def _add_compared(parser: argparse.ArgumentParser) -> None:
+    """The options that shape what is compared."""
     parser.add_argument("--metrics", nargs="+", default=["default"],
                         help=f"arrays, as val_3d_dsc, or sets: {' '.join(METRIC_SETS)}")  # fmt: skip
     parser.add_argument("--columns", nargs="+", default=[], help="class numbers or names; default: foreground")
@@ -26,11 +37,31 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--test", nargs="*", default=list(TESTED), help="metrics that are compared pair by pair")
     parser.add_argument("--baseline", help="compare every run with this one only; default: each with each")
     parser.add_argument("--alpha", type=float, default=ALPHA, help="chance of any false claim")
-    parser.add_argument("--data", type=Path, nargs="+", default=[], help="sliced data of the runs, for the gallery")
-    parser.add_argument("--modality", help="image shown first; default: the last one")
-    parser.add_argument("--quiet", action="store_true", help="write the files and print no table")
-    parser.add_argument("--show", action="store_true", help="print the table and write nothing")
-    return parser.parse_args(words)
+
+
+class _Refusing(argparse.ArgumentParser):
+    """Raises where a command line would end the process with a message or with its help."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def kept_arguments(folder: Path, names: Sequence[str], words: Sequence[str]) -> argparse.Namespace:
+    """What a report was made of, from the words that it kept: nothing in them names a folder or ends the process.
+
+    Args:
+        folder: of the report.
+        names: of its runs, in that folder.
+        words: options of :func:`arguments` that are not :data:`BESIDE`.
+
+    Raises:
+        ValueError: any other word.
+    """
+    parser = _Refusing(add_help=False, allow_abbrev=False)
+    _add_compared(parser)
+    args = parser.parse_args(list(words))
+    args.folder, args.runs = folder, [folder / name for name in names]
+    return args
 
 
 def collected(args: argparse.Namespace) -> tuple[Scores, Statistics]:

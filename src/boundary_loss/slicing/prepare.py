@@ -5,10 +5,36 @@ And what it must be told of its training slices, years later, to be shown a new 
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from skimage.transform import resize
+
+from boundary_loss import records
+
+
+def _shape(value: Any, key: str, path: Path) -> None:
+    records.list_of(records.count)(value, key, path)
+    if value and (len(value) != 2 or min(value) < 1):
+        raise ValueError(f"{path}: '{key}' is {value}, expected two numbers of pixels")
+
+
+def _pattern(value: Any, key: str, path: Path) -> None:
+    """Refuse a pattern of files that are not below the folder of the cases."""
+    records.text(value, key, path)
+    parts = value.replace("<", "").replace(">", "").split("/")
+    if value.startswith("/") or ".." in parts or not value.isprintable():
+        raise ValueError(f"{path}: '{key}' is {value!r}, which would leave the folder of the cases")
+
+
+_FIELDS: dict[str, records.Check] = {
+    "shape": _shape,
+    "pictures": records.flag,
+    "label_values": records.list_of(records.count),
+    "layout": records.by_name(_pattern),
+    "orientations": records.texts,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +60,17 @@ class Preparation:
         }
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Preparation":
+    def from_json(cls, content: Any, path: Path, num_classes: int) -> "Preparation":
+        """Take it from what ``path`` holds: slicing.json, or a file of weights.
+
+        Raises:
+            ValueError: a field is missing or cannot be used, or a pattern of the layout would leave its folder.
+        """
+        records.checked_record(content, path, _FIELDS, needs=tuple(name for name in _FIELDS if name != "shape"))
+        if len(content["label_values"]) != num_classes:
+            raise ValueError(f"{path} has {len(content['label_values'])} label values of {num_classes} classes")
         return cls(
-            shape=tuple(content["shape"]) if content["shape"] else None,
+            shape=tuple(content["shape"]) if content.get("shape") else None,
             pictures=content["pictures"],
             label_values=tuple(content["label_values"]),
             layout=content["layout"],

@@ -1,7 +1,6 @@
 """A run folder's life: begun, killed and gone on with, extended, finished, never overwritten."""
 
 import re
-import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,17 @@ from typing import Any
 from boundary_loss import command, provenance
 from boundary_loss.command import Stop
 from boundary_loss.data import Slices
-from boundary_loss.files import link_folder, publish, read_json, set_aside, unfinished, write_json, write_text
+from boundary_loss.files import (
+    begin_folder,
+    clear_folder,
+    link_folder,
+    publish,
+    refuse_foreign,
+    set_aside,
+    unfinished,
+    write_json,
+    write_text,
+)
 from boundary_loss.naming import by_volume
 from boundary_loss.runfolder import EVALUATION, EVALUATION_ARRAYS, PAIR_ARRAYS, ROWS, RUN, VOLUMES, RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
@@ -63,8 +72,9 @@ def is_done(folder: Path, words: list[str], *, fresh: bool) -> bool:
     """
     refuse(folder, words, fresh=fresh)
     grown = unfinished(folder)
+    refuse_foreign(grown, ours=command.RECORD)
     if grown.exists() and command.recorded(grown) is None:
-        shutil.rmtree(grown)  # killed before it began
+        clear_folder(grown)  # killed before it began
     if fresh:
         if grown.exists() and command.recorded(grown) != words:
             print(f"{grown} moved to {set_aside(grown)}")
@@ -90,7 +100,7 @@ def extend(folder: Path, grown: Path) -> None:
     if grown.exists():
         return
     copy = grown.with_name(grown.name + "_copy")
-    shutil.rmtree(copy, ignore_errors=True)
+    begin_folder(copy)
     computed = [f"{name}.npy" for name in (*EVALUATION_ARRAYS, *PAIR_ARRAYS)]
     link_folder(folder, copy, leave_out=[*computed, EVALUATION, "*.gif", VOLUMES, f"{VOLUMES}_*"])
     copy.rename(grown)
@@ -112,6 +122,8 @@ def start(run: Path, words: list[str], about: dict[str, Any], data: SlicedFolder
         "versions": provenance.versions(),
     }
     refuse_other_data(run, about["data_checksum"])
+    if not run.exists():
+        begin_folder(run)
     volumes = list(by_volume(val.stems))
     rows = {"train": train.stems, "val": val.stems, "volumes": volumes, "classes": data.classes}
     patients = [data.patient(volume) for volume in volumes]
@@ -125,7 +137,7 @@ def refuse_other_data(run: Path, checksum: str) -> None:
     """An interrupted run does not go on with data that changed under it."""
     if not (run / RUN).is_file():
         return
-    before = read_json(run / RUN)["data_checksum"]
+    before = RunFolder(run).about.get("data_checksum") or "unknown"
     if before != checksum:
         raise Stop(
             f"{run} began on other data (checksum {before[:12]}, now {checksum[:12]}); "
