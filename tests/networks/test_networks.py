@@ -72,9 +72,7 @@ def test_a_single_small_image_can_be_trained_on(text, sizes):
     assert network.eval()(given).isfinite().all()
 
 
-@pytest.mark.parametrize(
-    ("images", "size", "training"), [(2, (7, 5), True), (1, (7, 9), True), (1, (7, 5), False)]
-)
+@pytest.mark.parametrize(("images", "size", "training"), [(2, (7, 5), True), (1, (7, 9), True), (1, (7, 5), False)])
 def test_other_images_are_padded_to_one_multiple(images, size, training):
     norm = torch.nn.BatchNorm2d(1).train(training)
     seen = []
