@@ -4,7 +4,6 @@ A row is a list of terms, ``loss[(option=value,...)]:weight[@classes]``, as ``gd
 with a rule for the weights over the epochs, as ``steal(0.01)``.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

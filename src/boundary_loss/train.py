@@ -146,6 +146,7 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
     val = Slices(data, "val", **options)
     run = unfinished(args.folder)
     if ranks.is_first:
+        say_absent(RunFolder(args.folder).name, train)
         folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
     ranks.wait()
     queue = [path for path in args.queue if not path.exists()]
@@ -181,6 +182,13 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
         compiled=args.compile,
         deterministic=args.deterministic,
     )
+
+
+def say_absent(name: str, train: Slices) -> None:
+    """Warn of classes that cannot be learned."""
+    if train.absent:
+        absent = ", ".join(f"{train.folder.classes[k]} ({k})" for k in train.absent)
+        print(f"{name}  warning: no training slice has the class {absent}: it cannot be learned", flush=True)
 
 
 def needs(terms: Sequence[ActiveTerm]) -> list[MapNeed]:
