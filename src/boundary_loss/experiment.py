@@ -128,7 +128,7 @@ class Experiment:
     compiled: bool = False
     """The network through torch.compile."""
     deterministic: bool = False
-    """Only algorithms that give the same bits every time; on a CPU they all do."""
+    """Only algorithms that give the same bits every time; on a CPU they all do, with as many threads."""
 
     @classmethod
     def parse(
