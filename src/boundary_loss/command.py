@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +22,8 @@ from boundary_loss.files import write_text
 from boundary_loss.signals import Interrupted, answer, restore
 
 RECORD = "arguments.txt"
+DEBUG = "--debug"
+"""Among the arguments of a command, it shows the traceback of what caused a message, as of a user's own network."""
 
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -55,6 +58,8 @@ def run(main: Callable[[], Any], called_off: Callable[[Interrupted], int] = say)
     try:
         main()
     except USERS_FAULTS as error:
+        if error.__cause__ is not None and DEBUG in sys.argv:
+            traceback.print_exception(error.__cause__)
         sys.exit(fail(str(error), 2))
     except BrokenPipeError:  # an OSError too, hence before it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush finds a place

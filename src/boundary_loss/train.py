@@ -38,6 +38,7 @@ from boundary_loss.training.ranks import PARENT, Ranks, joined
 from boundary_loss.training.run import Training
 from boundary_loss.training.terms import ActiveTerm, activate
 from boundary_loss.training.tracking import TRACKERS, tracker
+from boundary_loss.training.trial import try_losses, try_network
 
 DEBUG_SLICES = 10
 # Options that do not shape the result; a run that stopped at a NaN goes on with --skip_nan
@@ -141,6 +142,10 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
     terms = activate(experiment)
     net, about_network = network(experiment, data, args.weights)
     net.to(device)
+    stems = data.stems("train")[: limit(experiment)]
+    if stems:
+        try_network(net, experiment, data, stems, device)
+        try_losses(terms, data, stems, device)
     options: dict[str, Any] = {"needs": needs(terms), "limit": limit(experiment), "device": device}
     train = Slices(data, "train", augmentation=experiment.augmentation, **options)
     val = Slices(data, "val", **options)

@@ -1,6 +1,7 @@
 """What the networks share: layers of any dimension, padding to a multiple, initial weights."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -57,8 +58,8 @@ def _is_alone(network: nn.Module) -> bool:
     """True if its batch norms see the values of this process only, not those of a batch shared by several."""
     if not (dist.is_available() and dist.is_initialized()):
         return True
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    return all(not hasattr(n, "process_group") or dist.get_world_size(n.process_group) == 1 for n in norms)
+    norms: list[Any] = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    return all(dist.get_world_size(norm.process_group) == 1 for norm in norms if hasattr(norm, "process_group"))
 
 
 @torch.no_grad()
