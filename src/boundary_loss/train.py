@@ -163,6 +163,8 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
 
 
 def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
+    if num_classes < 2:
+        raise Stop(f"{args.data} has {num_classes} class; there is nothing to tell apart from the background")
     return Experiment.parse(
         terms=args.losses,
         schedule=args.schedule,

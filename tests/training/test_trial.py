@@ -10,6 +10,7 @@ from trainings import same_run, train_here
 
 from boundary_loss import ledgercheck
 from boundary_loss.command import Stop
+from boundary_loss.files import read_json, write_json
 
 GOOD = ["--losses", "gdl:1", "--network", "Dimwit", "--batch_size", "3", "--epochs", "1"]
 NETWORKS = {
@@ -84,6 +85,14 @@ def test_a_trial_leaves_no_trace(data: Path, tmp_path: Path, monkeypatch: pytest
         monkeypatch.setattr(f"boundary_loss.train.{name}", lambda *_: None)
     assert train_here(tmp_path / "untried", data, *words).status == 0
     same_run(tmp_path / "untried", tmp_path / "tried")
+
+
+def test_a_study_of_the_background_alone_is_refused(tmp_path: Path) -> None:
+    sliced = write_sliced(tmp_path / "TOY")
+    about = read_json(sliced / "slicing.json")
+    write_json(sliced / "slicing.json", about | {"classes": ["background"]})
+    stopped = train_here(tmp_path / "run", sliced, *GOOD)
+    assert stopped.status == 2 and "nothing to tell apart from the background" in stopped.err
 
 
 def test_a_loss_without_a_gradient_may_be_recorded(data: Path, tmp_path: Path) -> None:
