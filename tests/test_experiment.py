@@ -1,5 +1,6 @@
 """Ledger text -> experiment: what is accepted, and what an error says."""
 
+import math
 from dataclasses import fields
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def test_classes_default_to_all(text: str, classes: tuple[int, ...]) -> None:
         ("boundary(mop=3d):1", "no option 'mop'; it has: .*map"),
         ("boundary(map=4d):1", "4d"),
         ("gdl:1@4", r"the data has 0\.\.3"),
+        ("gdl:1@0-9999999999999", r"the data has 0\.\.3"),
+        ("gdl:1@9999999999999", r"the data has 0\.\.3"),
         ("gdl:1@1,1", "at most once"),
         ("gdl:1@1-", "write them as"),
         ("gdl(:1", "cannot be read"),
@@ -62,8 +65,55 @@ def test_schedule_and_rate_are_checked_with_the_row() -> None:
         make(["gdl:1", "boundary:0.01@1"], "stel(0.01)")
     with pytest.raises(ValueError, match="2 losses, the run has 1"):
         make(["gdl:1"], "steal(0.01)")
-    with pytest.raises(ValueError, match="epochs must be positive"):
-        make(["gdl:1"], epochs=0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "given_as"),
+    [
+        *(("epochs", value, "EPC") for value in (0, -1, 10**30)),
+        *(("batch_size", value, "BS") for value in (0, 10**30)),
+        *(("learning_rate", value, "LR") for value in (0.0, -1.0, math.nan, math.inf, 1e-300)),
+        *(("temperature", value, "--temperature") for value in (0.0, math.nan, math.inf)),
+        *(("seed", value, "SEED") for value in (10**30, -(10**30))),
+    ],
+)
+def test_numbers_that_cannot_work_are_refused_by_the_name_that_was_given(
+    setting: str, value: float, given_as: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{given_as}="):
+        make(["gdl:1"], **{setting: value})
+
+
+@pytest.mark.parametrize(
+    ("terms", "schedule", "says"),
+    [
+        (["gdl:0", "boundary:0@1"], "constant", "all losses .* weigh 0 in epoch 2"),
+        (["gdl:1", "boundary:1@1"], "add(-1,-1)", "all losses .* weigh 0 in epoch 2"),
+        (["gdl:-1"], "constant", "'gdl:-1' weighs -1 in epoch 0"),
+        (["gdl:1", "boundary:0.01@1"], "steal(-1)", "'boundary:0.01@1' weighs -1.99 in epoch 2"),
+        (["gdl:1", "boundary:0.01@1"], "rebalance(-5)", "weighs -9.99 in epoch 2"),
+        (["gdl:1", "boundary:0.01@1"], "linear(-1,1,2)", "weighs -1 in epoch 0"),
+        (["gdl:1e39"], "constant", r"weighs 1e\+39"),
+        (["gdl:1e999"], "constant", "weighs inf"),
+        (["gdl:1", "boundary:0.01@1"], "steal(1e200)", r"weighs 2e\+200 in epoch 2"),
+    ],
+)
+def test_weights_that_cannot_train(terms: list[str], schedule: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        make(terms, schedule)
+
+
+@pytest.mark.parametrize(
+    ("terms", "schedule"),
+    [
+        (["gdl:1", "boundary:0@1"], "constant"),  # its value is recorded
+        (["gdl:1", "boundary:0@1"], "steal(0.01)"),
+        (["gdl:0", "boundary:1@1"], "after(dice>0.5)"),
+        (["gdl:1"], "linear(0,1,2)"),
+    ],
+)
+def test_weights_may_begin_at_zero(terms: list[str], schedule: str) -> None:
+    make(terms, schedule)
 
 
 def test_a_loss_of_the_users_own_by_import_path() -> None:

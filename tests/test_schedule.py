@@ -126,6 +126,11 @@ def test_schedules_for_another_number_of_losses(text, terms):
         parse_schedule(text, terms)
 
 
+def test_a_dice_that_cannot_be_reached():
+    with pytest.raises(ValueError, match="never comes"):
+        parse_schedule("after(dice>1)", 2)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -134,6 +139,9 @@ def test_schedules_for_another_number_of_losses(text, terms):
         ("plateau(x)", "not numbers"),
         ("cosine", "lacks a number"),
         ("poly(0)", "epochs=0"),
+        ("poly(3,-1)", "power=-1"),
+        ("halve_when_due(0)", "patience=0"),
+        (f"cosine({'9' * 400})", "finite"),
     ],
 )
 def test_rates_that_are_none(text, message):

@@ -310,6 +310,7 @@ def test_nothing_selected_is_an_error(study):
 def test_a_full_disk_is_told_beforehand(study, monkeypatch):
     study.write({"x": b"1"})
     study.accept()
-    monkeypatch.setattr(unpack.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    with pytest.raises(ValueError, match="needs"):
+    disk = SimpleNamespace(f_bavail=1, f_frsize=1000, f_files=0, f_favail=0)
+    monkeypatch.setattr("os.statvfs", lambda _: disk)
+    with pytest.raises(ValueError, match="unpacking writes 1 bytes, and 268 MB must stay free"):
         study.run()

@@ -120,3 +120,42 @@ class Dropper(torch.nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.body(images)
+
+
+class Odd(torch.nn.Module):
+    """A network with one fault, named by ``kind``."""
+
+    def __init__(self, in_channels: int, num_classes: int, kind: str = "none") -> None:
+        super().__init__()
+        if kind == "building":
+            raise RuntimeError("no such kind\nand more")
+        self.kind, self.convolution = kind, torch.nn.Conv2d(in_channels, num_classes, 1)
+        self.norm = torch.nn.BatchNorm2d(num_classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits = self.convolution(images)
+        if self.kind == "calling":
+            raise RuntimeError("cannot be called")
+        if self.kind == "validating" and not self.training:
+            raise KeyError("only in training")
+        if self.kind == "pooling":  # three halvings, and back
+            pooled = torch.nn.functional.max_pool2d(logits, 8)
+            logits = logits + torch.nn.functional.interpolate(pooled, scale_factor=8)
+        answers = {"half": logits[..., ::2], "classes": logits[:, :1], "nan": logits * torch.nan, "tuple": (logits,)}
+        return answers.get(self.kind, self.norm(logits))
+
+
+class Peculiar(Brier):
+    """A loss with one fault, named by ``kind``."""
+
+    def __init__(self, classes: tuple[int, ...], kind: str = "none") -> None:
+        super().__init__(classes)
+        self.kind = kind
+        if kind == "building":
+            raise ZeroDivisionError("of nothing")
+
+    def forward(self, probs: torch.Tensor, one_hot: torch.Tensor) -> torch.Tensor:
+        if self.kind == "calling":
+            raise IndexError("out of range")
+        values = super().forward(probs, one_hot)
+        return {"float": 0.5, "items": values.expand(3), "detached": values.detach()}.get(self.kind, values)

@@ -4,10 +4,14 @@ The names below are loaded on first use, so that ``import boundary_loss.plot`` c
 ``from boundary_loss import BoundaryLoss`` no matplotlib.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import boundary_loss.loading
 
-from boundary_loss.signals import answer_while_loading
+boundary_loss.loading.explain_while_loading()  # before anything else is imported: that may be what fails
+
+from importlib import import_module  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from boundary_loss.signals import answer_while_loading  # noqa: E402
 
 if TYPE_CHECKING:
     from boundary_loss.distance import (

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from boundary_loss.owncode import explained
+
 Value = int | float | bool | str
 
 _NAME = r"[A-Za-z_][\w.]*(?::[A-Za-z_]\w*)?"
@@ -67,12 +69,14 @@ def import_named(path: str, what: str) -> Callable[..., Any]:
         what: what is looked for, for the message: ``network``, ``loss``.
     """
     module, _, name = path.partition(":")
-    try:
-        found = getattr(import_module(module), name)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"{what} '{path}': {error}; is its folder in PYTHONPATH?") from None
-    except AttributeError:
-        raise ValueError(f"{what} '{path}': module {module} has no {name}") from None
+    with explained(f"{what} '{path}' cannot be imported"):
+        try:
+            imported = import_module(module)
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(f"{error}; is its folder in PYTHONPATH?") from error
+    found = getattr(imported, name, None)
+    if found is None:
+        raise ValueError(f"{what} '{path}': module {module} has no {name}")
     if not callable(found):
         raise ValueError(f"{what} '{path}' is not a class")
     return found

@@ -13,18 +13,26 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from boundary_loss.console import Console, decoded, taking_any_text
 from boundary_loss.files import write_text
+from boundary_loss.loading import loaded
 from boundary_loss.signals import Interrupted, answer, restore
 
 RECORD = "arguments.txt"
+DEBUG = "--debug"
+"""Among the arguments of a command, it shows the traceback of what caused a message, as of a user's own network."""
 
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_THREADS = (
+    "the system lets this process start no more threads: ulimit -v or ulimit -u is too low. What is finished is kept; "
+    "OMP_NUM_THREADS=1 and fewer --workers need less"
+)
 _NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -53,6 +61,7 @@ def run(main: Callable[[], Any], called_off: Callable[[Interrupted], int] = say)
 
     Exit status 2 for what the user can mend, 130 after Ctrl-C, 75 after SIGTERM, of which ``called_off`` tells.
     """
+    loaded()
     with taking_any_text():
         _run(main, called_off)
 
@@ -62,6 +71,8 @@ def _run(main: Callable[[], Any], called_off: Callable[[Interrupted], int]) -> N
     try:
         main()
     except USERS_FAULTS as error:
+        if error.__cause__ is not None and DEBUG in sys.argv:
+            traceback.print_exception(error.__cause__)
         sys.exit(fail(str(error), 2))
     except BrokenPipeError:  # an OSError too, hence before it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush finds a place
@@ -70,6 +81,10 @@ def _run(main: Callable[[], Any], called_off: Callable[[Interrupted], int]) -> N
         sys.exit(fail(_explained(error), 2))
     except MemoryError as error:
         sys.exit(fail(f"out of memory: {error}".rstrip(": "), 2))
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        sys.exit(fail(_NO_THREADS, 2))
     except (KeyboardInterrupt, Interrupted) as stop:
         answer(signal.SIG_IGN)  # a cluster may tell us twice
         sys.exit(called_off(stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)))
@@ -86,6 +101,8 @@ def _explained(error: OSError) -> str:
     said = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
     if error.errno in _DISK_FULL:
         return f"{said}. What is finished is kept: free some space, and the same command goes on from there"
+    if error.errno == errno.EMFILE:
+        return f"{said}. Allow more, as with ulimit -n 1024; what is finished is kept"
     if error.errno in _NOT_OURS:
         return f"{said}. Make it writable, or name another folder (with make: RD=folder)"
     return said

@@ -22,6 +22,18 @@ PRECISIONS = ("off", "bf16", "fp16")
 LAYOUTS = ("last", "first")
 PREDICTIONS = ("png", "packed")
 
+_MOST = 2**31 - 1
+_SEEDS = 9 * 10**12  # torch's generators take 64 bits; an epoch's seed is a million times the run's
+_RANGES = {
+    "epochs": ("EPC", 1, _MOST),
+    "batch_size": ("BS", 1, _MOST),
+    "learning_rate": ("LR", 1e-30, 1e30),
+    "temperature": ("--temperature", 1e-30, 1e30),
+    "seed": ("SEED", -_SEEDS, _SEEDS),
+}
+"""What a user calls a setting, its least and its greatest value."""
+_HEAVIEST = 1e30  # weights beyond it leave float32
+
 _TERM = re.compile(r"(?P<call>.+):(?P<weight>[-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:@(?P<classes>[\d,-]+))?")
 
 
@@ -72,7 +84,7 @@ def _classes(text: str | None, num_classes: int, term: str) -> tuple[int, ...]:
         first, dash, last = part.partition("-")
         if not first.isdigit() or (dash and not last.isdigit()):
             raise ValueError(f"the classes of '{term}' read '{text}'; write them as 1 or 0,1 or 1-3")
-        found += range(int(first), int(last if dash else first) + 1)
+        found += range(int(first), min(int(last if dash else first), num_classes) + 1)
     if not found or max(found) >= num_classes or len(set(found)) < len(found):
         raise ValueError(f"'{term}' names classes {found}; the data has 0..{num_classes - 1}, each at most once")
     return tuple(found)
@@ -116,7 +128,7 @@ class Experiment:
     compiled: bool = False
     """The network through torch.compile."""
     deterministic: bool = False
-    """Only algorithms that give the same bits every time; on a CPU they all do."""
+    """Only algorithms that give the same bits every time; on a CPU they all do, with as many threads."""
 
     @classmethod
     def parse(
@@ -140,14 +152,36 @@ class Experiment:
         )
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "temperature"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name, (given_as, least, most) in _RANGES.items():
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{given_as}={getattr(self, name)} does not fit: it must be {least} to {most}")
+        self._check_weights()
         if self.save_train and self.augmentation is not None:
             raise ValueError("save_train keeps predictions on the slices as they are; it does not go with AUGMENT")
         for name, known in (("amp", PRECISIONS), ("layout", LAYOUTS), ("predictions", PREDICTIONS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, got '{getattr(self, name)}'")
+
+    def _check_weights(self) -> None:
+        """Refuse weights that train nothing, maximise a loss or leave float32.
+
+        The rules only rise or only fall, so that the first and the last epoch show all; for a rule that waits for a
+        Dice, 1 is the Dice that comes.
+        """
+        last = self.epochs - 1
+        for epoch in (0, last):
+            weights = self.weights(epoch, (1.0,))
+            for term, weight in zip(self.terms, weights, strict=True):
+                if not 0 <= weight <= _HEAVIEST:
+                    raise ValueError(
+                        f"'{term.text}' weighs {weight:g} in epoch {epoch}; weights must be 0 to {_HEAVIEST:g}. Below "
+                        "0 a loss would be maximised: mend the term or the schedule"
+                    )
+            if epoch == last and not any(weights):
+                raise ValueError(
+                    f"all losses ({' '.join(term.text for term in self.terms)}) weigh 0 in epoch {epoch}, which leaves "
+                    "nothing to train on: mend the weights or the schedule"
+                )
 
     @cached_property
     def distance_head(self) -> bool:

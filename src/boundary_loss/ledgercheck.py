@@ -15,6 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from textwrap import indent
 
+import torch
+
 from boundary_loss import command, train
 from boundary_loss.command import USERS_FAULTS, Stop
 from boundary_loss.data import check_needs
@@ -23,6 +25,7 @@ from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
 from boundary_loss.training.terms import activate
+from boundary_loss.training.trial import try_losses, try_network
 
 RUN = "--run"
 
@@ -45,22 +48,26 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
 
 
 def check(words: Sequence[str], built: set[tuple[str, Path, Path | None]]) -> None:
-    """Raise what a training with these words would end in, as far as it shows without reading a slice.
+    """Raise what a training with these words would end in, as far as it shows without reading all slices.
 
     Args:
-        built: networks that were built already, on which data and with which weights; this one's is added.
+        built: networks that were tried already, on which data and with which weights; this one's is added.
     """
     args = parsed(words)
     settings = command.settings(words, train.BESIDE)
     folder.refuse(args.folder, settings, fresh=args.fresh)
     data = SlicedFolder.open(args.data)
     experiment = train.read_experiment(args, len(data.classes))
-    needs = train.needs(activate(experiment))
+    terms = activate(experiment)
+    needs, cpu = train.needs(terms), torch.device("cpu")
     deforms = experiment.augmentation is not None and experiment.augmentation.deforms
+    stems: dict[str, list[str]] = {}
     for which, deformed in (("train", deforms), ("val", False)):
-        check_needs(needs, data, which, limit=train.limit(experiment), deformed=deformed)
+        stems[which] = check_needs(needs, data, which, limit=train.limit(experiment), deformed=deformed)
+    try_losses(terms, data, stems["train"], cpu)
     if (network := (experiment.built_network, args.data, args.weights)) not in built:
-        train.network(experiment, data, args.weights)
+        net, _ = train.network(experiment, data, args.weights)
+        try_network(net, experiment, data, stems["train"], cpu)
         built.add(network)
     if not args.fresh:
         folder.refuse_other_data(unfinished(args.folder), data.about["checksum"])

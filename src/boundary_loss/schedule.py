@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
 Weights = tuple[float, ...]
+_ENDLESS = 1e300
 
 
 class Schedule(Protocol):
@@ -106,6 +107,10 @@ class After:
 
     dice: float
 
+    def __post_init__(self) -> None:
+        if self.dice >= 1:
+            raise ValueError(f"after(dice>{self.dice:g}) never comes: a Dice is at most 1")
+
     def weights(self, epoch: int, initial: Weights, val_dice_history: Sequence[float]) -> Weights:
         reached = any(score > self.dice for score in val_dice_history[:epoch])
         return initial if reached else (*initial[:-1], 0.0)
@@ -142,6 +147,9 @@ class HalveWhenDue:
 
     patience: int = 20
 
+    def __post_init__(self) -> None:
+        at_least("halve_when_due: patience", self.patience, 1)
+
     def at(self, epoch: int, base: float, history: Sequence[float]) -> float:
         best, best_epoch, rate = -math.inf, 0, base
         for past, score in enumerate(history[:epoch]):
@@ -174,6 +182,7 @@ class Poly:
 
     def __post_init__(self) -> None:
         at_least("poly: epochs", self.epochs, 1)
+        at_least("poly: power", self.power, 0)
 
     def at(self, epoch: int, base: float, history: Sequence[float]) -> float:
         return base * max(0.0, 1 - epoch / self.epochs) ** self.power
@@ -234,8 +243,8 @@ def _parse(text: str, rules: dict[str, type[Rule]], kind: str) -> Rule:
         raise ValueError(
             f"{kind} '{text}' is not numbers throughout; it is written {usage(name, rules[name])}"
         ) from None
-    if not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"{kind} '{text}' needs finite numbers")
+    if not all(abs(number) < _ENDLESS for number in numbers):
+        raise ValueError(f"{kind} '{text}' needs finite numbers, below {_ENDLESS:g}")
     if any(p.default is p.empty for p in parameters[len(words) :] if p not in repeated):
         raise ValueError(f"{kind} '{text}' lacks a number; it is written {usage(name, rules[name])}")
     return rule(*numbers)
@@ -260,6 +269,6 @@ def written(rule: Schedule | Rate) -> str:
     return f"after(dice>{text})" if isinstance(rule, After) else f"{name}({text})" if text else name
 
 
-def at_least(name: str, value: int, least: int) -> None:
+def at_least(name: str, value: float, least: int) -> None:
     if value < least:
         raise ValueError(f"{name}={value} must be at least {least}")

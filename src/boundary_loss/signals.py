@@ -2,11 +2,11 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
 from typing import Any
+
+from boundary_loss.loading import is_command
 
 TERMINATED = 75
 """Exit status after SIGTERM: EX_TEMPFAIL of sysexits.h, "the same again, later"."""
@@ -68,12 +68,8 @@ def restore(before: Mapping[signal.Signals, Any]) -> None:
 
 
 def answer_while_loading() -> None:
-    """``python -m boundary_loss.COMMAND`` or ``python preprocess/slice_STUDY.py``, and no other program: while its
-    libraries load, a signal ends it at once."""
-    words = sys.orig_argv
-    module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    slicer = PurePath(sys.argv[0]).match("preprocess/slice_*.py")
-    if slicer or module.partition(".")[0] == "boundary_loss":
+    """While the libraries of a command load, a signal ends it at once."""
+    if is_command():
         answer(_leave)
 
 

@@ -180,8 +180,9 @@ class SlicedFolder:
 
     def labels(self, which: str, stem: str) -> np.ndarray:
         """(X, Y) uint8 class numbers; 255 = ignored."""
+        npy = self.path / which / LABELS / f"{stem}.npy"
         if self._has(which, LABELS):
-            return read_array(self.path / which / LABELS / f"{stem}.npy")
+            return class_numbers(read_array(npy), npy)
         return read_png(self.path / which / LABELS_PNG / f"{stem}.png")
 
     def map_3d(self, which: str, stem: str) -> np.ndarray:
@@ -201,3 +202,20 @@ class SlicedFolder:
 def from_pictures(pictures: np.ndarray) -> np.ndarray:
     """8-bit pictures as the network reads them: float32 in [0, 1]."""
     return pictures.astype(np.float32) / 255
+
+
+def class_numbers(labels: np.ndarray, path: Path) -> np.ndarray:
+    """Labels as uint8: integers of any width, bool, or floating point that holds whole numbers.
+
+    Raises:
+        ValueError: other values than 0 to 255, or more axes than a slice has; it names the file.
+    """
+    if labels.dtype == np.uint8 and labels.ndim == 2:
+        return labels
+    if labels.ndim != 2 or labels.dtype.kind not in "buif":
+        raise ValueError(f"{path} holds {labels.dtype} of shape {labels.shape}, not the labels of a slice (X, Y)")
+    fits = (labels >= 0) & (labels <= 255) & (labels == np.floor(labels))  # not so for NaN
+    if not fits.all():
+        strange = ", ".join(map(str, labels[~fits][:3].tolist()))
+        raise ValueError(f"{path} holds the labels {strange}; they must be whole numbers, 0 to 255")
+    return labels.astype(np.uint8)

@@ -38,6 +38,7 @@ from boundary_loss.training.ranks import PARENT, Ranks, joined
 from boundary_loss.training.run import Training
 from boundary_loss.training.terms import ActiveTerm, activate
 from boundary_loss.training.tracking import TRACKERS, tracker
+from boundary_loss.training.trial import try_losses, try_network
 
 DEBUG_SLICES = 10
 # Options that do not shape the result; a run that stopped at a NaN goes on with --skip_nan
@@ -117,6 +118,8 @@ def check_processes(args: argparse.Namespace) -> None:
     """Refuse numbers of processes that cannot work."""
     if args.batch_size < 1:
         raise Stop(f"BS={args.batch_size} does not fit: a batch has 1 slice or more")
+    if not args.save_minutes >= 0:
+        raise Stop(f"SAVE_MINUTES={args.save_minutes:g} does not fit: 0 or more; 0 saves at the end of epochs alone")
     if not 1 <= args.nproc <= args.batch_size:
         raise Stop(f"NPROC={args.nproc} does not fit: 1 or more, at most the BS={args.batch_size} slices of a batch")
     if args.nproc > 1 and args.device not in ("auto", "cpu", "cuda"):
@@ -139,11 +142,16 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
     terms = activate(experiment)
     net, about_network = network(experiment, data, args.weights)
     net.to(device)
+    stems = data.stems("train")[: limit(experiment)]
+    if stems:
+        try_network(net, experiment, data, stems, device)
+        try_losses(terms, data, stems, device)
     options: dict[str, Any] = {"needs": needs(terms), "limit": limit(experiment), "device": device}
     train = Slices(data, "train", augmentation=experiment.augmentation, **options)
     val = Slices(data, "val", **options)
     run = unfinished(args.folder)
     if ranks.is_first:
+        say_absent(RunFolder(args.folder).name, train)
         folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
     ranks.wait()
     queue = [path for path in args.queue if not path.exists()]
@@ -155,6 +163,8 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
 
 
 def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
+    if num_classes < 2:
+        raise Stop(f"{args.data} has {num_classes} class; there is nothing to tell apart from the background")
     return Experiment.parse(
         terms=args.losses,
         schedule=args.schedule,
@@ -179,6 +189,13 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
         compiled=args.compile,
         deterministic=args.deterministic,
     )
+
+
+def say_absent(name: str, train: Slices) -> None:
+    """Warn of classes that cannot be learned."""
+    if train.absent:
+        absent = ", ".join(f"{train.folder.classes[k]} ({k})" for k in train.absent)
+        print(f"{name}  warning: no training slice has the class {absent}: it cannot be learned", flush=True)
 
 
 def needs(terms: Sequence[ActiveTerm]) -> list[MapNeed]:

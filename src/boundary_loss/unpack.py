@@ -5,7 +5,6 @@ python -m boundary_loss.unpack data/isles --lineage lineage/ISLES.lineage --zips
 
 import argparse
 import os
-import shutil
 import stat
 import struct
 import sys
@@ -26,6 +25,7 @@ else:
     _OF_LZMA = (LZMAError,)
 
 from boundary_loss import command, records
+from boundary_loss.diskspace import check_room
 from boundary_loss.files import new_folder, write_json
 from boundary_loss.lineage import CHUNK, Checked, Lineage, check
 from boundary_loss.naming import MAX_PART
@@ -254,15 +254,6 @@ def check_members(members: Sequence[Member]) -> int:
     return total
 
 
-def check_space(folder: Path, size: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if size + SPARE_BYTES > free:
-        raise ValueError(
-            f"unpacking needs {size / GIB:.2f} GiB and {SPARE_BYTES / GIB:.2f} to spare; "
-            f"the disk of {folder} has {free / GIB:.2f} free"
-        )
-
-
 def extract(members: Sequence[Member], folder: Path, progress: Callable[[int], object]) -> None:
     """Write each member below ``folder``, read-only: raw data is never edited in place."""
     for archive in dict.fromkeys(member.archive for member in members):
@@ -305,7 +296,7 @@ def unpack(target: Path, lineage: Lineage, zips: Path, selection: Selection, *, 
         raise ValueError(f"nothing to unpack: no member of {', '.join(lineage.archives)} matches {selection}")
     size = check_members(members)
     with new_folder(target) as grown:
-        check_space(grown, size)
+        check_room(grown, size, len(members), "unpacking", SPARE_BYTES)
         with tqdm(total=size, unit="B", unit_scale=True, desc=f"unpacking {target}", disable=None, leave=False) as bar:
             extract(members, grown, bar.update)
         write_json(grown / RECORD, provenance(lineage, checked))

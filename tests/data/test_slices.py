@@ -1,6 +1,7 @@
 """The slices in memory: what a batch holds, and that its maps are right."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,63 @@ def test_slices_of_background_and_ignored_voxels_alone_are_no_masks(sliced: Path
     tally = Tally(slices, [torch.arange(len(slices))], ["gdl:1"], torch.device("cpu"), Ranks())
     tally.add_counts(torch.arange(len(slices)), torch.ones_like(batch["labels"]), batch["labels"])
     assert not tally.counts[2, :, 1].any() and tally.counts[2, :, 0].any()
+
+
+def _rewrite(sliced: Path, kind: str, change: Callable[[np.ndarray], np.ndarray]) -> Path:
+    """Change the first training slice that has a lesion."""
+    path = sliced / "train" / kind / "case_1_00_0001.npy"
+    write_array(path, change(np.load(path)))
+    return path
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int16, ">i4", np.uint64, np.float32, np.float64])
+def test_labels_of_any_type_are_the_same_classes(sliced: Path, dtype: str) -> None:
+    expected = Slices(SlicedFolder.open(sliced), "train").labels
+    _rewrite(sliced, "gt_npy", lambda labels: labels.astype(dtype))
+    assert torch.equal(Slices(SlicedFolder.open(sliced), "train").labels, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda labels: labels * 0.5, "labels 0.5, 0.5, 0.5; they must be whole numbers"),
+        (lambda labels: np.where(labels, np.nan, 0.0), "labels nan, nan, nan"),
+        (lambda labels: -labels.astype(np.int8), "labels -1, -1, -1"),
+        (lambda labels: labels.astype(np.int64) * 256, "labels 256, 256, 256"),
+        (lambda labels: labels[None], r"uint8 of shape \(1, 20, 24\), not the labels of a slice"),
+        (lambda labels: labels.astype(complex), "complex128"),
+    ],
+)
+def test_labels_that_are_no_classes_name_their_file(
+    sliced: Path, change: Callable[[np.ndarray], np.ndarray], says: str
+) -> None:
+    path = _rewrite(sliced, "gt_npy", change)
+    with pytest.raises(ValueError, match=says) as raised:
+        Slices(SlicedFolder.open(sliced), "train")
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(("value", "says"), [(np.nan, "NaN or inf"), (np.inf, "NaN or inf"), (1j, "complex")])
+def test_images_that_are_no_numbers_name_their_slice(sliced: Path, value: complex, says: str) -> None:
+    def spoil(image: np.ndarray) -> np.ndarray:
+        image = image.astype(np.result_type(image, value))
+        image[0, 3, 4] = value
+        return image
+
+    _rewrite(sliced, "in_npy", spoil)
+    with pytest.raises(ValueError, match=f"train/case_1_00_0001 has .*{says}"):
+        Slices(SlicedFolder.open(sliced), "train")
+
+
+def test_classes_that_no_slice_has_are_known(tmp_path: Path) -> None:
+    sliced = write_sliced(tmp_path / "TOY", num_classes=4)
+    for path in (sliced / "train" / "gt_npy").iterdir():
+        labels = np.load(path)
+        write_array(path, np.where(labels == 2, 255, labels))
+    slices = Slices(SlicedFolder.open(sliced), "train")
+    assert slices.absent == [2] and slices.has_ignored
+    assert Slices(SlicedFolder.open(sliced), "val").absent == []
+    for path in (sliced / "train" / "gt_npy").iterdir():
+        write_array(path, np.full_like(np.load(path), 255))
+    with pytest.raises(ValueError, match="no labelled pixel"):
+        Slices(SlicedFolder.open(sliced), "train")

@@ -137,7 +137,7 @@ def test_other_faults_of_the_network_keep_their_traceback(data: Path, tmp_path: 
     def wrong() -> None:
         raise RuntimeError("shapes do not fit")
 
-    at_call(Dropper, "forward", 1, wrong)
+    at_call(Dropper, "forward", 3, wrong)  # after its trial
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         train_here(tmp_path / "run", data, *ROW, "--network", "toys:Dropper", "--epochs", "1")
 

@@ -1,6 +1,7 @@
 """The kernels in C: compiled where there is a compiler, done without where there is none."""
 
 import ctypes
+import errno
 import importlib
 import os
 import shutil
@@ -32,12 +33,20 @@ def test_pip_compiles_the_same():
     assert set(build.OPTIONS) <= set(settings["extra-compile-args"])
 
 
-@needs_compiler
-def test_compiles_and_loads(tmp_path):
-    target = tmp_path / "kernels.so"
-    assert build.compile_kernels(target).startswith("compiled the kernels")
-    assert ctypes.CDLL(str(target)).bl_interface() == native.INTERFACE
-    assert [path.name for path in tmp_path.iterdir()] == ["kernels.so"]
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory):
+    """The kernels, compiled once."""
+    target = tmp_path_factory.mktemp("native") / "kernels.so"
+    said = build.compile_kernels(target)
+    if not target.exists():
+        pytest.skip(said)
+    assert said.startswith("compiled the kernels")
+    return target
+
+
+def test_compiles_and_loads(kernels):
+    assert ctypes.CDLL(str(kernels)).bl_interface() == native.INTERFACE
+    assert [path.name for path in kernels.parent.iterdir()] == ["kernels.so"]
 
 
 @needs_compiler
@@ -47,6 +56,52 @@ def test_a_failing_compiler_leaves_what_was_there(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "OPTIONS", ("-no-such-option",))
     assert "not compiled" in build.compile_kernels(target) and "no-such-option" in build.compile_kernels(target)
     assert target.read_bytes() == b"before" and [path.name for path in tmp_path.iterdir()] == ["kernels.so"]
+
+
+def compiler(folder, script):
+    """A compiler of ours, the only one."""
+    folder.mkdir()
+    (folder / "cc").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "cc").chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("exit 1", "cc: exit status 1"),
+        ("printf '\\374ber\\n' >&2; exit 1", "cc: \ufffdber"),
+        ("exit 0", "what it made does not load"),
+        ('while [ "$1" != -o ]; do shift; done; echo nothing > "$2"', "what it made does not load"),
+        ("exec sleep 9", "no end within 0.1 s"),
+    ],
+)
+def test_a_compiler_that_makes_nothing(tmp_path, monkeypatch, script, says):
+    compiler(tmp_path / "bin", script)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setattr(build, "COMPILERS", ("cc",))
+    monkeypatch.setattr(build, "_PATIENCE", 0.1 if "sleep" in script else 60)
+    (tmp_path / "target").mkdir()
+    assert says in build.compile_kernels(tmp_path / "target" / "kernels.so")
+    assert not list((tmp_path / "target").iterdir())
+
+
+def test_a_broken_compiler_leaves_it_to_the_next(tmp_path, monkeypatch):
+    for name in ("cc", "gcc"):
+        compiler(tmp_path / name, "")
+    monkeypatch.setattr(build, "COMPILERS", (str(tmp_path / "cc" / "cc"), str(tmp_path / "gcc" / "cc")))
+    monkeypatch.setattr(build, "_compile", lambda path, made: made.touch() if "/gcc/" in path else "broken")
+    assert build.compile_kernels(tmp_path / "kernels.so").startswith("compiled the kernels")
+    assert (tmp_path / "kernels.so").exists()
+
+
+@needs_compiler
+def test_a_folder_that_may_not_be_written(tmp_path, monkeypatch):
+    def forbidden(**_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr(build.tempfile, "TemporaryDirectory", forbidden)
+    said = build.compile_kernels(tmp_path / "kernels.so")
+    assert said.startswith("the kernels were not compiled") and "Permission denied" in said
 
 
 def test_no_compiler(tmp_path, monkeypatch):
@@ -78,20 +133,44 @@ def test_kernels_of_another_machine(elsewhere):
     assert native.library() is None  # said once
 
 
-@needs_compiler
-def test_kernels_of_another_version(elsewhere, monkeypatch):
-    build.compile_kernels(elsewhere / "kernels.so")
+def test_kernels_that_were_cut_or_are_others(elsewhere, kernels):
+    """A file that ends too early would kill the process at its first use."""
+    path, content = elsewhere / "kernels.so", kernels.read_bytes()
+    for cut in range(0, len(content), len(content) // 7):
+        path.write_bytes(content[:cut])
+        native.library.cache_clear()
+        with pytest.warns(UserWarning, match="do not load, the slower way"):
+            assert native.library() is None
+    source = elsewhere / "other.c"
+    source.write_text("int other(void) { return 1; }\n")
+    compilers = filter(None, map(shutil.which, build.COMPILERS))
+    subprocess.run([next(compilers), "-shared", "-fPIC", "-o", path, source], check=True)
+    native.library.cache_clear()
+    with pytest.warns(UserWarning, match="holds other code"):
+        assert native.library() is None
+
+
+def test_a_worker_does_not_repeat_the_warning(elsewhere, monkeypatch):
+    (elsewhere / "kernels.so").write_bytes(b"not for this processor")
+    monkeypatch.setattr("multiprocessing.process.parent_process", lambda: object())
+    assert native.library() is None
+
+
+def test_kernels_of_another_version(elsewhere, kernels, monkeypatch):
+    shutil.copy(kernels, elsewhere)
     monkeypatch.setattr(native, "INTERFACE", native.INTERFACE + 1)
     with pytest.warns(UserWarning, match="another version"):
         assert native.library() is None
 
 
-@needs_compiler
-def test_what_was_compiled_last_is_taken(elsewhere):
+def test_what_was_compiled_last_is_taken(elsewhere, kernels):
     pips = elsewhere / f"kernels{importlib.machinery.EXTENSION_SUFFIXES[0]}"
     pips.write_bytes(b"older")
     os.utime(pips, (1, 1))
-    build.compile_kernels(elsewhere / "kernels.so")
+    shutil.copy(kernels, elsewhere)
+    assert native.library() is not None
+    os.utime(elsewhere / "kernels.so", (0, 0))  # what was compiled last does not load: the other does
+    native.library.cache_clear()
     assert native.library() is not None
 
 

@@ -59,6 +59,27 @@ def test_padding_is_centred_and_cropped_again(sizes):
     assert seen[0].sum().isclose(given.sum())
 
 
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (7, 5, 3), (8, 8, 8)])
+@pytest.mark.parametrize("text", SMALL)
+def test_a_single_small_image_can_be_trained_on(text, sizes):
+    """The deepest batch norm would see one value a channel, which has no variance."""
+    network = build_network(text, 3, 2)
+    given = image(text, sizes=sizes)[:1]
+    answer = network(given)
+    assert answer.shape == (1, 2, *given.shape[2:]) and answer.isfinite().all()
+    answer.square().mean().backward()
+    assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+    assert network.eval()(given).isfinite().all()
+
+
+@pytest.mark.parametrize(("images", "size", "training"), [(2, (7, 5), True), (1, (7, 9), True), (1, (7, 5), False)])
+def test_other_images_are_padded_to_one_multiple(images, size, training):
+    norm = torch.nn.BatchNorm2d(1).train(training)
+    seen = []
+    at_multiple(lambda padded: seen.append(padded) or padded, torch.rand(images, 1, *size), 8, dims=2, normed=norm)
+    assert seen[0].shape[2:] == (8, 8 if size[1] < 9 else 16)
+
+
 @pytest.mark.parametrize("text", SMALL)
 def test_every_used_parameter_has_a_finite_gradient(text):
     network = build_network(text.replace("factor=2", "factor=2, heads=1"), 3, 2)

@@ -291,7 +291,7 @@ def test_weights_that_cannot_be_used(toy: SimpleNamespace, run_predict: Callable
     with pytest.raises(ValueError, match=r"how its slices were prepared \(preparation missing\)"):
         predict("--trust_network")
     write_weights(toy.weights, classes=["background", "../lesion"])
-    with pytest.raises(ValueError, match=r"best.pkl: the class name '\.\./lesion' contains a slash"):
+    with pytest.raises(ValueError, match=r"best.pkl: the classes name '\.\./lesion' contains a slash"):
         predict("--trust_network")
     write_weights(toy.weights, num_classes=3)
     with pytest.raises(ValueError, match="2 classes of a network with 2 and 3"):

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from trainings import ROW, train_here
 
 from boundary_loss import command
 from boundary_loss.command import Stop
+from boundary_loss.files import read_json, write_json
 from boundary_loss.training.folder import is_done
 
 SETTINGS = ["--data", "data/TOY-fold2", "--losses", "gdl:1", "--seed", "3"]
@@ -49,3 +51,18 @@ def test_predicted_volumes_inside_a_run_are_no_run(tmp_path: Path) -> None:
     for name in ("pred", "pred_TESTING"):
         made(run / name)
     assert is_done(run, SETTINGS, fresh=False)
+
+
+def test_a_run_that_goes_on_with_other_threads_says_and_records_it(data: Path, tmp_path: Path) -> None:
+    """A sum's rounding depends on how many threads share it."""
+    run, about = tmp_path / "run", tmp_path / "run" / "run.json"
+    assert train_here(run, data, *ROW, "--epochs", "1").status == 0
+    begun = read_json(about)
+    assert begun["num_threads"] == 1 and "other_arithmetic" not in begun
+    assert train_here(run, data, *ROW, "--epochs", "2").out.count("note:") == 0
+    write_json(about, begun | {"num_threads": 4, "versions": begun["versions"] | {"torch": "1.0"}})
+    said = train_here(run, data, *ROW, "--epochs", "3").out
+    changed = f"4 threads (now 1), torch 1.0 (now {begun['versions']['torch']})"
+    assert f"run  note: begun with {changed}; the result is the same to rounding" in said
+    assert train_here(run, data, *ROW, "--epochs", "4").out.count("note:") == 0
+    assert read_json(about)["num_threads"] == 1 and read_json(about)["other_arithmetic"] == [changed]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toys import write_sliced
 from trainings import KILLER, ROW, command, environment, same_run, train, train_here
 
-from boundary_loss.files import sole_maker
+from boundary_loss.files import sole_maker, write_array
 from boundary_loss.naming import by_volume
 from boundary_loss.networks import build_network
 from boundary_loss.runfolder import RunFolder
@@ -180,3 +181,12 @@ def test_unknown_device_and_missing_data(data: Path, tmp_path: Path) -> None:
         assert done.status == 2 and says in done.err and "Traceback" not in done.err
     done = train_here(tmp_path / "run", tmp_path / "nowhere", *ROW)
     assert done.status == 2 and "no sliced data" in done.err
+
+
+def test_a_class_that_no_training_slice_has_is_said(tmp_path: Path) -> None:
+    sliced = write_sliced(tmp_path / "TOY", num_classes=3)
+    for path in (sliced / "train" / "gt_npy").iterdir():
+        write_array(path, np.load(path) % 2)
+    done = train_here(tmp_path / "run", sliced, *ROW, "--epochs", "1")
+    assert done.status == 0
+    assert done.out.startswith("run  warning: no training slice has the class core (2): it cannot be learned\n")

@@ -29,6 +29,8 @@ class MapNeed:
     @classmethod
     def of(cls, source: str, classes: tuple[int, ...], options: Mapping[str, Any]) -> "MapNeed":
         defaults = inspect.signature(signed_distance).parameters
+        if unknown := options.keys() - defaults.keys():
+            raise ValueError(f"a loss has distance_options that signed_distance does not know: {', '.join(unknown)}")
         unusual = {name: value for name, value in options.items() if value != defaults[name].default}
         return cls(source, classes, tuple(sorted(unusual.items())))
 
@@ -57,6 +59,8 @@ class MapNeed:
             ValueError: an unknown option of the map, a map made before a deformation, a volume of which there are not
                 all slices.
         """
+        if self.source not in ("target", "2d", "3d", "step"):
+            raise ValueError(f"a loss asks for map='{self.source}', which is none of 2d, 3d, step")
         self.at_each_step(deformed=deformed)
         signed_distance(torch.zeros(1, 2, 2, dtype=torch.uint8), num_classes=1, **dict(self.options))
         if self.source != "3d" or self.is_saved_in(folder, which):

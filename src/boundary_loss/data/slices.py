@@ -53,30 +53,37 @@ class Slices(Dataset):
         self.stems = check_needs(needs, folder, which, limit=limit, deformed=deformed)
         at_each_step = {need: need.at_each_step(deformed=deformed) for need in needs}
         self.num_classes = len(folder.classes)
-        self.images, self.labels = self._read()
+        self.images, self.labels, found = self._read()
         """(N, C, X, Y) float32 and (N, X, Y) uint8."""
-        self.has_ignored = bool((self.labels == IGNORED).any())
+        self.has_ignored = IGNORED in found
+        self.absent = [k for k in range(self.num_classes) if k not in found]
+        """Classes that no slice has."""
+        if len(self.absent) == self.num_classes:
+            raise ValueError(f"{folder.path / which} has no labelled pixel: all are {IGNORED}, which is ignored")
         self.spacings = torch.tensor([folder.spacing(which, stem) for stem in self.stems])
         self.maps = {need: self._maps(need) for need, later in at_each_step.items() if not later}
         self.steps = [need for need, later in at_each_step.items() if later]
         self._move(torch.device(device))
 
-    def _read(self) -> tuple[Tensor, Tensor]:
-        """Images and labels, checked, each read straight to its place: nothing is in memory twice."""
+    def _read(self) -> tuple[Tensor, Tensor, set[int]]:
+        """Images and labels, checked, each read straight to its place so that nothing is in memory twice; and which
+        labels there are."""
         size = self.folder.labels(self.which, self.stems[0]).shape
         images = np.empty((len(self.stems), len(self.folder.modalities), *size), np.float32)
         labels = np.empty((len(self.stems), *size), np.uint8)
 
-        def read(i: int) -> None:
+        def read(i: int) -> list[int]:
             image, classes = self.folder.image(self.which, self.stems[i]), self.folder.labels(self.which, self.stems[i])
-            self._check(self.stems[i], image, classes, images.shape[1:])
+            found = self._check(self.stems[i], image, classes, images.shape[1:])
             images[i], labels[i] = image, classes
+            return found
 
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(read, self._progress(range(len(self.stems)), "reading")))
-        return torch.from_numpy(images), torch.from_numpy(labels)
+            found = pool.map(read, self._progress(range(len(self.stems)), "reading"))
+            return torch.from_numpy(images), torch.from_numpy(labels), set().union(*found)
 
-    def _check(self, stem: str, image: np.ndarray, labels: np.ndarray, expected: tuple[int, ...]) -> None:
+    def _check(self, stem: str, image: np.ndarray, labels: np.ndarray, expected: tuple[int, ...]) -> list[int]:
+        """The labels that a slice has."""
         if image.shape != expected or labels.shape != expected[1:]:
             raise ValueError(
                 f"{self.which}/{stem} has image {image.shape} and labels {labels.shape}, the first {expected}; "
@@ -85,6 +92,11 @@ class Slices(Dataset):
         found = np.flatnonzero(np.bincount(labels.reshape(-1))).tolist()
         if not set(found) <= {*range(self.num_classes), IGNORED}:
             raise ValueError(f"{self.which}/{stem} has labels {found}, expected 0..{self.num_classes - 1}")
+        if image.dtype.kind not in "buif":
+            raise ValueError(f"{self.which}/{stem} has an image of {image.dtype}, expected float32")
+        if not (np.isfinite(image.min()) and np.isfinite(image.max())):
+            raise ValueError(f"{self.which}/{stem} has NaN or infinite values in its image; slice the data anew")
+        return found
 
     def _maps(self, need: MapNeed) -> Tensor:
         """(N, classes of the need, X, Y) float32 mm."""

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from boundary_loss.metrics.volume import Comparison, VolumeTruth
 from boundary_loss.naming import by_volume
+from boundary_loss.processes import pool_of, submit_all
 from boundary_loss.runfolder import RunFolder
 from boundary_loss.slicedfolder import SlicedFolder
 
@@ -86,7 +87,7 @@ def jobs_of(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], places: 
 def measure(jobs: Sequence[Job], workers: int) -> dict[str, list[Comparison]]:
     """``{volume: its comparisons, one an epoch}``, in the jobs' order, however many processes there are."""
     results: dict[str, list[Comparison]] = {}
-    finished = _in_processes(jobs, workers) if min(workers, len(jobs)) > 1 else ((job, _run(job)) for job in jobs)
+    finished = _in_processes(jobs, workers) if min(workers, len(jobs)) > 1 else _in_turn(jobs)
     for job, comparisons in tqdm(finished, total=len(jobs), desc="metrics", unit="volume", disable=None):
         results[job.volume] = comparisons
     return {job.volume: results[job.volume] for job in jobs}
@@ -102,15 +103,23 @@ def _run(job: Job) -> list[Comparison]:
         raise
 
 
+def _in_turn(jobs: Sequence[Job]) -> Iterator[tuple[Job, list[Comparison]]]:
+    return ((job, _run(job)) for job in jobs)
+
+
 def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, list[Comparison]]]:
     # A fork of this process could inherit a lock held by one of its threads; a fork server has no threads.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if "boundary" in jobs[0].metrics and method == "forkserver":  # so that each worker need not load it
         context.set_forkserver_preload(["boundary_loss.metrics.volume", "boundary_loss.distance"])
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_start_worker)
+    pool = pool_of(min(workers, len(jobs)), mp_context=context, initializer=_start_worker)
+    futures = submit_all(pool, _run, jobs) if pool is not None else None
+    if pool is None or futures is None:
+        yield from _in_turn(jobs)
+        return
     try:
-        job_of: dict[Future[list[Comparison]], Job] = {pool.submit(_run, job): job for job in jobs}
+        job_of: dict[Future[list[Comparison]], Job] = dict(zip(futures, jobs, strict=True))
         for future in as_completed(job_of):
             yield job_of[future], future.result()
     except BrokenProcessPool:

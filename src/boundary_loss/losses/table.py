@@ -12,6 +12,7 @@ from boundary_loss.losses.boundary import BoundaryLoss
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
 from boundary_loss.losses.head import HEADS, HeadLoss
 from boundary_loss.losses.region import CrossEntropy, DiceLoss, FocalLoss, GeneralizedDice, TverskyLoss
+from boundary_loss.owncode import explained
 
 LOSSES: dict[str, type[Loss]] = {
     "ce": CrossEntropy,
@@ -84,7 +85,8 @@ def build_own(path: str, classes: Sequence[int] | None, given: dict[str, Any]) -
     made = import_named(path, "loss")
     check_options(path, made, given, filled="classes")
     takes_classes = "classes" in inspect.signature(made).parameters
-    loss = made(classes=classes, **given) if takes_classes else made(**given)
+    with explained(f"loss '{path}' cannot be built"):
+        loss = made(classes=classes, **given) if takes_classes else made(**given)
     if not isinstance(loss, nn.Module):
         raise ValueError(f"{path} made a {type(loss).__name__}, not a torch.nn.Module")
     return loss

@@ -10,10 +10,12 @@ import tempfile
 from pathlib import Path
 
 from boundary_loss import command
+from boundary_loss.native import load
 
 OPTIONS = ("-std=gnu11", "-O3", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 """No contraction to fused multiply-adds: the bits do not depend on the processor."""
 COMPILERS = ("cc", "gcc", "clang")
+_PATIENCE = 600.0  # seconds; it takes three
 TARGET = Path(__file__).with_name("kernels.so")
 
 
@@ -22,19 +24,39 @@ def sources() -> list[Path]:
 
 
 def compile_kernels(target: Path) -> str:
-    """Compile into ``target``, all or nothing; what became of it, in a sentence."""
-    compiler = next((found for name in COMPILERS if (found := shutil.which(name))), None)
-    if compiler is None:
-        return "no C compiler found: distances and fused losses take the slower way on the CPU"
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".kernels") as folder:
-        made = Path(folder) / target.name
-        words = [compiler, *OPTIONS, "-fPIC", "-shared", "-pthread", "-o", str(made), *map(str, sources()), "-lm"]
-        done = subprocess.run(words, capture_output=True, check=False)
-        if done.returncode == 0:
-            made.replace(target)
-            return f"compiled the kernels for the CPU with {Path(compiler).name}"
-    said = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"])[0]
-    return f"the kernels were not compiled, the slower way is taken on the CPU ({Path(compiler).name}: {said})"
+    """Compile into ``target``, all or nothing; returns what became of it, in a sentence."""
+    faults = []
+    for compiler in filter(None, map(shutil.which, COMPILERS)):
+        name = Path(compiler).name
+        try:
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".kernels") as folder:
+                fault = _compile(compiler, Path(folder) / target.name)
+                if not fault:
+                    (Path(folder) / target.name).replace(target)
+                    return f"compiled the kernels for the CPU with {name}"
+        except OSError as error:  # a shared clone that others may only read, a full disk
+            fault = f"{error.strerror or error}: {error.filename or target.parent}"
+        faults.append(f"{name}: {fault}")
+    if faults:
+        return f"the kernels were not compiled, the slower way is taken on the CPU ({faults[0]})"
+    return "no C compiler found: distances and fused losses take the slower way on the CPU"
+
+
+def _compile(compiler: str, made: Path) -> str:
+    """Compile, and load what came of it; what went wrong, or nothing."""
+    words = [compiler, *OPTIONS, "-fPIC", "-shared", "-pthread", "-o", str(made), *map(str, sources()), "-lm"]
+    try:
+        done = subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        return f"no end within {_PATIENCE:g} s"
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        return said.splitlines()[0] if said else f"exit status {done.returncode}"
+    try:
+        load(made)
+    except (OSError, ValueError) as error:  # compiled for another machine, or nothing was written
+        return f"what it made does not load, {error}"
+    return ""
 
 
 def main() -> None:

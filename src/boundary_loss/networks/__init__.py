@@ -8,6 +8,7 @@ from boundary_loss.networks.distance_head import SUFFIX, WithDistanceHead
 from boundary_loss.networks.enet import ENet
 from boundary_loss.networks.residual_unet import ResidualUNet
 from boundary_loss.networks.unet import UNet, UNet3D
+from boundary_loss.owncode import described, lacks_memory
 
 __all__ = [
     "NETWORKS",
@@ -49,7 +50,12 @@ def build_network(text: str, in_channels: int, num_classes: int) -> nn.Module:
             f"unknown network '{name}'; known: {', '.join(NETWORKS)}, or your own as mypackage.module:Network"
         )
     check_options(name, network, options, given=2)
-    built = network(in_channels, num_classes, **options)
+    try:
+        built = network(in_channels, num_classes, **options)
+    except Exception as error:
+        if lacks_memory(error) or (name in NETWORKS and isinstance(error, ValueError)):  # those name what is wrong
+            raise
+        raise ValueError(f"network '{text}' cannot be built: {described(error)}") from error
     if not isinstance(built, nn.Module):
         raise ValueError(f"{name} made a {type(built).__name__}, not a torch.nn.Module")
     return built

@@ -1,10 +1,13 @@
 """What the networks share: layers of any dimension, padding to a multiple, initial weights."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -20,20 +23,28 @@ def conv_norm_prelu(
     )
 
 
-def at_multiple(network: Callable[[Tensor], Tensor], image: Tensor, multiple: int, dims: int) -> Tensor:
+def at_multiple(
+    network: Callable[[Tensor], Tensor], image: Tensor, multiple: int, dims: int, *, normed: nn.Module | None = None
+) -> Tensor:
     """Run ``network`` on the image padded with zeros to a multiple of ``multiple``, and crop its answer to fit.
+
+    A single small image, as the last batch of an epoch may be, is padded to two multiples a side where a training
+    batch norm at the deepest level would see one value a channel, which has no variance.
 
     Args:
         network: (B, C, ...) -> (B, K, ...) of equal size.
         image: (B, C, ...) of any size.
         multiple: what each side must be divisible by, from the network's poolings.
         dims: 2 or 3 spatial axes.
+        normed: the module that ``network`` belongs to, if it has batch norms at the deepest level.
     """
     if image.ndim != dims + 2:
         axes = "B, C, X, Y" if dims == 2 else "B, C, X, Y, Z"
         raise ValueError(f"this network takes {dims}D images ({axes}), got shape {tuple(image.shape)}")
     sizes = image.shape[2:]
     missing = [-size % multiple for size in sizes]
+    if normed is not None and normed.training and len(image) == 1 and max(sizes) <= multiple and _is_alone(normed):
+        missing = [2 * multiple - size for size in sizes]
     if not any(missing):
         return network(image)
     padding = [side for amount in reversed(missing) for side in (amount // 2, amount - amount // 2)]
@@ -41,6 +52,14 @@ def at_multiple(network: Callable[[Tensor], Tensor], image: Tensor, multiple: in
     for axis, (amount, size) in enumerate(zip(missing, sizes), start=2):
         answer = answer.narrow(axis, amount // 2, size)
     return answer
+
+
+def _is_alone(network: nn.Module) -> bool:
+    """True if its batch norms see the values of this process only, not those of a batch shared by several."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return True
+    norms: list[Any] = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    return all(dist.get_world_size(norm.process_group) == 1 for norm in norms if hasattr(norm, "process_group"))
 
 
 @torch.no_grad()

@@ -51,7 +51,7 @@ class ENet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, X, Y) -> (B, K, X, Y) logits."""
-        return at_multiple(lambda padded: self.out(self._features(padded)[2]), image, 8, dims=2)
+        return at_multiple(lambda padded: self.out(self._features(padded)[2]), image, 8, dims=2, normed=self)
 
     def deep(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits at 1/4, 1/2 and full size, (B, K, X/4, Y/4), (B, K, X/2, Y/2), (B, K, X, Y); X, Y multiples of 8."""

@@ -27,7 +27,7 @@ class ResidualUNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, X, Y) -> (B, K, X, Y) logits."""
-        return at_multiple(self._forward, image, 16, dims=2)
+        return at_multiple(self._forward, image, 16, dims=2, normed=self)
 
     def _forward(self, image: Tensor) -> Tensor:
         x = self.down[0](image)

@@ -38,7 +38,7 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, ...) -> (B, K, ...) logits of equal size."""
-        return at_multiple(self._forward, image, 8, self.dims)
+        return at_multiple(self._forward, image, 8, self.dims, normed=self)
 
     def _forward(self, image: Tensor) -> Tensor:
         full = self.level0(image)  # (B, w, X, Y)

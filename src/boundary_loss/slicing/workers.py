@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from boundary_loss.command import Stop, die_with
+from boundary_loss.processes import pool_of
 
 Map = Callable[[str, Callable[..., Any], Sequence[tuple]], list[Any]]
 """``(what to show, function, its arguments for each item) -> results in order``."""
@@ -21,11 +22,12 @@ Map = Callable[[str, Callable[..., Any], Sequence[tuple]], list[Any]]
 @contextmanager
 def workers(count: int) -> Iterator[Map]:
     """A map over ``count`` processes with a progress bar; with one, everything happens in this process."""
-    if count == 1:
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+    options = {"mp_context": context, "initializer": _start, "initargs": (os.getpid(),)}
+    pool = pool_of(count, **options) if count > 1 else None
+    if pool is None:
         yield lambda what, function, items: [function(*item) for item in _bar(items, what, len(items))]
         return
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(os.getpid(),))
 
     def spread(what: str, function: Callable[..., Any], items: Sequence[tuple]) -> list[Any]:
         futures: list[Future] = [pool.submit(function, *item) for item in items]

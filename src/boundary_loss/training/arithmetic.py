@@ -43,7 +43,7 @@ class Arithmetic:
         Args:
             alone: whether one process trains it. Several talk to each other in the middle of it, at every norm.
         """
-        if self.channels_last:
+        if self.channels_last and not any(weight.ndim == 5 for weight in net.parameters()):  # 3D: none
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compiled:
             check_compiler(self.device)

@@ -9,9 +9,7 @@ from contextlib import contextmanager, suppress
 import torch
 
 from boundary_loss.command import Stop
-
-# What torch on either device, cuDNN and cuBLAS say where memory runs out
-_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|ALLOC_FAILED")
+from boundary_loss.owncode import lacks_memory
 
 
 def pick_device(name: str) -> torch.device:
@@ -58,7 +56,7 @@ def memory_explained(batch_size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator and cuBLAS raise it plainly
-        if not _NO_MEMORY.search(str(error)):
+        if not lacks_memory(error):
             raise
         gpu = isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error)
         found = re.search(r"tried to allocate ([\d.]+ \w+)", str(error), re.IGNORECASE)

@@ -13,11 +13,12 @@ from boundary_loss.files import (
     clear_folder,
     link_folder,
     publish,
+    read_json,
     refuse_foreign,
     set_aside,
     unfinished,
+    write_bytes,
     write_json,
-    write_text,
 )
 from boundary_loss.naming import by_volume
 from boundary_loss.runfolder import EVALUATION, EVALUATION_ARRAYS, PAIR_ARRAYS, ROWS, RUN, VOLUMES, RunFolder
@@ -122,6 +123,8 @@ def start(run: Path, words: list[str], about: dict[str, Any], data: SlicedFolder
         "versions": provenance.versions(),
     }
     refuse_other_data(run, about["data_checksum"])
+    note_commit(about)
+    note_arithmetic(run, about)
     if not run.exists():
         begin_folder(run)
     volumes = list(by_volume(val.stems))
@@ -129,8 +132,47 @@ def start(run: Path, words: list[str], about: dict[str, Any], data: SlicedFolder
     patients = [data.patient(volume) for volume in volumes]
     write_json(run / ROWS, rows | {"patients": patients, "losses": about["losses"]})
     write_json(run / RUN, about)
-    write_text(run / "repo.diff", provenance.difference())
+    write_bytes(run / "repo.diff", provenance.difference())
     command.record(run, words)
+
+
+def note_commit(about: dict[str, Any]) -> None:
+    """Say why the commit is not known, where git refuses to tell it."""
+    refusal = provenance.refusal() if about["commit"] == "unknown" else ""
+    if refusal:
+        print(f"{about['name']}  warning: the commit is not recorded; git says: {refusal}", flush=True)
+
+
+def note_arithmetic(run: Path, about: dict[str, Any]) -> None:
+    """Say and record in ``about`` what rounds differently than when an interrupted run began."""
+    if not (run / RUN).is_file():
+        return
+    before = read_json(run / RUN)
+    changed, noted = other_arithmetic(before, about), before.get("other_arithmetic", [])
+    if changed:
+        print(
+            f"{about['name']}  note: begun with {changed}; the result is the same to rounding, not bit for bit",
+            flush=True,
+        )
+    if changed or noted:
+        about["other_arithmetic"] = noted + [changed] * bool(changed)
+
+
+def other_arithmetic(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What rounds differently now than when the run began: ``2 threads (now 1), torch 2.6 (now 2.7)``; or nothing."""
+    pairs = {
+        "threads": (before.get("num_threads"), now["num_threads"]),
+        "processes": (before.get("num_processes"), now["num_processes"]),
+    }
+    changed = [f"{then} {what} (now {count})" for what, (then, count) in pairs.items() if then not in (None, count)]
+    versions = {"device": before.get("device"), **before.get("versions", {})}
+    current = {"device": now["device"], **now["versions"]}
+    changed += [
+        f"{name} {versions[name]} (now {current[name]})"
+        for name in ("device", "torch", "kernels for the CPU")
+        if versions.get(name) not in (None, current.get(name))
+    ]
+    return ", ".join(changed)
 
 
 def refuse_other_data(run: Path, checksum: str) -> None:

@@ -150,4 +150,4 @@ def usage(name: str) -> str:
 
 def _within(name: str, option: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
-        raise ValueError(f"{name}: {option}={value:g} must be between {least:g} and {most:g}")
+        raise ValueError(f"{name}: {option}={value} must be between {least:g} and {most:g}")

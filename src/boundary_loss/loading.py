@@ -1,0 +1,95 @@
+"""What stops a command while its libraries load, in one message: too little memory, a module that hides Python's own.
+
+Imports nothing but ``sys`` when it is imported: any other module may be the one that cannot be loaded.
+"""
+
+import sys
+from typing import Any
+
+_LEAST_FOR_TORCH = 450 << 20
+"""Bytes of address space below which torch ends the process from within C++ while it loads (version 2.13: 584 MB)."""
+
+
+def is_command() -> bool:
+    """True for ``python -m boundary_loss.COMMAND`` and ``python preprocess/slice_STUDY.py``, and no other program."""
+    words = sys.orig_argv
+    module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    *folders, name = sys.argv[0].split("/")
+    slicer = folders[-1:] == ["preprocess"] and name.startswith("slice_") and name.endswith(".py")
+    return slicer or module.partition(".")[0] == "boundary_loss"
+
+
+def explain_while_loading() -> None:
+    """From now on, and until :func:`loaded`, a command that cannot load ends in one message and status 2."""
+    if is_command():
+        sys.excepthook = _end
+        sys.meta_path.insert(0, _Refuser())
+
+
+def loaded() -> None:
+    """Everything is imported: what comes now is an error of another kind."""
+    sys.excepthook = sys.__excepthook__
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Refuser)]
+
+
+class _Refuser:
+    """Finds no module, and stops where torch would end the process without a word."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        limit = _address_space() if name == "torch" else None
+        if limit is not None and limit < _LEAST_FOR_TORCH:
+            raise MemoryError
+
+
+def _address_space() -> int | None:
+    """Bytes that ``ulimit -v`` leaves to this process; None for no limit."""
+    try:
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    except (ImportError, OSError, AttributeError):
+        return None
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _end(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    message = _explained(error)
+    if message is None:
+        sys.__excepthook__(kind, error, trace)
+        return
+    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.flush()
+    import os
+
+    os._exit(2)
+
+
+def _explained(error: BaseException) -> str | None:
+    """What can be done about it; None for an error of our own."""
+    said = " ".join(str(error).split())
+    hidden = _hidden()
+    if hidden:
+        name, path = hidden
+        return f"{path} hides Python's own module {name}; rename it, or take its folder out of PYTHONPATH ({said})"
+    full = ("failed to map segment", "annot allocate memory", "can't start new thread")
+    if isinstance(error, MemoryError) or any(text in said for text in full):
+        limit = _address_space()
+        cause = "" if limit is None else f"; ulimit -v allows {limit >> 20} MB, and torch with its threads takes 1500"
+        return f"too little memory to load the libraries{cause}"
+    if isinstance(error, ImportError):
+        return f"a library cannot be loaded: {said[:300]}; `make setup` installs the locked ones"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{error.strerror}: {error.filename or 'while the libraries load'}"
+    return None
+
+
+def _hidden() -> tuple[str, str] | None:
+    """A module of Python's own that a file of the same name hides, and that file."""
+    import os
+
+    own = os.path.realpath(os.__file__).rpartition("/")[0]
+    for name in sorted(sys.stdlib_module_names):
+        path = getattr(sys.modules.get(name), "__file__", None)
+        if path and not os.path.realpath(path).startswith(own) and "-packages/" not in path:  # setuptools replaces one
+            return name, path
+    return None

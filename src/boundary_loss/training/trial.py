@@ -1,0 +1,136 @@
+"""What a network and a user's own losses make of the study's slices, tried before anything is written.
+
+Axis letters as in :mod:`boundary_loss.shapes`.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from boundary_loss.data import MapNeed
+from boundary_loss.distance import signed_distance
+from boundary_loss.encoding import encode_one_hot
+from boundary_loss.experiment import Experiment
+from boundary_loss.networks import NETWORKS
+from boundary_loss.owncode import explained, lacks_memory
+from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.training.skipping import recall, remember
+from boundary_loss.training.terms import ActiveTerm
+
+_ENOUGH = 8
+"""Pixels along a side that show what our own networks do: they take any number."""
+_MULTIPLES = (2, 4, 8, 16, 32, 64)
+
+
+def try_network(
+    net: nn.Module, experiment: Experiment, data: SlicedFolder, stems: Sequence[str], device: torch.device
+) -> None:
+    """Refuse a network that cannot be trained on slices of this study; leaves it, and torch's generators, as they were.
+
+    Args:
+        net: on the device.
+        stems: the training slices.
+
+    Raises:
+        ValueError: what it said to a training batch or to a validation slice, or what is wrong with its answer; and
+            the nearest size of slices that it does take.
+    """
+    text, size = experiment.built_network, tuple(data.labels("train", stems[0]).shape)
+    if not any(weight.requires_grad for weight in net.parameters()):
+        raise ValueError(f"network '{text}' has no weights to train")
+    if text.partition("(")[0].partition("+")[0] in NETWORKS:
+        size = tuple(min(side, _ENOUGH) for side in size)
+    last = len(stems) % experiment.batch_size or min(len(stems), experiment.batch_size)
+    channels, num_classes = len(data.modalities), len(data.classes)
+
+    def call(batch: int, training: bool, sides: Sequence[int]) -> None:
+        images = torch.rand(batch, channels, *sides, generator=torch.Generator().manual_seed(0)).to(device)
+        net.train(training)
+        answer = net(images, distances=True) if experiment.distance_head else net(images)
+        outputs = answer if experiment.distance_head else (answer,)
+        for output in outputs:
+            _check(output, (batch, num_classes, *sides))
+
+    was_training, before = net.training, remember(net)
+    gpus = [device] if device.type == "cuda" else []
+    try:
+        with torch.no_grad(), torch.random.fork_rng(gpus):
+            for batch, training in ((min(last, 2), True), (1, False)):
+                sort = f"{'training' if training else 'validation'} batch of {batch} x {channels} x {_by(size)}"
+                _try(partial(call, batch, training), size, f"network '{text}' fails on a {sort}")
+    finally:
+        recall(net, before)
+        net.train(was_training)
+
+
+def _try(call: Callable[[Sequence[int]], None], size: tuple[int, ...], failure: str) -> None:
+    """Call with slices of this size; where that fails, look for the nearest size that does not."""
+    try:
+        with explained(failure):
+            call(size)
+    except ValueError as error:
+        larger = dict.fromkeys(tuple(-(-side // m) * m for side in size) for m in _MULTIPLES)
+        fits = next((sides for sides in larger if sides != size and _works(call, sides)), None)
+        if fits is None:
+            raise
+        advice = f"it takes {_by(fits)}, as SLICE='--shape {' '.join(map(str, fits))}' gives"
+        raise ValueError(f"{error}; {advice}") from error.__cause__
+
+
+def _works(call: Callable[[Sequence[int]], None], sides: Sequence[int]) -> bool:
+    try:
+        call(sides)
+    except Exception as error:
+        if lacks_memory(error):
+            raise
+        return False
+    return True
+
+
+def _by(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
+
+
+def _check(output: Any, expected: tuple[int, ...]) -> None:
+    if not isinstance(output, Tensor):
+        raise TypeError(f"it gives a {type(output).__name__}, not a tensor of logits (B, K, X, Y)")
+    if output.shape != expected or not output.is_floating_point():
+        raise TypeError(f"it gives {output.dtype} of shape {tuple(output.shape)}, expected logits {expected}")
+    if not output.isfinite().all():
+        raise ArithmeticError("it gives NaN or infinite logits before any training")
+
+
+def try_losses(terms: Sequence[ActiveTerm], data: SlicedFolder, stems: Sequence[str], device: torch.device) -> None:
+    """Refuse losses of the user's own, by import path, that fail on slices of this study.
+
+    Raises:
+        ValueError: what the loss raised, forward or backward, or what is wrong with its value.
+    """
+    own = [term for term in terms if ":" in term.text.rpartition(":")[0].partition("(")[0]]
+    if not own:
+        return
+    middle = stems[len(stems) // 2]  # less often empty than the first
+    labels = torch.from_numpy(data.labels("train", middle))[None].to(device)
+    spacing, num_classes = torch.tensor([data.spacing("train", middle)]), len(data.classes)
+    gt = encode_one_hot(labels, num_classes, torch.float32)
+    for term in own:
+        probs, head = gt.clone().mul_(0.5).add_(0.5 / num_classes).requires_grad_(), torch.zeros_like(gt)
+        batch = {"gt": gt, "spacings": spacing, "head": head.requires_grad_(), "maps": {}}
+        with explained(f"loss '{term.text}' fails on the training slice {middle}"):
+            if term.need:
+                batch["maps"] = {term.need: _map(term.need, labels, gt, spacing)}
+            value = term(probs, batch)
+            if not (isinstance(value, Tensor) and value.shape == () and value.is_floating_point()):
+                found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+                raise TypeError(f"it gives {found}, expected a tensor of one number, as .mean() makes")
+            if value.requires_grad:
+                value.backward()
+
+
+def _map(need: MapNeed, labels: Tensor, gt: Tensor, spacing: Tensor) -> Tensor:
+    if need.measure:
+        return need.measure(gt, spacing)
+    return signed_distance(labels, spacing, num_classes=gt.shape[1], classes=need.classes, **dict(need.options))
