@@ -181,8 +181,10 @@ switch = $(if $(call on,$2),$1)
 given  = $(if $(filter-out undefined,$(origin $1)),$($1))
 
 # -B makes everything anew, FRESH=1 what was made with other settings; what stands there moves aside, nothing is lost
-anew  := $(findstring B,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
-fresh := $(if $(call on,$(FRESH))$(anew),--fresh)
+flags_of_make := $(filter-out --%,$(firstword -$(MAKEFLAGS)))
+dry_run       := $(findstring n,$(flags_of_make))
+anew          := $(findstring B,$(flags_of_make))
+fresh         := $(if $(call on,$(FRESH))$(anew),--fresh)
 
 phantom_settings := --study $(STUDY) $(call options,PHANTOM)
 unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(call path,$(LINEAGE))) $(UNPACK)
@@ -206,6 +208,16 @@ stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcar
 
 .PHONY: FORCE
 FORCE:
+
+# What a wrong clock dated in the future would be made again for ever, or never again. What was drawn or packed gets an
+# old date, so that it is made anew; the rest is dated now
+in_future := find $(RD) -maxdepth 3 -name 'iter*' -prune -o -type f -newermt '+1 minute'
+outputs   := -name '*.png' -o -name report.html -o -name archive.txt
+future    := $(shell $(in_future) -print 2> /dev/null | LC_ALL=C tr -cd '[:print:]\n' | head -n 3)
+ifneq ($(future),)
+$(warning dated in the future, by a clock that was wrong: $(future))
+$(if $(dry_run),,$(shell $(in_future) \( \( $(outputs) \) -exec touch -t 200001010000 {} + -o -exec touch {} + \)))
+endif
 
 # What an archive says of how it was made: every setting that shapes a result, the ledger's rows too
 local     := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \

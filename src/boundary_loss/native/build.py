@@ -22,10 +22,21 @@ def sources() -> list[Path]:
 
 
 def compile_kernels(target: Path) -> str:
-    """Compile into ``target``, all or nothing; what became of it, in a sentence."""
+    """Compile into ``target``, all or nothing; what became of it, in a sentence.
+
+    A folder that cannot be written, as in a clone that several users share, stays as it is.
+    """
     compiler = next((found for name in COMPILERS if (found := shutil.which(name))), None)
     if compiler is None:
         return "no C compiler found: distances and fused losses take the slower way on the CPU"
+    try:
+        return _compile(compiler, target)
+    except OSError as error:
+        left = "the kernels compiled before are used" if target.exists() else "the slower way is taken on the CPU"
+        return f"the kernels were not compiled, {left} ({target.parent}: {error.strerror})"
+
+
+def _compile(compiler: str, target: Path) -> str:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".kernels") as folder:
         made = Path(folder) / target.name
         words = [compiler, *OPTIONS, "-fPIC", "-shared", "-pthread", "-o", str(made), *map(str, sources()), "-lm"]
