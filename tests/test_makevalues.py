@@ -76,8 +76,8 @@ def test_a_value_is_one_word(make, checkout: Path, name: str, option: str) -> No
     ("name", "before"),
     {
         "PHANTOM": "isles", "SLICE": "0", "TRAIN": "0", "DEBUG": "0", "gdl.options": "0", "PLOT": "isles",
-        "BOXPLOT": "isles", "HIST": "isles", "REPORT": "default", "VIEW": "mtt",
-        "PREDICT": "data/isles-phantom/TESTING", "AUGMENT": "--augment", "SLICES": "--slices", "gdl.losses": "--losses", "RERUN": "x.tar.gz",
+        "BOXPLOT": "isles", "HIST": "isles", "REPORT": "default", "VIEW": "mtt", "RERUN": "x.tar.gz",
+        "PREDICT": "data/isles-phantom/TESTING", "AUGMENT": "--augment", "SLICES": "--slices", "gdl.losses": "--losses",
     }.items(),
 )  # fmt: skip
 def test_of_options_each_is_a_word(make, checkout: Path, name: str, before: str) -> None:
