@@ -3,6 +3,8 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+# Nothing is found from another folder
+$(if $(wildcard src/pipeline.mk),,$(error make works in the folder of $(strip $(MAKEFILE_LIST)): cd there first, or name it with make -C))
 include src/venv.mk
 
 .PHONY: help setup peers demo index test check bench gpu soak
@@ -33,27 +35,27 @@ demo: $(venv)  ## synthetic ISLES archives through the whole pipeline: trainings
 	@echo "archive   $$(cat $(RD)/archive.txt)"
 
 index: $(venv)  ## results/index.html: all studies and archives
-	PYTHONPATH=src $(CC) -m boundary_loss.index results
+	$(python) -m boundary_loss.index results
 
 test: $(venv)  ## the whole test suite
-	$(CC) $(CFLAGS) -W error -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
+	$(interpreter) $(flags) -W error -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(call options,TESTS)
 
-TESTS ?=
+TESTS :=
 
 check: $(venv)  ## lint, types, import contract
-	$(CC) -m ruff check .
-	$(CC) -m ruff format --check .
-	$(CC) -m mypy
-	PYTHONPATH=src $(CC) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
+	$(interpreter) -m ruff check .
+	$(interpreter) -m ruff format --check .
+	$(interpreter) -m mypy
+	$(python) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
 bench: $(venv)  ## where the time of an epoch goes, and how fast each loss is; see benchmarks/README.md
-	PYTHONPATH=src $(CC) benchmarks/epoch.py $(BENCH)
+	$(python) benchmarks/epoch.py $(call options,BENCH)
 
 soak: $(venv)  ## kill a small study twenty times; it must end as one that was left in peace
-	PYTHONPATH=src $(CC) benchmarks/soak.py
+	$(python) benchmarks/soak.py
 
 gpu: $(venv)  ## with a GPU: the tests and benchmarks that need one, tables in results/gpu; GPU='tests dice' for some
-	$(python) benchmarks/gpu.py $(GPU)
+	$(python) benchmarks/gpu.py $(call options,GPU)
 
-BENCH ?=
-GPU ?=
+BENCH :=
+GPU   :=

@@ -8,12 +8,12 @@ SLICED_AS := ISLES
 UNPACK    := --root TRAINING TESTING --drop '__MACOSX' '*CT_4DPWI*'
 
 HELD_OUT  := 20
-NET       ?= UNet
-EPC       ?= 100
-BS        ?= 8
-LR        ?= 1e-3
-MODALITY  ?= mtt
-CASES     ?= $(RAW)/TESTING
+NET       := UNet
+EPC       := 100
+BS        := 8
+LR        := 1e-3
+MODALITY  := mtt
+CASES      = $(RAW)/TESTING
 
 # The ledger.  RUN.losses := loss[(option=value,...)]:weight[@classes] ...    RUN.schedule := rule
 gdl.losses                    := gdl:1
@@ -34,7 +34,9 @@ gdl_hausdorff_w.losses        := gdl:1 hausdorff:0.1@1
 surface.losses                := boundary:1@1
 hausdorff.losses              := hausdorff:1@1
 
-RUNS ?= gdl gdl_surface_steal gdl_3d_surface_steal gdl_hausdorff_w
+RUNS := gdl gdl_surface_steal gdl_3d_surface_steal gdl_hausdorff_w
 
+# Nothing is found from another folder
+$(if $(wildcard src/pipeline.mk),,$(error make works in the folder of $(strip $(MAKEFILE_LIST)): cd there first, or name it with make -C))
 include src/lesion_rows.mk
 include src/pipeline.mk

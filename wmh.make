@@ -5,15 +5,15 @@
 
 STUDY     := wmh
 SLICED_AS := WMH
-LINEAGE   ?= lineage/wmh.lineage
+LINEAGE   := lineage/wmh.lineage
 UNPACK    := --strip 1 --drop '__MACOSX' 'orig' '3DT1.nii.gz'
 
 HELD_OUT  := 10
-NET       ?= UNet
-EPC       ?= 100
-BS        ?= 8
-LR        ?= 1e-3
-MODALITY  ?= flair
+NET       := UNet
+EPC       := 100
+BS        := 8
+LR        := 1e-3
+MODALITY  := flair
 
 # The ledger.  RUN.losses := loss[(option=value,...)]:weight[@classes] ...    RUN.schedule := rule
 gdl.losses                    := gdl:1
@@ -34,7 +34,9 @@ gdl_hausdorff_w.losses        := gdl:1 hausdorff:0.1@1
 surface.losses                := boundary:1@1
 hausdorff.losses              := hausdorff:1@1
 
-RUNS ?= gdl gdl_surface_steal gdl_3d_surface_steal gdl_hausdorff_w
+RUNS := gdl gdl_surface_steal gdl_3d_surface_steal gdl_hausdorff_w
 
+# Nothing is found from another folder
+$(if $(wildcard src/pipeline.mk),,$(error make works in the folder of $(strip $(MAKEFILE_LIST)): cd there first, or name it with make -C))
 include src/lesion_rows.mk
 include src/pipeline.mk

@@ -14,7 +14,16 @@ SHELL := bash
 .SECONDEXPANSION:
 .SUFFIXES:
 
+ledger := $(or $(wildcard $(firstword $(MAKEFILE_LIST))),$(strip $(filter-out src/%.mk,$(MAKEFILE_LIST))))
+
+include src/venv.mk
+
 # ---- Variables a user sets on the command line; `make -f STUDY.make help` lists them -------------------------------
+
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE SPACING NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
+	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
+	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN RERUN
+$(call forget,$(settable) curves boxplots hists of_pairs)
 
 SRC      ?= challenge
 ZIPS     ?= data
@@ -62,17 +71,22 @@ CASES    ?=
 PREDICT  ?=
 ARCHIVE  ?=
 RUN      ?=
-
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE SPACING NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
-	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
-	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN CC CFLAGS
-
-include src/venv.mk
+RERUN    ?=
 
 # ---- Where things are: a phantom, a debug run or another fold never stands where a result should -------------------
 
 phantom := $(if $(filter phantom,$(SRC)),-phantom)
 RETAIN  ?= $(if $(phantom),10,$(HELD_OUT))
+
+# Whole numbers in their usual spelling: '00' and '0' would be one seed, pooled as two
+wrong := $(foreach name,RETAIN FOLD EPC BS SEED NPROC,$(if $(filter-out 1,$(words $($(name))))$(call not_whole,$($(name))),$(name)))
+ifneq ($(strip $(wrong)),)
+$(error $(foreach name,$(wrong),$(name)='$($(name))') must be a whole number, as 0 or 12)
+endif
+ifneq ($(call not_whole,$(SEEDS) $(FOLDS)),)
+$(error SEEDS='$(SEEDS)' and FOLDS='$(FOLDS)' are whole numbers, as SEEDS='0 1 2'; not: $(call not_whole,$(SEEDS) $(FOLDS)))
+endif
+
 fold     = $(if $(filter-out 0,$1),-fold$1)
 
 RAW       := data/$(STUDY)$(phantom)
@@ -80,13 +94,29 @@ sliced_of  = data/$(SLICED_AS)$(phantom)$(call fold,$1)
 SLICED    := $(foreach number,$(or $(FOLDS),$(FOLD)),$(call sliced_of,$(number)))
 RD        ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(call fold,$(FOLD))
 
-ifneq ($(filter-out challenge phantom,$(SRC)),)
+ifeq ($(filter challenge phantom,$(SRC)),)
 $(error SRC=$(SRC) is unknown; use SRC=challenge (the archives in ZIPS=$(ZIPS)) or SRC=phantom (synthetic ones))
+endif
+
+# RD becomes part of every name, hence no spaces, and none of make's and the shell's own characters
+override RD := $(patsubst ~/%,$(HOME)/%,$(or $(patsubst %/,%,$(RD)),$(RD)))
+ifneq ($(word 2,$(RD)),)
+$(warning RD='$(RD)': make cannot have spaces in names; the results go to $(subst $(space),_,$(strip $(RD))))
+override RD := $(subst $(space),_,$(strip $(RD)))
+endif
+inside := $(subst [$(CURDIR)/,,[$(abspath $(RD)))
+above  := $(findstring [$(subst //,/,$(or $(realpath $(RD)),$(abspath $(RD)))/),[$(CURDIR)/)
+ours   := results data archives $(foreach folder,src tests docs benchmarks preprocess lineage .git .venv,$(folder) $(folder)/%)
+ifneq ($(or $(call special_in,$(RD)),$(filter -%,$(RD)),$(above),$(filter $(ours),$(inside)),$(if $(RD),,empty)),)
+$(error RD='$(RD)' must be a folder of its own, as RD=results/another, named with letters, digits and . _ - alone)
 endif
 
 # ---- The ledger ----------------------------------------------------------------------------------------------------
 
-rows := $(sort $(patsubst %.losses,%,$(filter %.losses,$(.VARIABLES))))
+rows := $(sort $(foreach name,$(filter %.losses,$(.VARIABLES)),$(if $(filter-out environment,$(origin $(name))),$(name:.losses=))))
+ifneq ($(call special_in,$(rows))$(findstring /,$(rows))$(filter .%,$(rows)),)
+$(error a row is named with letters, digits and . _ - alone, and begins with no dot; the rows are: $(rows))
+endif
 unknown := $(filter-out $(rows),$(RUNS))
 ifneq ($(unknown),)
 $(error RUNS names no row of the ledger: $(unknown). The rows are: $(rows))
@@ -109,12 +139,6 @@ endif
 ifneq ($(words $(SEEDS)) $(words $(FOLDS)),$(words $(sort $(SEEDS))) $(words $(sort $(FOLDS))))
 $(error SEEDS='$(SEEDS)' or FOLDS='$(FOLDS)' names a number twice)
 endif
-digits   := 0 1 2 3 4 5 6 7 8 9
-without   = $(if $2,$(call without,$(subst $(firstword $2),,$1),$(wordlist 2,10,$2)),$1)
-ifneq ($(strip $(call without,$(SEEDS) $(FOLDS),$(digits))),)
-$(error SEEDS='$(SEEDS)' and FOLDS='$(FOLDS)' are numbers, as SEEDS='0 1 2')
-endif
-
 seeds := $(SEEDS:%=seed%)
 parts := $(or $(foreach number,$(FOLDS),$(if $(seeds),$(seeds:%=fold$(number)_%),fold$(number))),$(seeds))
 names  = $(if $(parts),$(foreach row,$1,$(parts:%=$(row)/%)),$1)
@@ -145,42 +169,58 @@ endif
 
 # ---- Settings, and whether a folder was made with others -----------------------------------------------------------
 
-option = $(if $(strip $2),$1 $(strip $2))
-switch = $(if $(filter-out 0,$2),$1)
+option = $(if $(strip $2),$1 $(call quoted,$2))
+list   = $(if $(strip $2),$1 $(foreach one,$2,$(call quoted,$(one))))
+on     = $(filter-out 0 no off false,$1)
+switch = $(if $(call on,$2),$1)
 given  = $(if $(filter-out undefined,$(origin $1)),$($1))
 
 # -B makes everything anew, FRESH=1 what was made with other settings; what stands there moves aside, nothing is lost
-anew  := $(findstring B,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
-fresh := $(if $(filter-out 0,$(FRESH))$(anew),--fresh)
+flags_of_make := $(filter-out --%,$(firstword -$(MAKEFLAGS)))
+dry_run       := $(findstring n,$(flags_of_make))
+anew          := $(findstring B,$(flags_of_make))
+fresh         := $(if $(call on,$(FRESH))$(anew),--fresh)
 
-phantom_settings := --study $(STUDY) $(PHANTOM)
-unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(LINEAGE)) $(UNPACK)
-unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(ZIPS)) $(call switch,--trust,$(TRUST))
+phantom_settings := --study $(STUDY) $(call options,PHANTOM)
+unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(call path,$(LINEAGE))) $(UNPACK)
+unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(call path,$(ZIPS))) $(call switch,--trust,$(TRUST))
 # The size of a voxel, where the headers lost it
-stated            = $(if $(strip $(SPACING)),--spacing '$(strip $(SPACING))')
-slice_settings    = --source $(RAW) --retain $(RETAIN) --fold $(or $(word 2,$(subst -fold, ,$1)),0) $(stated) $(SLICE)
+stated           := $(if $(strip $(SPACING)),--spacing $(call quoted,$(strip $(SPACING))))
+slice_options    := $(call options,SLICE)
+slice_settings    = --source $(RAW) --retain $(RETAIN) --fold $(or $(word 2,$(subst -fold, ,$1)),0) $(stated) $(slice_options)
+train_options    := $(call options,TRAIN)
+debug_options    := $(call options,DEBUG)
 train_settings    = --data $(call data_of,$1) $(call row_settings,$(call row_of,$1)) --seed $(call number_of,$1,seed,$(SEED)) \
-	$(TRAIN) $(call given,$(call row_of,$1).options) $(DEBUG)
-row_settings      = --losses $(foreach term,$($1.losses),'$(term)') \
-	$(call option,--schedule,$(patsubst %,'%',$(call given,$1.schedule))) \
-	$(call option,--augment,$(foreach transform,$(or $(call given,$1.augment),$(AUGMENT)),'$(transform)')) \
-	--network '$(NET)' --epochs $(EPC) --batch_size $(BS) --lr $(LR) --rate '$(RATE)' \
+	$(train_options) $(if $(call given,$(call row_of,$1).options),$(call options,$(call row_of,$1).options)) $(debug_options)
+row_settings      = $(call list,--losses,$($1.losses)) $(call option,--schedule,$(call given,$1.schedule)) \
+	$(call list,--augment,$(or $(call given,$1.augment),$(AUGMENT))) \
+	--network $(call quoted,$(NET)) --epochs $(EPC) --batch_size $(BS) --lr $(call quoted,$(LR)) --rate $(call quoted,$(RATE)) \
 	$(call option,--amp,$(filter-out off,$(AMP))) $(call switch,--compile,$(COMPILE)) \
 	$(call switch,--deterministic,$(DETERMINISTIC)) $(call option,--predictions,$(PREDICTIONS))
 
 same  = $(and $(findstring [$(strip $1)],[$(strip $2)]),$(findstring [$(strip $2)],[$(strip $1)]))
-plain = $(subst ',,$1)
+plain = $(subst ",,$(subst \,,$(subst ',,$1)))
 stale = $(if $(wildcard $1/arguments.txt),$(if $(call same,$(call plain,$(file <$1/arguments.txt)),$(call plain,$2)),,FORCE))
 stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcard $(RD)/$1/seed*/arguments.txt $(RD)/$1/fold*/arguments.txt),FORCE))
 
 .PHONY: FORCE
 FORCE:
 
+# A file that a wrong clock dated in the future would be made again by every make, or never again. What is drawn or packed
+# gets an old date, so that it is made anew; every other file is dated now
+in_future := find $(RD) -maxdepth 3 -name 'iter*' -prune -o -type f -newermt '+1 minute'
+outputs   := -name '*.png' -o -name report.html -o -name archive.txt
+future    := $(shell $(in_future) -print 2> /dev/null | LC_ALL=C tr -cd '[:print:]\n' | head -n 3)
+ifneq ($(future),)
+$(warning dated in the future, by a clock that was wrong: $(future))
+$(if $(dry_run),,$(shell $(in_future) \( \( $(outputs) \) -exec touch -t 200001010000 {} + -o -exec touch {} + \)))
+endif
+
 # What an archive says of how it was made: every setting that shapes a result, the ledger's rows too
 local     := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
-	CASES PREDICT ARCHIVE RUN CC CFLAGS
-row_words  = $(foreach part,losses schedule augment options,$(if $(call given,$1.$(part)),'$1.$(part)=$(call plain,$($1.$(part)))'))
-made_with  = $(foreach name,$(filter-out $(local),$(settable)),'$(name)=$(call plain,$($(name)))') \
+	CASES PREDICT ARCHIVE RUN RERUN
+row_words  = $(foreach part,losses schedule augment options,$(if $(call given,$1.$(part)),$(call quoted,$1.$(part)=$($1.$(part)))))
+made_with  = $(foreach name,$(filter-out $(local),$(settable)),$(call quoted,$(name)=$($(name)))) \
 	$(foreach row,$(RUNS),$(call row_words,$(row)))
 
 # ---- Goals ---------------------------------------------------------------------------------------------------------
@@ -202,14 +242,14 @@ $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $
 	$(python) -m boundary_loss.unpack $@ $(unpack_settings) $(unpack_from) $(fresh)
 
 $(SLICED): %: $$(call stale,$$@,$$(call slice_settings,$$@)) | $(RAW) $(venv)
-	$(python) preprocess/slice_$(STUDY).py $@ $(call slice_settings,$@) $(fresh)
+	$(torch_python) preprocess/slice_$(STUDY).py $@ $(call slice_settings,$@) $(fresh)
 
 # ---- How a training is started -------------------------------------------------------------------------------------
 
 # The number of -jN; all runs at once where it is a bare -j
 jobs   = $(if $(filter -j%,$(MAKEFLAGS)),$(or $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS)))),$(words $(runs))),1)
-launch = $(if $(strip $(LAUNCH)),$(LAUNCH) env )$(python)
-where  = --device $(DEVICE) $(call option,--gpus,$(GPUS)) --nproc $(NPROC) --share $(if $(strip $(LAUNCH)),1,$(jobs))
+launch = $(if $(strip $(LAUNCH)),$(call options,LAUNCH) env )$(torch_python)
+where  = --device $(call quoted,$(DEVICE)) $(call option,--gpus,$(GPUS)) --nproc $(NPROC) --share $(if $(strip $(LAUNCH)),1,$(jobs))
 
 # ---- The rows are checked before the first of several is trained: what is wrong with the last need not wait a day ----
 
@@ -227,13 +267,13 @@ to_check := $(call each_row,$(if $(filter check-ledger,$(goals)),$(call names,$(
 checked  := $(if $(word 2,$(to_check)),check-ledger)
 
 check-ledger: | $(SLICED) $(venv)  ## the rows of RUNS, without training: what is wrong with any is said at once
-	@$(python) -m boundary_loss.ledgercheck $(foreach name,$(to_check),--run $(RD)/$(name) $(call train_settings,$(name)) $(fresh))
+	@$(torch_python) -m boundary_loss.ledgercheck $(foreach name,$(to_check),--run $(RD)/$(name) $(call train_settings,$(name)) $(fresh))
 
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
 $(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $$(call data_of,$$*) $(venv) $(checked)
 	$(launch) -m boundary_loss.train $@ $(call train_settings,$*) $(where) --queue $(runs) \
-		--save_minutes $(SAVE_MINUTES) $(call switch,--skip_nan,$(SKIP_NAN)) $(call option,--track,$(TRACK)) $(fresh)
+		--save_minutes $(call quoted,$(SAVE_MINUTES)) $(call switch,--skip_nan,$(SKIP_NAN)) $(call option,--track,$(TRACK)) $(fresh)
 
 ifneq ($(parts),)
 $(rows:%=$(RD)/%): | $$(addprefix $$@/,$$(parts))
@@ -241,12 +281,12 @@ $(rows:%=$(RD)/%): | $$(addprefix $$@/,$$(parts))
 endif
 
 $(foreach name,$(trained),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
-	@test -f $@ || { echo "error: $@ is missing from a finished run; train it again with: rm -r $(RD)/$*" >&2; exit 2; }
+	@test -f $(call quoted,$@) || { echo $(call quoted,error: $@ is missing from a finished run; train it again with: rm -r $(RD)/$*) >&2; exit 2; }
 
 # ---- Metrics over epochs, from the saved predictions ---------------------------------------------------------------
 
 $(foreach name,$(evaluated),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
-	$(python) -m boundary_loss.evaluate $(RD)/$* --data $(call data_of,$*)
+	$(torch_python) -m boundary_loss.evaluate $(call quoted,$(RD)/$*) --data $(call data_of,$*)
 
 # Each array is written whole, and those of an earlier evaluation are still right if this one fails
 .PRECIOUS: $(foreach name,$(evaluated),$(RD)/%/$(name).npy)
@@ -266,19 +306,19 @@ plot: $(plots)  ## all plots; one alone: results/STUDY/val_dice.png, val_3d_hd95
 
 # Which runs the pictures show, and what the report: another list makes them anew
 $(RD)/runs.txt: $(if $(call same,$(file <$(RD)/runs.txt),$(call names,$(RUNS))),,FORCE) | $(runs)
-	@mkdir -p $(@D) && echo '$(call names,$(RUNS))' > $@
-shown = $(METRICS) $(MODALITY) $(call plain,$(REPORT))
+	@mkdir -p $(@D) && echo $(call quoted,$(call names,$(RUNS))) > $@
+shown = $(strip $(METRICS) $(MODALITY) $(REPORT))
 $(RD)/metrics.txt: $(if $(call same,$(file <$(RD)/metrics.txt),$(shown)),,FORCE) | $(runs)
-	@mkdir -p $(@D) && echo '$(strip $(shown))' > $@
+	@mkdir -p $(@D) && echo $(call quoted,$(shown)) > $@
 
 $(RD)/%_boxplot.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
-	$(python) -m boundary_loss.boxplot $@ --runs $(runs) --study $(STUDY) $(BOXPLOT)
+	$(python) -m boundary_loss.boxplot $(call quoted,$@) --runs $(runs) --study $(STUDY) $(call options,BOXPLOT)
 
 $(RD)/%_hist.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
-	$(python) -m boundary_loss.hist $@ --runs $(runs) --study $(STUDY) $(HIST)
+	$(python) -m boundary_loss.hist $(call quoted,$@) --runs $(runs) --study $(STUDY) $(call options,HIST)
 
 $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
-	$(python) -m boundary_loss.plot $@ --runs $(runs) --study $(STUDY) $(PLOT)
+	$(python) -m boundary_loss.plot $(call quoted,$@) --runs $(runs) --study $(STUDY) $(call options,PLOT)
 
 # ---- Report, archive, pictures -------------------------------------------------------------------------------------
 
@@ -289,51 +329,55 @@ index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results
 reports := $(addprefix $(RD)/,report.html report.tex report.csv comparisons.csv)
 
 $(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
-	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --metrics $(or $(METRICS),default) $(REPORT) \
+	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --metrics $(or $(METRICS),default) $(call options,REPORT) \
 		$(call option,--modality,$(MODALITY)) --quiet
 	$(call index)
 
 report: $(reports)  ## table and statistics of the runs; report.html, .tex, .csv and comparisons.csv beside them
-	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --metrics $(or $(METRICS),default) $(REPORT) --show
+	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --metrics $(or $(METRICS),default) $(call options,REPORT) --show
 
 check-paper: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)  ## our numbers beside those of the papers
 	@$(python) -m boundary_loss.published lineage/$(STUDY).published --runs $(runs)
 
 $(RD)/archive.txt: $(reports) | $(venv)
 	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) --stamp $@ \
-		--ledger $(firstword $(MAKEFILE_LIST)) --data $(SLICED) --made_with $(made_with)
+		--ledger $(call quoted,$(ledger)) --data $(SLICED) --made_with $(made_with)
 	$(call index)
 
 pack: $(RD)/archive.txt  ## archives/REPO-DATE-HASH-HOST-STUDY.tar.gz, read-only
 	@echo "archive: $$(cat $<)"
 
+ifneq ($(and $(filter unpack verify rerun,$(goals)),$(if $(strip $(ARCHIVE)),,none)),)
+$(error $(filter unpack verify rerun,$(goals)) needs ARCHIVE=archives/...tar.gz)
+endif
+
 unpack: | $(venv)  ## ARCHIVE=archives/... back under results/
-	$(python) -m boundary_loss.archive unpack '$(or $(ARCHIVE),$(error unpack needs ARCHIVE=archives/...tar.gz))' results
+	$(python) -m boundary_loss.archive unpack $(call path,$(ARCHIVE)) results
 
 verify: | $(venv)  ## ARCHIVE=archives/... against the checksums inside it; arrays read, plots and report drawn again
-	$(python) -m boundary_loss.archive verify '$(or $(ARCHIVE),$(error verify needs ARCHIVE=archives/...tar.gz))'
+	$(python) -m boundary_loss.archive verify $(call path,$(ARCHIVE))
 
 rerun: | $(venv)  ## ARCHIVE=archives/... the commands that made it; RUN=1 runs them and compares
-	$(python) -m boundary_loss.archive rerun '$(or $(ARCHIVE),$(error rerun needs ARCHIVE=archives/...tar.gz))' \
-		$(if $(filter 1,$(RUN)),--run --make 'ZIPS=$(ZIPS)' $(if $(TRUST),'TRUST=$(TRUST)') 'CC=$(CC)')
+	$(python) -m boundary_loss.archive rerun $(call path,$(ARCHIVE)) \
+		$(call options,RERUN) $(if $(call on,$(RUN)),--run $(call list,--make,$(foreach name,ZIPS TRUST CC,$(if $(filter command,$(origin $(name))),$(name)=$($(name))))))
 
 index: | $(venv)  ## results/index.html: all studies and archives
 	$(python) -m boundary_loss.index results
 
 view: $(pictured) | $(venv)  ## the gallery in a browser: SLICES='case_10_00_0003 ...' EPOCH=best; as pictures: SAVE=folder
-	$(python) -m boundary_loss.view --data $(firstword $(SLICED)) --runs $(pictured) --epoch $(EPOCH) $(call option,--slices,$(SLICES)) \
-		$(call option,--modality,$(MODALITY)) $(call option,--save,$(SAVE)) $(VIEW)
+	$(python) -m boundary_loss.view --data $(firstword $(SLICED)) --runs $(pictured) --epoch $(call quoted,$(EPOCH)) $(call list,--slices,$(SLICES)) \
+		$(call option,--modality,$(MODALITY)) $(if $(SAVE),--save $(call path,$(SAVE))) $(call options,VIEW)
 
 $(RD)/%.gif: | $$(RD)/$$(call folder_of,$$*) $(venv)
-	$(python) -m boundary_loss.gif $@ --data $(call data_of,$(call folder_of,$*)) $(call option,--modality,$(MODALITY))
+	$(python) -m boundary_loss.gif $(call quoted,$@) --data $(call data_of,$(call folder_of,$*)) $(call option,--modality,$(MODALITY))
 
 # ---- Back to the scanner's space: NIfTI volumes in the grid of their images -------------------------------------------
 
-pred_settings = --run $(RD)/$1 --data $(call data_of,$1) --epoch $(EPOCH)
+pred_settings = --run $(RD)/$1 --data $(call data_of,$1) --epoch $(call quoted,$(EPOCH))
 stale_pred    = $(call stale,$(RD)/$1/pred,$(call pred_settings,$1))
 
 $(patsubst %,$(RD)/%/pred,$(call names,$(rows))): $(RD)/%/pred: $$(call stale_run,$$*) $$(call stale_pred,$$*) | $(RD)/%
-	$(python) -m boundary_loss.predict $@ $(call pred_settings,$*) $(fresh)
+	$(torch_python) -m boundary_loss.predict $@ $(call pred_settings,$*) $(fresh)
 
 pred: $(runs:%=%/pred)  ## the saved predictions of the validation cases as NIfTI, EPOCH=best; one run: results/STUDY/RUN/pred
 
@@ -342,30 +386,31 @@ $(error predict needs CASES=folder of new cases, in the layout that the study's 
 endif
 
 # New cases may have come: the command looks each time, and predicts those that are not there yet
-new_cases := pred_$(patsubst %.csv,%,$(notdir $(patsubst %/,%,$(CASES))))
+new_cases := pred_$(patsubst %.csv,%,$(notdir $(patsubst %/,%,$(call tidied,$(CASES),$(special_in_names)))))
 
 $(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): FORCE $$(call stale_run,$$*) | $(RD)/% $(if $(filter $(RAW)/%,$(CASES)),$(RAW))
-	$(python) -m boundary_loss.predict $@ --weights $(RD)/$*/best.pkl --source '$(CASES)' $(stated) $(PREDICT) \
-		--device $(DEVICE) --batch_size $(BS) $(if $(findstring :,$(NET)),--trust_network) $(fresh)
+	$(torch_python) -m boundary_loss.predict $@ --weights $(RD)/$*/best.pkl --source $(call path,$(CASES)) $(stated) $(call options,PREDICT) \
+		--device $(call quoted,$(DEVICE)) --batch_size $(BS) $(if $(findstring :,$(NET)),--trust_network) $(fresh)
 
 predict: $(runs:%=%/$(new_cases))  ## the networks of RUNS on new cases: CASES=folder or list.csv -> RUN/pred_NAME
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 
 results/%:
-	@echo "error: nothing makes $@; with these variables the results are in $(RD)" >&2; exit 2
+	@echo $(call quoted,error: nothing makes $@; with these variables the results are in $(RD)) >&2; exit 2
 
 data/%:
-	@echo "error: nothing makes $@; with these variables the data is $(RAW), then $(SLICED)" >&2; exit 2
+	@echo $(call quoted,error: nothing makes $@; with these variables the data is $(RAW) and $(SLICED)) >&2; exit 2
 
 $(RD)/%:
-	@echo "error: nothing makes $@; the runs of the ledger are: $(rows)$(if $(parts),; the parts of each: $(parts))" >&2; exit 2
+	@echo $(call quoted,error: nothing makes $@; the runs of the ledger are: $(rows)$(if $(parts),; the parts of each: $(parts))) >&2; exit 2
 
 help:  ## this page
 	@echo "make -f $(STUDY).make [TARGET] [VARIABLE=value] [-n] [-B] [-j2]"
 	@echo; echo "Targets (here: $(RAW) -> $(SLICED) -> $(RD) -> archives)"
 	@sed -nE 's/^([a-z-]+):.*##  *(.*)/\1|\2/p' src/pipeline.mk | while IFS='|' read -r name text; do printf '  %-11s %s\n' "$$name" "$$text"; done
 	@echo; echo "Runs of the ledger (* in RUNS)"
-	@$(foreach row,$(rows),echo '  $(if $(filter $(row),$(RUNS)),*, ) $(row): $($(row).losses) $(call given,$(row).schedule)';)
+	@$(foreach row,$(rows),echo $(call quoted,  $(if $(filter $(row),$(RUNS)),*, ) $(row): $($(row).losses) $(call given,$(row).schedule));)
 	@echo; echo "Variables"
-	@$(foreach name,$(settable),echo '  $(name) = $(call plain,$($(name)))';)
+	@$(foreach name,$(settable),echo $(call quoted,  $(name) = $($(name)));)
+	@echo $(call quoted,  CC = $(interpreter)); echo $(call quoted,  CFLAGS = $(flags))

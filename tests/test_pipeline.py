@@ -192,7 +192,7 @@ def test_seeds_and_folds_are_runs_of_their_own_and_pooled(study: Path, tmp_path:
     assert planned.count("boundary_loss.train ") == 1 and f"train {home}/gdl/fold0_seed1 " in planned
     shown = make(where, *words, "-n", "view", f"{home}/gdl/fold1_seed0/case_1_00_0000.gif").stdout
     assert f"--data data/ISLES-phantom --runs {home}/gdl/fold0_seed0 " in shown
-    assert "case_1_00_0000.gif --data data/ISLES-phantom-fold1" in shown
+    assert "case_1_00_0000.gif' --data data/ISLES-phantom-fold1" in shown
     (archive,) = (where / "archives").glob("*-repeated-phantom.tar.gz")
     with tarfile.open(archive) as tar:
         assert {name.split("/")[2] for name in tar.getnames() if name.startswith("repeated/gdl/")} == set(parts)
@@ -246,7 +246,7 @@ def test_trainings_side_by_side_are_told_how_many_they_are(study: Path) -> None:
     for given, share in {"": 1, "-j3": 3, "-j": 2, "-j3 LAUNCH=srun": 1}.items():
         assert make(study, *ISLES, "-n", "-B", "train", *given.split()).stdout.count(f"--share {share} ") == 2, given
     done = make(study, *ISLES, "-n", "-B", "train", "GPUS=0,1", "NPROC=2")
-    assert done.stdout.count("--gpus 0,1 --nproc 2") == 2
+    assert done.stdout.count("--gpus '0,1' --nproc 2") == 2
 
 
 def test_killed_again_and_again_it_trains_the_same(study: Path, tmp_path: Path) -> None:
@@ -376,12 +376,12 @@ def test_missing_archives_are_named_with_where_to_get_them(study: Path) -> None:
         (["RUNS=gld"], "RUNS names no row of the ledger: gld. The rows are: .*gdl"),
         ([f"{RD}/gld"], "the runs of the ledger are: .*gdl"),
         (["results/isles/gdl"], "the results are in results/isles-phantom"),
-        (["data/ISLES"], "the data is data/isles-phantom, then data/ISLES-phantom"),
+        (["data/ISLES"], "the data is data/isles-phantom and data/ISLES-phantom"),
         (["SRC=moon"], "SRC=moon is unknown"),
         (["SEED=1", "SEEDS=0 1"], "SEED=1 is one seed, SEEDS=0 1 several"),
         (["FOLD=1", "FOLDS=0 1"], "FOLD=1 is one fold, FOLDS=0 1 several"),
         (["SEEDS=0 0"], "SEEDS='0 0' or .* names a number twice"),
-        (["SEEDS=0 x"], "SEEDS='0 x' .* are numbers"),
+        (["SEEDS=0 x"], "SEEDS='0 x' .* are whole numbers"),
         (["FOLDS=0 9"], "--fold 9: 5 patients, 2 held out at a time, make folds 0 to 2"),
         (["RUNS="], "RUNS is empty; the rows of the ledger are: .*gdl"),
         (["RUNS=gdl gdl"], "RUNS='gdl gdl' names a row twice"),

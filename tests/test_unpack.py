@@ -314,3 +314,16 @@ def test_a_full_disk_is_told_beforehand(study, monkeypatch):
     monkeypatch.setattr("os.statvfs", lambda _: disk)
     with pytest.raises(ValueError, match="unpacking writes 1 bytes, and 268 MB must stay free"):
         study.run()
+
+
+def test_a_lineage_file_may_move_but_not_accept_others(study, capsys):
+    study.write({"x.nii": b"x"})
+    study.accept()
+    study.run()
+    (study.path / "my copies").mkdir()
+    copy = (study.path / "x.lineage").rename(study.path / "my copies" / "renamed.lineage")
+    study.run("--lineage", str(copy))
+    assert "already unpacked" in capsys.readouterr().out
+    copy.write_text(f"{'0' * 32}  a.zip\n")
+    with pytest.raises(command.Stop, match=r"lineage: made with x\.lineage, now"):
+        study.run("--lineage", str(copy))

@@ -20,6 +20,7 @@ _ARGUMENT = re.compile(
 )
 _INT = re.compile(r"[+-]?\d+")
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_TERM = re.compile(r"(?P<call>.+):(?P<weight>[-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:@(?P<classes>[\d,-]+))?")
 _BOOLS = {"true": True, "false": False}
 
 
@@ -49,6 +50,18 @@ def parse_call(text: str) -> tuple[str, dict[str, Value]]:
         options[key] = _value(argument)
         position, ended = argument.end(), argument["end"] != ","
     return name, options
+
+
+def parse_term(text: str) -> tuple[str, str, str | None]:
+    """Take a loss term of a ledger apart: ``boundary(map=3d):0.01@1`` -> its call, its weight, its classes if any.
+
+    Raises:
+        ValueError: the text is not ``loss[(option=value,...)]:weight[@classes]``.
+    """
+    match = _TERM.fullmatch(text)
+    if match is None:
+        raise ValueError(f"'{text}' is not a loss term; write loss[(option=value,...)]:weight[@classes], as gdl:1")
+    return match["call"], match["weight"], match["classes"]
 
 
 def _value(argument: re.Match[str]) -> Value:

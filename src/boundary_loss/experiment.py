@@ -4,7 +4,6 @@ A row is a list of terms, ``loss[(option=value,...)]:weight[@classes]``, as ``gd
 with a rule for the weights over the epochs, as ``steal(0.01)``.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -13,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from boundary_loss import losses
-from boundary_loss.calltext import parse_call
+from boundary_loss.calltext import parse_call, parse_term
 from boundary_loss.data import Augmentation
 from boundary_loss.networks.distance_head import SUFFIX
 from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule, written
@@ -34,8 +33,6 @@ _RANGES = {
 """What a user calls a setting, its least and its greatest value."""
 _HEAVIEST = 1e30  # weights beyond it leave float32
 
-_TERM = re.compile(r"(?P<call>.+):(?P<weight>[-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:@(?P<classes>[\d,-]+))?")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
@@ -53,15 +50,13 @@ class Term:
     @classmethod
     def parse(cls, text: str, num_classes: int) -> "Term":
         """``boundary(map=3d):0.01@1`` -> Term; ValueError says what is wrong and what is known."""
-        match = _TERM.fullmatch(text)
-        if match is None:
-            raise ValueError(f"'{text}' is not a loss term; write loss[(option=value,...)]:weight[@classes], as gdl:1")
+        call, weight_text, class_text = parse_term(text)
         try:
-            weight = float(match["weight"])
+            weight = float(weight_text)
         except ValueError:
-            raise ValueError(f"the weight of '{text}' is not a number: '{match['weight']}'") from None
-        name, options = parse_call(match["call"])
-        classes = _classes(match["classes"], num_classes, text)
+            raise ValueError(f"the weight of '{text}' is not a number: '{weight_text}'") from None
+        name, options = parse_call(call)
+        classes = _classes(class_text, num_classes, text)
         term = cls(text=text, name=name, options=options, weight=weight, classes=classes)
         term.build()  # a misspelt loss or option stops here, before any data is read
         return term

@@ -329,6 +329,23 @@ def read_provenance(folder: Path) -> dict | None:
                                remedy=f"remove {folder} and unpack the archives again")  # fmt: skip
 
 
+def lineage_as_recorded(folder: Path, words: list[str]) -> list[str]:
+    """``words``, naming the lineage file as ``folder`` was made with it if this one accepts the same archives.
+
+    A lineage file may move, or be a copy: what it accepts is the setting, not its path.
+    """
+    old, about = command.recorded(folder) or [], read_provenance(folder)
+    if about is None or "--lineage" not in old or "--lineage" not in words:
+        return words
+    now, then = len(words) - words[::-1].index("--lineage"), old.index("--lineage") + 1
+    if words[now] == old[then] or not Path(words[now]).is_file():
+        return words
+    accepted = Lineage.read(Path(words[now])).archives
+    unpacked = {archive["name"]: archive["checksum"] for archive in about["archives"]}
+    same = accepted.keys() == unpacked.keys() and all(unpacked[name] in accepted[name] for name in unpacked)
+    return [*words[:now], old[then], *words[now + 1 :]] if same else words
+
+
 def arguments() -> argparse.Namespace:
     parser = command.parser("Check the archives listed in a lineage file and unpack them into a new folder.")
     parser.add_argument("dest", type=Path, help="folder to make, as data/isles")
@@ -348,7 +365,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     words = command.settings(sys.argv[1:], beside=("--zips", "--trust", "--fresh"))
-    if command.refuse_other_settings(args.dest, words, fresh=args.fresh):
+    if command.refuse_other_settings(args.dest, lineage_as_recorded(args.dest, words), fresh=args.fresh):
         print(f"{args.dest} is already unpacked")
         return
     selection = Selection(tuple(args.root), args.strip, tuple(args.drop))

@@ -95,13 +95,19 @@ def test_a_broken_compiler_leaves_it_to_the_next(tmp_path, monkeypatch):
 
 
 @needs_compiler
-def test_a_folder_that_may_not_be_written(tmp_path, monkeypatch):
-    def forbidden(**_):
-        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+@pytest.mark.parametrize(("before", "says"), [(b"before", "compiled before are used"), (None, "the slower way")])
+def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path, monkeypatch, before, says):
+    """A clone that several users share, whose kernels are older than its sources."""
 
-    monkeypatch.setattr(build.tempfile, "TemporaryDirectory", forbidden)
-    said = build.compile_kernels(tmp_path / "kernels.so")
-    assert said.startswith("the kernels were not compiled") and "Permission denied" in said
+    def refuse(**options):
+        raise PermissionError(errno.EACCES, "Permission denied", options["dir"])
+
+    target = tmp_path / "kernels.so"
+    if before:
+        target.write_bytes(before)
+    monkeypatch.setattr(build.tempfile, "TemporaryDirectory", refuse)
+    assert says in build.compile_kernels(target) and "Permission denied" in build.compile_kernels(target)
+    assert not before or target.read_bytes() == before
 
 
 def test_no_compiler(tmp_path, monkeypatch):

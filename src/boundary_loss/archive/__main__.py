@@ -40,7 +40,9 @@ def arguments() -> argparse.Namespace:
     again = actions.add_parser("rerun", help="the commands that made an archive", allow_abbrev=False)
     again.add_argument("archive", type=Path)
     again.add_argument("--run", action="store_true", help="run them here, and compare what comes out")
-    again.add_argument("--make", nargs="+", default=[], metavar="NAME=VALUE", help="further words for make")
+    again.add_argument("--make", nargs="+", action="extend", default=[], metavar="NAME=VALUE",
+                       help="further variables for make, instead of the archive's")  # fmt: skip
+    again.add_argument("--trust_code", action="store_true", help="where it names networks or losses by import path")
     return parser.parse_args()
 
 
@@ -61,7 +63,7 @@ def main() -> None:
         if not args.quick:
             print("\n".join(check(args.archive)))
     elif args.action == "rerun":
-        rerun(args.archive, run=args.run, make=args.make)
+        rerun(args.archive, run=args.run, make=args.make, trust_code=args.trust_code)
     elif args.action == "unpack":
         folder, aside = unpack(args.archive, args.destination)
         if aside is not None:

@@ -4,9 +4,13 @@
 
 prints the commit to check out, the archives of the data with their checksums, and one line of make with every setting.
 With --run that line is run here, into a folder of its own, and the new arrays are compared with the packed ones.
+
+Whoever packed the archive wrote what is printed and run, so all of it is checked: see :mod:`.settings`. The ledger is
+this checkout's own file of that name.
 """
 
 import os
+import re
 import shlex
 import subprocess
 import tempfile
@@ -18,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from boundary_loss.archive.reading import unpack
+from boundary_loss.archive.settings import PLAIN, read_variables, shown
 from boundary_loss.command import Stop
 from boundary_loss.comparison import find_runs, runs_in
 from boundary_loss.files import read_array, read_json
@@ -28,26 +33,50 @@ from boundary_loss.slicedfolder import SLICING
 MADE_WITH = "made_with.json"
 """``{"ledger": "isles.make", "data": ["data/ISLES"], "variables": {"EPC": "100", ...}}``; written by pack."""
 
+_LEDGER = re.compile(r"\w[\w.-]*\.make")
+_DATA = re.compile(r"data/\w[\w.-]*")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What an archive says of how it was made."""
+    """What an archive says of how it was made, checked."""
 
     name: str
     ledger: str
     variables: dict[str, str]
     data: list[str]
     runs: tuple[RunFolder, ...]
+    imports: list[str]
+    """Networks and losses named by import path, ``mypackage.nets:TinyNet``: a training imports and calls them."""
 
     @classmethod
-    def of(cls, folder: Path) -> "Recipe":
+    def of(cls, folder: Path, given: Sequence[str] = ()) -> "Recipe":
+        """Read an unpacked archive.
+
+        Args:
+            given: names of variables that the user sets; the archive's are not read.
+
+        Raises:
+            ValueError: the archive does not say it, or says what must not reach make or the shell.
+        """
         path = folder / MADE_WITH
         if not path.is_file():
             raise Stop(f"the archive has no {MADE_WITH}: it was packed by an older version, or not by make")
         content = read_json(path)
+        ledger, data, variables = (_part(content, key, kind) for key, kind in _PARTS.items())
         runs = tuple(find_runs(runs_in(folder)))
-        return cls(name=folder.name, ledger=content["ledger"], variables=content["variables"], data=content["data"],
-                   runs=runs)  # fmt: skip
+        if not runs or not all(isinstance(run.about, dict) for run in runs):
+            raise ValueError(f"the archive holds no run with a readable run.json: {shown(folder.name)}")
+        checked, imports = read_variables({name: variables[name] for name in variables if name not in given})
+        return cls(
+            name=_matching(PLAIN, folder.name, "study's name"),
+            ledger=own_ledger(ledger),
+            variables=checked,
+            data=[_matching(_DATA, path, "data folder") for path in data],
+            runs=runs,
+            imports=imports,
+        )
 
     def abouts(self, key: str) -> list[Any]:
         """The different values of a setting of the runs, in order."""
@@ -58,57 +87,108 @@ class Recipe:
         return found
 
     @property
+    def commit(self) -> str | None:
+        """The commit that made the last run; None where it is not known."""
+        said = self.abouts("commit")[-1]
+        return said if isinstance(said, str) and _COMMIT.fullmatch(said) else None
+
+    @property
     def results(self) -> str:
         return f"results/{self.name}-rerun"
 
-    def make(self, *goals: str) -> list[str]:
+    def make(self, *goals: str, given: Sequence[str] = ()) -> list[str]:
+        """The words of make's command line; ``$`` is doubled, as make would act on a single one."""
         words = [f"{name}={value}" for name, value in self.variables.items()]
-        return ["make", "-f", self.ledger, *goals, *words, f"RD={self.results}"]
+        words = [word.replace("$", "$$") for word in (*words, f"RD={self.results}", *given)]
+        return ["make", "-f", self.ledger, *goals, *words]
+
+
+_PARTS = {"ledger": str, "data": list, "variables": dict}
+
+
+def _part(content: Any, key: str, kind: type) -> Any:
+    found = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(found, kind):
+        raise ValueError(f"{MADE_WITH} of the archive has no {key} that can be read")
+    return found
+
+
+def _matching(pattern: re.Pattern[str], text: Any, what: str) -> str:
+    if not isinstance(text, str) or not pattern.fullmatch(text):
+        raise ValueError(
+            f"the archive's {what} is '{shown(text)}'; refused, since it may hold letters, digits, . _ - only"
+        )
+    return text
+
+
+def own_ledger(name: str) -> str:
+    """The study's file of that name in this checkout: make runs what stands in it."""
+    if not _LEDGER.fullmatch(name) or not Path(name).is_file():
+        here = ", ".join(sorted(path.name for path in Path().glob("*.make"))) or "none"
+        raise ValueError(f"the archive was made with '{shown(name)}', which is no study of this checkout; here: {here}")
+    return name
 
 
 def describe(recipe: Recipe) -> str:
     """Shell commands, with what cannot be a command as comments."""
     lines = [f"# {recipe.name}: {len(recipe.runs)} runs"]
-    made_by = recipe.abouts("commit")[-1]
-    known = made_by not in (None, "unknown")
-    lines.append(f"git checkout {made_by}" if known else "# the commit is not known: it was made outside a repository")
     if len(recipe.abouts("commit")) > 1:
-        lines.insert(1, f"# the runs are of several commits: {', '.join(map(str, recipe.abouts('commit')))}")
+        lines.append(f"# the runs are of several commits: {', '.join(map(str, recipe.abouts('commit')))}")
+    unknown = "# the commit is not known: it was made outside a repository"
+    lines.append(f"git checkout {recipe.commit}" if recipe.commit else unknown)
     diffs = {run.name: run.path / "repo.diff" for run in recipe.runs}
     changed = [name for name, path in diffs.items() if path.is_file() and path.stat().st_size]
     if changed:
         lines.append(f"# with the changes in {', '.join(f'{name}/repo.diff' for name in changed)} of the archive")
-    for source in recipe.abouts("data_source"):
-        for archive in (source or {}).get("archives", []):
-            if not source.get("phantom"):
-                lines.append(f"# data: {archive['name']}  {archive['algorithm']} {archive['checksum']}")
+    lines += [f"# data: {name}" for name in source_archives(recipe)]
     lines += [f"# the sliced data's checksum must be {value}" for value in recipe.abouts("data_checksum")]
-    return "\n".join([*lines, shlex.join(recipe.make())])
+    if recipe.imports:
+        lines.append(f"# this imports, from this checkout's Python path: {', '.join(recipe.imports)}")
+    return "\n".join([*map(shown, lines), shlex.join(recipe.make())])
 
 
-def rerun(archive: Path, *, run: bool, make: Sequence[str] = ()) -> None:
+def source_archives(recipe: Recipe) -> list[str]:
+    """Name and checksum of each archive of the data; none where it was synthetic."""
+    found = []
+    for source in recipe.abouts("data_source"):
+        if isinstance(source, dict) and not source.get("phantom"):
+            archives = source.get("archives")
+            for archive in archives if isinstance(archives, list) else []:
+                told = archive if isinstance(archive, dict) else {}
+                found.append(f"{told.get('name')}  {told.get('algorithm')} {told.get('checksum')}")
+    return found
+
+
+def rerun(archive: Path, *, run: bool, make: Sequence[str] = (), trust_code: bool = False) -> None:
     """Print the commands; with ``run``, run them and compare.
 
     Args:
-        make: further words for make, as ``ZIPS=/where/the/zips/are``.
+        make: further words for make, as ``ZIPS=/where/the/zips/are``; a variable here replaces the archive's.
+        trust_code: also where the archive names networks or losses by import path, whose code would run.
 
     Raises:
+        ValueError: the archive says what must not reach make, or names code and ``trust_code`` is not given.
         Stop: another commit is checked out, other data came out of the slicing, or make failed.
     """
     with tempfile.TemporaryDirectory(prefix="archive-") as place:
-        recipe = Recipe.of(unpack(archive, Path(place))[0])
+        recipe = Recipe.of(unpack(archive, Path(place))[0], [word.partition("=")[0] for word in make])
+        if recipe.imports and not trust_code:
+            raise ValueError(
+                f"the commands of {archive} would import and call {', '.join(recipe.imports)}, from this checkout's "
+                "Python path. If you know that code: --trust_code (with make: RERUN=--trust_code)"
+            )
         print(describe(recipe))
         if not run:
             return
         check_commit(recipe)
-        call([*recipe.make("data"), *make])
+        call(recipe.make("data", given=make))
         check_data(recipe)
-        call([*recipe.make("report"), *make])
+        call(recipe.make("report", given=make))
         print("\n".join(compare(recipe, Path(recipe.results))))
 
 
 def check_commit(recipe: Recipe) -> None:
-    here, wanted = commit(), recipe.abouts("commit")[-1]
+    here, wanted = commit(), recipe.commit or "unknown"
     if here != wanted:
         raise Stop(f"the archive was made by commit {wanted}, here is {here}; git checkout {wanted} first")
 
@@ -124,8 +204,8 @@ def check_data(recipe: Recipe) -> None:
     found = [str(read_json(Path(path) / SLICING)["checksum"]) for path in recipe.data]
     wanted = [str(value) for value in recipe.abouts("data_checksum")]
     if sorted(found) != sorted(wanted):
-        here = ", ".join(recipe.data)
-        raise Stop(f"{here} came out with the checksum {', '.join(found)}, the archive's is {', '.join(wanted)}")
+        here, archived = ", ".join(recipe.data), shown(", ".join(wanted))
+        raise Stop(f"{here} came out with the checksum {', '.join(found)}, the archive's is {archived}")
 
 
 def compare(recipe: Recipe, results: Path) -> list[str]:
@@ -138,9 +218,9 @@ def compare(recipe: Recipe, results: Path) -> list[str]:
         for name in names:
             old, new = read_array(before.path / f"{name}.npy"), after.array(name)
             if old.shape != new.shape:
-                raise Stop(f"{name} of {before.name} had the shape {old.shape}, now {new.shape}")
+                raise Stop(f"{name} of {shown(before.name)} had the shape {old.shape}, now {new.shape}")
             gap = np.abs(np.nan_to_num(old.astype(float)) - np.nan_to_num(new.astype(float)))
             worst = max(worst, float(gap.max(initial=0)))
         verdict = "the same" if worst == 0 else f"different, by {worst:.3g} at most"
-        lines.append(f"{before.name}: {len(names)} arrays are {verdict}")
+        lines.append(f"{shown(before.name)}: {len(names)} arrays are {verdict}")
     return lines

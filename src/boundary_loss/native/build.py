@@ -38,7 +38,8 @@ def compile_kernels(target: Path) -> str:
             fault = f"{error.strerror or error}: {error.filename or target.parent}"
         faults.append(f"{name}: {fault}")
     if faults:
-        return f"the kernels were not compiled, the slower way is taken on the CPU ({faults[0]})"
+        left = "the kernels compiled before are used" if target.exists() else "the slower way is taken on the CPU"
+        return f"the kernels were not compiled, {left} ({faults[0]})"
     return "no C compiler found: distances and fused losses take the slower way on the CPU"
 
 

@@ -1,0 +1,224 @@
+"""Archives of others: what they say of how they were made reaches make and the shell as data, or not at all."""
+
+import argparse
+import contextlib
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from toyruns import write_row
+from toys import REPOSITORY
+
+from boundary_loss import train
+from boundary_loss.archive import __main__ as archive
+from boundary_loss.archive import settings
+from boundary_loss.archive.rerun import MADE_WITH
+from boundary_loss.archive.settings import PHANTOM_OPTIONS, REPORT_OPTIONS, SLICING_OPTIONS, TRAINING_OPTIONS
+from boundary_loss.command import Stop
+from boundary_loss.files import read_json, write_json
+from boundary_loss.phantom import __main__ as phantom
+from boundary_loss.report import options as report
+from boundary_loss.slicing import engine
+
+HONEST = {
+    "NET": "UNet(width=8)",
+    "EPC": "1",
+    "LR": "1e-3",
+    "RUNS": "gdl",
+    "TRAIN": "--best slice",
+    "gdl.losses": "gdl:1",
+}
+LEDGER = "data report: ; @echo 'made NET=$(NET) LR=$(LR) TRAIN=$(TRAIN)'\n"
+Rerun = Callable[..., None]
+
+
+@pytest.fixture
+def rerun(tmp_path: Path, call: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Rerun:
+    """Pack a run whose archive says what is given, and rerun it in a checkout with one study, ``toy.make``."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "toy.make").write_text(LEDGER)
+    (checkout / "pwn.py").write_text("open('mark', 'w')\n")
+    monkeypatch.chdir(checkout)
+
+    def run(
+        *words: str, variables: Any = None, about: dict[str, Any] | None = None, name: str = "toy", **said: Any
+    ) -> None:
+        folder = tmp_path / name
+        path = write_row(folder, "gdl", np.zeros(3))
+        write_json(path / "run.json", read_json(path / "run.json") | (about or {}))
+        variables = HONEST | (variables or {}) if not isinstance(variables, list) else variables
+        content = {"ledger": "toy.make", "data": ["data/TOY"], "variables": variables}
+        write_json(folder / MADE_WITH, content | said)
+        call(archive.main, "pack", tmp_path / "archives", "--folder", folder, "--stamp", tmp_path / "stamp")
+        call(archive.main, "rerun", (tmp_path / "stamp").read_text().strip(), *words)
+
+    return run
+
+
+def test_an_honest_archive_says_its_commands(rerun: Rerun, capsys: pytest.CaptureFixture[str]) -> None:
+    rerun()
+    said = capsys.readouterr().out
+    assert "make -f toy.make 'NET=UNet(width=8)' EPC=1 LR=1e-3 RUNS=gdl 'TRAIN=--best slice'" in said
+    assert "RD=results/toy-rerun" in said
+
+
+@pytest.mark.parametrize("run", [[], ["--run"]], ids=["print", "run"])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"NET": "$(shell touch mark)"},
+        {"NET": "`touch mark`"},
+        {"NET": "UNet\n\ttouch mark"},
+        {"NET": "UNet(width=$(shell touch mark))"},
+        {"LR": "$(eval $(shell touch mark))"},
+        {"LR": "1e-3; touch mark"},
+        {"EPC": "$(file >mark)"},
+        {"EPC": "1 --eval=$(shell touch mark)"},
+        {"RATE": "$(shell touch mark)"},
+        {"AUGMENT": "flip $(shell touch mark)"},
+        {"RUNS": "gdl $(shell touch mark)"},
+        {"METRICS": "$(shell touch mark)"},
+        {"TRAIN": "--network pwn:Net"},
+        {"TRAIN": "--network=pwn:Net"},
+        {"TRAIN": "--losses pwn:Loss:1"},
+        {"TRAIN": "--weights /etc/passwd"},
+        {"TRAIN": "--weights ../best.pkl"},
+        {"TRAIN": "$(shell touch mark)"},
+        {"TRAIN": "--best 'slice"},
+        {"DEBUG": "`touch mark`"},
+        {"SLICE": "--split=/etc/passwd"},
+        {"PHANTOM": "; touch mark"},
+        {"REPORT": "--show"},
+        {"gdl.losses": "gdl:1 $(shell touch mark)"},
+        {"gdl.losses": "pwn:Loss:1"},
+        {"gdl.schedule": "$(shell touch mark)"},
+        {"gdl.options": "--device `touch mark`"},
+        {"$(shell touch mark).losses": "gdl:1"},
+        {"../gdl.losses": "gdl:1"},
+        {"gdl.other": "x"},
+        {"SHELL": "touch mark"},
+        {".SHELLFLAGS": "-c 'touch mark'"},
+        {"MAKEFLAGS": "--eval=$(shell touch mark)"},
+        {"--eval": "$(shell touch mark)"},
+        {"-f": "evil.make"},
+        {"CC": "touch mark;"},
+        {"LAUNCH": "touch mark;"},
+        {"RD": "/tmp"},
+        {"ZIPS": "/"},
+        {"NET": ["UNet"]},
+        {"NET": "pwn:Net"},
+        {"NET": "pwn:Net(width=8)+distances"},
+    ],
+)  # fmt: skip
+def test_what_would_run_is_refused_by_name(
+    rerun: Rerun, capsys: pytest.CaptureFixture[str], variables: dict[str, str], run: list[str]
+) -> None:
+    with pytest.raises(ValueError, match=r"refused|would import and call pwn:") as refusal:
+        rerun(*run, variables=variables)
+    assert str(refusal.value).isprintable()
+    assert "make" not in capsys.readouterr().out.replace("archives", "") and not list(Path().glob("mark*"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"ledger": "/tmp/evil.make"},
+        {"ledger": "../evil.make"},
+        {"ledger": "none.make"},
+        {"ledger": "toy.make --eval=$(shell touch mark)"},
+        {"ledger": "--eval=x.make"},
+        {"ledger": 3},
+        {"data": ["/etc"]},
+        {"data": ["data/../../etc"]},
+        {"data": [["data/TOY"]]},
+        {"variables": ["NET=UNet"]},
+        {"name": "to$(shell touch mark)y"},
+        {"name": "to;touch mark"},
+        {"name": "to\x1b[2Jy"},
+    ],
+)  # fmt: skip
+def test_names_that_are_no_names_are_refused(rerun: Rerun, said: dict[str, Any]) -> None:
+    with pytest.raises(ValueError) as refusal:
+        rerun("--run", **said)
+    assert str(refusal.value).isprintable() and not list(Path().glob("mark*"))
+
+
+def test_comments_stay_comments(rerun: Rerun, capsys: pytest.CaptureFixture[str]) -> None:
+    """A newline in a name would begin a command for the one who pastes; an escape code would rewrite the terminal."""
+    evil = "x\ntouch mark\x1b]0;\u202e"
+    source = {"phantom": False, "archives": [{"name": evil, "algorithm": evil, "checksum": evil}]}
+    rerun(about={"commit": evil, "data_source": source, "data_checksum": evil})
+    lines = capsys.readouterr().out.splitlines()
+    commands = [line for line in lines if line and not line.startswith("#")][1:]  # after the archive's path
+    assert len(commands) == 1 and commands[0].startswith("make -f toy.make")
+    assert all(line.isprintable() for line in lines)
+
+
+def test_a_dollar_arrives_as_one(rerun: Rerun, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pasted into a shell, through make: what a reader lets pass stands there letter for letter."""
+    rerun(variables={"NET": "UNet(name='a$HOME;`$x')"})
+    command = capsys.readouterr().out.splitlines()[-1]
+    Path("toy.make").write_text("export NET\nall: ; @printenv NET\n")
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout == "UNet(name='a$HOME;`$x')\n"
+
+
+def test_code_by_import_path_must_be_trusted(rerun: Rerun, capsys: pytest.CaptureFixture[str]) -> None:
+    rerun("--trust_code", variables={"NET": "mypackage.nets:TinyNet", "gdl.losses": "mypackage.losses:Mine(a=2):1@1"})
+    said = capsys.readouterr().out
+    assert "imports, from this checkout's Python path: mypackage.nets:TinyNet, mypackage.losses:Mine" in said
+    assert "NET=mypackage.nets:TinyNet" in said
+
+
+def test_a_variable_of_ones_own_replaces_the_archives(rerun: Rerun, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises((Stop, FileNotFoundError)):  # the toy ledger slices nothing
+        rerun(
+            "--run",
+            "--make",
+            "TRAIN=--weights '/my $weights'",
+            "LR=1",
+            variables={"TRAIN": "--weights /abs", "LR": "2"},
+        )
+    assert "made NET=UNet(width=8) LR=1 TRAIN=--weights" in capfd.readouterr().out.replace("'", "")
+
+
+def options(arguments: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The options that a command reads."""
+    found: list[argparse.ArgumentParser] = []
+
+    def keep(parser: argparse.ArgumentParser, words: object = None) -> None:
+        found.append(parser)
+        raise SystemExit
+
+    with monkeypatch.context() as patched, contextlib.suppress(SystemExit):
+        patched.setattr(argparse.ArgumentParser, "parse_args", keep)
+        arguments()
+    return {text for action in found[0]._actions for text in action.option_strings if text.startswith("--")}
+
+
+def test_every_option_that_shapes_a_result_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are for this machine, set by make, or have a variable of their own, of which code may be imported."""
+    own_variables = {"--losses", "--augment", "--schedule", "--network", "--epochs", "--batch_size", "--lr", "--rate"}
+    study = SimpleNamespace(name="toy", expects="", shape=None)
+    for arguments, known, others in (
+        (train.arguments, TRAINING_OPTIONS, {"--data", "--seed", *own_variables, *train.BESIDE}),
+        (lambda: engine.arguments(study, []), SLICING_OPTIONS, {"--source", "--retain", "--fold"}),
+        (phantom.arguments, PHANTOM_OPTIONS, {"--study"}),
+        (report.arguments, REPORT_OPTIONS, {"--study", "--metrics", *report.BESIDE}),
+    ):
+        assert options(arguments, monkeypatch) - others - {"--help", "--fresh"} == set(known)
+
+
+@pytest.mark.parametrize("study", ["isles", "wmh", "acdc"])
+def test_what_make_packs_can_be_read(study: str) -> None:
+    """Every variable that an archive of a study says, with the study's own values and every row of its ledger."""
+    packed = "packed: ; @printf '%s\\0' $(made_with)"
+    words = ["make", "-s", "-f", f"{study}.make", "--eval", packed, "packed", "RUNS=$(rows)"]
+    said = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    variables = dict(word.split("=", 1) for word in said.split("\0") if word)
+    assert len(variables) > 20 and settings.read_variables(variables) == (variables, [])
