@@ -174,7 +174,7 @@ endif
 
 # ---- Settings, and whether a folder was made with others -----------------------------------------------------------
 
-option = $(if $(strip $2),$1 $(call quoted,$(strip $2)))
+option = $(if $(strip $2),$1 $(call quoted,$2))
 list   = $(if $(strip $2),$1 $(foreach one,$2,$(call quoted,$(one))))
 on     = $(filter-out 0 no off false,$1)
 switch = $(if $(call on,$2),$1)

@@ -235,7 +235,7 @@ def test_trainings_side_by_side_are_told_how_many_they_are(study: Path) -> None:
     for given, share in {"": 1, "-j3": 3, "-j": 2, "-j3 LAUNCH=srun": 1}.items():
         assert make(study, *ISLES, "-n", "-B", "train", *given.split()).stdout.count(f"--share {share} ") == 2, given
     done = make(study, *ISLES, "-n", "-B", "train", "GPUS=0,1", "NPROC=2")
-    assert done.stdout.count("--gpus 0,1 --nproc 2") == 2
+    assert done.stdout.count("--gpus '0,1' --nproc 2") == 2
 
 
 def test_killed_again_and_again_it_trains_the_same(study: Path, tmp_path: Path) -> None:
@@ -370,7 +370,7 @@ def test_missing_archives_are_named_with_where_to_get_them(study: Path) -> None:
         (["SEED=1", "SEEDS=0 1"], "SEED=1 is one seed, SEEDS=0 1 several"),
         (["FOLD=1", "FOLDS=0 1"], "FOLD=1 is one fold, FOLDS=0 1 several"),
         (["SEEDS=0 0"], "SEEDS='0 0' or .* names a number twice"),
-        (["SEEDS=0 x"], "SEEDS='0 x' .* are numbers"),
+        (["SEEDS=0 x"], "SEEDS='0 x' .* are whole numbers"),
         (["FOLDS=0 9"], "--fold 9: 5 patients, 2 held out at a time, make folds 0 to 2"),
         (["RUNS="], "RUNS is empty; the rows of the ledger are: .*gdl"),
         (["RUNS=gdl gdl"], "RUNS='gdl gdl' names a row twice"),
