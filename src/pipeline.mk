@@ -77,11 +77,8 @@ RERUN    ?=
 phantom := $(if $(filter phantom,$(SRC)),-phantom)
 RETAIN  ?= $(if $(phantom),10,$(HELD_OUT))
 
-# Whole numbers in their one spelling: '00' and '0' would be one seed, pooled as two
-digits    := 0 1 2 3 4 5 6 7 8 9
-without    = $(if $2,$(call without,$(subst $(firstword $2),,$1),$(wordlist 2,99,$2)),$1)
-not_whole  = $(strip $(foreach value,$1,$(if $(call without,$(value),$(digits))$(filter-out 0,$(filter 0%,$(value))),$(value))))
-wrong     := $(foreach name,RETAIN FOLD EPC BS SEED NPROC,$(if $(filter 1,$(words $($(name)))),$(if $(call not_whole,$($(name))),$(name)),$(name)))
+# Whole numbers in their usual spelling: '00' and '0' would be one seed, pooled as two
+wrong := $(foreach name,RETAIN FOLD EPC BS SEED NPROC,$(if $(filter-out 1,$(words $($(name))))$(call not_whole,$($(name))),$(name)))
 ifneq ($(strip $(wrong)),)
 $(error $(foreach name,$(wrong),$(name)='$($(name))') must be a whole number, as 0 or 12)
 endif
@@ -100,10 +97,7 @@ ifeq ($(filter challenge phantom,$(SRC)),)
 $(error SRC=$(SRC) is unknown; use SRC=challenge (the archives in ZIPS=$(ZIPS)) or SRC=phantom (synthetic ones))
 endif
 
-# Names in make have no spaces and none of its and the shell's own characters
-special_in = $(strip $(foreach mark,$(special) % : = ~,$(findstring $(mark),$1)))
-tidied     = $(if $2,$(call tidied,$(subst $(firstword $2),_,$1),$(wordlist 2,99,$2)),$(subst $(space),_,$(strip $1)))
-
+# RD becomes part of every name, hence no spaces, and none of make's and the shell's own characters
 override RD := $(patsubst ~/%,$(HOME)/%,$(or $(patsubst %/,%,$(RD)),$(RD)))
 ifneq ($(word 2,$(RD)),)
 $(warning RD='$(RD)': make cannot have spaces in names; the results go to $(subst $(space),_,$(strip $(RD))))
@@ -112,7 +106,7 @@ endif
 inside := $(subst [$(CURDIR)/,,[$(abspath $(RD)))
 above  := $(findstring [$(subst //,/,$(or $(realpath $(RD)),$(abspath $(RD)))/),[$(CURDIR)/)
 ours   := results data archives $(foreach folder,src tests docs benchmarks preprocess lineage .git .venv,$(folder) $(folder)/%)
-ifneq ($(or $(call special_in,$(RD)),$(above),$(filter $(ours),$(inside)),$(if $(RD),,empty)),)
+ifneq ($(or $(call special_in,$(RD)),$(filter -%,$(RD)),$(above),$(filter $(ours),$(inside)),$(if $(RD),,empty)),)
 $(error RD='$(RD)' must be a folder of its own, as RD=results/another, named with letters, digits and . _ - alone)
 endif
 
@@ -209,8 +203,8 @@ stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcar
 .PHONY: FORCE
 FORCE:
 
-# What a wrong clock dated in the future would be made again for ever, or never again. What was drawn or packed gets an
-# old date, so that it is made anew; the rest is dated now
+# A file that a wrong clock dated in the future would be made again by every make, or never again. What is drawn or packed
+# gets an old date, so that it is made anew; every other file is dated now
 in_future := find $(RD) -maxdepth 3 -name 'iter*' -prune -o -type f -newermt '+1 minute'
 outputs   := -name '*.png' -o -name report.html -o -name archive.txt
 future    := $(shell $(in_future) -print 2> /dev/null | LC_ALL=C tr -cd '[:print:]\n' | head -n 3)
@@ -386,7 +380,7 @@ $(error predict needs CASES=folder of new cases, in the layout that the study's 
 endif
 
 # New cases may have come: the command looks each time, and predicts those that are not there yet
-new_cases := pred_$(patsubst %.csv,%,$(notdir $(patsubst %/,%,$(call tidied,$(CASES),$(special) % : = ~))))
+new_cases := pred_$(patsubst %.csv,%,$(notdir $(patsubst %/,%,$(call tidied,$(CASES),$(special_in_names)))))
 
 $(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): FORCE $$(call stale_run,$$*) | $(RD)/% $(if $(filter $(RAW)/%,$(CASES)),$(RAW))
 	$(torch_python) -m boundary_loss.predict $@ --weights $(RD)/$*/best.pkl --source $(call path,$(CASES)) $(call options,PREDICT) \

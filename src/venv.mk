@@ -1,22 +1,6 @@
-# How a value reaches the shell, and the Python that runs everything; included by every makefile here.
+# The Python that runs everything, and the kernels in C; included by every makefile here.
 
-define newline
-
-
-endef
-space   := $(subst ,, )
-special := ` " ' \ $$ ; & | < > ( ) [ ] { } * ? ! ^ \#
-
-# One word for the shell, whatever is in it. A path, where ~/ is the home folder. The options in the variable named $1,
-# as TRAIN="--weights 'my best.pkl'": what is in quotes is one word, and the shell acts on none of it.
-quoted  = '$(subst ','\'',$(subst $(newline), ,$1))'
-path    = $(call quoted,$(if $(filter ~/%,$(firstword $1)),$(subst ~/,$(HOME)/,$1),$1))
-options = $(if $(strip $(foreach mark,$(special),$(findstring $(mark),$($1)))),$(call requoted,$1),$(strip $($1)))
-requoted = $(shell xargs bash -c 'printf "%q " "$$@"' words <<< $(call quoted,$($1)) 2> /dev/null)$(if $(filter-out 0,$(.SHELLSTATUS)),$(error \
-	$1=$($1) has a quote that does not end))
-
-# Settings come from the command line or a study's file: variables of these names in the environment are somebody else's
-forget = $(foreach name,$1,$(if $(filter-out environment,$(origin $(name))),,$(eval undefine $(name))))
+include src/values.mk
 
 # Python is .venv, made from the lock file, unless `make ... CC=/path/to/python` names another; CC may have words, as
 # CC='nice python'. CC and CFLAGS are read from the command line alone, and no command sees these two: in the

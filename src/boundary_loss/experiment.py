@@ -136,8 +136,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "temperature"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
         if self.save_train and self.augmentation is not None:
             raise ValueError("save_train keeps predictions on the slices as they are; it does not go with AUGMENT")
         for name, known in (("amp", PRECISIONS), ("layout", LAYOUTS), ("predictions", PREDICTIONS)):

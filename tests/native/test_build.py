@@ -1,6 +1,7 @@
 """The kernels in C: compiled where there is a compiler, done without where there is none."""
 
 import ctypes
+import errno
 import importlib
 import os
 import shutil
@@ -47,6 +48,22 @@ def test_a_failing_compiler_leaves_what_was_there(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "OPTIONS", ("-no-such-option",))
     assert "not compiled" in build.compile_kernels(target) and "no-such-option" in build.compile_kernels(target)
     assert target.read_bytes() == b"before" and [path.name for path in tmp_path.iterdir()] == ["kernels.so"]
+
+
+@needs_compiler
+@pytest.mark.parametrize(("before", "says"), [(b"before", "compiled before are used"), (None, "the slower way")])
+def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path, monkeypatch, before, says):
+    """A clone that several users share, whose kernels are older than its sources."""
+
+    def refuse(**options):
+        raise PermissionError(errno.EACCES, "Permission denied", options["dir"])
+
+    target = tmp_path / "kernels.so"
+    if before:
+        target.write_bytes(before)
+    monkeypatch.setattr(build.tempfile, "TemporaryDirectory", refuse)
+    assert says in build.compile_kernels(target) and "Permission denied" in build.compile_kernels(target)
+    assert not before or target.read_bytes() == before
 
 
 def test_no_compiler(tmp_path, monkeypatch):
