@@ -399,9 +399,6 @@ data/%:
 $(RD)/%:
 	@echo $(call quoted,error: nothing makes $@; the runs of the ledger are: $(rows)$(if $(parts),; the parts of each: $(parts))) >&2; exit 2
 
-.DEFAULT:
-	@echo $(call quoted,error: nothing makes $@; the targets are listed by: make -f $(STUDY).make help) >&2; exit 2
-
 help:  ## this page
 	@echo "make -f $(STUDY).make [TARGET] [VARIABLE=value] [-n] [-B] [-j2]"
 	@echo; echo "Targets (here: $(RAW) -> $(SLICED) -> $(RD) -> archives)"

@@ -181,7 +181,7 @@ def test_seeds_and_folds_are_runs_of_their_own_and_pooled(study: Path, tmp_path:
     assert planned.count("boundary_loss.train ") == 1 and f"train {home}/gdl/fold0_seed1 " in planned
     shown = make(where, *words, "-n", "view", f"{home}/gdl/fold1_seed0/case_1_00_0000.gif").stdout
     assert f"--data data/ISLES-phantom --runs {home}/gdl/fold0_seed0 " in shown
-    assert "case_1_00_0000.gif --data data/ISLES-phantom-fold1" in shown
+    assert "case_1_00_0000.gif' --data data/ISLES-phantom-fold1" in shown
     (archive,) = (where / "archives").glob("*-repeated-phantom.tar.gz")
     with tarfile.open(archive) as tar:
         assert {name.split("/")[2] for name in tar.getnames() if name.startswith("repeated/gdl/")} == set(parts)
