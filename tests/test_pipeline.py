@@ -365,7 +365,7 @@ def test_missing_archives_are_named_with_where_to_get_them(study: Path) -> None:
         (["RUNS=gld"], "RUNS names no row of the ledger: gld. The rows are: .*gdl"),
         ([f"{RD}/gld"], "the runs of the ledger are: .*gdl"),
         (["results/isles/gdl"], "the results are in results/isles-phantom"),
-        (["data/ISLES"], "the data is data/isles-phantom, then data/ISLES-phantom"),
+        (["data/ISLES"], "the data is data/isles-phantom and data/ISLES-phantom"),
         (["SRC=moon"], "SRC=moon is unknown"),
         (["SEED=1", "SEEDS=0 1"], "SEED=1 is one seed, SEEDS=0 1 several"),
         (["FOLD=1", "FOLDS=0 1"], "FOLD=1 is one fold, FOLDS=0 1 several"),
