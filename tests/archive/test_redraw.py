@@ -36,7 +36,7 @@ def packed(runs: list[Path], sliced: Path, tmp_path: Path, call: Call, monkeypat
         call(main, folder / f"{name}.png", "--runs", *ordered, "--study", "toy")
     Path("toy.make").write_text("gdl.losses := gdl:1\n")
     call(archive.main, "pack", "archives", "--folder", folder, "--runs", *ordered, "--stamp", folder / "archive.txt",
-         "--ledger", "toy.make", "--data", sliced, "--made_with", *SETTINGS)  # fmt: skip
+         "--ledger", "toy.make", "--data", sliced.relative_to(tmp_path), "--made_with", *SETTINGS)  # fmt: skip
     return Path((folder / "archive.txt").read_text().strip())
 
 

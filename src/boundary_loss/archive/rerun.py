@@ -70,10 +70,10 @@ class Recipe:
             raise ValueError(f"the archive holds no run with a readable run.json: {shown(folder.name)}")
         checked, imports = read_variables({name: variables[name] for name in variables if name not in given})
         return cls(
-            name=_matching(PLAIN, folder.name, "study's name"),
+            name=_matching(PLAIN, folder.name, "name of a study, as isles"),
             ledger=own_ledger(ledger),
             variables=checked,
-            data=[_matching(_DATA, path, "data folder") for path in data],
+            data=[_matching(_DATA, path, "data folder, as data/ISLES") for path in data],
             runs=runs,
             imports=imports,
         )
@@ -115,9 +115,7 @@ def _part(content: Any, key: str, kind: type) -> Any:
 
 def _matching(pattern: re.Pattern[str], text: Any, what: str) -> str:
     if not isinstance(text, str) or not pattern.fullmatch(text):
-        raise ValueError(
-            f"the archive's {what} is '{shown(text)}'; refused, since it may hold letters, digits, . _ - only"
-        )
+        raise ValueError(f"'{shown(text)}' is no {what}; the archive is refused")
     return text
 
 
