@@ -24,7 +24,8 @@ TRAINING_OPTIONS = (
     *("--best", "--save_train", "--predictions", "--gradients", "--debug"),
 )
 SLICING_OPTIONS = (
-    *("--seed", "--split", "--shape", "--n_augment", "--discard_negatives", "--ignore", "--trust_affine", "--workers"),
+    *("--seed", "--split", "--shape", "--n_augment", "--discard_negatives", "--ignore", "--spacing"),
+    *("--trust_affine", "--workers"),
 )
 PHANTOM_OPTIONS = ("--cases", "--size", "--seed")
 REPORT_OPTIONS = ("--columns", "--test", "--baseline", "--alpha")
@@ -87,6 +88,12 @@ def _number(text: str) -> None:
     float(text)
 
 
+def _spacing(text: str) -> None:
+    sizes = [float(word) for word in re.split(r"[,\s]+", text.strip()) if word]
+    if len(sizes) not in (0, 3) or not all(0 < size < float("inf") for size in sizes):
+        raise ValueError(f"'{text}' is not three voxel sizes in mm, as 0.9,0.9,5")
+
+
 def _one_of(known: tuple[str, ...], text: str) -> None:
     if text not in known:
         raise ValueError(f"'{text}' is not one of {', '.join(filter(None, known))}")
@@ -140,6 +147,7 @@ _READERS: dict[str, Reader] = {
     "PHANTOM": partial(_options, PHANTOM_OPTIONS),
     **dict.fromkeys(("RETAIN", "FOLD", "EPC", "BS", "SEED"), _whole),
     **dict.fromkeys(("FOLDS", "SEEDS"), partial(_each, _whole)),
+    "SPACING": _spacing,
     "SLICE": partial(_options, SLICING_OPTIONS),
     "NET": _network,
     "LR": _number,
