@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from boundary_loss.naming import fault_of_name
+from boundary_loss.names import fault_of_name
 
 ALGORITHM_OF_LENGTH = {32: "md5", 64: "sha256"}
 HEADERS = ("Source", "Licence", "Citation", "Note", "Phantom")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from boundary_loss.files import read_json
-from boundary_loss.naming import checked_name, checked_names, checked_stem
+from boundary_loss.names import checked_name, checked_names
+from boundary_loss.naming import checked_stem
 
 Check = Callable[[Any, str, Path], object]
 """Takes a field's value, its name and the file; raises ValueError where the value cannot be used."""

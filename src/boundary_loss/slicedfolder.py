@@ -29,7 +29,8 @@ import numpy as np
 
 from boundary_loss import records
 from boundary_loss.files import read_array
-from boundary_loss.naming import by_volume, checked_name, checked_stem
+from boundary_loss.names import checked_name
+from boundary_loss.naming import by_volume, checked_stem
 from boundary_loss.pictures import read_png, write_png  # noqa: F401 - a sliced folder is mostly PNGs
 
 SLICING, SPLIT, SPACING, SPACING_3D = "slicing.json", "split.json", "spacing.json", "spacing_3d.json"

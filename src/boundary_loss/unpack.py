@@ -28,7 +28,7 @@ from boundary_loss import command, records
 from boundary_loss.diskspace import check_room
 from boundary_loss.files import new_folder, write_json
 from boundary_loss.lineage import CHUNK, Checked, Lineage, check
-from boundary_loss.naming import MAX_PART
+from boundary_loss.names import MAX_PART
 
 RECORD = "lineage.json"
 """Written into the unpacked folder: which archives, with which checksums, it came from."""

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from boundary_loss.naming import fault_of_part
+from boundary_loss.names import fault_of_part
 
 MANIFEST = "MANIFEST.sha256"
 """The last member of an archive: a line ``SHA-256  PATH`` for every other one, as ``sha256sum -c`` reads it."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from boundary_loss.naming import checked_name
+from boundary_loss.names import checked_name
 from boundary_loss.slicing.layout import find_new_cases
 from boundary_loss.slicing.prepare import Preparation
 from boundary_loss.slicing.study import Case, Files

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from boundary_loss import command
 from boundary_loss.files import new_folder, read_json, write_json
-from boundary_loss.naming import checked_name
+from boundary_loss.names import checked_name
 from boundary_loss.slicedfolder import (
     GRIDS,
     IMAGES,

@@ -10,7 +10,7 @@ import glob
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from boundary_loss.naming import checked_name
+from boundary_loss.names import checked_name
 from boundary_loss.slicing.study import Case, Files, shown
 
 
