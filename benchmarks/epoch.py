@@ -24,11 +24,11 @@ import torch
 from phantomstudies import CLASSES, write_study
 from turns import machine, processor_time, write_section
 
-from boundary_loss.calltext import parse_call
+from boundary_loss.call_syntax import parse_call
 from boundary_loss.data import Slices
 from boundary_loss.experiment import PRECISIONS, Experiment
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.networks import build_network
-from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training.arithmetic import configure, make_optimiser
 from boundary_loss.training.clock import Clock
 from boundary_loss.training.devices import pick_device

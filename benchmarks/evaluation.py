@@ -20,11 +20,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from turns import machine, write_section
 
-from boundary_loss.epochfolder import write_packed
 from boundary_loss.evaluate.__main__ import main as evaluate
 from boundary_loss.files import write_array, write_json, write_text
-from boundary_loss.naming import by_volume
-from boundary_loss.pictures import write_png
+from boundary_loss.folders.epoch import write_packed
+from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.pictures import write_png
 
 HEADING = "Metrics of a run"
 SHAPE, SPACING = (256, 256, 40), (1.0, 1.0, 3.0)

@@ -20,9 +20,9 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from turns import write_section
 
+from boundary_loss.metric_definitions import TOLERANCE_MM
 from boundary_loss.metrics import measure
 from boundary_loss.metrics.borders import bounding_box
-from boundary_loss.metrictable import TOLERANCE_MM
 
 HEADING = "Parity of metrics"
 SPACING = (1.0, 1.0, 3.0)

@@ -19,13 +19,13 @@ from turns import machine, write_section
 
 from boundary_loss.data import Slices
 from boundary_loss.experiment import Experiment
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.networks import build_network
-from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training.arithmetic import configure, make_optimiser
 from boundary_loss.training.devices import pick_device
 from boundary_loss.training.epoch import EpochRunner
+from boundary_loss.training.epoch_sums import foreground_mean
 from boundary_loss.training.predictions import PredictionWriter
-from boundary_loss.training.tally import foreground_mean
 from boundary_loss.training.terms import activate
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from boundary_loss.data import Augmentation
-from boundary_loss.drawing import LIGHT, new_figure, save, style
-from boundary_loss.overlays import class_colour, edges
+from boundary_loss.figures.drawing import LIGHT, new_figure, save, style
+from boundary_loss.figures.overlays import class_colour, edges
 from boundary_loss.phantom.wmh import SITES, draw_case
 
 ROWS = ["flip", "rotate(20)", "scale(0.8,1.2)", "elastic(8,20)", "intensity(0.3)", "noise(0.1)"]

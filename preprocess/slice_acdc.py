@@ -6,7 +6,7 @@ Every patient has two volumes, the frames at the end of diastole and of systole,
 import re
 from pathlib import Path
 
-from boundary_loss.slicing import Case, Files, Study, run
+from boundary_loss.preparation import Case, Files, Study, run
 
 
 def find_cases(source: Path) -> list[Case]:

@@ -5,7 +5,7 @@ Only TRAINING is cut: the challenge's testing cases have no label.
 
 from pathlib import Path
 
-from boundary_loss.slicing import Case, Files, Study, run
+from boundary_loss.preparation import Case, Files, Study, run
 
 MODALITIES = {"ct": "CT", "cbf": "CT_CBF", "cbv": "CT_CBV", "mtt": "CT_MTT", "tmax": "CT_Tmax"}
 IMAGES = {name: f"SMIR.Brain.XX.O.{kind}.*/*.nii" for name, kind in MODALITIES.items()}

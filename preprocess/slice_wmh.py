@@ -6,7 +6,7 @@ challenge's own evaluation has it.
 
 from pathlib import Path
 
-from boundary_loss.slicing import Case, Files, Study, run
+from boundary_loss.preparation import Case, Files, Study, run
 
 IMAGES = {"flair": "pre/FLAIR.nii.gz", "t1": "pre/T1.nii.gz"}
 

@@ -29,19 +29,19 @@ from boundary_loss.data import Slices
 from boundary_loss.distance import nearest_foreground
 from boundary_loss.encoding import probs2class
 from boundary_loss.experiment import Experiment
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.losses.head import HEADS
 from boundary_loss.losses.table import LOSSES
 from boundary_loss.metrics import surface_distances
 from boundary_loss.networks import build_network
 from boundary_loss.shapes import IGNORED
 from boundary_loss.signals import TERMINATED
-from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import epoch as loop
-from boundary_loss.training import tally
+from boundary_loss.training import epoch_sums
 from boundary_loss.training.arithmetic import make_optimiser
 from boundary_loss.training.epoch import EpochRunner
+from boundary_loss.training.epoch_sums import EpochLog, Tally
 from boundary_loss.training.predictions import PredictionWriter
-from boundary_loss.training.tally import EpochLog, Tally
 from boundary_loss.training.terms import activate
 
 GDL = ["gdl:1", "boundary:0.01@1"]
@@ -316,7 +316,7 @@ def test_surface_distances_are_measured_there() -> None:
 def signalling(at_call: int) -> Callable[..., Any]:
     """``slice_counts``, and SIGTERM at this call of it."""
     calls: list[int] = []
-    real = tally.slice_counts
+    real = epoch_sums.slice_counts
 
     def counts(*args: Any, **options: Any) -> Any:
         calls.append(1)
@@ -348,7 +348,7 @@ def test_a_run_is_trained_stopped_and_gone_on_with(
     with PretendGpu():
         assert train_here(tmp_path / "straight", data, *row, "--device", "cuda").status == 0
         with monkeypatch.context() as stopped:
-            stopped.setattr(tally, "slice_counts", signalling(at_call=2))
+            stopped.setattr(epoch_sums, "slice_counts", signalling(at_call=2))
             assert train_here(tmp_path / "gone on", data, *row, "--device", "cuda").status == TERMINATED
         done = train_here(tmp_path / "gone on", data, *row, "--device", "cuda")
         assert done.status == 0 and "at step 2 of epoch 0" in done.out

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from toyruns import write_row
 
-from boundary_loss.comparison import find_runs
 from boundary_loss.experiment import Experiment, Term
 from boundary_loss.files import read_json, write_json
 from boundary_loss.report.findings import differences
 from boundary_loss.schedule import parse_rate, parse_schedule, written
 from boundary_loss.statistics.alike import STUDIED
+from boundary_loss.statistics.comparison import find_runs
 
 
 def make(terms: list[str], schedule: str = "constant", **changes: object) -> Experiment:

@@ -11,7 +11,7 @@ from boundary_loss import ledgercheck
 from boundary_loss.command import Stop
 from boundary_loss.data import MapNeed, Slices
 from boundary_loss.files import read_json, write_json
-from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.folders.sliced import SlicedFolder
 
 Call = Callable[..., None]
 GOOD = ("--losses", "gdl:1")

@@ -11,7 +11,7 @@ import boundary_loss
 BORROWED = "boundary_loss.losses, boundary_loss.distance, boundary_loss.metrics, boundary_loss.encoding"
 DRAWN = (
     "boundary_loss.plot, boundary_loss.boxplot, boundary_loss.hist, boundary_loss.report.__main__, "
-    "boundary_loss.archive, boundary_loss.statistics.compare, boundary_loss.published"
+    "boundary_loss.archive, boundary_loss.statistics.claims, boundary_loss.published"
 )
 
 

@@ -9,9 +9,9 @@ from toyruns import write_row
 from toys import REPOSITORY
 
 from boundary_loss import published
-from boundary_loss.comparison import find_runs
 from boundary_loss.files import read_json, write_json, write_text
 from boundary_loss.published import Published, to_text
+from boundary_loss.statistics.comparison import find_runs
 
 FILE = """# A study
 # Source paper: A. Author, A paper, 2020

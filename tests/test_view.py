@@ -17,13 +17,13 @@ from toyruns import write_runs
 from toys import write_sliced
 
 from boundary_loss import gif, view
-from boundary_loss.contrast import windows
-from boundary_loss.drawing import new_figure
+from boundary_loss.figures.contrast import windows
+from boundary_loss.figures.drawing import new_figure
+from boundary_loss.figures.overlays import Look, edges, read_row
+from boundary_loss.figures.selection import pick_slices, predicted_stems
 from boundary_loss.files import read_json, write_json
-from boundary_loss.overlays import Look, edges, read_row
-from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicechoice import pick_slices, predicted_stems
-from boundary_loss.slicedfolder import SlicedFolder, write_png
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder, write_png
 
 Call = Callable[..., None]
 masks = arrays(bool, st.tuples(st.integers(1, 6), st.integers(1, 8)))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from boundary_loss.files import write_array, write_json, write_text
-from boundary_loss.runfolder import EVALUATION_ARRAYS, RunFolder, metric
-from boundary_loss.slicedfolder import SlicedFolder, write_png
+from boundary_loss.folders.run import EVALUATION_ARRAYS, RunFolder, metric
+from boundary_loss.folders.sliced import SlicedFolder, write_png
 
 LOSSES = {
     "gdl": ("gdl",),

@@ -12,9 +12,9 @@ from inspect import signature
 
 import numpy as np
 
-from boundary_loss import command, figurecommand
-from boundary_loss.comparison import Comparison, axis_label, runs_of, warnings_of
-from boundary_loss.drawing import (
+from boundary_loss import command
+from boundary_loss.figures import options
+from boundary_loss.figures.drawing import (
     LIGHT,
     LINES,
     MANY,
@@ -31,8 +31,9 @@ from boundary_loss.drawing import (
     style,
     wrapped,
 )
-from boundary_loss.measured import Measured, epoch_words
-from boundary_loss.runrows import row_panels
+from boundary_loss.figures.run_rows import row_panels
+from boundary_loss.statistics.comparison import Comparison, axis_label, runs_of, warnings_of
+from boundary_loss.statistics.values import Measured, epoch_words
 
 SUFFIX = "_boxplot"
 MOST_BOXES = 32
@@ -107,7 +108,7 @@ def draw(
             _lying(figure, shown, epoch, theme, ylabel, ylim)
         else:
             _standing(figure, shown, epoch, theme, ylabel, xlim, ylim)
-        heading(figure, title or figurecommand.title_of(shown),
+        heading(figure, title or options.title_of(shown),
                 f"{shown.counted}, {when}  ·  point: a case{averaged}  ·  diamond: mean",
                 warnings_of(runs_of(shown)), theme)  # fmt: skip
     return figure
@@ -181,10 +182,10 @@ def _box(
 
 
 def main() -> None:
-    parser = figurecommand.parser("Draw the spread of a metric over cases, a box a run.", SUFFIX)
+    parser = options.parser("Draw the spread of a metric over cases, a box a run.", SUFFIX)
     parser.add_argument("--epoch", type=int, help="the same epoch of every run; default: each run's best")
     args = parser.parse_args()
-    figure = draw(figurecommand.comparison(args, SUFFIX), epoch=args.epoch, title=args.title, ylabel=args.ylabel,
+    figure = draw(options.comparison(args, SUFFIX), epoch=args.epoch, title=args.title, ylabel=args.ylabel,
                   xlim=args.xlim, ylim=args.ylim)  # fmt: skip
     save(figure, args.png)
 

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from boundary_loss import losses
-from boundary_loss.calltext import parse_call, parse_term
+from boundary_loss.call_syntax import parse_call, parse_term
 from boundary_loss.data import Augmentation
 from boundary_loss.networks.distance_head import SUFFIX
 from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule, written

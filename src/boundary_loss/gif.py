@@ -11,14 +11,23 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from boundary_loss import command
-from boundary_loss.comparison import warnings_of
 from boundary_loss.console import printable
-from boundary_loss.drawing import broken
+from boundary_loss.figures.drawing import broken
+from boundary_loss.figures.overlays import (
+    EDGE_COLOUR,
+    TRUTH_COLOUR,
+    Look,
+    Row,
+    check_runs,
+    class_colour,
+    edges,
+    read_row,
+)
+from boundary_loss.figures.selection import check_slices, pick_modality
 from boundary_loss.files import write_file
-from boundary_loss.overlays import EDGE_COLOUR, TRUTH_COLOUR, Look, Row, check_runs, class_colour, edges, read_row
-from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicechoice import check_slices, pick_modality
-from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.statistics.comparison import warnings_of
 
 WIDTH = 512
 """Pixels of the picture, about: a whole number for each pixel of the slice."""

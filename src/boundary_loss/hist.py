@@ -7,10 +7,10 @@ python -m boundary_loss.hist results/isles/val_dice_hist.png --runs results/isle
 
 import numpy as np
 
-from boundary_loss import command, figurecommand
+from boundary_loss import command
 from boundary_loss.boxplot import Limits, cases, names_beside, run_legend
-from boundary_loss.comparison import Comparison, axis_label, runs_of, warnings_of
-from boundary_loss.drawing import (
+from boundary_loss.figures import options
+from boundary_loss.figures.drawing import (
     LIGHT,
     LINES,
     MANY,
@@ -24,7 +24,8 @@ from boundary_loss.drawing import (
     save,
     style,
 )
-from boundary_loss.runrows import row_panels
+from boundary_loss.figures.run_rows import row_panels
+from boundary_loss.statistics.comparison import Comparison, axis_label, runs_of, warnings_of
 
 SUFFIX = "_hist"
 
@@ -67,7 +68,7 @@ def draw(
         else:
             _over_each_other(figure, shown, counts, edges, theme, ylabel, xlim, ylim)
             run_legend(figure, shown, epoch, theme, filled=False)
-        heading(figure, title or figurecommand.title_of(shown), f"distribution over {shown.counted}, {when}",
+        heading(figure, title or options.title_of(shown), f"distribution over {shown.counted}, {when}",
                 warnings_of(runs_of(shown)), theme)  # fmt: skip
     return figure
 
@@ -109,11 +110,11 @@ def _below_each_other(figure: Figure, shown: Comparison, counts: Counts, edges: 
 
 
 def main() -> None:
-    parser = figurecommand.parser("Draw how a metric is distributed over slices or volumes.", SUFFIX)
+    parser = options.parser("Draw how a metric is distributed over slices or volumes.", SUFFIX)
     parser.add_argument("--epoch", type=int, help="the same epoch of every run; default: each run's best")
     parser.add_argument("--bins", type=int, default=20)
     args = parser.parse_args()
-    figure = draw(figurecommand.comparison(args, SUFFIX), bins=args.bins, epoch=args.epoch, title=args.title,
+    figure = draw(options.comparison(args, SUFFIX), bins=args.bins, epoch=args.epoch, title=args.title,
                   ylabel=args.ylabel, xlim=args.xlim, ylim=args.ylim)  # fmt: skip
     save(figure, args.png)
 

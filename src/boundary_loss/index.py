@@ -17,12 +17,12 @@ from typing import Any
 from urllib.parse import quote
 
 from boundary_loss import command
-from boundary_loss.comparison import find_runs, group, runs_in, warnings_of
 from boundary_loss.files import write_text
+from boundary_loss.folders.run import RunFolder, metric
+from boundary_loss.report.html import count, tidy
 from boundary_loss.report.page import document
-from boundary_loss.report.parts import count, tidy
-from boundary_loss.runfolder import RunFolder, metric
-from boundary_loss.statistics.compare import TESTED
+from boundary_loss.statistics.claims import TESTED
+from boundary_loss.statistics.comparison import find_runs, group, runs_in, warnings_of
 
 NOTHING: dict[str, Any] = {"study": "", "runs": [], "metrics": [], "differences": [], "gallery": None}
 

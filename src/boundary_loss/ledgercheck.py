@@ -21,8 +21,8 @@ from boundary_loss import command, train
 from boundary_loss.command import USERS_FAULTS, Stop
 from boundary_loss.data import check_needs
 from boundary_loss.files import unfinished
-from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.training import folder
 from boundary_loss.training.terms import activate
 from boundary_loss.training.trial import try_losses, try_network

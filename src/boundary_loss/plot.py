@@ -15,9 +15,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from boundary_loss import command, figurecommand
-from boundary_loss.comparison import Comparison, axis_label, moving_mean, runs_of, warnings_of
-from boundary_loss.drawing import (
+from boundary_loss import command
+from boundary_loss.figures import options
+from boundary_loss.figures.drawing import (
     LIGHT,
     LINES,
     MANY,
@@ -37,7 +37,8 @@ from boundary_loss.drawing import (
     wrapped,
 )  # fmt: skip
 from boundary_loss.files import write_text
-from boundary_loss.measured import Measured, nanstd
+from boundary_loss.statistics.comparison import Comparison, axis_label, moving_mean, runs_of, warnings_of
+from boundary_loss.statistics.values import Measured, nanstd
 
 Spread = Literal["auto", "none", "sd", "sem", "seeds"]
 
@@ -83,7 +84,7 @@ def draw(shown: Comparison, how: Curves | None = None, theme: Theme = LIGHT) -> 
                 axes.tick_params(labelbottom=False)
         figure.align_ylabels()
         legend_below(figure, _legend(shown, theme, classes=not apart and len(shown.columns) > 1))
-        heading(figure, how.title or figurecommand.title_of(shown), _subtitle(shown, how),
+        heading(figure, how.title or options.title_of(shown), _subtitle(shown, how),
                 warnings_of(runs_of(shown)), theme)  # fmt: skip
     return figure
 
@@ -180,13 +181,13 @@ def table(shown: Comparison, smooth: int = 1) -> str:
 
 
 def main() -> None:
-    parser = figurecommand.parser("Draw a metric over epochs, a curve a run.")
+    parser = options.parser("Draw a metric over epochs, a curve a run.")
     parser.add_argument("--smooth", type=int, default=1, metavar="EPOCHS", help="moving mean over so many epochs")
     parser.add_argument("--spread", choices=get_args(Spread), default="auto",
                         help="band: over cases (sd, sem) or seeds; auto = over seeds if there are several")  # fmt: skip
     parser.add_argument("--csv", action="store_true", help="also write the curves as .csv beside the picture")
     args = parser.parse_args()
-    shown = figurecommand.comparison(args)
+    shown = options.comparison(args)
     how = Curves(smooth=args.smooth, spread=args.spread, title=args.title, ylabel=args.ylabel,
                  xlim=args.xlim, ylim=args.ylim)  # fmt: skip
     save(draw(shown, how), args.png)

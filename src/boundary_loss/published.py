@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boundary_loss import command
-from boundary_loss.comparison import find_runs, group, number, short_label
+from boundary_loss.folders.run import RunFolder, metric
 from boundary_loss.report.table import Score, collect
-from boundary_loss.runfolder import RunFolder, metric
+from boundary_loss.statistics.comparison import find_runs, group, number, short_label
 
 CONVENTIONS = ("same", "inferred", "differs")
 TOLERANCE = 0.05

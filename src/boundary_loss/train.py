@@ -23,10 +23,10 @@ from boundary_loss.command import Stop
 from boundary_loss.data import MapNeed, Slices
 from boundary_loss.experiment import LAYOUTS, PRECISIONS, PREDICTIONS, Experiment
 from boundary_loss.files import sole_maker, unfinished
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.networks import build_network
-from boundary_loss.runfolder import RunFolder
 from boundary_loss.signals import is_rank
-from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training import folder
 from boundary_loss.training.arithmetic import configure, make_optimiser
 from boundary_loss.training.checkpoint import load_weights

@@ -24,9 +24,10 @@ except ImportError:  # a Python that was built without it
 else:
     _OF_LZMA = (LZMAError,)
 
-from boundary_loss import command, records
+from boundary_loss import command
 from boundary_loss.diskspace import check_room
 from boundary_loss.files import new_folder, write_json
+from boundary_loss.folders import records
 from boundary_loss.lineage import CHUNK, Checked, Lineage, check
 from boundary_loss.names import MAX_PART
 

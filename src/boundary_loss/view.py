@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from boundary_loss import command
-from boundary_loss.comparison import find_runs, study_of
-from boundary_loss.drawing import Figure, new_figure, save
+from boundary_loss.figures.drawing import Figure, new_figure, save
+from boundary_loss.figures.overlays import Look, check_runs, draw_grid, grid_size, read_row
+from boundary_loss.figures.selection import check_slices, pick_modality, pick_slices, predicted_stems
 from boundary_loss.files import write_text
-from boundary_loss.naming import Stem
-from boundary_loss.overlays import Look, check_runs, draw_grid, grid_size, read_row
+from boundary_loss.folders.naming import Stem
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.report import gallery
 from boundary_loss.report.page import gallery_page
-from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicechoice import check_slices, pick_modality, pick_slices, predicted_stems
-from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.statistics.comparison import find_runs, study_of
 
 ROWS_A_PAGE = 6
 PAGE = "gallery.html"

@@ -21,8 +21,8 @@ from boundary_loss.archive.settings import PHANTOM_OPTIONS, REPORT_OPTIONS, SLIC
 from boundary_loss.command import Stop
 from boundary_loss.files import read_json, write_json
 from boundary_loss.phantom import __main__ as phantom
+from boundary_loss.preparation import engine
 from boundary_loss.report import options as report
-from boundary_loss.slicing import engine
 
 HONEST = {
     "NET": "UNet(width=8)",

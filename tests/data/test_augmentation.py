@@ -11,9 +11,9 @@ from boundary_loss.data import Augmentation, MapNeed, Slices
 from boundary_loss.data.augmentation import compiled, warp
 from boundary_loss.data.augmentation.transforms import TRANSFORMS, Elastic, Flip, Intensity, Noise, Rotate, Scale
 from boundary_loss.distance import signed_distance
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.losses import HausdorffLoss
 from boundary_loss.native import library
-from boundary_loss.slicedfolder import SlicedFolder
 
 ALL = ["flip", "rotate(30)", "scale(0.8,1.2)", "elastic(3,8)", "intensity(0.2)", "noise(0.05)"]
 

@@ -12,10 +12,10 @@ from toys import write_sliced
 from boundary_loss.data import MapNeed, Slices
 from boundary_loss.distance import one_hot2dist, signed_distance
 from boundary_loss.files import read_json, write_array, write_json
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.shapes import IGNORED
-from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.training.epoch_sums import Tally
 from boundary_loss.training.ranks import Ranks
-from boundary_loss.training.tally import Tally
 
 FLAT = MapNeed("2d", (1,))
 STEP = MapNeed("step", (1,))

@@ -12,15 +12,15 @@ import pytest
 from scipy import ndimage
 
 from boundary_loss import command
-from boundary_loss.epochfolder import write_packed
 from boundary_loss.evaluate.__main__ import main
 from boundary_loss.files import write_array, write_json, write_text
+from boundary_loss.folders.epoch import write_packed
+from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.pictures import read_png
+from boundary_loss.folders.run import EVALUATION_ARRAYS, RunFolder
+from boundary_loss.folders.sliced import SlicedFolder, write_png
+from boundary_loss.metric_definitions import METRIC_SETS
 from boundary_loss.metrics import dice, surface_distances
-from boundary_loss.metrictable import METRIC_SETS
-from boundary_loss.naming import by_volume
-from boundary_loss.pictures import read_png
-from boundary_loss.runfolder import EVALUATION_ARRAYS, RunFolder
-from boundary_loss.slicedfolder import SlicedFolder, write_png
 
 SHAPE, SPACING = (18, 24), (0.8, 1.2, 5.0)
 STEMS = [f"case_{case}_00_{z:04d}" for case in (10, 2) for z in range(3)]  # sorted by name, as rows.json has them

@@ -13,7 +13,7 @@ import pytest
 import torch
 from trainings import DROPPER, same_run, train_here
 
-from boundary_loss.training import checkpoint, predictions, run, tally
+from boundary_loss.training import checkpoint, epoch_sums, predictions, run
 
 Arrange = Callable[..., None]
 
@@ -57,7 +57,7 @@ def refuse_beyond() -> Iterator[Callable[[int], None]]:
 @pytest.mark.parametrize(
     ("place", "name", "size", "file"),
     [
-        (tally, "slice_counts", 60, ".png"),
+        (epoch_sums, "slice_counts", 60, ".png"),
         (run, "save_weights", 1000, "best.pkl"),
         (run, "write_array", 100, "tra_loss.npy"),
         (checkpoint, "save_checkpoint", 1000, "checkpoint.pt"),

@@ -12,7 +12,7 @@ from toys import Dropper
 from trainings import DROPPER, ROW, same_run, train_here
 
 from boundary_loss.data import Slices
-from boundary_loss.runfolder import RunFolder
+from boundary_loss.folders.run import RunFolder
 
 Arrange = Callable[..., None]
 

@@ -18,7 +18,7 @@ from boundary_loss import signals, train
 from boundary_loss.command import run as run_command
 from boundary_loss.command import say
 from boundary_loss.signals import GOES_ON, MEETING, Interrupted
-from boundary_loss.training import checkpoint, folder, run, tally
+from boundary_loss.training import checkpoint, epoch_sums, folder, run
 from boundary_loss.training.interruption import Interruption
 
 Arrange = Callable[..., None]
@@ -31,11 +31,11 @@ def send(number: int) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("place", "name", "call", "saved"),
     [
-        (tally, "slice_counts", 1, "epoch 0 up to step 1 of 4 is saved"),
-        (tally, "slice_counts", 4, "epoch 0 up to step 4 of 4 is saved"),
-        (tally, "slice_counts", 5, "the training of epoch 0 is saved"),  # validation
-        (tally, "slice_counts", 10, "epoch 1 up to step 3 of 4 is saved"),
-        (tally, "slice_counts", 14, "the training of epoch 1 is saved"),
+        (epoch_sums, "slice_counts", 1, "epoch 0 up to step 1 of 4 is saved"),
+        (epoch_sums, "slice_counts", 4, "epoch 0 up to step 4 of 4 is saved"),
+        (epoch_sums, "slice_counts", 5, "the training of epoch 0 is saved"),  # validation
+        (epoch_sums, "slice_counts", 10, "epoch 1 up to step 3 of 4 is saved"),
+        (epoch_sums, "slice_counts", 14, "the training of epoch 1 is saved"),
         (run, "write_array", 2, "epoch 1 up to step 1 of 4 is saved"),  # while epoch 0 is recorded
         (checkpoint, "save_checkpoint", 2, "of epoch 2|epoch 2 up to step . of 4"),  # while epoch 2 begins
         (train, "activate", 1, "what is finished is kept"),  # before the first step
@@ -56,10 +56,10 @@ def test_sigterm_saves_the_step_and_the_rest_is_as_if_it_had_not_been(
 
 def test_ctrl_c_at_every_step_of_a_run(finished: Path, data: Path, tmp_path: Path, at_call: Arrange) -> None:
     """Each attempt gets one step further than the one before, and the last finds it all done."""
-    at_call(tally, "slice_counts", 1, send(signal.SIGINT))
+    at_call(epoch_sums, "slice_counts", 1, send(signal.SIGINT))
     assert train_here(tmp_path / "run", data, *DROPPER).status == 130
     for step in range(2, 5):
-        at_call(tally, "slice_counts", 1, send(signal.SIGINT))
+        at_call(epoch_sums, "slice_counts", 1, send(signal.SIGINT))
         stopped = train_here(tmp_path / "run", data, *DROPPER)
         assert stopped.status == 130
         assert stopped.err == (
@@ -121,7 +121,7 @@ def test_what_was_ignored_stays_ignored() -> None:
 
 def test_a_network_with_fewer_draws_would_show(finished: Path, data: Path, tmp_path: Path, at_call: Arrange) -> None:
     """The comparison above sees it when the generators are not put back."""
-    at_call(tally, "slice_counts", 2, send(signal.SIGTERM))
+    at_call(epoch_sums, "slice_counts", 2, send(signal.SIGTERM))
     assert train_here(tmp_path / "run", data, *DROPPER).status == 75
     path = tmp_path / "run_tmp" / "midway_checkpoint.pt"
     state = torch.load(path, weights_only=True)
@@ -175,9 +175,9 @@ assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 KILLER = """
 import os, signal
 from boundary_loss import command, train
-from boundary_loss.training import tally
+from boundary_loss.training import epoch_sums
 
-original, calls = tally.slice_counts, []
+original, calls = epoch_sums.slice_counts, []
 
 def deadly(*arguments):
     calls.append(0)
@@ -185,7 +185,7 @@ def deadly(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*arguments)
 
-tally.slice_counts = deadly
+epoch_sums.slice_counts = deadly
 command.run(train.main)
 """
 
@@ -203,7 +203,7 @@ def test_minutes_between_checkpoints_are_what_a_kill_costs(finished: Path, data:
 def test_a_spoilt_state_within_an_epoch_costs_the_epoch_alone(
     finished: Path, data: Path, tmp_path: Path, at_call: Arrange
 ) -> None:
-    at_call(tally, "slice_counts", 10, send(signal.SIGTERM))
+    at_call(epoch_sums, "slice_counts", 10, send(signal.SIGTERM))
     assert train_here(tmp_path / "run", data, *DROPPER).status == 75
     (tmp_path / "run_tmp" / "midway_checkpoint.pt").write_bytes(b"")
     done = train_here(tmp_path / "run", data, *DROPPER)
@@ -215,7 +215,7 @@ def test_pictures_of_an_epoch_that_was_complete_but_not_counted_stay(
     finished: Path, data: Path, tmp_path: Path, at_call: Arrange
 ) -> None:
     """Left at a step, gone on with, killed between the last picture and the checkpoint, gone on with from the step."""
-    at_call(tally, "slice_counts", 3, send(signal.SIGTERM))
+    at_call(epoch_sums, "slice_counts", 3, send(signal.SIGTERM))
     assert train_here(tmp_path / "run", data, *DROPPER).status == 75
 
     def killed() -> None:

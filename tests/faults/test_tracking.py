@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from trainings import DROPPER, same_run, train_here
 
-from boundary_loss.slicedfolder import SlicedFolder, read_png
+from boundary_loss.folders.sliced import SlicedFolder, read_png
 from boundary_loss.training import checkpoint
 
 Arrange = Callable[..., None]

@@ -14,7 +14,7 @@ from trainings import DROPPER, same_run, train_here
 
 from boundary_loss import command
 from boundary_loss.files import sole_maker
-from boundary_loss.slicing.workers import workers
+from boundary_loss.preparation.workers import workers
 from boundary_loss.training import predictions
 
 Arrange = Callable[..., None]
@@ -52,7 +52,7 @@ HOLDER = """
 import os, sys, time
 from pathlib import Path
 from boundary_loss.files import sole_maker
-from boundary_loss.slicing.workers import workers
+from boundary_loss.preparation.workers import workers
 
 def idle(_):
     os.write(1, f"{os.getpid()}\\n".encode())

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from boundary_loss import measure
-from boundary_loss.emptyrule import DISTANCE, NO_RULE, PERCENT, SCORE
+from boundary_loss.empty_masks import DISTANCE, NO_RULE, PERCENT, SCORE
+from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS, METRICS, PAIR_ARRAYS, TOLERANCE_MM, expand
 from boundary_loss.metrics import diagonal_mm, dice, lesion_counts, surface_distances
 from boundary_loss.metrics.truth import NAMES
-from boundary_loss.metrictable import EVALUATION_ARRAYS, METRIC_SETS, METRICS, PAIR_ARRAYS, TOLERANCE_MM, expand
 
 SPACING = (0.8, 1.2, 4.0)
 

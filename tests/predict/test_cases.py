@@ -6,8 +6,8 @@ import pytest
 from toys import load_study
 
 from boundary_loss.predict.cases import cases_in, given_cases, shared_name
-from boundary_loss.slicing.layout import find_new_cases
-from boundary_loss.slicing.prepare import Preparation
+from boundary_loss.preparation.layout import find_new_cases
+from boundary_loss.preparation.shown import Preparation
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -17,7 +17,7 @@ from boundary_loss.command import Stop
 from boundary_loss.predict import new
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.new import Trained
-from boundary_loss.slicing.prepare import Preparation, prepare_images
+from boundary_loss.preparation.shown import Preparation, prepare_images
 from boundary_loss.training.checkpoint import load_weights, save_weights
 from boundary_loss.volumes import PLACEMENT
 

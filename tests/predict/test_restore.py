@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from niftis import PLACES, blob, save_nifti, world
 
 from boundary_loss.predict.restore import Prediction, labels_in_source, probs_in_source, write_prediction
-from boundary_loss.slicing.prepare import resize_slices
+from boundary_loss.preparation.shown import resize_slices
 from boundary_loss.volumes import PLACEMENT, Geometry, read_volume
 
 

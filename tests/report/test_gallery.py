@@ -14,13 +14,13 @@ from PIL import Image
 from toyruns import write_runs
 from toys import write_sliced
 
-from boundary_loss.comparison import find_runs, group, names_of
-from boundary_loss.contrast import windows
 from boundary_loss.distance import signed_distance
+from boundary_loss.figures.contrast import windows
 from boundary_loss.files import read_json, write_array, write_json
-from boundary_loss.report import absent, foldcases, gallery, pixels, slicemaps
-from boundary_loss.runfolder import BEST_PREDICTIONS, RunFolder
-from boundary_loss.slicedfolder import SlicedFolder, write_png
+from boundary_loss.folders.run import BEST_PREDICTIONS, RunFolder
+from boundary_loss.folders.sliced import SlicedFolder, write_png
+from boundary_loss.report import absent, gallery, gallery_cases, pixels, slicemaps
+from boundary_loss.statistics.comparison import find_runs, group, names_of
 
 maps = arrays(
     np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 12)), elements=st.sampled_from([0, 0, 0, 1, 2, 255])
@@ -78,7 +78,7 @@ def test_worst_median_and_best_are_of_the_first_run(tmp_path: Path) -> None:
     dice = np.zeros((3, 5, 2), np.float32)
     dice[1, :, 1] = [0.5, 0.9, np.nan, 0.1, 0.7]
     write_array(run / "val_3d_dsc.npy", dice)
-    found = foldcases.cases(RunFolder(run))
+    found = gallery_cases.cases(RunFolder(run))
     assert {word: volume for word, (volume, _) in found.items()} == {
         "worst": "case_3",
         "median": "case_0",
@@ -192,7 +192,7 @@ def test_a_case_opens_at_its_largest_slice_and_around_its_content(runs: list[Pat
     sizes = [int((data.labels("val", s["name"]) > 0).sum()) for s in first["slices"]]
     assert first["start"] == int(np.argmax(sizes))
     assert first["content"] == [5, 3, 19, 10]
-    assert foldcases.content_box([np.zeros((4, 6), np.uint8)]) == [0, 0, 5, 3]
+    assert gallery_cases.content_box([np.zeros((4, 6), np.uint8)]) == [0, 0, 5, 3]
 
 
 def test_slices_are_turned_upright_as_in_the_other_pictures(runs: list[Path], sliced: Path) -> None:

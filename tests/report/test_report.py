@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 from toyruns import LENGTHS, write_row
 
-from boundary_loss.comparison import find_runs
 from boundary_loss.files import read_json, write_array, write_json
+from boundary_loss.folders.run import METRICS, RunFolder
 from boundary_loss.report import __main__ as report
-from boundary_loss.report.again import again
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS
 from boundary_loss.report.findings import differences, sentences
+from boundary_loss.report.html import tidy
 from boundary_loss.report.latex import escape, to_latex
 from boundary_loss.report.page import page
-from boundary_loss.report.parts import tidy
+from boundary_loss.report.rebuild import again
 from boundary_loss.report.table import Scores, collect, to_csv, to_text
-from boundary_loss.runfolder import METRICS, RunFolder
-from boundary_loss.statistics.compare import OF_NETWORKS, compare
+from boundary_loss.statistics.claims import OF_NETWORKS, compare
+from boundary_loss.statistics.comparison import find_runs
 
 Call = Callable[..., None]
 

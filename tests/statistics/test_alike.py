@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from toyruns import write_row
 
-from boundary_loss.comparison import find_runs, group
 from boundary_loss.files import read_json, write_json
 from boundary_loss.report.findings import differences
 from boundary_loss.statistics.alike import BESIDE, STUDIED, unlike
+from boundary_loss.statistics.comparison import find_runs, group
 
 
 def row(folder: Path, label: str, **about: Any) -> Path:

@@ -10,13 +10,13 @@ import torch
 from boundary_loss.command import Stop
 from boundary_loss.data import Slices
 from boundary_loss.experiment import Experiment
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.networks import build_network
-from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training.clock import Clock
 from boundary_loss.training.epoch import EpochRunner
+from boundary_loss.training.epoch_sums import EpochLog, Tally
 from boundary_loss.training.predictions import PredictionWriter
 from boundary_loss.training.ranks import Ranks
-from boundary_loss.training.tally import EpochLog, Tally
 from boundary_loss.training.terms import activate
 
 ROWS = [

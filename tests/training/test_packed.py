@@ -11,7 +11,7 @@ import pytest
 import torch
 from trainings import KILLER, ROW, command, environment, same_run, train
 
-from boundary_loss.runfolder import TRAINING_ARRAYS, RunFolder
+from boundary_loss.folders.run import TRAINING_ARRAYS, RunFolder
 from boundary_loss.training.predictions import PackedWriter, keep_best
 
 OPTIONS = [*ROW, "--epochs", "3", "--save_train"]
@@ -44,7 +44,7 @@ def test_killed_it_ends_the_same_to_the_byte(packed: Path, data: Path, tmp_path:
     moments = [
         "boundary_loss.training.predictions:write_packed:2",  # one set of the first epoch is packed, one is not
         "boundary_loss.training.predictions:unpack_pictures:1",  # the first epoch is the best, being unpacked
-        "boundary_loss.epochfolder:write_png:3",
+        "boundary_loss.folders.epoch:write_png:3",
         "boundary_loss.training.run:write_array:7",  # the second epoch is complete, and does not count yet
     ]
     for moment in moments:

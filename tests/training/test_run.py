@@ -12,9 +12,9 @@ from toys import write_sliced
 from trainings import KILLER, ROW, command, environment, same_run, train, train_here
 
 from boundary_loss.files import sole_maker, write_array
-from boundary_loss.naming import by_volume
+from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.run import RunFolder
 from boundary_loss.networks import build_network
-from boundary_loss.runfolder import RunFolder
 from boundary_loss.training.checkpoint import load_weights
 
 
@@ -114,7 +114,7 @@ def test_a_fresh_run_goes_on_when_killed_and_leaves_the_old_one(finished: Path, 
 
 def test_predictions_and_scores_agree(finished: Path, data: Path) -> None:
     """The PNGs are what the recorded Dice was measured on."""
-    from boundary_loss.slicedfolder import SlicedFolder
+    from boundary_loss.folders.sliced import SlicedFolder
 
     run, folder = RunFolder.find(finished), SlicedFolder.open(data)
     for i, stem in enumerate(run.names["val"]):

@@ -9,10 +9,10 @@ import torch
 from boundary_loss.data import Slices
 from boundary_loss.experiment import Experiment
 from boundary_loss.files import write_array
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.losses import LOSSES, build
 from boundary_loss.losses.head import HEADS
 from boundary_loss.shapes import IGNORED
-from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training.terms import ActiveTerm, activate
 
 

@@ -14,9 +14,9 @@ from boundary_loss.archive.packing import pack
 from boundary_loss.archive.reading import unpack, verify
 from boundary_loss.archive.redraw import check
 from boundary_loss.archive.rerun import MADE_WITH, rerun
-from boundary_loss.comparison import runs_in
 from boundary_loss.files import write_json, write_text
-from boundary_loss.runfolder import RUN, RunFolder
+from boundary_loss.folders.run import RUN, RunFolder
+from boundary_loss.statistics.comparison import runs_in
 
 
 def arguments() -> argparse.Namespace:

@@ -20,8 +20,8 @@ from boundary_loss.archive.hashing import MANIFEST, HashingReader, fault_of_path
 from boundary_loss.archive.members import MAX_TIME
 from boundary_loss.archive.reading import verify
 from boundary_loss.files import growing_file, sole_maker, sweep, unfinished
+from boundary_loss.folders.run import CHECKPOINT, ROWS, RunFolder
 from boundary_loss.provenance import git
-from boundary_loss.runfolder import CHECKPOINT, ROWS, RunFolder
 
 
 def archive_name(study: str) -> str:

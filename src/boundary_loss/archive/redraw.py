@@ -6,11 +6,11 @@ from pathlib import Path
 
 from boundary_loss import boxplot, hist, plot
 from boundary_loss.archive.reading import unpack
-from boundary_loss.comparison import Comparison, find_runs, runs_in
-from boundary_loss.drawing import Figure, to_png
+from boundary_loss.figures.drawing import Figure, to_png
 from boundary_loss.files import read_array
-from boundary_loss.report.again import again, order
-from boundary_loss.runfolder import METRICS, RunFolder
+from boundary_loss.folders.run import METRICS, RunFolder
+from boundary_loss.report.rebuild import again, order
+from boundary_loss.statistics.comparison import Comparison, find_runs, runs_in
 
 DRAWN: tuple[tuple[str, Callable[[Comparison], Figure]], ...] = (
     (boxplot.SUFFIX, boxplot.draw),

@@ -24,11 +24,11 @@ import numpy as np
 from boundary_loss.archive.reading import unpack
 from boundary_loss.archive.settings import PLAIN, read_variables, shown
 from boundary_loss.command import Stop
-from boundary_loss.comparison import find_runs, runs_in
 from boundary_loss.files import read_array, read_json
+from boundary_loss.folders.run import EVALUATION_ARRAYS, TRAINING_ARRAYS, RunFolder
+from boundary_loss.folders.sliced import SLICING
 from boundary_loss.provenance import commit
-from boundary_loss.runfolder import EVALUATION_ARRAYS, TRAINING_ARRAYS, RunFolder
-from boundary_loss.slicedfolder import SLICING
+from boundary_loss.statistics.comparison import find_runs, runs_in
 
 MADE_WITH = "made_with.json"
 """``{"ledger": "isles.make", "data": ["data/ISLES"], "variables": {"EPC": "100", ...}}``; written by pack."""

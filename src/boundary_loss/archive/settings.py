@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from boundary_loss.calltext import parse_call, parse_term
-from boundary_loss.metrictable import METRIC_SETS, METRICS
+from boundary_loss.call_syntax import parse_call, parse_term
+from boundary_loss.metric_definitions import METRIC_SETS, METRICS
 from boundary_loss.schedule import parse_rate, parse_schedule
 
 PLAIN = re.compile(r"\w[\w.-]*")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from boundary_loss.distance import signed_distance
-from boundary_loss.slicedfolder import MAPS_3D, SlicedFolder
+from boundary_loss.folders.sliced import MAPS_3D, SlicedFolder
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from boundary_loss.data.needs import MapNeed, check_needs
 from boundary_loss.data.prefetch import onto_device, prefetched
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import among_all, encode_one_hot
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.shapes import IGNORED
-from boundary_loss.slicedfolder import SlicedFolder
 
 
 class Slices(Dataset):

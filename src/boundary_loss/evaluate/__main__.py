@@ -1,8 +1,8 @@
 """Metrics over epochs: python -m boundary_loss.evaluate results/isles/gdl --data data/ISLES
 
-Reads the predictions that training saved, and writes into the run folder (see boundary_loss.runfolder)
+Reads the predictions that training saved, and writes into the run folder (see boundary_loss.folders.run)
 float32 arrays, NaN for an epoch without predictions on disk:
-    val_3d_*.npy             (E, volumes, K)    each metric of boundary_loss.metrictable
+    val_3d_*.npy             (E, volumes, K)    each metric of boundary_loss.metric_definitions
     val_hausdorff.npy val_boundary.npy          (E, slices, K)
     val_ejection_error.npy   (E, patients, K)   where patients have two volumes; NaN but for the ventricles
     evaluation.json      how many values of the best epoch the empty-mask rule decided, and what they became
@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from boundary_loss import command
-from boundary_loss.emptyrule import RULE, touched_text
+from boundary_loss.empty_masks import RULE, touched_text
 from boundary_loss.evaluate.assembling import EJECTION, EJECTS, assemble, short, touched, ventricles
 from boundary_loss.evaluate.measuring import jobs_of, measure
 from boundary_loss.files import read_json, sweep, write_array, write_json
-from boundary_loss.metrictable import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, metric
-from boundary_loss.runfolder import BEST_EPOCH, EVALUATION, RunFolder
-from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.folders.run import BEST_EPOCH, EVALUATION, RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, metric
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from boundary_loss.emptyrule import NO_RULE, count_touched
+from boundary_loss.empty_masks import NO_RULE, count_touched
+from boundary_loss.folders.naming import by_volume, frame_pairs
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.metric_definitions import metric
 from boundary_loss.metrics.ejection import ejection_error, in_order
 from boundary_loss.metrics.volume import SLICE_METRICS, VOLUME_METRICS, Comparison
-from boundary_loss.metrictable import metric
-from boundary_loss.naming import by_volume, frame_pairs
-from boundary_loss.runfolder import RunFolder
 
 EJECTION = "ejection_error"
 EJECTS = "ventricle"

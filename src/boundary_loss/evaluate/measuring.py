@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.metrics.volume import Comparison, VolumeTruth
-from boundary_loss.naming import by_volume
 from boundary_loss.processes import pool_of, submit_all
-from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicedfolder import SlicedFolder
 
 
 @dataclass(frozen=True)

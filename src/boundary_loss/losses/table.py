@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from torch import nn
 
-from boundary_loss.calltext import check_options, import_named
+from boundary_loss.call_syntax import check_options, import_named
 from boundary_loss.losses.base import Loss
 from boundary_loss.losses.boundary import BoundaryLoss
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss

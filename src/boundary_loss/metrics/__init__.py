@@ -6,7 +6,7 @@ everything else is NumPy, but for distances on a device.
 
 from typing import TYPE_CHECKING, Any
 
-from boundary_loss.emptyrule import RULE, diagonal_mm
+from boundary_loss.empty_masks import RULE, diagonal_mm
 from boundary_loss.metrics.ejection import ejection_error, ejection_fraction
 from boundary_loss.metrics.lesions import LesionCounts, Lesions, lesion_counts
 from boundary_loss.metrics.measure import measure

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from boundary_loss.labels import IGNORED
+from boundary_loss.metric_definitions import METRIC_SETS
 from boundary_loss.metrics.overlap import Counts, counts_of, without_ignored
 from boundary_loss.metrics.reading import (
     as_array,
@@ -18,7 +19,6 @@ from boundary_loss.metrics.reading import (
     refuse_masks_of_255,
 )
 from boundary_loss.metrics.truth import NAMES, NEEDS, Needs, Truth, is_known
-from boundary_loss.metrictable import METRIC_SETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,7 @@ def measure(
             two is two. A truth of 0 and 255 alone is refused without it, because many masks are stored so.
         batched: the first axis is one of items, (B, ...) or (B, 1, ...), and each value an array (B,).
         empty: ``rule``: empty masks follow :data:`boundary_loss.metrics.RULE`; ``nan``: where a formula has no value,
-            NaN (:mod:`boundary_loss.emptyrule` says which).
+            NaN (:mod:`boundary_loss.empty_masks` says which).
         device: where to measure distances, as ``cuda``; not given, tensors on CUDA are measured there.
 
     Returns:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from boundary_loss.distance import euclidean_distance
-from boundary_loss.emptyrule import diagonal_mm, distance_where_empty
+from boundary_loss.empty_masks import diagonal_mm, distance_where_empty
 from boundary_loss.metrics.reading import as_mask, as_spacing
 from boundary_loss.metrics.surface import SurfaceDistances
 

@@ -1,11 +1,11 @@
-"""Overlap and volume of two label maps, per class. Empty masks: see :mod:`boundary_loss.emptyrule`."""
+"""Overlap and volume of two label maps, per class. Empty masks: see :mod:`boundary_loss.empty_masks`."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from boundary_loss.emptyrule import WORST_PERCENT
+from boundary_loss.empty_masks import WORST_PERCENT
 from boundary_loss.labels import IGNORED
 from boundary_loss.metrics.reading import as_classes, ignoring, only_0_and_255
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-from boundary_loss.emptyrule import diagonal_mm, distance_where_empty
+from boundary_loss.empty_masks import diagonal_mm, distance_where_empty
 from boundary_loss.metrics.borders import Box, border, bounding_box
 from boundary_loss.metrics.reading import as_counted, as_mask, as_spacing, refuse_axes_of_items
 from boundary_loss.native import distances as compiled

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from boundary_loss.emptyrule import Needs
+from boundary_loss.empty_masks import Needs
+from boundary_loss.metric_definitions import TOLERANCE_MM
 from boundary_loss.metrics.borders import border, border_in_slices
 from boundary_loss.metrics.lesions import LesionCounts, Lesions
 from boundary_loss.metrics.overlap import (
@@ -22,7 +23,6 @@ from boundary_loss.metrics.overlap import (
 )
 from boundary_loss.metrics.reading import as_spacing
 from boundary_loss.metrics.surface import Surface, SurfaceDistances, surface_distances
-from boundary_loss.metrictable import TOLERANCE_MM
 
 COUNTED: dict[str, Callable[[Counts, float], Any]] = {
     "dsc": lambda counts, ml: dice_from_counts(*counts),

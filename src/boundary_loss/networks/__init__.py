@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from boundary_loss.calltext import check_options, import_named, parse_call
+from boundary_loss.call_syntax import check_options, import_named, parse_call
 from boundary_loss.networks.dimwit import Dimwit, Dimwit3D
 from boundary_loss.networks.distance_head import SUFFIX, WithDistanceHead
 from boundary_loss.networks.enet import ENet

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from boundary_loss import command
 from boundary_loss.files import sole_maker
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.predict.cases import CASE, cases_in, given_cases
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.new import Trained, predict_new
 from boundary_loss.predict.saved import write_saved
-from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicedfolder import SlicedFolder
-from boundary_loss.slicing.options import add_header_options
+from boundary_loss.preparation.options import add_header_options
 from boundary_loss.training.checkpoint import load_network
 from boundary_loss.training.devices import pick_device
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from boundary_loss.names import checked_name
-from boundary_loss.slicing.layout import find_new_cases
-from boundary_loss.slicing.prepare import Preparation
-from boundary_loss.slicing.study import Case, Files
+from boundary_loss.preparation.layout import find_new_cases
+from boundary_loss.preparation.shown import Preparation
+from boundary_loss.preparation.study import Case, Files
 
 CASE = "case"
 """The column of a list that names the cases; the others are the modalities."""

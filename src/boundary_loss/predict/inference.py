@@ -26,7 +26,7 @@ class Predictor:
     """Whether to keep the probabilities."""
 
     def __call__(self, images: np.ndarray) -> Prediction:
-        """Images (C, X, Y, Z) float32 in [0, 1], as :func:`boundary_loss.slicing.prepare.prepare_images` makes them.
+        """Images (C, X, Y, Z) float32 in [0, 1], as :func:`boundary_loss.preparation.shown.prepare_images` makes them.
 
         Raises:
             ValueError: the network's output has another shape, or is not finite.

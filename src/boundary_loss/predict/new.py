@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from boundary_loss import command, records
+from boundary_loss import command
 from boundary_loss.command import Stop
 from boundary_loss.files import begin_folder, clear_folder, publish, refuse_foreign, unfinished, write_json
+from boundary_loss.folders import records
+from boundary_loss.folders.sliced import from_pictures
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.restore import label_path, write_prediction
 from boundary_loss.predict.saved import ABOUT
-from boundary_loss.slicedfolder import from_pictures
-from boundary_loss.slicing.checks import check_case, faults_of, refuse
-from boundary_loss.slicing.prepare import Preparation, prepare_images
-from boundary_loss.slicing.study import Case, Recipe
+from boundary_loss.preparation.checks import check_case, faults_of, refuse
+from boundary_loss.preparation.shown import Preparation, prepare_images
+from boundary_loss.preparation.study import Case, Recipe
 from boundary_loss.volumes import Volume, orientation, read_volume
 
 _CONTENT: dict[str, records.Check] = {

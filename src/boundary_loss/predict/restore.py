@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boundary_loss.slicing.prepare import resize_slices
+from boundary_loss.preparation.shown import resize_slices
 from boundary_loss.volumes import Geometry, write_volume
 
 SOFTMAX = "softmax"

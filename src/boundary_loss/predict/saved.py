@@ -7,11 +7,11 @@ from tqdm import tqdm
 
 from boundary_loss import command
 from boundary_loss.files import new_folder, write_json
-from boundary_loss.naming import Stem, by_volume
+from boundary_loss.folders.naming import Stem, by_volume
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SLICING, SlicedFolder
 from boundary_loss.predict.restore import Prediction, write_prediction
-from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicedfolder import SLICING, SlicedFolder
-from boundary_loss.slicing.prepare import Preparation
+from boundary_loss.preparation.shown import Preparation
 from boundary_loss.volumes import Geometry
 
 ABOUT = "predictions.json"

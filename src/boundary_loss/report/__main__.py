@@ -10,16 +10,16 @@ import sys
 from pathlib import Path
 
 from boundary_loss import command
-from boundary_loss.comparison import warnings_of
 from boundary_loss.files import write_text
-from boundary_loss.report import fromdata, pairs, table
+from boundary_loss.folders.sliced import SLICING, SlicedFolder
+from boundary_loss.report import comparisons, report_data, table
 from boundary_loss.report.findings import conventions, differences, sentences, unverified
 from boundary_loss.report.latex import to_latex
 from boundary_loss.report.options import BESIDE, arguments, collected
 from boundary_loss.report.page import page
 from boundary_loss.report.table import Scores
-from boundary_loss.slicedfolder import SLICING, SlicedFolder
-from boundary_loss.statistics.compare import Statistics
+from boundary_loss.statistics.claims import Statistics
+from boundary_loss.statistics.comparison import warnings_of
 
 
 def other_data(scores: Scores, data: list[Path]) -> list[str]:
@@ -44,7 +44,7 @@ def say(scores: Scores, statistics: Statistics, data: list[Path]) -> None:
     print(f"\n{scores.study}: {', '.join(scores.labels)}\n\n{table.to_text(scores)}\n")
     for text in sentences(scores):
         print(text)
-    print(f"\n{pairs.to_text(statistics)}\n")
+    print(f"\n{comparisons.to_text(statistics)}\n")
     unsure = unverified(run.about for run in scores.runs)
     for text in (
         *unsure, *differences(scores.runs), *conventions(scores), *other_data(scores, data), *scores.missing,
@@ -60,9 +60,9 @@ def main() -> None:
     if args.show:
         return
     words = command.settings(sys.argv[1:], BESIDE)
-    seen = fromdata.take_or_kept(scores, args.data, args.modality, args.folder, words)
+    seen = report_data.take_or_kept(scores, args.data, args.modality, args.folder, words)
     write_text(args.folder / "report.csv", table.to_csv(scores))
-    write_text(args.folder / "comparisons.csv", pairs.to_csv(statistics))
+    write_text(args.folder / "comparisons.csv", comparisons.to_csv(statistics))
     write_text(args.folder / "report.tex", to_latex(scores, statistics))
     write_text(args.folder / "report.html", page(scores, statistics, seen))
     print(f"\n{args.folder / 'report.html'}  report.tex  report.csv  comparisons.csv")

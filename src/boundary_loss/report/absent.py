@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from boundary_loss.figures.overlays import read_prediction
+from boundary_loss.figures.selection import predicted_stems
+from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.labels import IGNORED
-from boundary_loss.naming import by_volume
-from boundary_loss.overlays import read_prediction
 from boundary_loss.report.gallery import leading
-from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicechoice import predicted_stems
-from boundary_loss.slicedfolder import SlicedFolder
 
 Fold = tuple[SlicedFolder, Sequence[RunFolder]]
 """The data of a fold, and a run of each row, trained on it."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from boundary_loss.report.parts import count, named
+from boundary_loss.report.html import count, named
 from boundary_loss.report.table import Scores
 
 INTRODUCTION = (

@@ -1,7 +1,7 @@
 """What each number means, in words that stand beside the numbers."""
 
-from boundary_loss.emptyrule import RULE
-from boundary_loss.metrictable import METRICS
+from boundary_loss.empty_masks import RULE
+from boundary_loss.metric_definitions import METRICS
 
 DEFINITIONS = {name: metric.definition for name, metric in METRICS.items()}
 EMPTY_RULE = RULE

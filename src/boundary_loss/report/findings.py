@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from boundary_loss.comparison import group, number, short_label
-from boundary_loss.report.parts import tidy
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.report.html import tidy
 from boundary_loss.report.table import Scores
-from boundary_loss.runfolder import RunFolder
 from boundary_loss.statistics.alike import unlike
+from boundary_loss.statistics.comparison import group, number, short_label
 
 
 def sentences(scores: Scores, only: Collection[str] = ()) -> list[str]:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from boundary_loss.comparison import group
-from boundary_loss.contrast import IN_WORDS, KNEE
-from boundary_loss.overlays import check_runs, class_colour
+from boundary_loss.figures.contrast import IN_WORDS, KNEE
+from boundary_loss.figures.overlays import check_runs, class_colour
+from boundary_loss.figures.selection import pick_modality
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.report import slicemaps
-from boundary_loss.report.foldcases import Case, FoldCases, Room
-from boundary_loss.runfolder import RunFolder
-from boundary_loss.slicechoice import pick_modality
-from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.report.gallery_cases import Case, FoldCases, Room
+from boundary_loss.statistics.comparison import group
 
 ROOM = 11_000_000
 """Bytes of a page that pictures may take."""

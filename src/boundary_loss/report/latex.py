@@ -6,11 +6,11 @@ column; a dagger: shown to be better than the first row, as a loss and not as on
 
 from collections.abc import Sequence
 
-from boundary_loss.comparison import Comparison, number, short_label, warnings_of
+from boundary_loss.folders.run import metric
 from boundary_loss.report.findings import differences
 from boundary_loss.report.table import WHEN, Scores, legend
-from boundary_loss.runfolder import metric
-from boundary_loss.statistics.compare import CHOICES, OF_NETWORKS, Statistics
+from boundary_loss.statistics.claims import CHOICES, OF_NETWORKS, Statistics
+from boundary_loss.statistics.comparison import Comparison, number, short_label, warnings_of
 from boundary_loss.statistics.difference import Choice, Difference, p_text
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",

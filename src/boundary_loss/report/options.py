@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from boundary_loss import command
-from boundary_loss.comparison import find_runs, runs_in
-from boundary_loss.metrictable import METRIC_SETS
+from boundary_loss.metric_definitions import METRIC_SETS
 from boundary_loss.report.table import Scores, collect
-from boundary_loss.statistics.compare import ALPHA, TESTED, Statistics, compare
+from boundary_loss.statistics.claims import ALPHA, TESTED, Statistics, compare
+from boundary_loss.statistics.comparison import find_runs, runs_in
 
 BESIDE = ("--runs", "--data", "--modality", "--quiet", "--show")
 """Options that do not shape what is compared, or that are kept in another way."""

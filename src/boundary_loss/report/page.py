@@ -9,14 +9,14 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from boundary_loss.comparison import study_of, warnings_of
-from boundary_loss.drawing import DARK, LIGHT, Theme
+from boundary_loss.figures.drawing import DARK, LIGHT, Theme
+from boundary_loss.folders.run import RunFolder
 from boundary_loss.report import absent_section, provenance_section, results_section
-from boundary_loss.report.parts import count, tidy
+from boundary_loss.report.html import count, tidy
 from boundary_loss.report.payload import gallery_payload, payload, to_script
 from boundary_loss.report.table import Scores
-from boundary_loss.runfolder import RunFolder
-from boundary_loss.statistics.compare import Statistics
+from boundary_loss.statistics.claims import Statistics
+from boundary_loss.statistics.comparison import study_of, warnings_of
 
 SCRIPTS = (
     "dom", "theme", "table", "runs", "chart", "curves", "cases", "masks", "pictures", "panel", "gallery", "controls",
@@ -27,7 +27,7 @@ _CASES = "Every point and every line is a volume or a slice, as the metric says;
 
 
 def page(scores: Scores, statistics: Statistics, seen: dict[str, Any] | str) -> str:
-    """The whole page. ``seen``: what was taken from the data (:mod:`boundary_loss.report.fromdata`), or why not."""
+    """The whole page. ``seen``: what was taken from the data (:mod:`boundary_loss.report.report_data`), or why not."""
     gallery = seen if isinstance(seen, str) else seen["gallery"]
     sections = [
         ("results", "Results", results_section.html(scores, statistics)),

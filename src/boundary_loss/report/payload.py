@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, axis_label, decimals, short_label
-from boundary_loss.drawing import LIGHT
-from boundary_loss.measured import Measured, nanstd
-from boundary_loss.report.parts import dashes, key, mark
+from boundary_loss.figures.drawing import LIGHT
+from boundary_loss.report.html import dashes, key, mark
 from boundary_loss.report.table import Scores, heading_of
-from boundary_loss.statistics.compare import CHOICES, Statistics
+from boundary_loss.statistics.claims import CHOICES, Statistics
+from boundary_loss.statistics.comparison import Comparison, axis_label, decimals, short_label
+from boundary_loss.statistics.values import Measured, nanstd
 
 DIGITS = 5
 LOSSES = ("tra_loss", "val_loss")

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from boundary_loss.folders.run import RunFolder
 from boundary_loss.report.findings import unverified
-from boundary_loss.report.parts import named, paragraphs, tidy
+from boundary_loss.report.html import named, paragraphs, tidy
 from boundary_loss.report.table import Scores
-from boundary_loss.runfolder import RunFolder
 from boundary_loss.statistics.alike import words
 
 _SETTINGS = {

@@ -5,17 +5,17 @@ from html import escape
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, number, short_label
-from boundary_loss.measured import epoch_words
-from boundary_loss.report import pairs
+from boundary_loss.folders.run import metric
+from boundary_loss.report import comparisons
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE
 from boundary_loss.report.findings import conventions, differences, sentences, unverified
+from boundary_loss.report.html import bullets, count, download, named, paragraphs
 from boundary_loss.report.latex import to_latex
-from boundary_loss.report.parts import bullets, count, download, named, paragraphs
 from boundary_loss.report.table import WHEN, Scores, heading_of, legend, to_csv, touched_texts
-from boundary_loss.runfolder import metric
-from boundary_loss.statistics.compare import CHOICES, OF_NETWORKS, Statistics
+from boundary_loss.statistics.claims import CHOICES, OF_NETWORKS, Statistics
+from boundary_loss.statistics.comparison import Comparison, number, short_label
 from boundary_loss.statistics.difference import Choice, Difference, p_text
+from boundary_loss.statistics.values import epoch_words
 
 FEW = 6
 """So many sentences are read; more are folded away."""
@@ -67,7 +67,7 @@ def html(scores: Scores, statistics: Statistics) -> str:
     dagger = f" † shown to be better than {scores.labels[0]}." if _any_shown(scores, statistics) else ""
     files = [
         download(to_csv(scores), f"{stem}.csv", "text/csv", "Table as CSV"),
-        download(pairs.to_csv(statistics), f"{stem}_comparisons.csv", "text/csv", "Comparisons as CSV"),
+        download(comparisons.to_csv(statistics), f"{stem}_comparisons.csv", "text/csv", "Comparisons as CSV"),
         download(to_latex(scores, statistics), f"{stem}.tex", "application/x-tex", "Tables as LaTeX"),
     ]
     return "\n".join(

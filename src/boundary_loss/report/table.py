@@ -1,7 +1,7 @@
 """The numbers of a report: each row's metrics at its best and at its last epoch.
 
-A row is one run, or the runs of its seeds and folds pooled (boundary_loss.measured). Its spread over cases and its
-spread over seeds are two numbers: the first says how patients differ, the second how trainings do.
+A row is one run, or the runs of its seeds and folds pooled (boundary_loss.statistics.values). Its spread over cases
+and its spread over seeds are two numbers: the first says how patients differ, the second how trainings do.
 """
 
 import csv
@@ -13,11 +13,11 @@ from functools import cached_property
 
 import numpy as np
 
-from boundary_loss.comparison import Comparison, group, names_of, number, short_label, study_of
-from boundary_loss.emptyrule import RULE, touched_text
-from boundary_loss.measured import Measured, When, epoch_words, nanmean, nanstd
-from boundary_loss.metrictable import METRICS, expand, metric
-from boundary_loss.runfolder import RunFolder
+from boundary_loss.empty_masks import RULE, touched_text
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.metric_definitions import METRICS, expand, metric
+from boundary_loss.statistics.comparison import Comparison, group, names_of, number, short_label, study_of
+from boundary_loss.statistics.values import Measured, When, epoch_words, nanmean, nanstd
 
 WHEN: dict[When, str] = {"best": "at each run's best epoch", "last": "at each run's last epoch"}
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from boundary_loss.runfolder import RunFolder
+from boundary_loss.folders.run import RunFolder
 
 STUDIED = {"terms", "losses", "schedule"}
 """What the rows of a ledger are there to compare."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from boundary_loss.comparison import decimals, number, short_label
-from boundary_loss.runfolder import metric
+from boundary_loss.folders.run import metric
+from boundary_loss.statistics.comparison import decimals, number, short_label
 from boundary_loss.statistics.paired import smallest_p
 from boundary_loss.statistics.seeded import SEEDS_NEEDED
 

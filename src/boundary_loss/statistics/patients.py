@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boundary_loss.measured import Measured, When
-from boundary_loss.naming import Stem
+from boundary_loss.folders.naming import Stem
+from boundary_loss.statistics.values import Measured, When
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from boundary_loss.files import settle, write_bytes, write_file
+from boundary_loss.folders.run import CHECKPOINT
 from boundary_loss.networks import build_network
-from boundary_loss.runfolder import CHECKPOINT
 
 _PREVIOUS = f"previous_{CHECKPOINT}"
 _MIDWAY = f"midway_{CHECKPOINT}"

@@ -14,16 +14,16 @@ from tqdm import tqdm
 from boundary_loss.data import Slices
 from boundary_loss.encoding import probs2class
 from boundary_loss.experiment import Experiment
+from boundary_loss.folders.naming import by_volume
 from boundary_loss.losses.balance import norms_on_device
-from boundary_loss.naming import by_volume
 from boundary_loss.shapes import IGNORED, Probs
 from boundary_loss.training.arithmetic import Arithmetic
 from boundary_loss.training.clock import Clock
-from boundary_loss.training.midway import AfterStep, Midway, nothing
+from boundary_loss.training.epoch_sums import EpochLog, Tally
+from boundary_loss.training.mid_epoch import AfterStep, Midway, nothing
 from boundary_loss.training.predictions import PredictionWriter
 from boundary_loss.training.ranks import Part, Ranks
 from boundary_loss.training.skipping import is_finite, recall, remember
-from boundary_loss.training.tally import EpochLog, Tally
 from boundary_loss.training.terms import ActiveTerm
 
 

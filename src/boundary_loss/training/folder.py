@@ -20,9 +20,9 @@ from boundary_loss.files import (
     write_bytes,
     write_json,
 )
-from boundary_loss.naming import by_volume
-from boundary_loss.runfolder import EVALUATION, EVALUATION_ARRAYS, PAIR_ARRAYS, ROWS, RUN, VOLUMES, RunFolder
-from boundary_loss.slicedfolder import SlicedFolder
+from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.run import EVALUATION, EVALUATION_ARRAYS, PAIR_ARRAYS, ROWS, RUN, VOLUMES, RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
 
 
 def refuse_mixture(folder: Path) -> None:

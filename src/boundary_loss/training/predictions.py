@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from boundary_loss.epochfolder import PACKED, unpack_pictures, write_packed
 from boundary_loss.files import link_folder, unfinished
-from boundary_loss.pictures import read_png, write_png
-from boundary_loss.runfolder import BEST_PREDICTIONS, iteration
+from boundary_loss.folders.epoch import PACKED, unpack_pictures, write_packed
+from boundary_loss.folders.pictures import read_png, write_png
+from boundary_loss.folders.run import BEST_PREDICTIONS, iteration
 from boundary_loss.training.ranks import Ranks
 
 _WAITING_AT_MOST = 256  # slices in memory

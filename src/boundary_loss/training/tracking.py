@@ -16,7 +16,7 @@ import numpy as np
 
 from boundary_loss.command import Stop
 from boundary_loss.data import Slices
-from boundary_loss.runfolder import RunFolder
+from boundary_loss.folders.run import RunFolder
 from boundary_loss.shapes import IGNORED
 
 TRACKERS = ("tensorboard",)

@@ -14,9 +14,9 @@ from boundary_loss.data import MapNeed
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot
 from boundary_loss.experiment import Experiment
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.networks import NETWORKS
 from boundary_loss.owncode import explained, lacks_memory
-from boundary_loss.slicedfolder import SlicedFolder
 from boundary_loss.training.skipping import recall, remember
 from boundary_loss.training.terms import ActiveTerm
 

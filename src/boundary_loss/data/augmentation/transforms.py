@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from boundary_loss.calltext import parse_call
+from boundary_loss.call_syntax import parse_call
 
 _SAFE_SHARE = 0.48
 """Of the control points' distance: a cubic B-spline displacement below it never folds the plane (Choi & Lee 2000)."""

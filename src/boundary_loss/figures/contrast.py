@@ -1,0 +1,69 @@
+"""How bright an image is shown: alike in the report, in ``view``, in its saved pictures and in animations.
+
+Slices keep the whole range of their volume, in which one bright vessel leaves all else black.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from boundary_loss.folders.sliced import SlicedFolder
+
+BLACK, WHITE = 1.0, 99.0
+"""Percentiles of a volume's voxels above its smallest value, which is background, that are shown black and white."""
+IN_WORDS = "grey: 1st to 99th percentile of the volume without background"
+KNEE = 223
+"""Level of white in the pictures of a page; the levels above hold brighter voxels, for a reader who wants it darker."""
+_ENOUGH = 2_000_000
+"""Voxels of an image that are looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The values of an image that are shown black and white, and the largest of all."""
+
+    black: float
+    white: float
+    largest: float
+
+    @classmethod
+    def of(cls, values: np.ndarray, largest: float) -> "Window":
+        """From values of a volume, and its largest value."""
+        above = values[values > values.min()]
+        black, white = np.percentile(above, (BLACK, WHITE)) if above.size else (values.min(), values.min() + 1)
+        if white <= black:  # one value beside the background, as in a map of yes and no
+            black = values.min()
+        return cls(black=float(black), white=float(white), largest=max(float(largest), float(white)))
+
+    @property
+    def reach(self) -> float:
+        """The largest value where black is 0 and white is 1."""
+        return (self.largest - self.black) / (self.white - self.black)
+
+    def grey(self, values: np.ndarray) -> np.ndarray:
+        """uint8, 0 at black, 255 at white and above."""
+        return np.round(255 * self._share(values).clip(0, 1)).astype(np.uint8)
+
+    def grey_and_brighter(self, values: np.ndarray) -> np.ndarray:
+        """uint8, 0 at black, ``KNEE`` at white, 255 at the largest value, straight in between."""
+        share = self._share(values).clip(0, self.reach)
+        return np.round(np.interp(share, [0, 1, max(self.reach, 1 + 1e-6)], [0, KNEE, 255])).astype(np.uint8)
+
+    def _share(self, values: np.ndarray) -> np.ndarray:
+        return (values - self.black) / (self.white - self.black)
+
+
+@lru_cache(maxsize=64)
+def windows(data: SlicedFolder, volume: str) -> dict[str, Window]:
+    """The window of each modality of a validation volume, the same for all its slices."""
+    stems = data.volumes("val")[volume]
+    channels, *shape = data.image("val", stems[0]).shape
+    apart = max(1, int(np.sqrt(np.prod(shape) * len(stems) / _ENOUGH)))
+    largest, seen = np.full(channels, -np.inf), []
+    for stem in stems:
+        image = data.image("val", stem)
+        largest = np.maximum(largest, image.max(axis=(1, 2)))
+        seen.append(image[:, ::apart, ::apart].copy())
+    values = np.stack(seen, axis=1)
+    return {name: Window.of(values[m], largest[m]) for m, name in enumerate(data.modalities)}

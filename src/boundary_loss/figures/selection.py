@@ -1,0 +1,48 @@
+"""Which slices and which image a command's words mean, and a helpful answer where they mean none."""
+
+import difflib
+import random
+from collections.abc import Sequence
+
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
+
+
+def predicted_stems(runs: Sequence[RunFolder]) -> list[str]:
+    """The validation slices that every run predicted, sorted; a debug run has a few only."""
+    return sorted(set.intersection(*(set(run.names["val"]) for run in runs)))
+
+
+def pick_slices(data: SlicedFolder, stems: Sequence[str], num: int, seed: int, kind: str) -> list[str]:
+    """``num`` slices drawn at random, in order: of those with any foreground (``lesions``), or of ``any``."""
+    if num < 1:
+        raise ValueError(f"--num {num}: at least one slice is needed to see something")
+    shuffled = random.Random(seed).sample(list(stems), len(stems))
+    if kind == "any":
+        return sorted(shuffled[:num])
+    found: list[str] = []
+    for stem in shuffled:
+        labels = data.labels("val", stem)
+        if ((labels > 0) & (labels < len(data.classes))).any():
+            found.append(stem)
+        if len(found) == num:
+            break
+    if not found:
+        raise ValueError(f"no validation slice of {data.path} has any foreground; --pick any shows others")
+    return sorted(found)
+
+
+def check_slices(stems: Sequence[str], known: Sequence[str]) -> None:
+    """Stop at the first slice that no run predicted, and name those that it may have meant."""
+    for stem in stems:
+        if stem not in known:
+            close = difflib.get_close_matches(stem, known, n=5, cutoff=0.3) or list(known[:5])
+            raise ValueError(f"'{stem}' is not a validation slice of these runs; close: {', '.join(close)}")
+
+
+def pick_modality(data: SlicedFolder, wanted: str | None) -> str:
+    if wanted is None:
+        return data.modalities[-1]
+    if wanted not in data.modalities:
+        raise ValueError(f"unknown modality '{wanted}'; {data.path} has {', '.join(data.modalities)}")
+    return wanted

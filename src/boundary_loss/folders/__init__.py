@@ -1,0 +1,9 @@
+"""What folders on disk hold, written and read in one place each; importable without torch.
+
+sliced.py    a folder of slices: images, labels, distance maps, spacings, split
+epoch.py     the predictions of one epoch, as pictures or packed
+run.py       a run: arrays, weights, settings, best epoch
+naming.py    the names of slices
+pictures.py  arrays of bytes as PNGs
+records.py   JSON files, checked as they are read
+"""

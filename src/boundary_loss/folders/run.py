@@ -1,0 +1,281 @@
+"""What a run folder holds: the names, shapes and meanings of its files, said once.
+
+results/isles/gdl/
+    run.json             arguments, seed, commit, diff, versions, data checksum
+    arguments.txt        the settings, as typed; make compares them
+    rows.json            names along the arrays' axes: lists "train", "val" (slices), "volumes",
+                         "patients" (of the volumes), "classes", "losses"
+    metrics.csv          one line an epoch
+    best_epoch.txt       number of the best epoch (0 = the first)
+    best.pkl             weights of the best epoch: plain tensors, torch.load(weights_only=True)
+    checkpoint.pt        everything needed to go on with training; previous_checkpoint.pt: of the epoch before,
+                         midway_checkpoint.pt: within the epoch that was running
+    {tra,val}_loss.npy   (E, batches, losses)   unweighted loss values
+    {tra,val}_dice.npy   (E, slices, K)         2D Dice; a slice empty in both counts 1
+    val_3d_*.npy         (E, volumes, K)        as val_3d_dsc, val_3d_hd95: see boundary_loss.metric_definitions
+    val_*.npy            (E, slices, K)         as val_hausdorff, val_boundary
+    val_ejection_error.npy (E, patients, K)     of patients with two volumes
+    evaluation.json      how many values of the best epoch the empty-mask rule decided, and what they became
+    iter000/val/*.png    the predicted classes of every validation slice, 8 bit; or packed, iter000/val.npz
+    best_epoch/val/*.png the same, of the best epoch
+    pred/*.nii.gz        predicted validation volumes in the scanner's space; pred_NAME/: of the new cases in NAME
+    tensorboard/         with TRACK=tensorboard
+
+A row that is trained several times (SEEDS, FOLDS) has such a folder for each: results/isles/gdl/seed0, gdl/fold1,
+gdl/fold1_seed0.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boundary_loss.files import read_array, unfinished
+from boundary_loss.folders import records
+from boundary_loss.folders.epoch import PACKED, read_predictions
+from boundary_loss.folders.naming import by_volume, frame_pairs
+from boundary_loss.metric_definitions import (  # noqa: F401 - the arrays' names belong to what a run folder holds
+    EVALUATION_ARRAYS,
+    METRICS,
+    PAIR_ARRAYS,
+    TRAINING_ARRAYS,
+    Metric,
+    metric,
+)
+
+RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
+BEST_EPOCH, BEST_WEIGHTS, CHECKPOINT = "best_epoch.txt", "best.pkl", "checkpoint.pt"
+BEST_PREDICTIONS = "best_epoch"
+EVALUATION = "evaluation.json"
+VOLUMES = "pred"
+
+_ABOUT: dict[str, records.Check] = {
+    "study": records.name,
+    "terms": records.texts,
+    "losses": records.names,
+    "network": records.text,
+    "epochs": records.count,
+    "batch_size": records.count,
+    "learning_rate": records.number,
+    "num_parameters": records.count,
+    "num_train_slices": records.count,
+    "num_val_slices": records.count,
+    "phantom": records.flag,
+    "arguments": records.texts,
+    "data_arguments": records.texts,
+    "data_checksum": records.name,
+    "data_source": records.record({
+        "archives": records.list_of(records.record(
+            dict.fromkeys(("name", "algorithm", "checksum"), records.name), needs=("name", "algorithm", "checksum")
+        )),
+        **dict.fromkeys(("source", "licence", "citation"), records.texts),
+    }),
+    "commit": records.commit,
+    "versions": records.by_name(records.text),
+}  # fmt: skip
+_NAMES: dict[str, records.Check] = {
+    "train": records.slices,
+    "val": records.slices,
+    "volumes": records.distinct_names,
+    "patients": records.names,
+    "classes": records.distinct_names,
+    "losses": records.names,
+}
+_EMPTY = records.record({"cases": records.count, "values": records.list_of(records.number)}, needs=("cases", "values"))
+_COUNTS: dict[str, records.Check] = {
+    "touched": records.count, "of": records.count, "both_empty": _EMPTY, "one_empty": _EMPTY
+}  # fmt: skip
+_EVALUATION = records.by_name(
+    records.record(_COUNTS | {"last": records.record(_COUNTS, needs=("touched", "of"))}, needs=("touched", "of"))
+)
+
+_PART = re.compile(r"(?!_)(fold\d+)?(?:(?:^|_)(seed\d+))?")
+
+
+def iteration(epoch: int) -> str:
+    """The folder of an epoch's predictions: 0 -> ``iter000``."""
+    return f"iter{epoch:03d}"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A finished run, or the part of an interrupted one that is there."""
+
+    path: Path
+
+    @classmethod
+    def find(cls, path: Path) -> "RunFolder":
+        """The run at ``path``, or what an interrupted training left beside it."""
+        for place in (path, unfinished(path)):
+            if (place / ROWS).is_file():
+                return cls(place)
+        spoilt = next((place for place in (path, unfinished(path)) if (place / RUN).is_file()), None)
+        if spoilt is not None:
+            raise FileNotFoundError(f"{spoilt / ROWS} is missing; {RunFolder(spoilt)._remedy}")
+        held = ", ".join(part.name for part in parts_in(path))
+        hint = f"it holds the runs {held}: name one" if held else "train it with make, or check the folder's name"
+        raise FileNotFoundError(f"no run at {path}; {hint}")
+
+    @property
+    def part(self) -> str:
+        """``fold1_seed0`` where the row is trained several times; empty where this is its only run."""
+        name = self.path.name.removesuffix("_tmp")
+        return name if _PART.fullmatch(name) else ""
+
+    @property
+    def fold(self) -> str:
+        """``fold1``; empty where the row has no folds."""
+        return _in_part(self.part)[0]
+
+    @property
+    def seed(self) -> str:
+        """``seed0``; empty where the row has no seeds."""
+        return _in_part(self.part)[1]
+
+    @property
+    def row(self) -> str:
+        """The row of the ledger."""
+        return self.path.resolve().parent.name if self.part else self.path.name.removesuffix("_tmp")
+
+    @property
+    def name(self) -> str:
+        """``gdl``, or ``gdl/seed0``."""
+        return f"{self.row}/{self.part}" if self.part else self.row
+
+    @property
+    def home(self) -> Path:
+        """The study's results, ``results/isles``."""
+        return self.path.parent.parent if self.part else self.path.parent
+
+    @property
+    def _remedy(self) -> str:
+        return f"restore it from an archive or a backup, or remove {self.path} and train it again"
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """The content of ``run.json``: settings, commit, versions, data."""
+        return records.read_record(self.path / RUN, _ABOUT, remedy=self._remedy)
+
+    @cached_property
+    def names(self) -> dict[str, list[str]]:
+        """The lists of ``rows.json``: what each row and column of the arrays stands for."""
+        path = self.path / ROWS
+        names = records.read_record(path, _NAMES, needs=("val", "classes"), remedy=self._remedy)
+        names.setdefault("volumes", list(by_volume(names["val"])))
+        if len(names.get("patients", names["volumes"])) != len(names["volumes"]):
+            raise ValueError(f"{path} lists other numbers of patients and of volumes; {self._remedy}")
+        return names
+
+    def _named(self, which: str) -> list[str]:
+        if which not in self.names:
+            raise ValueError(f"{self.path / ROWS} does not say '{which}'; {self._remedy}")
+        return self.names[which]
+
+    @property
+    def patients(self) -> dict[str, str]:
+        """Whose each validation volume is; a run of an older version knows volumes only."""
+        volumes = self.names["volumes"]
+        return dict(zip(volumes, self.names.get("patients", volumes), strict=True))
+
+    @property
+    def epochs(self) -> list[int]:
+        """The epochs whose predictions are on disk."""
+        found = [path.parent.name[4:] for kind in ("val", f"val{PACKED}") for path in self.path.glob(f"iter*/{kind}")]
+        return sorted({int(number) for number in found if re.fullmatch(r"[0-9]+", number)})
+
+    @property
+    def has_best_predictions(self) -> bool:
+        return (self.path / BEST_PREDICTIONS / "val").is_dir()
+
+    @property
+    def best_epoch(self) -> int:
+        path = self.path / BEST_EPOCH
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: the run has not finished an epoch")
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        if not re.fullmatch(r"[0-9]{1,9}", text):
+            raise ValueError(
+                f"{path} holds {text[:40]!r}, expected the number of the best epoch (that of the highest score in "
+                f"{CSV}): write it there, or {self._remedy}"
+            )
+        return int(text)
+
+    def has(self, name: str) -> bool:
+        return (self.path / f"{name}.npy").is_file()
+
+    def array(self, name: str) -> np.ndarray:
+        """An array by metric name, e.g. ``val_dice``: float32, epochs first; NaN where nothing was measured."""
+        path = self.path / f"{name}.npy"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; `make -f STUDY.make {path}` computes it")
+        return read_array(path)
+
+    def row_names(self, name: str) -> list[str] | None:
+        """Names of the array's second axis; None for batches."""
+        rows = metric(name).rows
+        if rows == "patients":
+            return list(frame_pairs(self.patients))
+        return self._named(rows) if rows else None
+
+    def column_names(self, name: str) -> list[str]:
+        return self._named(metric(name).columns)
+
+    def predictions(self, epoch: int | None, stems: Sequence[str]) -> list[np.ndarray]:
+        """The predicted classes of validation slices at an epoch (None = the best): arrays (X, Y) uint8.
+
+        Raises:
+            FileNotFoundError: a slice, or the whole epoch, is not on disk.
+        """
+        folder = self.path / (BEST_PREDICTIONS if epoch is None else iteration(epoch))
+        try:
+            return read_predictions(folder, "val", stems)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}; {self.path} has predictions of {_epochs_text(self.epochs)}") from None
+
+    def touched(self, name: str) -> dict[str, Any] | None:
+        """How the empty-mask rule touched an array at the best epoch (see ``empty_masks``); None if not counted."""
+        return self._counts.get(name)
+
+    @cached_property
+    def _counts(self) -> dict[str, Any]:
+        path = self.path / EVALUATION
+        if not path.is_file():
+            return {}
+        remedy = f"delete it and val_*.npy in {self.path}, and run make again"
+        counts = records.read_record(path, {}, remedy=remedy)
+        _EVALUATION(counts, "metric", path)
+        return counts
+
+    def refuse_other_data(self, data: Path, classes: list[str], checksum: str) -> None:
+        """Stop where the sliced data is not what the run was trained on: predictions and images would not match."""
+        if self.names["classes"] != classes:
+            found, expected = ", ".join(self.names["classes"]), ", ".join(classes)
+            raise ValueError(f"{self.path} was trained on the classes {found}, but {data} has {expected}")
+        trained_on = self.about.get("data_checksum") if (self.path / RUN).is_file() else None
+        if trained_on not in (None, checksum):
+            raise ValueError(
+                f"{self.path} was trained on other data than {data} now holds (checksum {trained_on[:12]}, now "
+                f"{checksum[:12]}); slice it as then (data_arguments in {RUN}), or remove the run and train again"
+            )
+
+
+def _epochs_text(epochs: list[int]) -> str:
+    """``epochs 0 to 99``, ``epochs 0, 5 and the best``."""
+    if len(epochs) > 1 and epochs == list(range(epochs[0], epochs[-1] + 1)):
+        return f"epochs {epochs[0]} to {epochs[-1]}"
+    return f"epochs {', '.join(map(str, epochs)) or 'none'} and the best"
+
+
+def _in_part(part: str) -> tuple[str, str]:
+    found = _PART.fullmatch(part)
+    return (found[1] or "", found[2] or "") if found else ("", "")
+
+
+def parts_in(row: Path) -> list[Path]:
+    """The finished runs of a row that is trained several times, in the order of their numbers."""
+    found = [path for path in row.glob("*") if _PART.fullmatch(path.name) and (path / ROWS).is_file()]
+    return sorted(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)])

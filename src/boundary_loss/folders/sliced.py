@@ -1,0 +1,222 @@
+"""What a folder of sliced data holds: written by slicing, read by training, evaluation and viewing.
+
+    data/ISLES/
+        slicing.json         study, class and modality names, slice shape, orientation and patient of each volume,
+                             kinds of files, checksum of the content
+        arguments.txt        the settings, as typed; make compares them
+        split.json           {"fold": 0, "folds": 5, "train": [patients], "val": [patients]}
+        spacing_3d.json      {volume: [dx, dy, dz]} in mm, after resizing
+        grids.json           {volume: {"file", "shape", ...}}: the first modality's file, its shape and what its header
+                             says of where the voxels lie, before resizing: the way back to the scanner's space
+        {train,val}/
+            spacing.json     {slice: [dx, dy]} in mm, after resizing
+            ct/ cbf/ ...     8-bit PNG a modality, for people
+            gt/              8-bit PNG, class numbers (255 = ignored)
+            in_npy/          (C, X, Y) float32 in [0, 1], all modalities of the slice
+            gt_npy/          (X, Y) uint8, class numbers (255 = ignored)
+            3d_distmap/      (K, X, Y) float32 mm, the slice of the volume's signed distance map
+
+A study of 8-bit images (ACDC) has ``img/`` and ``gt/`` alone: its network reads the PNGs, divided by 255.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boundary_loss.files import read_array
+from boundary_loss.folders import records
+from boundary_loss.folders.naming import by_volume, checked_stem
+from boundary_loss.folders.pictures import read_png, write_png  # noqa: F401 - a sliced folder is mostly PNGs
+from boundary_loss.names import checked_name
+
+SLICING, SPLIT, SPACING, SPACING_3D = "slicing.json", "split.json", "spacing.json", "spacing_3d.json"
+GRIDS = "grids.json"
+IMAGES, LABELS, MAPS_3D, LABELS_PNG = "in_npy", "gt_npy", "3d_distmap", "gt"
+SETS = ("train", "val")
+
+_ABOUT: dict[str, records.Check] = {
+    "study": records.name,
+    "classes": records.distinct_names,
+    "modalities": records.distinct_names,
+    "kinds": records.distinct_names,
+    "checksum": records.text,
+    "phantom": records.flag,
+    "preparation": records.mapping,
+    "orientation": records.by_name(records.text),
+    "patient": records.by_name(records.name),
+    "source": records.mapping,
+}
+
+
+@dataclass(frozen=True)
+class SlicedFolder:
+    """A folder of sliced data. What its files say is checked where it is read; errors name the file and the remedy."""
+
+    path: Path
+    _complete: dict[str, list[str]] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    @classmethod
+    def open(cls, path: Path) -> "SlicedFolder":
+        if not (path / SLICING).is_file():
+            raise FileNotFoundError(
+                f"no sliced data at {path} ({SLICING} is missing); make -f STUDY.make {path} makes it"
+            )
+        return cls(path)
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """The content of slicing.json: ``study``, ``classes``, ``modalities``, ``shape``, ``checksum``, ``phantom``."""
+        needs = ("study", "classes", "modalities", "checksum")
+        return records.read_record(self.path / SLICING, _ABOUT, needs=needs, remedy=self._remedy)
+
+    @property
+    def _remedy(self) -> str:
+        return f"remove {self.path} and slice it again: the same options give the same slices, and runs stay valid"
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names, background first."""
+        return self.about["classes"]
+
+    @property
+    def modalities(self) -> list[str]:
+        return self.about["modalities"]
+
+    @property
+    def preparation(self) -> dict[str, Any] | None:
+        """How the slices came from volumes (boundary_loss.preparation.shown); None if they were sliced before it was
+        written down."""
+        return self.about.get("preparation")
+
+    def stems(self, which: str) -> list[str]:
+        """Names of the slices of ``train`` or ``val``, sorted.
+
+        Raises:
+            FileNotFoundError: a file of a slice is not there.
+        """
+        if which not in self._complete:
+            stems = sorted(self._spacing[which])
+            for kind in self._kinds(which):
+                self._refuse_missing(which, kind, stems)
+            self._complete[which] = stems
+        return list(self._complete[which])
+
+    def _kinds(self, which: str) -> list[str]:
+        """The folders that hold a file of every slice; 3D maps may be removed as a whole, for they can be computed."""
+        kinds = self.about.get("kinds", [LABELS_PNG])
+        return [kind for kind in kinds if kind != MAPS_3D or (self.path / which / kind).is_dir()]
+
+    def _refuse_missing(self, which: str, kind: str, stems: list[str]) -> None:
+        folder, ending = self.path / which / kind, ".npy" if kind in (IMAGES, LABELS, MAPS_3D) else ".png"
+        found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        missing = [f"{stem}{ending}" for stem in stems if f"{stem}{ending}" not in found]
+        if missing:
+            raise FileNotFoundError(
+                f"{folder / missing[0]} is missing ({len(missing)} of the {len(stems)} files that slicing wrote there "
+                f"are not there); {self._remedy}"
+            )
+
+    def _has(self, which: str, kind: str) -> bool:
+        """Whether slicing wrote this kind; it did not say so in data of an older version."""
+        kinds = self.about.get("kinds")
+        return kind in kinds if kinds is not None else (self.path / which / kind).is_dir()
+
+    def volumes(self, which: str) -> dict[str, list[str]]:
+        return by_volume(self.stems(which))
+
+    @cached_property
+    def _spacing(self) -> dict[str, dict[str, tuple[float, ...]]]:
+        return {which: self._read_spacing(self.path / which / SPACING, 2, checked_stem) for which in SETS}
+
+    @cached_property
+    def _spacing_3d(self) -> dict[str, tuple[float, ...]]:
+        return self._read_spacing(self.path / SPACING_3D, 3, partial(checked_name, what="volume"))
+
+    def _read_spacing(self, path: Path, num_axes: int, check: Callable[..., object]) -> dict[str, tuple[float, ...]]:
+        """``{slice or volume: mm along each axis}``."""
+        content = records.read_record(path, {}, remedy=self._remedy)
+        for name, spacing in content.items():
+            check(name, file=path)
+            records.list_of(records.length)(spacing, name, path)
+            if len(spacing) != num_axes:
+                raise ValueError(f"{path}: '{name}' is {spacing!r:.60}, expected {num_axes} lengths; {self._remedy}")
+        return {name: tuple(map(float, spacing)) for name, spacing in content.items()}
+
+    def spacing(self, which: str, stem: str) -> tuple[float, ...]:
+        """Millimetres along (X, Y) of a slice."""
+        return self._spacing[which][stem]
+
+    def spacing_3d(self, volume: str) -> tuple[float, ...]:
+        """Millimetres along (X, Y, Z) of a volume, as resized."""
+        return self._spacing_3d[volume]
+
+    def grid(self, volume: str) -> dict[str, Any]:
+        """Where the voxels of a volume lay before resizing: an entry of grids.json."""
+        return self._grids[volume]
+
+    @cached_property
+    def _grids(self) -> dict[str, dict[str, Any]]:
+        grids = records.read_record(self.path / GRIDS, {}, remedy=self._remedy)
+        records.by_name(records.mapping)(grids, "volume", self.path / GRIDS)
+        return grids
+
+    def orientation(self, volume: str) -> str:
+        """Where the axes of a volume point in the patient, as ``LPS``; empty if it is not known."""
+        return self.about.get("orientation", {}).get(volume, "")
+
+    def patient(self, volume: str) -> str:
+        """Whose volume it is: ACDC has two of each patient."""
+        return self.about.get("patient", {}).get(volume, volume)
+
+    def image(self, which: str, stem: str) -> np.ndarray:
+        """(C, X, Y) float32 in [0, 1]: what the network reads."""
+        if self._has(which, IMAGES):
+            return read_array(self.path / which / IMAGES / f"{stem}.npy")
+        layers = [read_png(self.path / which / name / f"{stem}.png") for name in self.modalities]
+        return from_pictures(np.stack(layers))
+
+    def labels(self, which: str, stem: str) -> np.ndarray:
+        """(X, Y) uint8 class numbers; 255 = ignored."""
+        npy = self.path / which / LABELS / f"{stem}.npy"
+        if self._has(which, LABELS):
+            return class_numbers(read_array(npy), npy)
+        return read_png(self.path / which / LABELS_PNG / f"{stem}.png")
+
+    def map_3d(self, which: str, stem: str) -> np.ndarray:
+        """(K, X, Y) float32 mm: this slice of the volume's signed distance map."""
+        npy = self.path / which / MAPS_3D / f"{stem}.npy"
+        if not npy.is_file():
+            raise FileNotFoundError(f"{npy} is missing: {self.about['study']} was sliced without 3D distance maps")
+        return read_array(npy)
+
+    def picture(self, which: str, stem: str, modality: str) -> np.ndarray:
+        """(X, Y) uint8, one modality as its PNG shows it."""
+        if modality not in self.modalities:
+            raise ValueError(f"unknown modality '{modality}'; {self.path} has {', '.join(self.modalities)}")
+        return read_png(self.path / which / modality / f"{stem}.png")
+
+
+def from_pictures(pictures: np.ndarray) -> np.ndarray:
+    """8-bit pictures as the network reads them: float32 in [0, 1]."""
+    return pictures.astype(np.float32) / 255
+
+
+def class_numbers(labels: np.ndarray, path: Path) -> np.ndarray:
+    """Labels as uint8: integers of any width, bool, or floating point that holds whole numbers.
+
+    Raises:
+        ValueError: other values than 0 to 255, or more axes than a slice has; it names the file.
+    """
+    if labels.dtype == np.uint8 and labels.ndim == 2:
+        return labels
+    if labels.ndim != 2 or labels.dtype.kind not in "buif":
+        raise ValueError(f"{path} holds {labels.dtype} of shape {labels.shape}, not the labels of a slice (X, Y)")
+    fits = (labels >= 0) & (labels <= 255) & (labels == np.floor(labels))  # not so for NaN
+    if not fits.all():
+        strange = ", ".join(map(str, labels[~fits][:3].tolist()))
+        raise ValueError(f"{path} holds the labels {strange}; they must be whole numbers, 0 to 255")
+    return labels.astype(np.uint8)

@@ -1,0 +1,109 @@
+"""What a dataset declares, and what one run of the slicer was asked to do."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from boundary_loss.shapes import IGNORED
+
+GT = "gt"
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a pattern found in a folder; a sound case has exactly one file for each."""
+
+    folder: Path
+    pattern: str
+    found: tuple[Path, ...]
+
+    @classmethod
+    def match(cls, folder: Path, pattern: str) -> "Files":
+        return cls(folder, pattern, tuple(sorted(shown(folder, pattern))))
+
+
+def shown(folder: Path, pattern: str) -> Iterator[Path]:
+    """Yield what a pattern finds below a folder, without what systems hide there.
+
+    A Mac leaves a file ``._NAME`` beside each NAME on disks that are not its own, and ``__MACOSX`` in zips.
+    """
+    for path in folder.glob(pattern):
+        if not any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts):
+            yield path
+
+
+@dataclass(frozen=True)
+class Case:
+    """One volume to cut: its name, whose it is, and its files."""
+
+    volume: str
+    """Name of the volume, and of its slices: ``case_10``, ``patient001_01``."""
+    patient: str
+    """Splits are by patient: all volumes of one go to the same side."""
+    images: tuple[Files, ...]
+    """One for each modality, in the study's order."""
+    labels: Files | None
+    """None for a new case, which is there to be predicted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A dataset: where its files are, and what must be true of them."""
+
+    name: str
+    classes: tuple[str, ...]
+    """Names, background first."""
+    modalities: tuple[str, ...]
+    """Names of the folders that the slices go to, in the order of the network's input channels."""
+    values: dict[int, int]
+    """The label values a file may hold, and the class that each becomes."""
+    ignorable: tuple[int, ...] = ()
+    """Label values that ``--ignore`` leaves out of every loss and metric."""
+    find: Callable[[Path], list[Case]]
+    """Lists the cases of an unpacked folder."""
+    expects: str
+    """What ``find`` looks for, in words."""
+    shape: tuple[int, int] | None = None
+    """(X, Y) that slices are resized to, unless ``--shape`` says otherwise; None: as they are."""
+    pictures: bool = False
+    """Slices are kept as 8-bit PNGs alone, without arrays and 3D distance maps."""
+    volumes_per_patient: int = 1
+    layout: dict[str, str] = field(default_factory=dict)
+    """Where the file of each modality is in a folder of new, unlabelled cases: ``{"ct": "<case_*>/*.CT.*/*.nii"}``,
+    see :mod:`boundary_loss.preparation.layout`. Empty: new cases have to be listed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How every case is cut: the study's part and the user's, in plain values that travel to workers."""
+
+    modalities: tuple[str, ...]
+    num_classes: int
+    values: dict[int, int]
+    shape: tuple[int, int] | None
+    pictures: bool
+    n_augment: int
+    discard_negatives: bool
+    seed: int
+    trust_affine: bool
+    spacing_mm: tuple[float, float, float] | None
+    """The size of a voxel of every file, where the headers are known to be wrong; None: as they say."""
+
+    @staticmethod
+    def values_of(study: Study, *, ignore: bool) -> dict[int, int]:
+        """The study's label values, with the ignorable ones turned into 255 where asked.
+
+        Raises:
+            ValueError: the study has nothing to ignore.
+        """
+        if not ignore:
+            return dict(study.values)
+        if not study.ignorable:
+            raise ValueError(f"--ignore: {study.name} has no label to ignore")
+        return {value: IGNORED if value in study.ignorable else k for value, k in study.values.items()}
+
+    def stem(self, volume: str, augmentation: int, index: int) -> str:
+        """Name of a slice; the 8-bit study's numbers are not padded, as in the original."""
+        if self.pictures:
+            return f"{volume}_{augmentation}_{index}"
+        return f"{volume}_{augmentation:02d}_{index:04d}"

@@ -1,0 +1,55 @@
+"""The paired comparisons of boundary_loss.statistics as text for the terminal and as ``comparisons.csv``."""
+
+import csv
+import io
+import math
+import textwrap
+
+from boundary_loss.folders.run import metric
+from boundary_loss.report.definitions import CHOICE_OF_EPOCH
+from boundary_loss.report.table import WHEN
+from boundary_loss.statistics.claims import CHOICES, Statistics
+
+_WIDTH = 120
+
+
+def to_text(statistics: Statistics) -> str:
+    """A paragraph a choice of epoch, a line a sentence; then how it was done. Empty for a single row."""
+    if not statistics.differences:
+        return ""
+    blocks = []
+    for when in CHOICES:
+        lines = [_wrapped(sentence, "  ") for sentence in statistics.sentences(when)]
+        blocks.append("\n".join([f"Paired comparisons {WHEN[when]}", *lines]))
+    blocks.append(_wrapped(f"{statistics.method} {CHOICE_OF_EPOCH}", ""))
+    return "\n\n".join(blocks)
+
+
+def _wrapped(text: str, indent: str) -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent * 2,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def to_csv(statistics: Statistics) -> str:
+    """A line a comparison, full precision, empty where undefined. A positive gain means that ``first`` is better.
+
+    ``speaks_of``: ``losses`` where both rows have seeds enough, else ``networks``; ``better`` names a row of losses,
+    ``better_networks`` one of networks. ``differ_in``: settings beside the losses.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["metric", "unit", "class", "when", "first", "second", "patients", "cases", "counted", "unequal",
+                     "gain", "low", "high", "rank_biserial", "p", "p_holm", "comparisons", "seeds_of_first",
+                     "seeds_of_second", "speaks_of", "better", "better_networks", "differ_in", "sentence"])  # fmt: skip
+    for d in statistics.differences:
+        numbers = ["" if math.isnan(v) else f"{v:.6g}" for v in (d.gain, d.low, d.high, d.effect, d.p, d.p_holm)]
+        writer.writerow([d.metric, metric(d.metric).unit, d.column, d.when, d.first, d.second, d.n, d.cases, d.noun,
+                         d.unequal, *numbers, d.family, *d.seeds, "losses" if d.of_losses else "networks",
+                         d.better or "", d.better_networks or "", "; ".join(d.unlike), d.sentence])  # fmt: skip
+    return text.getvalue()

@@ -1,0 +1,136 @@
+"""What a report takes from the sliced data: the gallery, the cases without foreground, the splits.
+
+It is kept beside the report as ``report_data.json``, so that the same page can be made again where the data is not, as
+from an archive.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from boundary_loss.files import write_text
+from boundary_loss.folders import records
+from boundary_loss.folders.sliced import SLICING, SPLIT, SlicedFolder
+from boundary_loss.report import absent, gallery
+from boundary_loss.report.payload import to_script
+from boundary_loss.report.table import Scores
+from boundary_loss.statistics.comparison import names_of
+
+KEPT = "report_data.json"
+
+
+def _run_name(value: Any, key: str, path: Path) -> None:
+    """Refuse what is no run of the folder: ``gdl``, ``gdl/seed0``."""
+    records.text(value, key, path)
+    parts = value.split("/")
+    records.names(parts, key, path)
+    if len(parts) > 2:
+        raise ValueError(f"{path}: '{key}' has {value!r}, which is no run of the folder")
+
+
+def _counted(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not ``[case, further entries]``."""
+    records.list_of(lambda *_: None)(value, key, path)
+    records.name(value[0] if value else None, key, path)
+    *counts, last = value[1:] or [None]
+    records.list_of(records.count)(counts, key, path)
+    records.list_of(records.text if counts else records.count)(last, key, path)
+
+
+_COUNTS = records.list_of(records.count)
+_ABSENT: dict[str, records.Check] = {
+    "name": records.name,
+    **dict.fromkeys(("slices", "empty", "volumes"), records.count),
+    **dict.fromkeys(("false", "voxels"), _COUNTS),
+    **dict.fromkeys(("listed", "absent", "missed"), records.list_of(_counted)),
+}
+_SPLIT: dict[str, records.Check] = dict.fromkeys(("fold", "folds", "seed"), records.count) | dict.fromkeys(
+    ("train", "val"), records.names
+)
+_KEPT: dict[str, records.Check] = {
+    "names": records.list_of(_run_name),
+    "words": records.texts,
+    "runs": records.list_of(records.list_of(lambda *_: None)),
+    "gallery": records.mapping,
+    "absent": records.list_of(records.record(_ABSENT, needs=tuple(_ABSENT))),
+    "splits": records.list_of(records.record(_SPLIT)),
+}
+
+
+def take(scores: Scores, data: Sequence[Path], modality: str | None) -> dict[str, Any]:
+    """Read the data, a folder a fold.
+
+    Raises:
+        FileNotFoundError: no data there, or no predictions.
+        ValueError: other data than the runs were trained on.
+    """
+    folders = [SlicedFolder.open(path) for path in data]
+    trained = gallery.trained_on(scores.runs, folders)
+    return {
+        "runs": identity(scores),
+        "gallery": gallery.build(scores.runs, folders, modality),
+        "absent": absent.count(scores.labels, absent.one_of_each_row(scores.rows.values(), trained)),
+        "splits": [_read_split(data.path / SPLIT) for data, _ in trained if (data.path / SPLIT).is_file()],
+    }
+
+
+def _read_split(path: Path) -> dict[str, Any]:
+    return records.read_record(path, _SPLIT, remedy=f"remove {path.parent} and slice it again")
+
+
+def identity(scores: Scores) -> list[list[Any]]:
+    """What must agree for a kept file to belong to these runs: names, data, best epoch, epochs on disk."""
+    return [
+        [name, run.about.get("data_checksum"), run.best_epoch, run.epochs]
+        for name, run in zip(names_of(scores.runs), scores.runs, strict=True)
+    ]
+
+
+def take_or_kept(
+    scores: Scores, data: Sequence[Path], modality: str | None, folder: Path, words: Sequence[str]
+) -> dict[str, Any] | str:
+    """From the data, or else from what an earlier report kept in ``folder``, or else the reason why there is nothing.
+
+    What was read is kept.
+
+    Args:
+        data: sliced folders, of the folds.
+        words: the command's options, kept too.
+
+    Raises:
+        FileNotFoundError, ValueError: the data is there, but lacks files or is spoilt.
+    """
+    for path in data:
+        if (path / SLICING).is_file():
+            SlicedFolder.open(path).stems("val")  # spoilt data is an error; data that is elsewhere, or other, is not
+    try:
+        if not data:
+            raise FileNotFoundError("no data were given (--data data/ISLES)")
+        found = take(scores, data, modality)
+    except (FileNotFoundError, ValueError) as error:
+        return kept(scores, folder) or str(error)
+    found |= {"names": names_of(scores.runs), "words": list(words)}
+    write_text(folder / KEPT, to_script(found) + "\n")
+    return found
+
+
+def kept(scores: Scores, folder: Path) -> dict[str, Any] | None:
+    """What an earlier report read, if it was of these runs as they are now."""
+    content = read_kept(folder)
+    try:
+        return content if content is not None and content["runs"] == identity(scores) else None
+    except FileNotFoundError:  # a run without best epoch
+        return None
+
+
+def read_kept(folder: Path) -> dict[str, Any] | None:
+    """What an earlier report kept in the folder; None where it kept nothing.
+
+    Raises:
+        ValueError: it cannot be read, or holds something else; that of the user's own report may be deleted.
+    """
+    path = folder / KEPT
+    if not path.is_file():
+        return None
+    return records.read_record(path, _KEPT, needs=tuple(_KEPT), remedy="delete it, and a report with the data at hand "
+                               "writes it again")  # fmt: skip

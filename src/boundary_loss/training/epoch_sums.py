@@ -1,0 +1,180 @@
+"""What an epoch measures. It stays on the device until the epoch ends, so that the device never waits for a number.
+
+Axis letters as in :mod:`boundary_loss.shapes`; M = batches of the epoch, T = loss terms.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from boundary_loss.command import Stop
+from boundary_loss.data import Slices
+from boundary_loss.folders.naming import by_volume
+from boundary_loss.metrics import dice_from_counts, slice_counts
+from boundary_loss.shapes import IGNORED, Labels
+from boundary_loss.training.clock import Clock
+from boundary_loss.training.ranks import Ranks
+
+_LOOK_EVERY = 64  # batches, on a GPU: reading a number there makes it wait for everything before
+
+
+@dataclass
+class EpochLog:
+    """What an epoch leaves: per batch, per slice, per volume."""
+
+    losses: np.ndarray  # (M, T) float32, unweighted
+    dice: np.ndarray  # (N, K) float32
+    volume_dice: np.ndarray  # (P, K) float32
+    foreground: int
+    """Voxels predicted as any class but the background."""
+    gradients: np.ndarray  # (T,) mean over the batches of each term's gradient norm; empty where not asked for
+    skipped: int = 0
+    """Steps that were left out, for their loss or gradient was not finite."""
+    clock: Clock = field(default_factory=Clock)
+
+    def total_loss(self, weights: Sequence[float]) -> float:
+        """Mean over the batches; those that are not finite do not count. NaN where none is."""
+        finite = self.losses[np.isfinite(self.losses).all(axis=1)]
+        return float((finite.mean(axis=0) * np.asarray(weights)).sum()) if len(finite) else math.nan
+
+
+class Tally:
+    """Grows batch by batch.
+
+    Args:
+        slices: what the epoch runs over.
+        batches: rows of ``slices`` in each batch.
+        terms: the losses as the ledger has them, for messages.
+        device: where the numbers are made and kept.
+        ranks: who measures, each rank its part; the losses are added up when they are looked at, the rest at the end.
+        skip_nan: go on where a loss is not finite.
+    """
+
+    def __init__(
+        self,
+        slices: Slices,
+        batches: Sequence[Tensor],
+        terms: Sequence[str],
+        device: torch.device,
+        ranks: Ranks,
+        *,
+        skip_nan: bool = False,
+    ) -> None:
+        self.slices, self.batches, self.terms, self.skip_nan = slices, batches, terms, skip_nan
+        self.ranks = ranks
+        self.losses = torch.zeros(len(batches), len(terms), device=device)
+        # intersection, predicted, true
+        self.counts = torch.zeros(3, len(slices), slices.num_classes, dtype=torch.int64, device=device)
+        self.gradients: list[Tensor] = []
+        """Norms of the terms' gradients (T,), one a batch; empty where not asked for."""
+        self.done = 0
+        """Batches whose losses are here."""
+        self.skipped: list[int] = []
+        """Batches whose step was left out."""
+        self._checked = 0
+
+    @property
+    def looks(self) -> bool:
+        """Whether this is a moment to read numbers: always on a CPU, now and then on a GPU."""
+        return self.losses.device.type == "cpu" or self.done % _LOOK_EVERY == 0 or self.done == len(self.batches)
+
+    def add_losses(self, values: Sequence[Tensor]) -> None:
+        """The losses of the next batch, one scalar a term."""
+        self.losses[self.done] = torch.stack([value.detach() for value in values])
+        self.done += 1
+        if self.looks:
+            self.check_finite()
+
+    def add_counts(self, rows: Tensor, classes: Labels, labels: Labels) -> None:
+        """Predicted and true classes (B, X, Y) of the slices ``rows`` (B,), all on the device."""
+        counted = labels != IGNORED if self.slices.has_ignored else None
+        found = slice_counts(classes, labels, self.slices.num_classes, mask=counted)
+        self.counts[:, rows] = torch.stack(list(found))
+
+    def state(self) -> dict[str, Any]:
+        """What is measured so far, for a checkpoint within the epoch."""
+        self.check_finite()
+        numbers = {"losses": self.losses.cpu(), "counts": self.ranks.add_up(self.counts.clone()).cpu()}
+        return numbers | {"gradients": self._gradients().tolist(), "done": self.done, "skipped": self.skipped}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` returned."""
+        self.losses.copy_(state["losses"])
+        if self.ranks.is_first:  # the others start from none: what they add is added up with these
+            self.counts.copy_(state["counts"])
+        self.gradients = list(torch.tensor(state["gradients"]).to(self.losses.device))
+        self.done, self.skipped = state["done"], state["skipped"]
+        self._checked = self.done
+
+    def stems_of(self, batch: int) -> str:
+        """The names of a batch's slices, for messages."""
+        return ", ".join(self.slices.stems[row] for row in self.batches[batch].tolist())
+
+    def check_finite(self) -> None:
+        """Stop where a loss so far is NaN or infinite; the message names the first such batch."""
+        fresh, first = self.losses[self._checked : self.done], self._checked
+        if not len(fresh):
+            return
+        self.ranks.add_up(fresh)
+        self._checked = self.done
+        if self.skip_nan:
+            return
+        fresh = fresh.cpu()
+        bad = (~torch.isfinite(fresh)).any(dim=1).nonzero()
+        if len(bad):
+            batch = first + int(bad[0])
+            found = fresh[int(bad[0])].tolist()
+            values = ", ".join(f"{term} = {value:g}" for term, value in zip(self.terms, found, strict=True))
+            raise Stop(
+                f"the loss is not finite ({values}) on batch {batch} of {len(self.batches)}, the {self.slices.which} "
+                f"slices {self.stems_of(batch)}; what was saved before is kept. "
+                "A lower LR or another SEED may help; SKIP_NAN=1 leaves such steps out and goes on"
+            )
+
+    def _gradients(self) -> Tensor:
+        """(M, T) on the host; (0, T) where not asked for."""
+        return torch.stack(self.gradients).cpu() if self.gradients else torch.zeros(0, len(self.terms))
+
+    def dice_so_far(self) -> list[float]:
+        """Dice of each foreground class over the slices so far, as one volume."""
+        return _dice(self.counts.sum(dim=1, keepdim=True).cpu().numpy())[0, 1:].tolist()
+
+    def log(self, clock: Clock) -> EpochLog:
+        """The finished epoch, on the host."""
+        self.check_finite()
+        counts = self.ranks.add_up(self.counts).cpu().numpy()
+        gradients = self._gradients().double().numpy()
+        gradients = gradients[np.isfinite(gradients).all(axis=1)]
+        return EpochLog(
+            losses=self.losses.cpu().numpy(),
+            dice=_dice(counts),
+            volume_dice=_dice(_by_volume(counts, self.slices.stems)),
+            foreground=int(counts[1, :, 1:].sum()),
+            gradients=gradients.mean(axis=0) if len(gradients) else np.zeros(0),
+            skipped=len(self.skipped),
+            clock=clock,
+        )
+
+
+def _dice(counts: np.ndarray) -> np.ndarray:
+    """(3, rows, K) counts -> (rows, K) float32."""
+    intersection, predicted, true = counts
+    return np.asarray(dice_from_counts(intersection, predicted, true), np.float32)
+
+
+def _by_volume(counts: np.ndarray, stems: Sequence[str]) -> np.ndarray:
+    """Sum the counts of each volume's slices: (3, N, K) -> (3, P, K), volumes sorted."""
+    row = {stem: i for i, stem in enumerate(stems)}
+    volumes = by_volume(stems).values()
+    return np.stack([counts[:, [row[stem] for stem in stems]].sum(axis=1) for stems in volumes], axis=1)
+
+
+def foreground_mean(dice: np.ndarray) -> float:
+    """Mean over rows and all classes but the background."""
+    value = float(np.nanmean(dice[:, 1:]))
+    return 0.0 if math.isnan(value) else value

@@ -1,0 +1,94 @@
+"""An epoch that is left between two of its steps, and gone on with as if it had not been."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from boundary_loss.training.epoch_sums import Tally
+from boundary_loss.training.interruption import Interruption
+
+AfterStep = Callable[[Tally], None]
+
+
+def nothing(_: Tally) -> None:
+    """After a step, unless somebody watches."""
+
+
+@dataclass(frozen=True)
+class Midway:
+    """How far the training part of an epoch has come; beside it a checkpoint has the network and its optimiser."""
+
+    tally: dict[str, Any]
+    random: dict[str, torch.Tensor]
+    """The states of torch's generators, which the network's dropout draws from, one a rank: (ranks, bytes)."""
+
+    @classmethod
+    def of(cls, tally: Tally) -> "Midway":
+        device = tally.losses.device
+        random = {"cpu": tally.ranks.gather(torch.get_rng_state())}
+        if device.type == "cuda":
+            random["cuda"] = tally.ranks.gather(torch.cuda.get_rng_state(device))
+        return cls(tally.state(), random)
+
+    def restore(self, tally: Tally, device: torch.device) -> None:
+        """Bring an epoch's tally, and torch's generators, to this point.
+
+        Another number of ranks than then goes on with the generators as they are.
+        """
+        tally.restore(self.tally)
+        rank, size = tally.ranks.rank, tally.ranks.size
+        if len(self.random["cpu"]) == size:
+            torch.set_rng_state(self.random["cpu"][rank].clone())  # torch reads a view from where its base begins
+        if device.type == "cuda" and len(self.random.get("cuda", ())) == size:
+            torch.cuda.set_rng_state(self.random["cuda"][rank].clone(), device)
+
+    def state(self) -> dict[str, Any]:
+        return {"tally": self.tally, "random": self.random}
+
+
+class Watch:
+    """Between the steps of an epoch: saves every so many minutes, and when a signal asks for the end.
+
+    Args:
+        interruption: the signals.
+        save: writes a checkpoint with this point of the epoch in it.
+        epoch: its number, for the message.
+        minutes: between two checkpoints within the epoch; 0 for none but at a signal.
+        begun: where the epoch was left before.
+    """
+
+    def __init__(
+        self,
+        interruption: Interruption,
+        save: Callable[[Midway], None],
+        epoch: int,
+        minutes: float,
+        begun: Midway | None,
+    ) -> None:
+        self._interruption, self._save, self._epoch = interruption, save, epoch
+        self._seconds, self._saved = 60 * minutes, time.monotonic()
+        self._here = begun
+
+    def training(self, tally: Tally) -> None:
+        """After a training step."""
+        due = self._seconds > 0 and time.monotonic() - self._saved >= self._seconds
+        due, ending = tally.ranks.greatest(due) > 0, self._interruption.is_asked()
+        complete = tally.done == len(tally.batches)
+        if not (ending or due or complete):
+            return
+        self._here = Midway.of(tally)
+        if due or ending:
+            self._save(self._here)
+            self._saved = time.monotonic()
+        if ending:
+            raise self._interruption.end(f"epoch {self._epoch} up to step {tally.done} of {len(tally.batches)}")
+
+    def validation(self, _: Tally) -> None:
+        """After a step of the validation, which is done anew: it changes nothing."""
+        if self._interruption.is_asked():
+            assert self._here is not None
+            self._save(self._here)
+            raise self._interruption.end(f"the training of epoch {self._epoch}")

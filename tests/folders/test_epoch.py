@@ -1,0 +1,80 @@
+"""An epoch's predictions on disk, either way."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from boundary_loss.folders.epoch import read_all, read_predictions, unpack_pictures, write_packed
+from boundary_loss.folders.pictures import read_png, write_png
+
+SHAPES = {"case_1_00": (4, 6), "case_1_01": (4, 6), "patient02_1_00": (3, 3)}  # two volumes, an augmented copy
+
+
+@pytest.fixture
+def slices():
+    rng = np.random.default_rng(0)
+    names = [(f"{group}_{z}", shape) for group, shape in SHAPES.items() for z in (10, 9, 2)]
+    return {name: rng.integers(0, 4, shape, np.uint8) for name, shape in names}
+
+
+def test_packed_and_pictures_read_alike(slices, tmp_path):
+    write_packed(tmp_path / "packed", "val", slices)
+    (tmp_path / "png" / "val").mkdir(parents=True)
+    for name, classes in slices.items():
+        write_png(tmp_path / "png" / "val" / f"{name}.png", classes)
+    some = list(slices)[::-2]
+    for folder in ("packed", "png"):
+        for name, classes in zip(some, read_predictions(tmp_path / folder, "val", some), strict=True):
+            np.testing.assert_array_equal(classes, slices[name])
+            assert classes.dtype == np.uint8
+    unpack_pictures(tmp_path / "packed" / "val.npz", tmp_path / "unpacked")
+    assert {path.stem for path in (tmp_path / "unpacked").iterdir()} == set(slices)
+    for name, classes in slices.items():
+        np.testing.assert_array_equal(read_png(tmp_path / "unpacked" / f"{name}.png"), classes)
+
+
+def test_the_same_slices_give_the_same_bytes(slices, tmp_path):
+    write_packed(tmp_path / "a", "val", slices)
+    write_packed(tmp_path / "b", "val", dict(reversed(slices.items())))
+    assert (tmp_path / "a" / "val.npz").read_bytes() == (tmp_path / "b" / "val.npz").read_bytes()
+    assert dict(read_all(tmp_path / "a" / "val.npz")).keys() == slices.keys()
+
+
+def test_faults_are_named(slices, tmp_path):
+    write_packed(tmp_path, "val", slices)
+    for absent in ("case_1_00_3", "case_2_00_1"):
+        with pytest.raises(FileNotFoundError, match=rf"val\.npz has no slice {absent}"):
+            read_predictions(tmp_path, "val", [absent])
+    with pytest.raises(FileNotFoundError, match=r"train/case_1_00_9\.png is missing"):
+        read_predictions(tmp_path, "train", ["case_1_00_9"])
+    whole = (tmp_path / "val.npz").read_bytes()
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    for broken in (whole[: len(whole) // 2], b"", b"x", (tmp_path / "other.npz").read_bytes()):
+        (tmp_path / "val.npz").write_bytes(broken)
+        with pytest.raises(ValueError, match=r"val\.npz cannot be read as packed predictions"):
+            read_predictions(tmp_path, "val", list(slices))
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"slices": np.array(["../../x_00_0000"]), "../../x_00": np.zeros((1, 2, 2), np.uint8)},
+        {"slices": np.array(["/x_00_0000"]), "/x_00": np.zeros((1, 2, 2), np.uint8)},
+        {"slices": np.array(["x"]), "x": np.zeros((1, 2, 2), np.uint8)},
+        {"slices": np.array([3]), "3": np.zeros((1, 2, 2), np.uint8)},
+        {"slices": np.array(["x_00_0000"]), "x_00": np.zeros((2, 2, 2), np.uint8)},
+        {"slices": np.array(["x_00_0000"]), "x_00": np.zeros((1, 2, 2))},
+    ],
+)
+def test_names_and_arrays_of_a_packed_file_are_checked_before_a_picture_is_written(
+    tmp_path: Path, arrays: dict[str, np.ndarray]
+) -> None:
+    place = tmp_path / "a" / "b"
+    place.mkdir(parents=True)
+    np.savez(place / "val.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"val\.npz cannot be read as packed predictions"):
+        unpack_pictures(place / "val.npz", place / "val")
+    with pytest.raises(ValueError, match=r"val\.npz cannot be read as packed predictions"):
+        read_predictions(place, "val", arrays["slices"].tolist() if arrays["slices"].dtype.kind == "U" else ["3_00_0"])
+    assert [path.name for path in tmp_path.rglob("*.png")] == []

@@ -1,0 +1,72 @@
+"""What the files of a run folder say is checked where it is read; errors name the file and the remedy."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boundary_loss import command
+from boundary_loss.files import read_json, write_json, write_text
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.statistics.comparison import runs_in
+
+
+def use(run: RunFolder) -> None:
+    assert run.best_epoch >= 0
+    run.about.get("study")
+    run.row_names("tra_dice"), run.column_names("val_loss")
+    run.touched("val_3d_hd95")
+    command.recorded(run.path)
+
+
+@pytest.mark.parametrize("content", ["", " ", "{'", "['", "12'"])
+@pytest.mark.parametrize("name", ["rows.json", "run.json", "best_epoch.txt", "evaluation.json", "arguments.txt"])
+def test_an_empty_or_cut_file_is_named_with_the_remedy(runs: list[Path], name: str, content: str) -> None:
+    write_text(runs[0] / name, content)
+    with pytest.raises(ValueError, match=rf"{name} .*(remove|delete|move) "):
+        use(RunFolder.find(runs[0]))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("rows.json", {"val": ["../../x_00_0000"]}, "slash"),
+        ("rows.json", {"val": ["x"]}, "not a slice's name"),
+        ("rows.json", {"val": ["x_00_0000", "x_00_0000"]}, "lists x_00_0000 twice"),
+        ("rows.json", {"classes": None}, "does not say 'classes'"),
+        ("rows.json", {"losses": None, "train": None}, "does not say"),
+        ("rows.json", {"classes": ["a", 3]}, "int, not text"),
+        ("rows.json", {"patients": ["one"]}, "other numbers of patients"),
+        ("run.json", {"study": "../x"}, "slash"),
+        ("run.json", {"commit": "x; reboot"}, "expected a commit"),
+        ("run.json", {"data_checksum": "x\nreboot"}, "printed"),
+        ("run.json", {"data_source": {"archives": [{"name": "x\ny"}]}}, "does not say 'algorithm'"),
+        ("run.json", {"arguments": "rm"}, "expected a list"),
+        ("run.json", {"epochs": -1}, "whole number"),
+        ("evaluation.json", {"val_3d_hd95": {"touched": 1}}, "does not say 'of'"),
+        ("evaluation.json", {"val_3d_hd95": [1]}, "expected an object"),
+    ],
+)
+def test_what_it_says_is_checked(runs: list[Path], name: str, change: dict[str, Any], message: str) -> None:
+    content = read_json(runs[0] / name) | change
+    write_json(runs[0] / name, {key: value for key, value in content.items() if value is not None})
+    with pytest.raises(ValueError, match=message) as raised:
+        use(RunFolder.find(runs[0]))
+    assert f"{runs[0] / name}" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["gdl", "gdl/seed0"])
+def test_a_finished_run_without_its_names_is_not_passed_over(
+    runs: list[Path], name: str, call: Callable[..., None]
+) -> None:
+    home = runs[0].parent
+    if "/" in name:
+        aside = runs[0].rename(home / "aside")
+        (home / "gdl").mkdir()
+        aside.rename(home / name)
+    (home / name / "rows.json").unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{name}/rows\.json is missing; restore it"):
+        runs_in(home)
+    with pytest.raises(FileNotFoundError, match=rf"{name}/rows\.json is missing"):
+        RunFolder.find(home / name)
