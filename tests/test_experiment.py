@@ -1,24 +1,16 @@
 """Ledger text -> experiment: what is accepted, and what an error says."""
 
 import math
-from dataclasses import fields
-from pathlib import Path
 
-import numpy as np
 import pytest
-from toyruns import write_row
 
 from boundary_loss.experiment import Experiment, Term
-from boundary_loss.files import read_json, write_json
-from boundary_loss.report.findings import differences
 from boundary_loss.schedule import parse_rate, parse_schedule, written
-from boundary_loss.statistics.alike import STUDIED
-from boundary_loss.statistics.comparison import find_runs
 
 
 def make(terms: list[str], schedule: str = "constant", **changes: object) -> Experiment:
     plain = {"network": "Dimwit", "epochs": 3, "batch_size": 2, "learning_rate": 1e-3} | changes
-    return Experiment.parse(terms=terms, schedule=schedule, rate="constant", num_classes=4, **plain)
+    return Experiment(losses=tuple(terms), schedule=schedule, rate="constant", num_classes=4, **plain)
 
 
 def test_a_term_is_taken_apart() -> None:
@@ -131,30 +123,6 @@ def test_a_loss_of_the_users_own_by_import_path() -> None:
     ]:
         with pytest.raises(ValueError, match=says):
             Term.parse(text, 4)
-
-
-OTHER = {
-    "network": "ENet", "epochs": 4, "batch_size": 3, "learning_rate": 2e-3, "rate": "cosine(3)", "optimiser": "sgd",
-    "temperature": 2.0, "best": "slice", "debug": True, "augment": ["flip"], "amp": "bf16", "layout": "first",
-    "compiled": True, "deterministic": True,
-}  # fmt: skip
-NO_RESULT_DEPENDS_ON = {"seed", "group", "save_train", "predictions", "gradients"}
-
-
-def test_every_field_of_an_experiment_is_compared_between_rows(tmp_path: Path) -> None:
-    """A field that is added fails here, until it has another value above or is named as one that nothing depends on."""
-    compared = {field.name for field in fields(Experiment)} - STUDIED - NO_RESULT_DEPENDS_ON
-    assert {name.replace("augment", "augmentation") for name in OTHER} == compared
-    runs = [write_row(tmp_path, name, np.zeros(3)) for name in ("a", "b")]
-    plain = {"network": "Dimwit", "epochs": 3, "batch_size": 2, "learning_rate": 1e-3, "rate": "constant"}
-    for name, value in OTHER.items():
-        for run, changes in zip(runs, ({}, {name: value})):
-            row = {"terms": ["gdl:1"], "schedule": "constant", "num_classes": 2} | plain | changes
-            write_json(run / "run.json", Experiment.parse(**row).settings())
-        (said,) = differences(find_runs(runs))
-        assert "The runs differ in" in said and ": b)" in said, name
-        recorded = read_json(runs[1] / "run.json")[name]
-        assert recorded == (["flip(xy)"] if name == "augment" else value)
 
 
 @pytest.mark.parametrize("text", ["plateau", "cosine(18)", "poly(100)", "halve_when_due", "constant"])

@@ -26,8 +26,8 @@ class Spread(torch.nn.Module):
 
 
 def active(text: str) -> ActiveTerm:
-    experiment = Experiment.parse(
-        terms=[text], schedule="constant", rate="constant", num_classes=2, network="Dimwit", epochs=1, batch_size=3,
+    experiment = Experiment(
+        losses=(text,), rate="constant", num_classes=2, network="Dimwit", epochs=1, batch_size=3,
         learning_rate=1e-3,
     )  # fmt: skip
     (term,) = activate(experiment)

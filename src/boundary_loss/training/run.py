@@ -146,7 +146,7 @@ class Training:
     def _epoch(self, epoch: int) -> None:
         experiment, runner = self.runner.experiment, self.runner
         weights = experiment.weights(epoch, self.history.scores)
-        rate = experiment.rate.at(epoch, experiment.learning_rate, self.history.scores)
+        rate = experiment.rate_rule.at(epoch, experiment.learning_rate, self.history.scores)
         for group in runner.optimiser.param_groups:
             group["lr"] = rate
         start = time.perf_counter()
