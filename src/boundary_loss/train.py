@@ -118,12 +118,10 @@ def check_processes(args: argparse.Namespace) -> None:
     """Refuse numbers that cannot work, of processes, slices and minutes."""
     if args.batch_size < 1:
         raise Stop(f"BS={args.batch_size} does not fit: a batch has 1 slice or more")
-    if not args.save_minutes >= 0:
+    if not 0 <= args.save_minutes < float("inf"):
         raise Stop(f"SAVE_MINUTES={args.save_minutes:g} does not fit: 0 or more; 0 saves at the end of epochs alone")
     if not 1 <= args.nproc <= args.batch_size:
         raise Stop(f"NPROC={args.nproc} does not fit: 1 or more, at most the BS={args.batch_size} slices of a batch")
-    if not 0 <= args.save_minutes < float("inf"):
-        raise Stop(f"SAVE_MINUTES={args.save_minutes} does not fit: a number of minutes, 0 for none in an epoch")
     if args.nproc > 1 and args.device not in ("auto", "cpu", "cuda"):
         raise Stop(f"NPROC={args.nproc} takes a GPU each; name them with GPUS=0,1 instead of DEVICE={args.device}")
 

@@ -179,11 +179,11 @@ from boundary_loss.training import epoch_sums
 
 original, calls = epoch_sums.slice_counts, []
 
-def deadly(*arguments):
+def deadly(*arguments, **options):
     calls.append(0)
     if len(calls) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-    return original(*arguments)
+    return original(*arguments, **options)
 
 epoch_sums.slice_counts = deadly
 command.run(train.main)
