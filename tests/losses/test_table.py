@@ -15,7 +15,8 @@ def test_every_name_builds_and_says_what_it_needs(name):
 
 
 def test_second_names():
-    assert LOSSES["surface"] is BoundaryLoss
+    assert LOSSES["surface"] is LOSSES["boundary"]
+    assert issubclass(LOSSES["boundary"], BoundaryLoss)
     assert LOSSES["diceloss"] is DiceLoss
 
 

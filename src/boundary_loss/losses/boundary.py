@@ -21,9 +21,6 @@ class BoundaryLoss(Loss):
         shift: "none", the paper's value; "optimum" subtracts the least value that any prediction reaches on these maps,
             mean min(φ, 0), which is no function of p: the gradient stays, and a perfect prediction shows 0 wherever
             the map is ≤ 0 inside and ≥ 0 outside (every convention but ``paper`` below 1 mm spacing).
-        map, convention, absent, normalise: not used by the arithmetic; a pipeline reads them to choose and to compute
-            the map. ``map`` is "2d" (of the slice), "3d" (of the volume) or "step" (in the training step, after
-            augmentation); the others go to :func:`boundary_loss.signed_distance`, see :attr:`distance_options`.
 
     One channel p stands for two classes, (1 − p, p): with maps (B, 2, ...) for both, with maps (B, 1, ...) for the
     object alone.
@@ -40,10 +37,6 @@ class BoundaryLoss(Loss):
         self,
         *,
         shift: Literal["none", "optimum"] = "none",
-        map: Literal["2d", "3d", "step"] = "2d",
-        convention: str = "paper",
-        absent: str = "zero",
-        normalise: str = "none",
         idc: Sequence[int] | None = None,
         classes: Sequence[int] | None = None,
         activation: Activation | None = None,
@@ -54,18 +47,7 @@ class BoundaryLoss(Loss):
             idc=idc, classes=classes, activation=activation, ignore_index=ignore_index, reduction=reduction
         )
         self.shift = one_of("shift", shift, ("none", "optimum"))
-        self.map = one_of("map", map, ("2d", "3d", "step"))
-        self.convention, self.absent, self.normalise = convention, absent, normalise
         self._checked_maps = False
-
-    @property
-    def distance_options(self) -> dict[str, str | None]:
-        """Keywords for :func:`boundary_loss.signed_distance` that make the map this loss was asked to use."""
-        return {
-            "convention": self.convention,
-            "absent": self.absent,
-            "normalise": None if self.normalise == "none" else self.normalise,
-        }
 
     def forward(self, probs: Probs, target: DistMaps | list[DistMaps], *, mask: Tensor | None = None) -> Scalar:
         """The loss of a batch.
@@ -76,7 +58,8 @@ class BoundaryLoss(Loss):
             mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts. None = wherever some class has a distance:
                 :func:`boundary_loss.signed_distance` leaves 0 in every class at ignored voxels alone, if the classes
                 share the item out among them. Where they overlap (as under "sigmoid"), or one of them has no map, 0 may
-                be an edge too: there every voxel counts, and ignored ones need the mask.
+                be an edge too: there every voxel counts, and ignored ones need the mask. Maps cut to whole numbers
+                (``paper-int``) are 0 at edges too: give the mask with those that are not stored as integers.
 
         Raises:
             ValueError: shapes or devices that differ, labels or a one-hot mask where distances belong.
@@ -87,8 +70,7 @@ class BoundaryLoss(Loss):
         with torch.autocast(probs.device.type, enabled=False):
             self._check_maps(probs, maps)
             known = read_mask(mask, probs)
-            may_be_edges = self.convention == "paper-int" or self.activation == "sigmoid"
-            counted = known if known is not None or may_be_edges else with_distances(maps)
+            counted = known if mask is not None or self.activation == "sigmoid" else with_distances(maps)
             as_pair = probs.shape[1] < maps.shape[1]
             distances = zero_unless(known, self._chosen(maps).to(wide(probs)))
             values = self._products(probs, distances, known, counted, as_pair=as_pair)

@@ -29,19 +29,6 @@ class CrossEntropy(RegionLoss):
     activations: ClassVar = (None, "softmax")
     reductions: ClassVar = ("mean", "sum", "none")
 
-    def __init__(
-        self,
-        *,
-        idc: Sequence[int] | None = None,
-        classes: Sequence[int] | None = None,
-        activation: Activation | None = None,
-        ignore_index: int | None = None,
-        reduction: Reduction = "mean",
-    ) -> None:
-        super().__init__(
-            idc=idc, classes=classes, activation=activation, ignore_index=ignore_index, reduction=reduction
-        )
-
     def compute(self, pair: Pair) -> Tensor:
         gains = self.gain(pair.probs).mul_(pair.one_hot)  # in place: gradients need what it is made of, not itself
         cost, size = -gains.flatten(1).sum(1), pair.one_hot.flatten(1).sum(1)  # (B,)
@@ -215,25 +202,6 @@ class GeneralizedDice(_Overlap):
     """
 
     reductions: ClassVar = ("mean", "sum", "none")
-
-    def __init__(
-        self,
-        *,
-        absent: Absent = "paper",
-        idc: Sequence[int] | None = None,
-        classes: Sequence[int] | None = None,
-        activation: Activation | None = None,
-        ignore_index: int | None = None,
-        reduction: Reduction = "mean",
-    ) -> None:
-        super().__init__(
-            absent=absent,
-            idc=idc,
-            classes=classes,
-            activation=activation,
-            ignore_index=ignore_index,
-            reduction=reduction,
-        )
 
     def compute(self, pair: Pair) -> Tensor:
         both, predicted, true = overlap_sums(pair)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from boundary_loss.distance import inside_distance
 from boundary_loss.distance.layout import Spacing
 from boundary_loss.encoding import check_tensors
-from boundary_loss.losses.base import one_of, reduce, wide
+from boundary_loss.losses.base import OfItems, one_of, reduce, wide
 from boundary_loss.losses.target import TargetReader, check_prediction, mean_over_voxels, read_mask, zero_unless
 
 SMOOTH = 1e-5
@@ -90,7 +90,7 @@ class SDFProductLoss(nn.Module):
     The authors add ten times this to a Dice loss on :func:`sdf_to_probs`.
     """
 
-    def __init__(self, *, tanh: bool = True, reduction: str = "mean") -> None:
+    def __init__(self, *, tanh: bool = True, reduction: OfItems = "mean") -> None:
         super().__init__()
         self.tanh = tanh
         self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
@@ -123,7 +123,7 @@ class DistanceHeadLoss(nn.Module):
         kind: Literal["sdf", "foreground"] = "sdf",
         norm: Literal["l1", "l2", "l1+l2"] = "l2",
         *,
-        reduction: str = "mean",
+        reduction: OfItems = "mean",
     ) -> None:
         super().__init__()
         self.kind = one_of("kind", kind, ("sdf", "foreground"))

@@ -8,9 +8,9 @@ from torch import nn
 
 from boundary_loss.call_syntax import check_options, import_named
 from boundary_loss.losses.base import Loss
-from boundary_loss.losses.boundary import BoundaryLoss
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
 from boundary_loss.losses.head import HEADS, HeadLoss
+from boundary_loss.losses.ledger_boundary import LedgerBoundaryLoss
 from boundary_loss.losses.region import CrossEntropy, DiceLoss, FocalLoss, GeneralizedDice, TverskyLoss
 from boundary_loss.owncode import explained
 
@@ -21,8 +21,8 @@ LOSSES: dict[str, type[Loss]] = {
     "diceloss": DiceLoss,
     "gdl": GeneralizedDice,
     "tversky": TverskyLoss,
-    "boundary": BoundaryLoss,
-    "surface": BoundaryLoss,
+    "boundary": LedgerBoundaryLoss,
+    "surface": LedgerBoundaryLoss,
     "hausdorff": HausdorffLoss,
     "hausdorff_erosion": HausdorffErosionLoss,
 }
