@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from boundary_loss.loading import is_command
-
 TERMINATED = 75
 """Exit status after SIGTERM: EX_TEMPFAIL of sysexits.h, "the same again, later"."""
 INTERRUPTED = 130
@@ -67,10 +65,9 @@ def restore(before: Mapping[signal.Signals, Any]) -> None:
         signal.signal(number, handler)
 
 
-def answer_while_loading() -> None:
-    """While the libraries of a command load, a signal ends it at once."""
-    if is_command():
-        answer(_leave)
+def end_at_once() -> None:
+    """Let a signal end this process at once, in one line: while a command's libraries load, nothing is to be saved."""
+    answer(_leave)
 
 
 def _leave(number: int, _: object) -> None:
