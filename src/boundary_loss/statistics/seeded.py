@@ -22,7 +22,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 SEEDS_NEEDED = 3
 """Below, the spread over seeds is known too badly to speak of losses: t of one degree of freedom."""
@@ -93,4 +92,6 @@ def _variances(row: np.ndarray, folds: np.ndarray) -> Iterator[tuple[float, int]
 
 def _quantile(p: float, freedom: float) -> float:
     """What Student's t exceeds, in size, with chance ``p``."""
+    from scipy.special import stdtrit  # here, because a report without seeds starts without SciPy
+
     return -float(stdtrit(freedom, p / 2))
