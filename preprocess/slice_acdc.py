@@ -3,6 +3,11 @@
 Every patient has two volumes, the frames at the end of diastole and of systole, which stay on one side of the split.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import re
 from pathlib import Path
 

@@ -3,6 +3,11 @@
 Only TRAINING is cut: the challenge's testing cases have no label.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 from pathlib import Path
 
 from boundary_loss.preparation import Case, Files, Study, run

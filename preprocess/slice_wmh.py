@@ -4,6 +4,11 @@ Label 2, other pathology, counts as background; with --ignore it counts in no lo
 challenge's own evaluation has it.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 from pathlib import Path
 
 from boundary_loss.preparation import Case, Files, Study, run

@@ -33,6 +33,20 @@ def test_imports_stay_light(wanted: str, absent: tuple[str, ...]) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
 
 
+def test_the_import_changes_nothing_in_a_program() -> None:
+    """Neither its answers to signals nor its hooks, also where it is called as a command of ours is."""
+    code = """
+import signal, sys
+sys.path.insert(0, "src")
+sys.orig_argv[1:] = ["-m", "boundary_loss.train"]
+before = [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), sys.excepthook, *sys.meta_path]
+import boundary_loss
+from boundary_loss import loading, train
+assert before == [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), sys.excepthook, *sys.meta_path]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
+
+
 def test_the_public_names_are_there() -> None:
     for name in boundary_loss.__all__:
         assert callable(getattr(boundary_loss, name))

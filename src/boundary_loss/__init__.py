@@ -4,16 +4,12 @@ The names below are loaded on first use, so that ``import boundary_loss.plot`` c
 ``from boundary_loss import BoundaryLoss`` no matplotlib.
 """
 
-import boundary_loss.loading
+from importlib import import_module
 
-boundary_loss.loading.explain_while_loading()  # before anything else is imported: that may be what fails
-
-from importlib import import_module  # noqa: E402
-from typing import TYPE_CHECKING, Any  # noqa: E402
-
-from boundary_loss.signals import answer_while_loading  # noqa: E402
-
+TYPE_CHECKING = False  # not from typing, which a file may hide: a command explains that once this module is loaded
 if TYPE_CHECKING:
+    from typing import Any
+
     from boundary_loss.distance import (
         dist_map_transform,
         euclidean_distance,
@@ -54,7 +50,6 @@ _HOME = {
     "metrics": ["measure", "surface_distances"],
     "schedule": ["parse_schedule"],
 }  # fmt: skip
-answer_while_loading()
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
@@ -89,7 +84,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'boundary_loss' has no attribute {name!r}")
     return getattr(import_module(f"boundary_loss.{_MODULE_OF[name]}"), name)

@@ -7,6 +7,11 @@ with several seeds, a point is a case averaged over the seeds, each at its own b
 or too many boxes to stand side by side, each run is a line with its name beside it.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 from collections.abc import Sequence
 from inspect import signature
 

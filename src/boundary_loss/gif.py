@@ -3,6 +3,11 @@
 python -m boundary_loss.gif results/isles/gdl/case_14_00_0003.gif --data data/ISLES
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

@@ -5,6 +5,11 @@ More runs than colours lie below each other, each with its name beside it.
 python -m boundary_loss.hist results/isles/val_dice_hist.png --runs results/isles/gdl ...
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import numpy as np
 
 from boundary_loss import command

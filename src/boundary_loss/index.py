@@ -6,6 +6,11 @@ A page of its own without scripts to load, like the reports it leads to. A study
 one that cannot be read is named with the reason, and the others are listed all the same.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import argparse
 import csv
 import os

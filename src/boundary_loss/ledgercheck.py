@@ -6,6 +6,11 @@
 After each ``--run`` stand the words of a training, as :mod:`boundary_loss.train` takes them. Nothing is written.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import argparse
 import io
 import sys

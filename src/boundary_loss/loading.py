@@ -10,20 +10,16 @@ _LEAST_FOR_TORCH = 450 << 20
 """Bytes of address space below which torch ends the process from within C++ while it loads (version 2.13: 584 MB)."""
 
 
-def is_command() -> bool:
-    """True for ``python -m boundary_loss.COMMAND`` and ``python preprocess/slice_STUDY.py``, and no other program."""
-    words = sys.orig_argv
-    module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    *folders, name = sys.argv[0].split("/")
-    slicer = folders[-1:] == ["preprocess"] and name.startswith("slice_") and name.endswith(".py")
-    return slicer or module.partition(".")[0] == "boundary_loss"
+def begin() -> None:
+    """Until :func:`loaded`, end in one message where a library cannot load, and at once at a signal.
 
+    Each command calls this before it imports anything: ``import boundary_loss`` alone changes nothing in a program.
+    """
+    sys.excepthook = _end
+    sys.meta_path.insert(0, _Refuser())
+    from boundary_loss import signals
 
-def explain_while_loading() -> None:
-    """From now on, and until :func:`loaded`, a command that cannot load ends in one message and status 2."""
-    if is_command():
-        sys.excepthook = _end
-        sys.meta_path.insert(0, _Refuser())
+    signals.end_at_once()
 
 
 def loaded() -> None:

@@ -8,6 +8,11 @@ epoch. Runs may differ in length; epochs that were not measured are left out. A 
 is one curve, the mean over them, with a band of their standard deviation.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import csv
 import io
 from dataclasses import dataclass

@@ -11,6 +11,11 @@ A ``.published`` file has comments, headers ``# Source NAME: ...`` and ``# Note 
 our metric is: ``same``; ``inferred``, where the paper does not say but its values suggest it; ``differs``.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import argparse
 import math
 import re

@@ -1,12 +1,10 @@
-"""How a command ends at SIGTERM, a cluster's preemption, and at Ctrl-C: with a status of its own, and in one line."""
+"""End a command at SIGTERM (a cluster's preemption) and Ctrl-C: in one line, each with an exit status of its own."""
 
 import os
 import signal
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-
-from boundary_loss.loading import is_command
 
 TERMINATED = 75
 """Exit status after SIGTERM: EX_TEMPFAIL of sysexits.h, "the same again, later"."""
@@ -17,12 +15,12 @@ _WORD = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupted"}
 MEETING = "BOUNDARY_LOSS_MEETING"
 """In the environment of one of several processes of a training: a folder that they share."""
 ONE_CALL = 1.0
-"""Seconds in which a signal that comes again is the same one: a cluster, or make, tells the group and each process."""
+"""A repeat within this many seconds counts once: make and Slurm signal the group, then each process."""
 GOES_ON = "what is finished is kept, and the same command goes on from there"
 
 
 class Interrupted(BaseException):
-    """Ends a command that a signal called off, once what is to be kept is on disk; like KeyboardInterrupt, no error."""
+    """Raised by a signal once what is to be kept is on disk; no error, hence a BaseException like KeyboardInterrupt."""
 
     def __init__(self, number: signal.Signals, kept: str = GOES_ON) -> None:
         super().__init__(f"{_WORD[number]}; {kept}")
@@ -30,23 +28,26 @@ class Interrupted(BaseException):
 
 
 def is_rank() -> bool:
-    """Whether this is one of several processes of a training. Their parent says what a signal has ended: it alone knows
-    whether the signal came from outside or from itself, because another of them had ended."""
+    """True in one of several processes of a training.
+
+    Their parent prints what a signal has ended: only it knows whether the signal came from outside, or from itself
+    because another process had ended.
+    """
     return MEETING in os.environ
 
 
-class Asked:
-    """The signals that called a process off, noted one by one."""
+class ShutdownRequest:
+    """Records the signals that asked this process to stop, in order."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
         """The first one."""
         self.again = False
-        """Whether somebody asked again, who does not want to wait."""
+        """True once a second signal has come: finish no step, end at once."""
         self._first = 0.0
 
     def note(self, number: int, _: object = None) -> None:
-        """As the answer to a signal."""
+        """Record a signal; this is the handler to install."""
         if self.signal is None:
             self.signal, self._first = signal.Signals(number), time.monotonic()
         elif time.monotonic() - self._first > ONE_CALL:
@@ -54,9 +55,9 @@ class Asked:
 
 
 def answer(handler: Callable[[int, Any], object] | signal.Handlers) -> dict[signal.Signals, Any]:
-    """Let this answer SIGTERM and Ctrl-C from now on; what answered them before, for :func:`restore`.
+    """Install ``handler`` for SIGTERM and Ctrl-C; return the handlers before, for :func:`restore`.
 
-    What is ignored stays so: who started us wants it, nohup or a script that put us into the background.
+    An ignored signal stays ignored: nohup, or a script that put this process into the background, set it so.
     """
     heard = [number for number in STATUS if signal.getsignal(number) is not signal.SIG_IGN]
     return {number: signal.signal(number, handler) for number in heard}
@@ -67,10 +68,9 @@ def restore(before: Mapping[signal.Signals, Any]) -> None:
         signal.signal(number, handler)
 
 
-def answer_while_loading() -> None:
-    """While the libraries of a command load, a signal ends it at once."""
-    if is_command():
-        answer(_leave)
+def end_at_once() -> None:
+    """Let a signal end this process at once, in one line: while a command's libraries load, nothing is to be saved."""
+    answer(_leave)
 
 
 def _leave(number: int, _: object) -> None:

@@ -7,6 +7,11 @@ command goes on from the last checkpoint and ends with the same arrays. SIGTERM 
 step at hand finish and save it.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import argparse
 import os
 import sys

@@ -3,6 +3,11 @@
 python -m boundary_loss.unpack data/isles --lineage lineage/ISLES.lineage --zips data --root TRAINING TESTING
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import argparse
 import os
 import stat

@@ -5,6 +5,11 @@
 As a page for the browser, the report's gallery with room for every case; with --save as PNG files.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import argparse
 import os
 import sys

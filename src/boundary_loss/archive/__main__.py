@@ -6,6 +6,11 @@ python -m boundary_loss.archive unpack archives/boundary-loss-261121-0a1b2c3-hos
 python -m boundary_loss.archive rerun archives/boundary-loss-261121-0a1b2c3-host-isles.tar.gz
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import argparse
 from pathlib import Path
 

@@ -9,6 +9,11 @@ float32 arrays, NaN for an epoch without predictions on disk:
 Rows are in the order of rows.json. Distances are in mm; they and lesions are NaN for the background (class 0).
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path

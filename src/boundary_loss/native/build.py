@@ -4,6 +4,11 @@ What the makefiles run. ``pip install`` compiles the same files by the settings 
 the options equal to those here.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import shutil
 import subprocess
 import tempfile

@@ -3,6 +3,11 @@
 python -m boundary_loss.phantom data/isles-phantom-zips --study isles --cases 40 --size 128 --seed 0
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import argparse
 import sys
 from contextlib import ExitStack

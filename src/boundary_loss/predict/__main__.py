@@ -5,6 +5,11 @@ python -m boundary_loss.predict out --weights results/isles/gdl/best.pkl --sourc
 python -m boundary_loss.predict out --weights best.pkl --images A_ct.nii A_cbf.nii A_cbv.nii A_mtt.nii A_tmax.nii
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import argparse
 import sys
 from pathlib import Path

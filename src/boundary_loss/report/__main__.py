@@ -6,6 +6,11 @@ Prints tables and paired comparisons, and writes ``report.html``, ``report.tex``
 in the folder. The runs of a row's seeds and folds are pooled.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import sys
 from pathlib import Path
 

@@ -92,6 +92,6 @@ def _variances(row: np.ndarray, folds: np.ndarray) -> Iterator[tuple[float, int]
 
 def _quantile(p: float, freedom: float) -> float:
     """What Student's t exceeds, in size, with chance ``p``."""
-    from scipy.special import stdtrit  # here: a report of single seeds starts without SciPy
+    from scipy.special import stdtrit  # here, because a report without seeds starts without SciPy
 
     return -float(stdtrit(freedom, p / 2))

@@ -3,7 +3,7 @@
 import signal
 from typing import Any
 
-from boundary_loss.signals import Asked, Interrupted, answer, restore
+from boundary_loss.signals import Interrupted, ShutdownRequest, answer, restore
 from boundary_loss.training.ranks import Ranks
 
 
@@ -15,7 +15,7 @@ class Interruption:
 
     def __init__(self, ranks: Ranks | None = None) -> None:
         self._ranks = ranks or Ranks()
-        self._asked = Asked()
+        self._asked = ShutdownRequest()
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from boundary_loss.command import Stop
-from boundary_loss.signals import GOES_ON, MEETING, STATUS, TERMINATED, Asked, Interrupted, answer, restore
+from boundary_loss.signals import GOES_ON, MEETING, STATUS, TERMINATED, Interrupted, ShutdownRequest, answer, restore
 from boundary_loss.training.ranks import LOST, PARENT
 
 _FOLLOWS = (1, TERMINATED, LOST, -signal.SIGTERM)
@@ -39,7 +39,7 @@ def launch(count: int, module: str, words: Sequence[str]) -> None:
         SystemExit: with status 2, where it has said why.
         Interrupted: by SIGTERM or Ctrl-C; it tells what the first rank has kept.
     """
-    asked = Asked()
+    asked = ShutdownRequest()
     before = answer(asked.note)  # noted rather than raised, a signal leaves no rank behind at any moment
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +67,7 @@ def _start(folder: Path, rank: int, count: int, module: str, words: Sequence[str
         )
 
 
-def _wait(ranks: Sequence["subprocess.Popen[bytes]"], asked: Asked) -> set[int]:
+def _wait(ranks: Sequence["subprocess.Popen[bytes]"], asked: ShutdownRequest) -> set[int]:
     """Until all have ended; the ranks that had to be killed."""
     called_off, deadline, killed = False, float("inf"), set()
     while living := [(rank, process) for rank, process in enumerate(ranks) if process.poll() is None]:
