@@ -134,3 +134,8 @@ def test_a_rule_is_recorded_with_all_of_its_numbers(text: str) -> None:
 @pytest.mark.parametrize("text", ["steal(0.01)", "add(0,0.01)", "rebalance", "linear(0,0.1,50)", "after(dice>0.3)"])
 def test_a_schedule_is_recorded_as_it_is_read(text: str) -> None:
     assert parse_schedule(written(parse_schedule(text, 2)), 2) == parse_schedule(text, 2)
+
+
+@pytest.mark.parametrize("text", ["rotate(15)", "rotate(15.0)", "rotate(degrees=1.5e1)"])
+def test_equal_transforms_are_recorded_alike(text: str) -> None:
+    assert make(["gdl:1"], augment=("flip", text)).settings()["augment"] == ["flip(xy)", "rotate(15)"]
