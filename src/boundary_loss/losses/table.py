@@ -50,8 +50,9 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
     """The loss of that name with these options; ``build("gdl", classes=[0, 1], absent="penalise")``.
 
     Values may be text, as in a ledger; numbers are read from it. A loss of your own is named by its import path,
-    ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options as they are, and
-    with ``classes`` if it takes them; with ``target = "distance"`` it gets signed distance maps, as BoundaryLoss,
+    ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options, read as its
+    annotations or defaults say, and with ``classes`` if it takes them.
+    With ``target = "distance"`` it gets signed distance maps, as BoundaryLoss,
     with ``reads = "distances"`` the network's distance head instead of the probabilities, as HeadLoss, and with
     ``takes_spacing = True`` the keyword ``spacing_mm``, (B, D) mm, as HausdorffLoss. With ``takes_mask = True`` it gets
     the keyword ``mask``, (B, 1, ...) bool, True where a voxel counts, or None if all do; without, probabilities and
