@@ -150,8 +150,13 @@ class Experiment(Settings):
 
 
 def _transforms(augmentation: Augmentation | None) -> list[str]:
-    """``["flip(x)", "rotate(15.0)"]``, in the order in which they are applied."""
+    """``["flip(x)", "rotate(15)"]``, in the order in which they are applied."""
     if augmentation is None:
         return []
     used = [(name, transform) for name, transform in vars(augmentation).items() if transform is not None]
-    return [f"{name}({','.join(map(str, vars(transform).values()))})" for name, transform in used]
+    return [f"{name}({','.join(map(_plainly, vars(transform).values()))})" for name, transform in used]
+
+
+def _plainly(value: float | str) -> str:
+    """``15.0`` -> ``15``, so that one setting has one text."""
+    return value if isinstance(value, str) else f"{value:.12g}"

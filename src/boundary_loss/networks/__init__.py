@@ -1,8 +1,10 @@
 """Networks by name: ``build_network("UNet(width=8)", in_channels=5, num_classes=2)``."""
 
+from inspect import signature
+
 from torch import nn
 
-from boundary_loss.call_syntax import check_options, import_named, parse_call
+from boundary_loss.call_syntax import bind, import_named, parse_call
 from boundary_loss.networks.dimwit import Dimwit, Dimwit3D
 from boundary_loss.networks.distance_head import SUFFIX, WithDistanceHead
 from boundary_loss.networks.enet import ENet
@@ -49,9 +51,9 @@ def build_network(text: str, in_channels: int, num_classes: int) -> nn.Module:
         raise ValueError(
             f"unknown network '{name}'; known: {', '.join(NETWORKS)}, or your own as mypackage.module:Network"
         )
-    check_options(name, network, options, given=2)
+    make = bind(network, options, "network", name=name, filled=list(signature(network).parameters)[:2])
     try:
-        built = network(in_channels, num_classes, **options)
+        built = make(in_channels, num_classes)
     except Exception as error:
         if lacks_memory(error) or (name in NETWORKS and isinstance(error, ValueError)):  # those name what is wrong
             raise
