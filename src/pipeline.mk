@@ -28,55 +28,28 @@ $(call forget,$(settable) curves boxplots hists of_pairs)
 SRC      ?= challenge
 ZIPS     ?= data
 LINEAGE  ?= lineage/$(SLICED_AS).lineage
-TRUST    ?=
 PHANTOM  ?= --cases 40 --size 96
+RETAIN   ?= $(if $(phantom),10,$(HELD_OUT))
 FOLD     ?= 0
-FOLDS    ?=
-SLICE    ?=
-SPACING  ?=
 NET      ?= UNet
 EPC      ?= 100
 BS       ?= 8
 LR       ?= 1e-3
 RATE     ?= plateau(20)
 SEED     ?= 0
-SEEDS    ?=
-TRAIN    ?=
-AUGMENT  ?=
 AMP      ?= off
-COMPILE  ?=
-DETERMINISTIC ?=
 DEVICE   ?= auto
-GPUS     ?=
 NPROC    ?= 1
-LAUNCH   ?=
-DEBUG    ?=
-FRESH    ?=
-PREDICTIONS ?=
 SAVE_MINUTES ?= 10
-SKIP_NAN ?=
-TRACK    ?=
 RUNS     ?= $(rows)
+RD       ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(call fold,$(FOLD))
 METRICS  ?= default
-REPORT   ?=
-PLOT     ?=
-BOXPLOT  ?=
-HIST     ?=
-MODALITY ?=
-SLICES   ?=
 EPOCH    ?= best
-SAVE     ?=
-VIEW     ?=
-CASES    ?=
-PREDICT  ?=
-ARCHIVE  ?=
-RUN      ?=
-RERUN    ?=
+$(foreach name,$(settable) of_pairs,$(eval $(name) ?=))
 
 # ---- Where things are: a phantom, a debug run or another fold never stands where a result should -------------------
 
 phantom := $(if $(filter phantom,$(SRC)),-phantom)
-RETAIN  ?= $(if $(phantom),10,$(HELD_OUT))
 
 # Whole numbers in their usual spelling: '00' and '0' would be one seed, pooled as two
 wrong := $(foreach name,RETAIN FOLD EPC BS SEED NPROC,$(if $(filter-out 1,$(words $($(name))))$(call not_whole,$($(name))),$(name)))
@@ -92,7 +65,6 @@ fold     = $(if $(filter-out 0,$1),-fold$1)
 RAW       := data/$(STUDY)$(phantom)
 sliced_of  = data/$(SLICED_AS)$(phantom)$(call fold,$1)
 SLICED    := $(foreach number,$(or $(FOLDS),$(FOLD)),$(call sliced_of,$(number)))
-RD        ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(call fold,$(FOLD))
 
 ifeq ($(filter challenge phantom,$(SRC)),)
 $(error SRC=$(SRC) is unknown; use SRC=challenge (the archives in ZIPS=$(ZIPS)) or SRC=phantom (synthetic ones))
@@ -154,14 +126,13 @@ folder_of = $(patsubst %/,%,$(dir $1))
 # What is drawn of slices: the first part of each row, and the data of the first fold
 pictured := $(if $(parts),$(RUNS:%=$(RD)/%/$(firstword $(parts))),$(runs))
 
-# The arrays of a run folder: written while training, and computed afterwards from the saved predictions
-trained   := tra_loss val_loss tra_dice val_dice
-of_pairs  ?=
-evaluated := $(addprefix val_3d_,dsc iou precision recall hausdorff hd95 hd95_directed hd95_wmh assd nsd volume_error avd \
-	lesion_recall lesion_precision lesion_f1 lesion_difference) val_hausdorff val_boundary $(of_pairs)
-
-# What the report shows: sets by name, or arrays
-metric_sets := default isles wmh acdc all
+# The arrays of a run folder, written while training or computed from the saved predictions, and the sets of them that a
+# report shows: the names of the tables in Python
+tables      := src/boundary_loss/metric_definitions.py
+names_in     = $(shell sed -nE '/^$1: .*= \{/,/^\}/s/^    "([a-z0-9_]+)": .*/\1/p' $(tables))
+trained     := $(call names_in,_TRAINING)
+evaluated   := $(call names_in,_OF_EVERY_STUDY) $(of_pairs)
+metric_sets := $(call names_in,METRIC_SETS)
 unknown := $(filter-out $(metric_sets) $(trained) $(evaluated),$(METRICS))
 ifneq ($(unknown),)
 $(error METRICS names nothing that $(STUDY) has: $(unknown). Sets: $(metric_sets); arrays: $(trained) $(evaluated))
