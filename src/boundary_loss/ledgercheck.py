@@ -107,13 +107,17 @@ def explained(found: dict[str, str], rows: Sequence[str]) -> str:
     )
 
 
-def main() -> None:
-    trainings = taken_apart(sys.argv[1:])
+def report(trainings: Sequence[Sequence[str]]) -> None:
+    """Print the rows of these trainings if all can be trained, or stop with what is wrong with any of them."""
     rows = list(dict.fromkeys(RunFolder(Path(words[0])).row for words in trainings))
     found = faults(trainings)
     if found:
         raise Stop(explained(found, rows))
     print(f"checked: {', '.join(rows)}")
+
+
+def main() -> None:
+    report(taken_apart(sys.argv[1:]))
 
 
 if __name__ == "__main__":
