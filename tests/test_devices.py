@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from moments import once
 from pretendgpu import GPU, PretendGpu, Wait, place_of
 from torch import Tensor
 from trainings import train_here
@@ -28,6 +29,7 @@ from boundary_loss import (
 from boundary_loss.data import Slices
 from boundary_loss.distance import nearest_foreground
 from boundary_loss.encoding import probs2class
+from boundary_loss.events import heard_by
 from boundary_loss.experiment import Experiment
 from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.losses.head import HEADS
@@ -37,7 +39,6 @@ from boundary_loss.networks import build_network
 from boundary_loss.shapes import IGNORED
 from boundary_loss.signals import TERMINATED
 from boundary_loss.training import epoch as loop
-from boundary_loss.training import epoch_sums
 from boundary_loss.training.arithmetic import make_optimiser
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.epoch_sums import EpochLog, Tally
@@ -313,20 +314,6 @@ def test_surface_distances_are_measured_there() -> None:
 # ---- The whole command -----------------------------------------------------------------------------------------------
 
 
-def signalling(at_call: int) -> Callable[..., Any]:
-    """``slice_counts``, and SIGTERM at this call of it."""
-    calls: list[int] = []
-    real = epoch_sums.slice_counts
-
-    def counts(*args: Any, **options: Any) -> Any:
-        calls.append(1)
-        if len(calls) == at_call:
-            signal.raise_signal(signal.SIGTERM)
-        return real(*args, **options)
-
-    return counts
-
-
 @pytest.fixture
 def untouched() -> Iterator[None]:
     """The process's settings, as they were."""
@@ -341,14 +328,13 @@ def untouched() -> Iterator[None]:
     ids=["fp16", "deterministic"],
 )
 def test_a_run_is_trained_stopped_and_gone_on_with(
-    data: Path, tmp_path: Path, untouched: None, monkeypatch: pytest.MonkeyPatch, options: list[str]
+    data: Path, tmp_path: Path, untouched: None, options: list[str]
 ) -> None:
     row = ["--losses", *GDL, "--network", "toys:Dropper", "--batch_size", "3", "--epochs", "2", *options]
     assert train_here(tmp_path / "cpu", data, *row, "--device", "cpu").status == 0
     with PretendGpu():
         assert train_here(tmp_path / "straight", data, *row, "--device", "cuda").status == 0
-        with monkeypatch.context() as stopped:
-            stopped.setattr(epoch_sums, "slice_counts", signalling(at_call=2))
+        with heard_by(once("training step 2 of epoch 0", lambda: signal.raise_signal(signal.SIGTERM))):
             assert train_here(tmp_path / "gone on", data, *row, "--device", "cuda").status == TERMINATED
         done = train_here(tmp_path / "gone on", data, *row, "--device", "cuda")
         assert done.status == 0 and "at step 2 of epoch 0" in done.out

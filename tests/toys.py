@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from boundary_loss.distance import one_hot2dist
+from boundary_loss.events import reached
 from boundary_loss.files import write_array, write_json, write_text
 from boundary_loss.folders.sliced import write_png
 
@@ -119,6 +120,7 @@ class Dropper(torch.nn.Module):
         )  # fmt: skip
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        reached("forward pass")
         return self.body(images)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,30 +20,28 @@ ROW = ["--losses", "gdl:1", "boundary:0.01@1", "--schedule", "steal(0.01)", "--n
 DROPPER = [*ROW, "--network", "toys:Dropper", "--save_train", "--epochs", "3"]
 """Three epochs of four training and three validation steps, of a network that draws random numbers as it trains."""
 
-KILLER = """
-import importlib, os, signal, sys
-from boundary_loss import command, train
+_KILLER = """
+import os, signal, sys
+from boundary_loss import command, events, train
+from moments import once
 
-module, name, count = sys.argv.pop(1).split(":")
-module = importlib.import_module(module)
-original, calls = getattr(module, name), []
-
-def deadly(*arguments, **options):
-    calls.append(0)
-    if len(calls) == int(count):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(*arguments, **options)
-
-setattr(module, name, deadly)
-command.run(train.main)
+moment, nth = sys.argv.pop(1), int(sys.argv.pop(1))
+with events.heard_by(once(moment, lambda: os.kill(os.getpid(), signal.SIGKILL), nth)):
+    command.run(train.main)
 """
-"""Trains, and dies at the COUNT-th call of MODULE:FUNCTION:COUNT, its first argument."""
 
 
 def train(folder: Path, data: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(folder, data, *options), capture_output=True, text=True, check=check, env=environment()
     )
+
+
+def train_killed(folder: Path, data: Path, *options: str, at: str, nth: int = 1) -> None:
+    """Train, and kill -9 the process the nth time that it reaches the moment ``at`` (see moments.py)."""
+    words = [sys.executable, "-c", _KILLER, at, str(nth), *command(folder, data, *options)[3:]]
+    killed = subprocess.run(words, env=environment(), capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, (at, killed.stdout, killed.stderr)
 
 
 def command(folder: Path, data: Path, *options: str) -> list[str]:

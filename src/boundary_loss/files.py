@@ -19,6 +19,8 @@ from typing import IO, Any, BinaryIO
 
 import numpy as np
 
+from boundary_loss.events import reached
+
 _UNFINISHED = "_tmp"
 _MARK = ".unfinished"
 """A file in each folder that grows: a folder without it is not the pipeline's, and is left alone."""
@@ -53,6 +55,7 @@ def set_aside(target: Path) -> Path | None:
 
 def publish(grown: Path, target: Path) -> Path | None:
     """Rename what has grown beside to its final name; what stood there moves aside, and its new place is returned."""
+    reached("publishing {}", target)
     settle(grown)
     aside = set_aside(target)
     grown.rename(target)
@@ -96,6 +99,7 @@ def refuse_foreign(grown: Path, *, ours: str = "") -> None:
 
 def settle(place: Path) -> None:
     """Wait until what was written to the disk that ``place`` is on cannot be lost in a power cut."""
+    reached("settling {}", place)
     syncfs = getattr(ctypes.CDLL(None), "syncfs", None)  # Linux; elsewhere all disks are waited for
     if syncfs is None:
         os.sync()
@@ -196,6 +200,7 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with growing_file(path) as grown, named_errors(path):
+        reached("writing {}", path)
         write(grown)
         if not is_within_unfinished(path):
             _sync(grown)

@@ -1,11 +1,14 @@
 """A small training, undisturbed: what every disturbed one must end as."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
+from moments import once
 from trainings import DROPPER, train_here
+
+from boundary_loss.events import heard_by
 
 
 @pytest.fixture(scope="module")
@@ -16,18 +19,7 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def at_call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """``at_call(module, "name", 3, action)``: the third call of that function does ``action`` first."""
-
-    def arrange(place: Any, name: str, number: int, action: Callable[[], None]) -> None:
-        original, calls = getattr(place, name), []
-
-        def disturbed(*arguments: Any, **options: Any) -> Any:
-            calls.append(0)
-            if len(calls) == number:
-                action()
-            return original(*arguments, **options)
-
-        monkeypatch.setattr(place, name, disturbed)
-
-    return arrange
+def at() -> Iterator[Callable[..., None]]:
+    """``at("writing */val/*.png", action, nth=3)``: the third time that this moment is reached, do ``action``."""
+    with ExitStack() as listening:
+        yield lambda moment, action, nth=1: listening.enter_context(heard_by(once(moment, action, nth)))

@@ -7,13 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from trainings import DROPPER, same_run, train_here
 
-from boundary_loss.training import checkpoint, epoch_sums, predictions, run
+from boundary_loss.training import checkpoint
 
 Arrange = Callable[..., None]
 
@@ -23,21 +22,21 @@ def full() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "name", "call"),
+    ("moment", "nth"),
     [
-        (predictions, "write_png", 20),  # in a thread
-        (run, "save_weights", 1),
-        (run, "write_array", 6),
-        (run, "write_text", 2),
-        (checkpoint, "write_bytes", 1),
-        (checkpoint, "settle", 2),
-        (checkpoint, "write_file", 2),
+        ("writing */iter000_tmp/val/*.png", 8),  # in a thread
+        ("writing */best.pkl", 1),
+        ("writing */val_loss.npy", 2),
+        ("writing */best_epoch.txt", 1),
+        ("writing */metrics.csv", 1),
+        ("settling */run_tmp", 2),
+        ("writing */run_tmp/checkpoint.pt", 2),
     ],
 )
 def test_a_full_disk_stops_with_one_message_and_costs_nothing(
-    finished: Path, data: Path, tmp_path: Path, at_call: Arrange, place: Any, name: str, call: int
+    finished: Path, data: Path, tmp_path: Path, at: Arrange, moment: str, nth: int
 ) -> None:
-    at_call(place, name, call, full)
+    at(moment, full, nth)
     stopped = train_here(tmp_path / "run", data, *DROPPER)
     assert stopped.status == 2 and "Traceback" not in stopped.err
     assert stopped.err.startswith("error: No space left on device") and "free some space" in stopped.err
@@ -55,20 +54,20 @@ def refuse_beyond() -> Iterator[Callable[[int], None]]:
 
 
 @pytest.mark.parametrize(
-    ("place", "name", "size", "file"),
+    ("moment", "size", "file"),
     [
-        (epoch_sums, "slice_counts", 60, ".png"),
-        (run, "save_weights", 1000, "best.pkl"),
-        (run, "write_array", 100, "tra_loss.npy"),
-        (checkpoint, "save_checkpoint", 1000, "checkpoint.pt"),
+        ("writing *.png", 60, ".png"),
+        ("writing */best.pkl", 1000, "best.pkl"),
+        ("writing */tra_loss.npy", 100, "tra_loss.npy"),
+        ("writing */checkpoint.pt", 1000, "checkpoint.pt"),
     ],
 )
 def test_a_write_that_the_system_refuses_names_the_file(
-    finished: Path, data: Path, tmp_path: Path, at_call: Arrange, refuse_beyond: Callable[[int], None],
-    place: Any, name: str, size: int, file: str,
+    finished: Path, data: Path, tmp_path: Path, at: Arrange, refuse_beyond: Callable[[int], None], moment: str,
+    size: int, file: str,
 ) -> None:  # fmt: skip
     """The errors are the system's, as they come through Pillow, NumPy and torch."""
-    at_call(place, name, 1, lambda: refuse_beyond(size))
+    at(moment, lambda: refuse_beyond(size))
     stopped = train_here(tmp_path / "run", data, *DROPPER)
     refuse_beyond(resource.RLIM_INFINITY)
     assert stopped.status == 2 and stopped.err.startswith("error: File too large: "), stopped
@@ -95,11 +94,11 @@ def test_a_disk_that_is_full_until_somebody_makes_room(finished: Path, data: Pat
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
-def test_a_folder_that_may_not_be_written(data: Path, tmp_path: Path, at_call: Arrange, number: int) -> None:
+def test_a_folder_that_may_not_be_written(data: Path, tmp_path: Path, at: Arrange, number: int) -> None:
     def forbidden() -> None:
         raise OSError(number, os.strerror(number), "results/isles/gdl_tmp/tra_loss.npy")
 
-    at_call(run, "write_array", 1, forbidden)
+    at("writing */tra_loss.npy", forbidden)
     stopped = train_here(tmp_path / "run", data, *DROPPER)
     assert stopped.status == 2
     assert stopped.err == (
@@ -122,13 +121,13 @@ def test_a_file_where_the_results_should_be(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def states(data: Path, tmp_path: Path, at_call: Arrange) -> Path:
+def states(data: Path, tmp_path: Path, at: Arrange) -> Path:
     """An interrupted run with two states, of the epochs 0 and 1."""
 
     def killed() -> None:
         raise SystemExit(9)
 
-    at_call(checkpoint, "save_checkpoint", 3, killed)
+    at("writing */checkpoint.pt", killed, nth=3)
     assert train_here(tmp_path / "run", data, *DROPPER).status == 9
     return tmp_path / "run_tmp"
 

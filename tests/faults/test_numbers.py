@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toys import Dropper
 from trainings import DROPPER, ROW, same_run, train_here
 
 from boundary_loss.data import Slices
@@ -119,12 +118,12 @@ NUMPY = MemoryError("Unable to allocate 9 GiB for an array")
     ],
 )
 def test_memory_that_runs_out(
-    finished: Path, data: Path, tmp_path: Path, at_call: Arrange, error: Exception, says: str
+    finished: Path, data: Path, tmp_path: Path, at: Arrange, error: Exception, says: str
 ) -> None:
     def out() -> None:
         raise error
 
-    at_call(Dropper, "forward", 10, out)
+    at("forward pass", out, nth=10)
     stopped = train_here(tmp_path / "run", data, *DROPPER)
     assert stopped.status == 2 and stopped.err.count("\n") == 1 and says in stopped.err
     if error is not NUMPY:
@@ -133,18 +132,18 @@ def test_memory_that_runs_out(
     same_run(finished, tmp_path / "run")
 
 
-def test_other_faults_of_the_network_keep_their_traceback(data: Path, tmp_path: Path, at_call: Arrange) -> None:
+def test_other_faults_of_the_network_keep_their_traceback(data: Path, tmp_path: Path, at: Arrange) -> None:
     def wrong() -> None:
         raise RuntimeError("shapes do not fit")
 
-    at_call(Dropper, "forward", 3, wrong)  # after its trial
+    at("forward pass", wrong, nth=3)  # after its trial
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         train_here(tmp_path / "run", data, *ROW, "--network", "toys:Dropper", "--epochs", "1")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_that_runs_out_of_memory(data: Path, tmp_path: Path, at_call: Arrange) -> None:
-    at_call(Dropper, "forward", 2, lambda: torch.empty(1 << 50, device="cuda", dtype=torch.uint8))
+def test_a_gpu_that_runs_out_of_memory(data: Path, tmp_path: Path, at: Arrange) -> None:
+    at("forward pass", lambda: torch.empty(1 << 50, device="cuda", dtype=torch.uint8), nth=2)
     stopped = train_here(tmp_path / "run", data, *DROPPER, "--device", "cuda")
     assert stopped.status == 2 and "out of GPU memory, tried to allocate" in stopped.err and "AMP=bf16" in stopped.err

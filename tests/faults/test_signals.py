@@ -7,18 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from toys import REPOSITORY
-from trainings import DROPPER, ROW, command, environment, same_run, train_here
+from trainings import DROPPER, ROW, environment, same_run, train_here, train_killed
 
-from boundary_loss import signals, train
+from boundary_loss import signals
 from boundary_loss.command import run as run_command
 from boundary_loss.command import say
 from boundary_loss.signals import GOES_ON, MEETING, Interrupted
-from boundary_loss.training import checkpoint, epoch_sums, folder, run
 from boundary_loss.training.interruption import Interruption
 
 Arrange = Callable[..., None]
@@ -29,23 +27,23 @@ def send(number: int) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize(
-    ("place", "name", "call", "saved"),
+    ("moment", "nth", "saved"),
     [
-        (epoch_sums, "slice_counts", 1, "epoch 0 up to step 1 of 4 is saved"),
-        (epoch_sums, "slice_counts", 4, "epoch 0 up to step 4 of 4 is saved"),
-        (epoch_sums, "slice_counts", 5, "the training of epoch 0 is saved"),  # validation
-        (epoch_sums, "slice_counts", 10, "epoch 1 up to step 3 of 4 is saved"),
-        (epoch_sums, "slice_counts", 14, "the training of epoch 1 is saved"),
-        (run, "write_array", 2, "epoch 1 up to step 1 of 4 is saved"),  # while epoch 0 is recorded
-        (checkpoint, "save_checkpoint", 2, "of epoch 2|epoch 2 up to step . of 4"),  # while epoch 2 begins
-        (train, "activate", 1, "what is finished is kept"),  # before the first step
-        (folder, "publish", 1, "what is finished is kept"),  # after the last
+        ("training step 1 of epoch 0", 1, "epoch 0 up to step 1 of 4 is saved"),
+        ("training step 4 of epoch 0", 1, "epoch 0 up to step 4 of 4 is saved"),
+        ("validation step 1 of epoch 0", 1, "the training of epoch 0 is saved"),
+        ("training step 3 of epoch 1", 1, "epoch 1 up to step 3 of 4 is saved"),
+        ("validation step 3 of epoch 1", 1, "the training of epoch 1 is saved"),
+        ("writing */val_loss.npy", 1, "epoch 1 up to step 1 of 4 is saved"),  # while epoch 0 is recorded
+        ("writing */run_tmp/checkpoint.pt", 2, "of epoch 2|epoch 2 up to step . of 4"),  # while epoch 2 begins
+        ("writing */rows.json", 1, "what is finished is kept"),  # before the first step
+        ("publishing */run", 1, "what is finished is kept"),  # after the last
     ],
 )
 def test_sigterm_saves_the_step_and_the_rest_is_as_if_it_had_not_been(
-    finished: Path, data: Path, tmp_path: Path, at_call: Arrange, place: Any, name: str, call: int, saved: str
+    finished: Path, data: Path, tmp_path: Path, at: Arrange, moment: str, nth: int, saved: str
 ) -> None:
-    at_call(place, name, call, send(signal.SIGTERM))
+    at(moment, send(signal.SIGTERM), nth)
     stopped = train_here(tmp_path / "run", data, *DROPPER)
     assert stopped.status == 75 and stopped.err.count("\n") == 1, stopped
     assert stopped.err.startswith("error: terminated; ") and re.search(saved, stopped.err), stopped.err
@@ -54,12 +52,12 @@ def test_sigterm_saves_the_step_and_the_rest_is_as_if_it_had_not_been(
     same_run(finished, tmp_path / "run")
 
 
-def test_ctrl_c_at_every_step_of_a_run(finished: Path, data: Path, tmp_path: Path, at_call: Arrange) -> None:
+def test_ctrl_c_at_every_step_of_a_run(finished: Path, data: Path, tmp_path: Path, at: Arrange) -> None:
     """Each attempt gets one step further than the one before, and the last finds it all done."""
-    at_call(epoch_sums, "slice_counts", 1, send(signal.SIGINT))
+    at("training step 1 of epoch 0", send(signal.SIGINT))
     assert train_here(tmp_path / "run", data, *DROPPER).status == 130
     for step in range(2, 5):
-        at_call(epoch_sums, "slice_counts", 1, send(signal.SIGINT))
+        at(f"training step {step} of epoch 0", send(signal.SIGINT))
         stopped = train_here(tmp_path / "run", data, *DROPPER)
         assert stopped.status == 130
         assert stopped.err == (
@@ -70,10 +68,8 @@ def test_ctrl_c_at_every_step_of_a_run(finished: Path, data: Path, tmp_path: Pat
     same_run(finished, tmp_path / "run")
 
 
-def test_the_last_epoch_is_finished_rather_than_left(
-    finished: Path, data: Path, tmp_path: Path, at_call: Arrange
-) -> None:
-    at_call(run, "save_weights", 1, send(signal.SIGTERM))
+def test_the_last_epoch_is_finished_rather_than_left(finished: Path, data: Path, tmp_path: Path, at: Arrange) -> None:
+    at("writing */best.pkl", send(signal.SIGTERM))
     assert train_here(tmp_path / "run", data, *DROPPER, "--epochs", "1").status == 0
     assert train_here(tmp_path / "run", data, *DROPPER).status == 0
     same_run(finished, tmp_path / "run")
@@ -119,9 +115,9 @@ def test_what_was_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def test_a_network_with_fewer_draws_would_show(finished: Path, data: Path, tmp_path: Path, at_call: Arrange) -> None:
+def test_a_network_with_fewer_draws_would_show(finished: Path, data: Path, tmp_path: Path, at: Arrange) -> None:
     """The comparison above sees it when the generators are not put back."""
-    at_call(epoch_sums, "slice_counts", 2, send(signal.SIGTERM))
+    at("training step 2 of epoch 0", send(signal.SIGTERM))
     assert train_here(tmp_path / "run", data, *DROPPER).status == 75
     path = tmp_path / "run_tmp" / "midway_checkpoint.pt"
     state = torch.load(path, weights_only=True)
@@ -172,38 +168,18 @@ assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
 
 
-KILLER = """
-import os, signal
-from boundary_loss import command, train
-from boundary_loss.training import epoch_sums
-
-original, calls = epoch_sums.slice_counts, []
-
-def deadly(*arguments, **options):
-    calls.append(0)
-    if len(calls) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(*arguments, **options)
-
-epoch_sums.slice_counts = deadly
-command.run(train.main)
-"""
-
-
 def test_minutes_between_checkpoints_are_what_a_kill_costs(finished: Path, data: Path, tmp_path: Path) -> None:
     words = [*DROPPER, "--save_minutes", "1e-6"]
-    killer = [sys.executable, "-c", KILLER, *command(tmp_path / "run", data, *words)[3:]]
-    killed = subprocess.run(killer, env=environment(), capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    train_killed(tmp_path / "run", data, *words, at="training step 3 of epoch 0")
     done = train_here(tmp_path / "run", data, *words)
     assert "going on at step 2 of epoch 0" in done.out
     same_run(finished, tmp_path / "run")
 
 
 def test_a_spoilt_state_within_an_epoch_costs_the_epoch_alone(
-    finished: Path, data: Path, tmp_path: Path, at_call: Arrange
+    finished: Path, data: Path, tmp_path: Path, at: Arrange
 ) -> None:
-    at_call(epoch_sums, "slice_counts", 10, send(signal.SIGTERM))
+    at("training step 3 of epoch 1", send(signal.SIGTERM))
     assert train_here(tmp_path / "run", data, *DROPPER).status == 75
     (tmp_path / "run_tmp" / "midway_checkpoint.pt").write_bytes(b"")
     done = train_here(tmp_path / "run", data, *DROPPER)
@@ -212,16 +188,16 @@ def test_a_spoilt_state_within_an_epoch_costs_the_epoch_alone(
 
 
 def test_pictures_of_an_epoch_that_was_complete_but_not_counted_stay(
-    finished: Path, data: Path, tmp_path: Path, at_call: Arrange
+    finished: Path, data: Path, tmp_path: Path, at: Arrange
 ) -> None:
     """Left at a step, gone on with, killed between the last picture and the checkpoint, gone on with from the step."""
-    at_call(epoch_sums, "slice_counts", 3, send(signal.SIGTERM))
+    at("training step 3 of epoch 0", send(signal.SIGTERM))
     assert train_here(tmp_path / "run", data, *DROPPER).status == 75
 
     def killed() -> None:
         raise SystemExit(9)
 
-    at_call(checkpoint, "settle", 1, killed)
+    at("settling *", killed)
     assert train_here(tmp_path / "run", data, *DROPPER).status == 9
     assert (tmp_path / "run_tmp" / "iter000").is_dir()
     done = train_here(tmp_path / "run", data, *DROPPER)

@@ -10,7 +10,6 @@ import pytest
 from trainings import DROPPER, same_run, train_here
 
 from boundary_loss.folders.sliced import SlicedFolder, read_png
-from boundary_loss.training import checkpoint
 
 Arrange = Callable[..., None]
 
@@ -30,7 +29,7 @@ def test_an_unknown_tracker(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the package's own dependencies
 def test_every_epoch_is_there_once_and_the_picture_is_the_prediction(
-    finished: Path, data: Path, tmp_path: Path, at_call: Arrange
+    finished: Path, data: Path, tmp_path: Path, at: Arrange
 ) -> None:
     """Begun untracked, killed, gone on with tracked, killed again after the epoch was logged and before the next."""
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -38,9 +37,9 @@ def test_every_epoch_is_there_once_and_the_picture_is_the_prediction(
     def killed() -> None:
         raise SystemExit(9)
 
-    at_call(checkpoint, "save_checkpoint", 2, killed)
+    at("writing */checkpoint.pt", killed, nth=2)
     assert train_here(tmp_path / "run", data, *DROPPER).status == 9
-    at_call(checkpoint, "save_checkpoint", 2, killed)
+    at("writing */checkpoint.pt", killed, nth=2)
     assert train_here(tmp_path / "run", data, *DROPPER, "--track", "tensorboard").status == 9
     assert train_here(tmp_path / "run", data, *DROPPER, "--track", "tensorboard").status == 0
 

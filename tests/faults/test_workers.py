@@ -15,16 +15,15 @@ from trainings import DROPPER, same_run, train_here
 from boundary_loss import command
 from boundary_loss.files import sole_maker
 from boundary_loss.preparation.workers import workers
-from boundary_loss.training import predictions
 
 Arrange = Callable[..., None]
 
 
-def test_a_thread_that_fails_stops_the_training(finished: Path, data: Path, tmp_path: Path, at_call: Arrange) -> None:
+def test_a_thread_that_fails_stops_the_training(finished: Path, data: Path, tmp_path: Path, at: Arrange) -> None:
     def failed() -> None:
         raise ValueError("case_4_00_0000 cannot be encoded")
 
-    at_call(predictions, "write_png", 15, failed)
+    at("writing */iter000_tmp/val/*.png", failed, nth=3)
     stopped = train_here(tmp_path / "run", data, *DROPPER)
     assert stopped.status == 2 and stopped.err == "error: case_4_00_0000 cannot be encoded\n"
     assert train_here(tmp_path / "run", data, *DROPPER).status == 0

@@ -19,6 +19,7 @@ from boundary_loss.figures.contrast import windows
 from boundary_loss.files import read_json, write_array, write_json
 from boundary_loss.folders.run import BEST_PREDICTIONS, RunFolder
 from boundary_loss.folders.sliced import SlicedFolder, write_png
+from boundary_loss.labels import IGNORED
 from boundary_loss.report import absent, gallery, gallery_cases, pixels, slicemaps
 from boundary_loss.statistics.comparison import find_runs, group, names_of
 
@@ -178,7 +179,7 @@ def test_maps_that_slicing_did_not_save_are_those_of_the_slices(
 
 @given(maps)
 def test_maps_of_slices_are_the_librarys(classes: np.ndarray) -> None:
-    expected = signed_distance(classes, (0.7, 2.5), num_classes=3, classes=[1, 2], ignore_index=255)
+    expected = signed_distance(classes, (0.7, 2.5), num_classes=3, classes=[1, 2], ignore_index=IGNORED)
     np.testing.assert_allclose(slicemaps.signed_maps(classes, (0.7, 2.5), 3), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -240,19 +241,19 @@ def test_empty_slices_and_missed_cases_are_counted(runs: list[Path], sliced: Pat
     write_array(sliced / "val" / "gt_npy" / f"{stems[3]}.npy", ignored)
     labels = names_of(found)
     (counts,) = absent.count(labels, [(data, found)])
-    assert (counts["name"], counts["slices"], counts["empty"], counts["volumes"]) == ("lesion", 8, 2, 2)
-    assert counts["false"] == [1, 2, 0]
-    assert counts["voxels"] == [4, 10, 0]
-    assert counts["listed"] == [[stems[3], [4, 4, 0]], [stems[7], [0, 6, 0]]]
-    assert counts["absent"] == []
-    assert [(volume, names) for volume, _, names in counts["missed"]] == [
+    assert (counts.name, counts.slices, counts.empty, counts.volumes) == ("lesion", 8, 2, 2)
+    assert counts.false == [1, 2, 0]
+    assert counts.voxels == [4, 10, 0]
+    assert counts.listed == [(stems[3], [4, 4, 0]), (stems[7], [0, 6, 0])]
+    assert counts.absent == []
+    assert [(volume, names) for volume, _, names in counts.missed] == [
         ("case_4", ["gdl_hausdorff_w"]),
         ("case_5", ["gdl", "gdl_hausdorff_w"]),
     ]
     for stem in stems[4:]:
         write_array(sliced / "val" / "gt_npy" / f"{stem}.npy", np.zeros((20, 24), np.uint8))
     (counts,) = absent.count(labels, [(data, found)])
-    assert counts["absent"] == [["case_5", [0, 24, 0]]]
+    assert counts.absent == [("case_5", [0, 24, 0])]
 
 
 def test_cases_of_all_folds_are_counted_with_one_seed_each(tmp_path: Path) -> None:
@@ -268,11 +269,11 @@ def test_cases_of_all_folds_are_counted_with_one_seed_each(tmp_path: Path) -> No
     apart = [absent.count(list(rows), [fold]) for fold in folds]
     for together, first, second in zip(absent.count(list(rows), folds), *apart, strict=True):
         for number in ("slices", "empty", "volumes"):
-            assert together[number] == first[number] + second[number] > 0
+            assert getattr(together, number) == getattr(first, number) + getattr(second, number) > 0
         for numbers in ("false", "voxels"):
-            assert together[numbers] == list(np.add(first[numbers], second[numbers]))
+            assert getattr(together, numbers) == list(np.add(getattr(first, numbers), getattr(second, numbers)))
         for cases in ("listed", "absent", "missed"):
-            assert sorted(together[cases]) == sorted(first[cases] + second[cases])
+            assert sorted(getattr(together, cases)) == sorted([*getattr(first, cases), *getattr(second, cases)])
     lacking = [own[:1] if label == "gdl" else own for label, own in rows.items()]
     kept = gallery.trained_on([run for own in lacking for run in own], data)
     assert absent.one_of_each_row(lacking, kept) == folds[:1]

@@ -22,6 +22,7 @@ from boundary_loss.report.html import tidy
 from boundary_loss.report.latex import escape, to_latex
 from boundary_loss.report.page import page
 from boundary_loss.report.rebuild import again
+from boundary_loss.report.seen import Unavailable
 from boundary_loss.report.table import Scores, collect, to_csv, to_text
 from boundary_loss.statistics.claims import OF_NETWORKS, compare
 from boundary_loss.statistics.comparison import find_runs
@@ -41,7 +42,7 @@ def scores_of(runs: list[Path], *metrics: str) -> Scores:
 
 
 def page_of(scores: Scores, why: str = "none") -> str:
-    return page(scores, compare(scores.comparisons), why)
+    return page(scores, compare(scores.comparisons), Unavailable(why))
 
 
 def test_scores_are_mean_and_sample_deviation_over_cases(runs: list[Path]) -> None:

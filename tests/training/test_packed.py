@@ -1,15 +1,12 @@
 """An epoch's predictions in one file: the same run, whatever way they are kept, and killed at any moment."""
 
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from trainings import KILLER, ROW, command, environment, same_run, train
+from trainings import ROW, same_run, train, train_killed
 
 from boundary_loss.folders.run import TRAINING_ARRAYS, RunFolder
 from boundary_loss.training.predictions import PackedWriter, keep_best
@@ -42,15 +39,13 @@ def test_it_is_the_run_that_keeps_pictures(packed: Path, data: Path, tmp_path: P
 def test_killed_it_ends_the_same_to_the_byte(packed: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "packed"
     moments = [
-        "boundary_loss.training.predictions:write_packed:2",  # one set of the first epoch is packed, one is not
-        "boundary_loss.training.predictions:unpack_pictures:1",  # the first epoch is the best, being unpacked
-        "boundary_loss.folders.epoch:write_png:3",
-        "boundary_loss.training.run:write_array:7",  # the second epoch is complete, and does not count yet
+        ("writing */iter000_packed_tmp/val.npz", 1),  # one set of the first epoch is packed, one is not
+        ("writing */best_epoch_tmp/*.png", 1),  # the first epoch is the best, being unpacked
+        ("writing */best_epoch_tmp/*.png", 3),
+        ("writing */tra_dice.npy", 2),  # the second epoch is complete, and does not count yet
     ]
-    for moment in moments:
-        words = [sys.executable, "-c", KILLER, moment, *command(folder, data, *PACKED)[3:]]
-        killed = subprocess.run(words, env=environment(), capture_output=True, text=True)
-        assert killed.returncode == -signal.SIGKILL, (moment, killed.stdout, killed.stderr)
+    for moment, nth in moments:
+        train_killed(folder, data, *PACKED, at=moment, nth=nth)
     train(folder, data, *PACKED)
     same_run(packed, folder)
 

@@ -1,15 +1,12 @@
 """Training: what a run folder holds, and that a killed run ends as an undisturbed one."""
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from toys import write_sliced
-from trainings import KILLER, ROW, command, environment, same_run, train, train_here
+from trainings import ROW, same_run, train, train_here, train_killed
 
 from boundary_loss.files import sole_maker, write_array
 from boundary_loss.folders.naming import by_volume
@@ -57,21 +54,17 @@ def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_p
     """kill -9 at each kind of moment, one after the other on the same run; the last make completes it."""
     folder = tmp_path / "killed"
     moments = [
-        "boundary_loss.command:record:1",  # before the run has begun
-        "boundary_loss.training.predictions:write_png:3",  # first epoch, in the middle of its pictures
-        "boundary_loss.training.checkpoint:save_checkpoint:1",  # everything written but the checkpoint
-        "boundary_loss.training.run:keep_best:1",
-        "boundary_loss.training.run:write_array:7",  # second epoch from there, between two arrays
-        "torch:save:3",
-        "boundary_loss.training.predictions:write_png:5",  # the last epoch
-        "boundary_loss.training.folder:publish:1",  # all epochs done, not published
+        ("writing */arguments.txt", 1),  # before the run has begun
+        ("writing */iter000_tmp/val/*.png", 3),
+        ("writing */checkpoint.pt", 1),  # everything written but the checkpoint
+        ("keeping epoch 0 as the best", 1),
+        ("writing */tra_dice.npy", 2),  # the second epoch, between two arrays
+        ("settling *", 2),  # the third epoch's checkpoint is written and has no name yet
+        ("writing */iter003_tmp/val/*.png", 5),
+        ("publishing *", 1),
     ]
-    for moment in moments:
-        killed = subprocess.run(
-            [sys.executable, "-c", KILLER, moment, *command(folder, data, *ROW, "--epochs", "4")[3:]],
-            env=environment(), capture_output=True, text=True,
-        )  # fmt: skip
-        assert killed.returncode == -signal.SIGKILL, (moment, killed.stdout, killed.stderr)
+    for moment, nth in moments:
+        train_killed(folder, data, *ROW, "--epochs", "4", at=moment, nth=nth)
         assert not folder.exists(), moment
     train(folder, data, *ROW, "--epochs", "4")
     same_run(finished, folder)
@@ -103,9 +96,7 @@ def test_a_fresh_run_goes_on_when_killed_and_leaves_the_old_one(finished: Path, 
     train(folder, data, *ROW, "--epochs", "1", "--seed", "5")
     old = np.load(folder / "val_dice.npy")
     again = [*ROW, "--epochs", "4", "--fresh"]
-    moment = "boundary_loss.training.predictions:write_png:20"
-    killed = [sys.executable, "-c", KILLER, moment, *command(folder, data, *again)[3:]]
-    assert subprocess.run(killed, env=environment(), capture_output=True).returncode == -signal.SIGKILL
+    train_killed(folder, data, *again, at="writing */iter002_tmp/val/*.png", nth=4)
     np.testing.assert_array_equal(np.load(folder / "val_dice.npy"), old)
     assert "going on after epoch" in train(folder, data, *again).stdout
     same_run(finished, folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from boundary_loss.events import reached
 from boundary_loss.files import named_errors
 
 
@@ -22,4 +23,5 @@ def read_png(path: Path) -> np.ndarray:
 def write_png(path: Path, array: np.ndarray) -> None:
     """(X, Y) uint8 as an 8-bit grey PNG, without a palette."""
     with named_errors(path):
+        reached("writing {}", path)
         Image.fromarray(array).save(path, compress_level=1)

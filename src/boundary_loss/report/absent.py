@@ -4,7 +4,7 @@ Means hide these: a false voxel in an empty case costs a Dice of 1, a distance o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +18,27 @@ from boundary_loss.report.gallery import leading
 
 Fold = tuple[SlicedFolder, Sequence[RunFolder]]
 """The data of a fold, and a run of each row, trained on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCounts:
+    """Where a class is absent or was missed, at each run's best epoch; lists of numbers have one a row."""
+
+    name: str
+    slices: int
+    empty: int
+    """Slices without the class."""
+    false: Sequence[int]
+    """Of these, how many have false voxels."""
+    voxels: Sequence[int]
+    """False voxels in them."""
+    listed: Sequence[tuple[str, Sequence[int]]]
+    """Slices without the class that have any false voxels, and how many, most first."""
+    volumes: int
+    absent: Sequence[tuple[str, Sequence[int]]]
+    """Volumes without the class, and the false voxels in them."""
+    missed: Sequence[tuple[str, int, Sequence[str]]]
+    """Volumes, their true voxels, and the rows that predicted none."""
 
 
 def one_of_each_row(
@@ -38,18 +59,12 @@ def one_of_each_row(
     return folds
 
 
-def count(labels: Sequence[str], folds: Sequence[Fold]) -> list[dict[str, Any]]:
+def count(labels: Sequence[str], folds: Sequence[Fold]) -> list[ClassCounts]:
     """For each foreground class: the cases where it is absent or was missed, at each run's best epoch.
 
     Args:
         labels: of the rows, in the order of each fold's runs.
         folds: their cases are pooled.
-
-    Returns:
-        A dictionary a class: ``name``; ``slices`` (how many), ``empty`` (slices without the class), ``false`` (a number
-        a row: empty slices with false voxels), ``voxels`` (a number a row: false voxels in them), ``listed``
-        (``[slice, false voxels of each row]``, those with any, most first); ``volumes`` (how many), ``absent``
-        (``[volume, false voxels of each row]``), ``missed`` (``[volume, true voxels, rows that predicted none]``).
     """
     if not folds:
         return []
@@ -83,7 +98,7 @@ def _voxels(runs: Sequence[RunFolder], data: SlicedFolder, stems: list[str]) -> 
 def _of_class(
     name: str, labels: Sequence[str], stems: list[str], volumes: dict[str, list[str]], truth: np.ndarray,
     predicted: np.ndarray,
-) -> dict[str, Any]:  # fmt: skip
+) -> ClassCounts:  # fmt: skip
     empty = truth == 0
     false = predicted[:, empty]
     order = sorted(range(false.shape[1]), key=lambda i: (-int(false[:, i].sum()), i))
@@ -94,17 +109,17 @@ def _of_class(
         rows = [place[stem] for stem in slices]
         total, found = int(truth[rows].sum()), predicted[:, rows].sum(axis=1)
         if total == 0:
-            absent.append([volume, found.tolist()])
+            absent.append((volume, found.tolist()))
         elif (found == 0).any():
-            missed.append([volume, total, [label for label, n in zip(labels, found, strict=True) if n == 0]])
-    return {
-        "name": name,
-        "slices": len(stems),
-        "empty": int(empty.sum()),
-        "false": (false > 0).sum(axis=1).tolist(),
-        "voxels": false.sum(axis=1).tolist(),
-        "listed": [[names[i], false[:, i].tolist()] for i in order if false[:, i].any()],
-        "volumes": len(volumes),
-        "absent": absent,
-        "missed": missed,
-    }
+            missed.append((volume, total, [label for label, n in zip(labels, found, strict=True) if n == 0]))
+    return ClassCounts(
+        name=name,
+        slices=len(stems),
+        empty=int(empty.sum()),
+        false=(false > 0).sum(axis=1).tolist(),
+        voxels=false.sum(axis=1).tolist(),
+        listed=[(names[i], false[:, i].tolist()) for i in order if false[:, i].any()],
+        volumes=len(volumes),
+        absent=absent,
+        missed=missed,
+    )

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
+from boundary_loss.report.absent import ClassCounts
 from boundary_loss.report.html import count, named
+from boundary_loss.report.seen import Seen, Unavailable
 from boundary_loss.report.table import Scores
 
 INTRODUCTION = (
@@ -13,10 +14,10 @@ INTRODUCTION = (
 )
 
 
-def html(scores: Scores, seen: dict[str, Any] | str) -> str:
-    if isinstance(seen, str):
+def html(scores: Scores, seen: Seen | Unavailable) -> str:
+    if isinstance(seen, Unavailable):
         return '<p class="faint">Not counted: that needs the ground truth.</p>'
-    classes = "\n".join(f'<div class="card">{_of_class(scores, found)}</div>' for found in seen["absent"])
+    classes = "\n".join(f'<div class="card">{_of_class(scores, found)}</div>' for found in seen.absent)
     return f'<p class="faint">{INTRODUCTION}{_counted(scores)}</p><div class="cards two">{classes}</div>'
 
 
@@ -30,23 +31,20 @@ def _counted(scores: Scores) -> str:
     return of_seeds + (of_folds if any(of_row != folds[0] for of_row in folds) else "")
 
 
-def _of_class(scores: Scores, found: dict[str, Any]) -> str:
-    parts = [f"<h3>{escape(found['name'])}</h3>", _empty_slices(scores, found)]
-    if found["listed"]:
-        table = _table("", ["slice", *scores.labels], [_counts(*row) for row in found["listed"]])
-        title = f"{count(len(found['listed']), 'such slice')} with false voxels, the most first"
+def _of_class(scores: Scores, found: ClassCounts) -> str:
+    parts = [f"<h3>{escape(found.name)}</h3>", _empty_slices(scores, found)]
+    if found.listed:
+        table = _table("", ["slice", *scores.labels], [_counts(*row) for row in found.listed])
+        title = f"{count(len(found.listed), 'such slice')} with false voxels, the most first"
         parts.append(f"<details><summary>{title}</summary>{table}</details>")
-    if found["absent"]:
-        title = (
-            f"{len(found['absent'])} of {count(found['volumes'], 'volume')} have none at all: voxels predicted there"
-        )
-        parts.append(_table(title, ["volume", *scores.labels], [_counts(*row) for row in found["absent"]]))
+    if found.absent:
+        title = f"{len(found.absent)} of {count(found.volumes, 'volume')} have none at all: voxels predicted there"
+        parts.append(_table(title, ["volume", *scores.labels], [_counts(*row) for row in found.absent]))
     else:
-        parts.append(f"<p>No volume is without {escape(found['name'])}.</p>")
-    if found["missed"]:
+        parts.append(f"<p>No volume is without {escape(found.name)}.</p>")
+    if found.missed:
         rows = [
-            _row(escape(volume), _thousands(voxels), escape(", ".join(runs)))
-            for volume, voxels, runs in found["missed"]
+            _row(escape(volume), _thousands(voxels), escape(", ".join(runs))) for volume, voxels, runs in found.missed
         ]
         table = _table("", ["volume", "true voxels", "not a voxel predicted by"], rows)
         title = f"{count(len(rows), 'volume')} missed altogether by some run"
@@ -54,14 +52,14 @@ def _of_class(scores: Scores, found: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _empty_slices(scores: Scores, found: dict[str, Any]) -> str:
-    if not found["empty"]:
-        return f"<p>Every one of the {count(found['slices'], 'validation slice')} has some.</p>"
+def _empty_slices(scores: Scores, found: ClassCounts) -> str:
+    if not found.empty:
+        return f"<p>Every one of the {count(found.slices, 'validation slice')} has some.</p>"
     rows = [
-        _row(named(i, label), str(false), f"{100 * false / found['empty']:.0f} %", _thousands(voxels))
-        for i, (label, false, voxels) in enumerate(zip(scores.labels, found["false"], found["voxels"], strict=True))
+        _row(named(i, label), str(false), f"{100 * false / found.empty:.0f} %", _thousands(voxels))
+        for i, (label, false, voxels) in enumerate(zip(scores.labels, found.false, found.voxels, strict=True))
     ]
-    title = f"{found['empty']} of {count(found['slices'], 'validation slice')} have none"
+    title = f"{found.empty} of {count(found.slices, 'validation slice')} have none"
     return _table(title, ["run", "of them with false voxels", "share", "false voxels"], rows)
 
 

@@ -14,6 +14,7 @@ from boundary_loss.folders.run import RunFolder
 from boundary_loss.report import absent_section, provenance_section, results_section
 from boundary_loss.report.html import count, tidy
 from boundary_loss.report.payload import gallery_payload, payload, to_script
+from boundary_loss.report.seen import Seen, Unavailable
 from boundary_loss.report.table import Scores
 from boundary_loss.statistics.claims import Statistics
 from boundary_loss.statistics.comparison import study_of, warnings_of
@@ -26,19 +27,19 @@ SCRIPTS = (
 _CASES = "Every point and every line is a volume or a slice, as the metric says; the tests are per patient."
 
 
-def page(scores: Scores, statistics: Statistics, seen: dict[str, Any] | str) -> str:
-    """The whole page. ``seen``: what was taken from the data (:mod:`boundary_loss.report.report_data`), or why not."""
-    gallery = seen if isinstance(seen, str) else seen["gallery"]
+def page(scores: Scores, statistics: Statistics, seen: Seen | Unavailable) -> str:
+    """The whole page."""
     sections = [
         ("results", "Results", results_section.html(scores, statistics)),
         ("curves", "Curves", f'<p class="faint">{_curves(scores)}</p>'),
         ("cases", "Cases", f'<p class="faint">{_CASES}</p>'),
-        ("gallery", "Gallery", _gallery(gallery)),
+        ("gallery", "Gallery", _gallery(seen)),
         ("absent", "Nothing to find", absent_section.html(scores, seen)),
         ("made", "How the runs were made", provenance_section.html(scores, seen)),
         ("meaning", "What the numbers mean", results_section.definitions(scores)),
     ]
     title = f"{scores.study}: {count(len(scores.labels), 'run')}"
+    gallery = seen.gallery if isinstance(seen, Seen) else None
     summary = results_section.summary(scores, statistics)
     return document(title, summary, sections, payload(scores, statistics, gallery), warnings_of(scores.runs))
 
@@ -55,9 +56,9 @@ def gallery_page(runs: Sequence[RunFolder], gallery: dict[str, Any]) -> str:
     return document(f"{study}: gallery", "", [("gallery", "Gallery", "")], content, warnings_of(runs))
 
 
-def _gallery(gallery: dict[str, Any] | str) -> str:
-    if isinstance(gallery, str):
-        why = " ".join(tidy(word) for word in gallery.split(" "))
+def _gallery(seen: Seen | Unavailable) -> str:
+    if isinstance(seen, Unavailable):
+        why = " ".join(tidy(word) for word in seen.reason.split(" "))
         return f'<p class="faint">No pictures: {escape(why)}.</p>'
     return ""
 

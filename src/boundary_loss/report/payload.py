@@ -17,8 +17,8 @@ DIGITS = 5
 LOSSES = ("tra_loss", "val_loss")
 
 
-def payload(scores: Scores, statistics: Statistics, gallery: dict[str, Any] | str) -> dict[str, Any]:
-    """Everything under one roof; ``gallery`` as :func:`boundary_loss.report.gallery.build` made it, or why not."""
+def payload(scores: Scores, statistics: Statistics, gallery: dict[str, Any] | None) -> dict[str, Any]:
+    """Everything that the scripts draw; ``gallery``: of :func:`boundary_loss.report.gallery.build`, if it was made."""
     return {
         "study": scores.study,
         "runs": _named(scores.labels),
@@ -27,7 +27,7 @@ def payload(scores: Scores, statistics: Statistics, gallery: dict[str, Any] | st
             {"metric": d.metric, "column": d.column, "when": d.when, "rows": [d.first, d.second], "text": d.sentence}
             for d in statistics.differences
         ],
-        "gallery": None if isinstance(gallery, str) else gallery,
+        "gallery": gallery,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.report.findings import unverified
 from boundary_loss.report.html import named, paragraphs, tidy
+from boundary_loss.report.seen import Seen, Unavailable
 from boundary_loss.report.table import Scores
 from boundary_loss.settings import declared
 from boundary_loss.statistics.alike import words
@@ -25,7 +26,7 @@ _HEADINGS = {setting.key: setting.heading for setting in declared()} | {
 _ELSEWHERE = {"name", "losses", "study", "arguments", "data_arguments", "data_source"}
 
 
-def html(scores: Scores, seen: dict[str, Any] | str) -> str:
+def html(scores: Scores, seen: Seen | Unavailable) -> str:
     return "\n".join(
         [
             _settings(scores),
@@ -36,7 +37,7 @@ def html(scores: Scores, seen: dict[str, Any] | str) -> str:
             _block(_commands(scores)),
             "<h3>Data</h3>",
             _data(scores),
-            *([] if isinstance(seen, str) else map(_split, seen["splits"])),
+            *([] if isinstance(seen, Unavailable) else map(_split, seen.splits)),
         ]
     )
 

@@ -17,7 +17,7 @@ def again(folder: Path) -> str | None:
     if kept is None:
         return None
     try:
-        scores, statistics = collected(kept_arguments(folder, kept["names"], kept["words"]))
+        scores, statistics = collected(kept_arguments(folder, kept.names, kept.words))
         return page(scores, statistics, kept)
     except ValueError as error:
         raise ValueError(f"{folder / KEPT} does not fit what lies beside it: {error}") from None
@@ -26,7 +26,7 @@ def again(folder: Path) -> str | None:
 def order(folder: Path, paths: list[Path]) -> list[Path]:
     """The runs in the order of the report, which gives them their colours."""
     kept = read_kept(folder)
-    names = kept["names"] if kept else []
+    names = kept.names if kept else []
     known = {path.relative_to(folder).as_posix(): path for path in paths}
     first = [known.pop(name) for name in names if name in known]
     return [*first, *known.values()]

@@ -13,6 +13,7 @@ from boundary_loss.folders import records
 from boundary_loss.folders.sliced import SLICING, SPLIT, SlicedFolder
 from boundary_loss.report import absent, gallery
 from boundary_loss.report.payload import to_script
+from boundary_loss.report.seen import Seen, Unavailable
 from boundary_loss.report.table import Scores
 from boundary_loss.statistics.comparison import names_of
 
@@ -57,8 +58,11 @@ _KEPT: dict[str, records.Check] = {
 }
 
 
-def take(scores: Scores, data: Sequence[Path], modality: str | None) -> dict[str, Any]:
+def take(scores: Scores, data: Sequence[Path], modality: str | None, words: Sequence[str]) -> Seen:
     """Read the data, a folder a fold.
+
+    Args:
+        words: the command's options, kept too.
 
     Raises:
         FileNotFoundError: no data there, or no predictions.
@@ -66,12 +70,14 @@ def take(scores: Scores, data: Sequence[Path], modality: str | None) -> dict[str
     """
     folders = [SlicedFolder.open(path) for path in data]
     trained = gallery.trained_on(scores.runs, folders)
-    return {
-        "runs": identity(scores),
-        "gallery": gallery.build(scores.runs, folders, modality),
-        "absent": absent.count(scores.labels, absent.one_of_each_row(scores.rows.values(), trained)),
-        "splits": [_read_split(data.path / SPLIT) for data, _ in trained if (data.path / SPLIT).is_file()],
-    }
+    return Seen(
+        runs=identity(scores),
+        gallery=gallery.build(scores.runs, folders, modality),
+        absent=absent.count(scores.labels, absent.one_of_each_row(scores.rows.values(), trained)),
+        splits=[_read_split(data.path / SPLIT) for data, _ in trained if (data.path / SPLIT).is_file()],
+        names=names_of(scores.runs),
+        words=list(words),
+    )
 
 
 def _read_split(path: Path) -> dict[str, Any]:
@@ -88,7 +94,7 @@ def identity(scores: Scores) -> list[list[Any]]:
 
 def take_or_kept(
     scores: Scores, data: Sequence[Path], modality: str | None, folder: Path, words: Sequence[str]
-) -> dict[str, Any] | str:
+) -> Seen | Unavailable:
     """From the data, or else from what an earlier report kept in ``folder``, or else the reason why there is nothing.
 
     What was read is kept.
@@ -106,24 +112,23 @@ def take_or_kept(
     try:
         if not data:
             raise FileNotFoundError("no data were given (--data data/ISLES)")
-        found = take(scores, data, modality)
+        found = take(scores, data, modality, words)
     except (FileNotFoundError, ValueError) as error:
-        return kept(scores, folder) or str(error)
-    found |= {"names": names_of(scores.runs), "words": list(words)}
-    write_text(folder / KEPT, to_script(found) + "\n")
+        return kept(scores, folder) or Unavailable(str(error))
+    write_text(folder / KEPT, to_script(found.to_json()) + "\n")
     return found
 
 
-def kept(scores: Scores, folder: Path) -> dict[str, Any] | None:
+def kept(scores: Scores, folder: Path) -> Seen | None:
     """What an earlier report read, if it was of these runs as they are now."""
     content = read_kept(folder)
     try:
-        return content if content is not None and content["runs"] == identity(scores) else None
+        return content if content is not None and content.runs == identity(scores) else None
     except FileNotFoundError:  # a run without best epoch
         return None
 
 
-def read_kept(folder: Path) -> dict[str, Any] | None:
+def read_kept(folder: Path) -> Seen | None:
     """What an earlier report kept in the folder; None where it kept nothing.
 
     Raises:
@@ -132,5 +137,5 @@ def read_kept(folder: Path) -> dict[str, Any] | None:
     path = folder / KEPT
     if not path.is_file():
         return None
-    return records.read_record(path, _KEPT, needs=tuple(_KEPT), remedy="delete it, and a report with the data at hand "
-                               "writes it again")  # fmt: skip
+    remedy = "delete it, and a report with the data at hand writes it again"
+    return Seen.from_json(records.read_record(path, _KEPT, needs=tuple(_KEPT), remedy=remedy))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from boundary_loss.events import reached
 from boundary_loss.training.epoch_sums import Tally
 from boundary_loss.training.interruption import Interruption
 
@@ -74,6 +75,7 @@ class Watch:
 
     def training(self, tally: Tally) -> None:
         """After a training step."""
+        reached("training step {} of epoch {}", tally.done, self._epoch)
         due = self._seconds > 0 and time.monotonic() - self._saved >= self._seconds
         due, ending = tally.ranks.greatest(due) > 0, self._interruption.is_asked()
         complete = tally.done == len(tally.batches)
@@ -86,8 +88,9 @@ class Watch:
         if ending:
             raise self._interruption.end(f"epoch {self._epoch} up to step {tally.done} of {len(tally.batches)}")
 
-    def validation(self, _: Tally) -> None:
-        """After a step of the validation, which is done anew: it changes nothing."""
+    def validation(self, tally: Tally) -> None:
+        """After a validation step. Nothing of it is saved: the validation is done anew."""
+        reached("validation step {} of epoch {}", tally.done, self._epoch)
         if self._interruption.is_asked():
             assert self._here is not None
             self._save(self._here)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from boundary_loss.events import reached
 from boundary_loss.files import link_folder, unfinished
 from boundary_loss.folders.epoch import PACKED, unpack_pictures, write_packed
 from boundary_loss.folders.pictures import read_png, write_png
@@ -125,6 +126,7 @@ def _write(path: Path, picture: Tensor, arrived: torch.cuda.Event | None) -> Non
 
 def keep_best(run: Path, epoch: int) -> None:
     """Make ``best_epoch/`` the predictions of ``epoch`` as PNGs: hard links where the disk has them, else copies."""
+    reached("keeping epoch {} as the best", epoch)
     best = run / BEST_PREDICTIONS
     grown = unfinished(best)
     for stale in (grown, best):
