@@ -29,7 +29,6 @@ from boundary_loss.networks import build_network
 from boundary_loss.signals import is_rank
 from boundary_loss.training import folder
 from boundary_loss.training.arithmetic import configure, make_optimiser
-from boundary_loss.training.checkpoint import load_weights
 from boundary_loss.training.devices import describe, memory_explained, pick_device, share_processors
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.gpus import hold_gpus, parse_gpus
@@ -39,6 +38,7 @@ from boundary_loss.training.run import Training
 from boundary_loss.training.terms import ActiveTerm, activate
 from boundary_loss.training.tracking import TRACKERS, tracker
 from boundary_loss.training.trial import try_losses, try_network
+from boundary_loss.training.weights import Weights
 
 DEBUG_SLICES = 10
 # Options that do not shape the result; a run that stopped at a NaN goes on with --skip_nan
@@ -223,11 +223,8 @@ def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) ->
     }
     net = build_network(about["network"], about["in_channels"], about["num_classes"])
     if weights is not None:
-        content = load_weights(weights)
-        try:
-            net.load_state_dict(content["weights"])
-        except RuntimeError as error:
-            raise Stop(f"{weights} ({content.get('network')}) does not fit {about['network']}: {error}") from None
+        given = Weights.read(weights)
+        given.load_into(net, f"{about['network']} (they are of {given.network})")
     return net, about
 
 

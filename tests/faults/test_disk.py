@@ -13,7 +13,8 @@ import pytest
 import torch
 from trainings import DROPPER, same_run, train_here
 
-from boundary_loss.training import checkpoint, epoch_sums, predictions, run
+from boundary_loss.training import checkpoint, epoch_sums, predictions, run, weights
+from boundary_loss.training.tensorfiles import read_tensors
 
 Arrange = Callable[..., None]
 
@@ -29,7 +30,7 @@ def full() -> None:
         (run, "save_weights", 1),
         (run, "write_array", 6),
         (run, "write_text", 2),
-        (checkpoint, "write_bytes", 1),
+        (weights, "write_bytes", 1),
         (checkpoint, "settle", 2),
         (checkpoint, "write_file", 2),
     ],
@@ -190,4 +191,4 @@ def test_a_flipped_bit_of_a_tensor_is_noticed(tmp_path: Path) -> None:
         spoilt[position] ^= 1 << position % 8
         (tmp_path / "checkpoint.pt").write_bytes(spoilt)
         with pytest.raises(ValueError, match="checksum"):
-            checkpoint.load_checkpoint(tmp_path)
+            read_tensors(tmp_path / "checkpoint.pt")

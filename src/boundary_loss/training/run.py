@@ -16,7 +16,7 @@ from boundary_loss.data import Slices
 from boundary_loss.files import sweep, write_array, write_text
 from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, TRAINING_ARRAYS, RunFolder
 from boundary_loss.losses import propose_weight
-from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway, save_weights
+from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway
 from boundary_loss.training.clock import hours
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.epoch_sums import EpochLog, foreground_mean
@@ -24,6 +24,7 @@ from boundary_loss.training.interruption import Interruption
 from boundary_loss.training.mid_epoch import Midway, Watch
 from boundary_loss.training.predictions import WRITERS, keep_best
 from boundary_loss.training.tracking import Track, untracked
+from boundary_loss.training.weights import save_weights
 
 _ALARM_AFTER = 3  # epochs that predict nothing but background
 
