@@ -13,6 +13,7 @@ import torch
 
 from boundary_loss.files import settle, write_file
 from boundary_loss.folders.run import CHECKPOINT
+from boundary_loss.training.fitting import Fitting
 from boundary_loss.training.tensorfiles import read_tensors, to_bytes
 
 _PREVIOUS = f"previous_{CHECKPOINT}"
@@ -87,21 +88,36 @@ def _on_host(state: Any) -> Any:
     return [_on_host(value) for value in state] if isinstance(state, list) else state
 
 
-def load_checkpoint(run: Path) -> dict[str, Any] | None:
-    """The newest readable state of an interrupted run; None if it has not saved any.
+def load_checkpoint(run: Path, fitting: Fitting) -> dict[str, Any] | None:
+    """Read the newest readable state of an interrupted run; None if it has not saved any.
 
     Raises:
-        ValueError: there are states, and none can be read.
+        ValueError: there are states, and none can be read, or the newest is not one that this run can go on from.
     """
     faults = []
     for path in (run / _MIDWAY, run / CHECKPOINT, run / _PREVIOUS):
         if not path.is_file():
             continue
         try:
-            return read_tensors(path)[0]
+            state, _ = read_tensors(path)
         except ValueError as error:
             faults.append(f"{path} cannot be read ({error})")
             print(f"{faults[-1]}; trying the one before")
+            continue
+        _refuse_misfit(state, path, fitting)
+        return state
     if faults:
         raise ValueError("; ".join(faults) + f". Remove {run} to train from the start")
     return None
+
+
+def _refuse_misfit(state: Any, path: Path, fitting: Fitting) -> None:
+    """Stop at a state that is whole and does not fit: the one before may be an epoch or a day older."""
+    try:
+        fitting.check(state, path)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. It is readable, but not of this run, or not of this version of the code or of torch; go on with "
+            "the version in its run.json, remove it to go on from the state before it (from the start if there is "
+            "none), or begin anew with FRESH=1"
+        ) from None
