@@ -34,7 +34,6 @@ from boundary_loss.networks import build_network
 from boundary_loss.signals import is_rank
 from boundary_loss.training import folder
 from boundary_loss.training.arithmetic import configure, make_optimiser
-from boundary_loss.training.checkpoint import load_weights
 from boundary_loss.training.devices import describe, memory_explained, pick_device, share_processors
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.gpus import hold_gpus, parse_gpus
@@ -44,6 +43,7 @@ from boundary_loss.training.run import Training
 from boundary_loss.training.terms import ActiveTerm, activate
 from boundary_loss.training.tracking import TRACKERS, tracker
 from boundary_loss.training.trial import try_losses, try_network
+from boundary_loss.training.weights import Weights
 
 # Options that do not shape the result; a run that stopped at a NaN goes on with --skip_nan
 BESIDE = (
@@ -179,17 +179,9 @@ def network(experiment: Experiment, data: SlicedFolder) -> tuple[nn.Module, dict
     }
     net = build_network(about["network"], about["in_channels"], about["num_classes"])
     if experiment.initial_weights is not None:
-        load_initial(net, experiment.initial_weights, about["network"])
+        given = Weights.read(experiment.initial_weights)
+        given.load_into(net, f"{about['network']} (they are of {given.network})")
     return net, about
-
-
-def load_initial(net: nn.Module, path: Path, name: str) -> None:
-    """Load the weights at ``path`` into the network that the user calls ``name``."""
-    content = load_weights(path)
-    try:
-        net.load_state_dict(content["weights"])
-    except RuntimeError as error:
-        raise Stop(f"{path} ({content.get('network')}) does not fit {name}: {error}") from None
 
 
 def describe_run(
