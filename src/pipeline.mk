@@ -4,8 +4,8 @@
 #
 # RUN is a row of the ledger, or one of the parts that SEEDS and FOLDS make of it: gdl, or gdl/seed0, gdl/fold1_seed0.
 #
-# A folder records the settings that made it (arguments.txt). `stale` compares that line with what would be run now,
-# so that a changed EPC, NET or ledger row is noticed without starting Python; the command then says what changed.
+# A folder records the settings that made it (arguments.txt). `stale` (stale.mk) compares that line with what would be run
+# now, so that a changed EPC, NET or ledger row is noticed without starting Python; the command then says what changed.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,7 +15,6 @@ SHELL := bash
 .SUFFIXES:
 
 ledger := $(or $(wildcard $(firstword $(MAKEFILE_LIST))),$(strip $(filter-out src/%.mk,$(MAKEFILE_LIST))))
-
 include src/venv.mk
 
 # ---- Variables a user sets on the command line; `make -f STUDY.make help` lists them -------------------------------
@@ -23,6 +22,9 @@ include src/venv.mk
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE SPACING NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
 	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
 	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN RERUN
+# Of these, the ones that shape no result: an archive does not record them
+local    := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
+	CASES PREDICT ARCHIVE RUN RERUN
 $(call forget,$(settable) curves boxplots hists of_pairs)
 
 SRC      ?= challenge
@@ -45,6 +47,7 @@ RUNS     ?= $(rows)
 RD       ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(call fold,$(FOLD))
 METRICS  ?= default
 EPOCH    ?= best
+# The others are empty
 $(foreach name,$(settable) of_pairs,$(eval $(name) ?=))
 
 # ---- Where things are: a phantom, a debug run or another fold never stands where a result should -------------------
@@ -60,8 +63,7 @@ ifneq ($(call not_whole,$(SEEDS) $(FOLDS)),)
 $(error SEEDS='$(SEEDS)' and FOLDS='$(FOLDS)' are whole numbers, as SEEDS='0 1 2'; not: $(call not_whole,$(SEEDS) $(FOLDS)))
 endif
 
-fold     = $(if $(filter-out 0,$1),-fold$1)
-
+fold       = $(if $(filter-out 0,$1),-fold$1)
 RAW       := data/$(STUDY)$(phantom)
 sliced_of  = data/$(SLICED_AS)$(phantom)$(call fold,$1)
 SLICED    := $(foreach number,$(or $(FOLDS),$(FOLD)),$(call sliced_of,$(number)))
@@ -116,20 +118,19 @@ parts := $(or $(foreach number,$(FOLDS),$(if $(seeds),$(seeds:%=fold$(number)_%)
 names  = $(if $(parts),$(foreach row,$1,$(parts:%=$(row)/%)),$1)
 runs  := $(patsubst %,$(RD)/%,$(call names,$(RUNS)))
 
-# Of a run's name, gdl/fold1_seed0: the row gdl, the number after `fold` or `seed` (else $3), the data it is trained on;
+# Of a run's name, gdl/fold1_seed0: the row gdl, the number after `fold` or `seed` (else $3), its data and its seed;
 # of a file inside, gdl/fold1_seed0/NAME, the run
 row_of    = $(firstword $(subst /, ,$1))
 number_of = $(or $(patsubst $2%,%,$(filter $2%,$(subst _, ,$(word 2,$(subst /, ,$1))))),$3)
 data_of   = $(call sliced_of,$(call number_of,$1,fold,$(FOLD)))
+seed_of   = $(call number_of,$1,seed,$(SEED))
 folder_of = $(patsubst %/,%,$(dir $1))
 
 # What is drawn of slices: the first part of each row, and the data of the first fold
 pictured := $(if $(parts),$(RUNS:%=$(RD)/%/$(firstword $(parts))),$(runs))
 
-# The arrays of a run folder, written while training or computed from the saved predictions, and the sets of them that a
-# report shows: the names of the tables in Python
-tables      := src/boundary_loss/metric_definitions.py
-names_in     = $(shell sed -nE '/^$1: .*= \{/,/^\}/s/^    "([a-z0-9_]+)": .*/\1/p' $(tables))
+# Arrays that a training writes, arrays computed from its predictions, and sets that a report shows: one table, in Python
+names_in     = $(shell sed -nE '/^$1: .*= \{/,/^\}/s/^    "([a-z0-9_]+)": .*/\1/p' src/boundary_loss/metric_definitions.py)
 trained     := $(call names_in,_TRAINING)
 evaluated   := $(call names_in,_OF_EVERY_STUDY) $(of_pairs)
 metric_sets := $(call names_in,METRIC_SETS)
@@ -140,17 +141,13 @@ endif
 
 # ---- Settings, and whether a folder was made with others -----------------------------------------------------------
 
-option = $(if $(strip $2),$1 $(call quoted,$2))
-list   = $(if $(strip $2),$1 $(foreach one,$2,$(call quoted,$(one))))
-on     = $(filter-out 0 no off false,$1)
-switch = $(if $(call on,$2),$1)
-given  = $(if $(filter-out undefined,$(origin $1)),$($1))
-
 # -B makes everything anew, FRESH=1 what was made with other settings; what stands there moves aside, nothing is lost
 flags_of_make := $(filter-out --%,$(firstword -$(MAKEFLAGS)))
 dry_run       := $(findstring n,$(flags_of_make))
 anew          := $(findstring B,$(flags_of_make))
 fresh         := $(if $(call on,$(FRESH))$(anew),--fresh)
+
+include src/stale.mk
 
 phantom_settings := --study $(STUDY) $(call options,PHANTOM)
 unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(call path,$(LINEAGE))) $(UNPACK)
@@ -161,9 +158,7 @@ slice_options    := $(call options,SLICE)
 slice_settings    = --source $(RAW) --retain $(RETAIN) --fold $(or $(word 2,$(subst -fold, ,$1)),0) $(stated) $(slice_options)
 train_options    := $(call options,TRAIN)
 debug_options    := $(call options,DEBUG)
-train_settings    = $(call data_words,$1) $(call row_settings,$(call row_of,$1)) $(call seed_words,$1) $(call row_options,$(call row_of,$1))
-data_words        = --data $(call data_of,$1)
-seed_words        = --seed $(call number_of,$1,seed,$(SEED))
+train_settings    = --data $(call data_of,$1) $(call row_settings,$(call row_of,$1)) --seed $(call seed_of,$1) $(call row_options,$(call row_of,$1))
 row_options       = $(train_options) $(if $(call given,$1.options),$(call options,$1.options)) $(debug_options)
 row_settings      = $(call list,--losses,$($1.losses)) $(call option,--schedule,$(call given,$1.schedule)) \
 	$(call list,--augment,$(or $(call given,$1.augment),$(AUGMENT))) \
@@ -171,27 +166,10 @@ row_settings      = $(call list,--losses,$($1.losses)) $(call option,--schedule,
 	$(call option,--amp,$(filter-out off,$(AMP))) $(call switch,--compile,$(COMPILE)) \
 	$(call switch,--deterministic,$(DETERMINISTIC)) $(call option,--predictions,$(PREDICTIONS))
 
-same  = $(and $(findstring [$(strip $1)],[$(strip $2)]),$(findstring [$(strip $2)],[$(strip $1)]))
-plain = $(subst ",,$(subst \,,$(subst ',,$1)))
-stale = $(if $(wildcard $1/arguments.txt),$(if $(call same,$(call plain,$(file <$1/arguments.txt)),$(call plain,$2)),,FORCE))
+# A run is also stale that is asked as one and holds seeds or folds: its command says the ways on
 stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcard $(RD)/$1/seed*/arguments.txt $(RD)/$1/fold*/arguments.txt),FORCE))
 
-.PHONY: FORCE
-FORCE:
-
-# A file that a wrong clock dated in the future would be made again by every make, or never again. What is drawn or packed
-# gets an old date, so that it is made anew; every other file is dated now
-in_future := find $(RD) -maxdepth 3 -name 'iter*' -prune -o -type f -newermt '+1 minute'
-outputs   := -name '*.png' -o -name report.html -o -name archive.txt
-future    := $(shell $(in_future) -print 2> /dev/null | LC_ALL=C tr -cd '[:print:]\n' | head -n 3)
-ifneq ($(future),)
-$(warning dated in the future, by a clock that was wrong: $(future))
-$(if $(dry_run),,$(shell $(in_future) \( \( $(outputs) \) -exec touch -t 200001010000 {} + -o -exec touch {} + \)))
-endif
-
 # What an archive says of how it was made: every setting that shapes a result, the ledger's rows too
-local     := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
-	CASES PREDICT ARCHIVE RUN RERUN
 row_words  = $(foreach part,losses schedule augment options,$(if $(call given,$1.$(part)),$(call quoted,$1.$(part)=$($1.$(part)))))
 made_with  = $(foreach name,$(filter-out $(local),$(settable)),$(call quoted,$(name)=$($(name)))) \
 	$(foreach row,$(RUNS),$(call row_words,$(row)))
@@ -201,9 +179,7 @@ made_with  = $(foreach name,$(filter-out $(local),$(settable)),$(call quoted,$(n
 .PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
-
 data: $(SLICED)  ## unpack and slice the data
-
 train: $(runs) $(foreach run,$(runs),$(trained:%=$(run)/%.npy))  ## the trainings in RUNS; one alone: results/STUDY/RUN
 
 # ---- Data: published whole, then read-only -------------------------------------------------------------------------
@@ -226,12 +202,13 @@ where  = --device $(call quoted,$(DEVICE)) $(call option,--gpus,$(GPUS)) --nproc
 
 # ---- The rows are checked before the first of several is trained: what is wrong with the last need not wait a day ----
 
+# Rows that a goal names, in RUNS or not
 goals := $(or $(call given,MAKECMDGOALS),all)
 named := $(filter $(rows),$(foreach goal,$(filter $(RD)/%,$(goals)),$(call row_of,$(goal:$(RD)/%=%))))
 
-# A run that will be trained waits for the check. Python drops the rows that no goal asks for or that are finished
+# A run that will be trained waits for the check. Python drops the rows that no goal asks for and the finished ones
 check_before = $(if $(or $(anew),$(call stale_run,$1),$(if $(wildcard $(RD)/$1),,missing)),check-ledger)
-part_words   = $(call data_words,$1) $(call seed_words,$1)
+part_words   = --data $(call data_of,$1) --seed $(call seed_of,$1)
 all_parts    = $(foreach part,$(parts),--part $(part) $(call part_words,-/$(part)))
 all_rows     = $(foreach row,$(sort $(RUNS) $(named)),--run $(RD)/$(row) $(if $(parts),,$(call part_words,$(row))) \
 	$(call row_settings,$(row)) $(call row_options,$(row)) $(fresh))

@@ -15,6 +15,14 @@ options = $(if $(strip $(foreach mark,$(special),$(findstring $(mark),$($1)))),$
 requoted = $(shell xargs bash -c 'printf "%q " "$$@"' words <<< $(call quoted,$($1)) 2> /dev/null)$(if $(filter-out 0,$(.SHELLSTATUS)),$(error \
 	$1=$($1) has a quote that does not end))
 
+# An option and its value, or values, and a switch that is on; nothing where $2 is empty. The value of the variable named
+# $1, or nothing
+option = $(if $(strip $2),$1 $(call quoted,$2))
+list   = $(if $(strip $2),$1 $(foreach one,$2,$(call quoted,$(one))))
+on     = $(filter-out 0 no off false,$1)
+switch = $(if $(call on,$2),$1)
+given  = $(if $(filter-out undefined,$(origin $1)),$($1))
+
 # Settings come from the command line or a study's file; the environment's variables of the same names are ignored
 forget = $(foreach name,$1,$(if $(filter-out environment,$(origin $(name))),,$(eval undefine $(name))))
 
