@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from boundary_loss.losses.base import wide
+
 PIECE = 1 << 18
 """Logits in a piece: a megabyte, so that the few temporaries stay in the cache."""
 
@@ -31,7 +33,7 @@ def gradient(
 ) -> Tensor:
     """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary."""
     result = torch.empty_like(logits)
-    factors = pulls.to(_wide(logits))
+    factors = pulls.to(wide(logits))
     for items, piece in _pieces(logits):
         maps = None if distances is None else distances[items, :, piece]
         part = logits[items, :, piece]
@@ -68,7 +70,7 @@ def _piece_gradient(
 
 def _probabilities(logits: Tensor, labels: Tensor, ignore_label: int) -> tuple[Tensor, Tensor]:
     """(b, K, n) softmax and (b, K, n) bool, true for the voxel's class; both 0 where the label is ignored."""
-    scores = logits.to(_wide(logits))
+    scores = logits.to(wide(logits))
     if scores.shape[1] == 1:
         scores = torch.cat([torch.zeros_like(scores), scores], dim=1)
     labels = labels.long().unsqueeze(1)  # a comparison in uint8 would take -1 for 255
@@ -79,10 +81,6 @@ def _probabilities(logits: Tensor, labels: Tensor, ignore_label: int) -> tuple[T
         labels = labels.masked_fill(ignored, -1)
     classes = torch.arange(s.shape[1], device=labels.device).unsqueeze(1)
     return s, labels == classes
-
-
-def _wide(logits: Tensor) -> torch.dtype:
-    return torch.float64 if logits.dtype == torch.float64 else torch.float32
 
 
 def _pieces(logits: Tensor) -> Iterator[tuple[slice, slice]]:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from boundary_loss.distance import either_distance, inside_distance
 from boundary_loss.distance.layout import Spacing, diagonals, spacing_array
-from boundary_loss.encoding import among_all, probs2class
+from boundary_loss.encoding import among_all, encode_one_hot, probs2class
 from boundary_loss.losses.base import Activation, Pair, Reduction, RegionLoss, Unit, in_unit, one_of
 from boundary_loss.losses.target import check_prediction, mean_over_voxels, read_mask, zero_unless
 from boundary_loss.shapes import Labels, OneHot, Probs, Scalar
@@ -196,8 +196,7 @@ class HausdorffErosionLoss(RegionLoss):
 
 def most_probable(probs: Tensor) -> Tensor:
     """(B, K, ...) probabilities -> bool, true for the most probable class."""
-    classes = torch.arange(probs.shape[1], device=probs.device).view(1, -1, *[1] * (probs.ndim - 2))
-    return probs2class(probs).unsqueeze(1) == classes
+    return encode_one_hot(probs2class(probs), probs.shape[1], torch.bool)
 
 
 @torch.compiler.disable  # the transform is a program of its own: nothing in it to trace or differentiate

@@ -11,6 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from boundary_loss.losses import base
+
 ELEMENTS = 4096
 """Logits (of padded classes) that a program holds at a time."""
 PROGRAMS = 1024
@@ -24,7 +26,7 @@ def sums(
     B, _, N = logits.shape
     K, padded, block = _sizes(logits)
     programs = min(PROGRAMS, triton.cdiv(N, block))
-    rows = torch.empty(B, programs, 4, padded, dtype=_wide(logits), device=logits.device)
+    rows = torch.empty(B, programs, 4, padded, dtype=base.wide(logits), device=logits.device)
     maps = logits if distances is None else distances  # never read without distances
     with _device(logits):
         _sums_kernel[(B * programs,)](
@@ -44,7 +46,7 @@ def gradient(
     K, padded, block = _sizes(logits)
     blocks = triton.cdiv(N, block)
     result = torch.empty_like(logits)
-    factors = pulls.to(_wide(logits)).contiguous()
+    factors = pulls.to(base.wide(logits)).contiguous()
     maps = logits if distances is None else distances
     with _device(logits):
         _gradient_kernel[(B * blocks,)](
@@ -60,10 +62,6 @@ def _sizes(logits: Tensor) -> tuple[int, int, int]:
     K = max(logits.shape[1], 2)
     padded = triton.next_power_of_2(K)
     return K, padded, max(16, ELEMENTS // padded)
-
-
-def _wide(logits: Tensor) -> torch.dtype:
-    return torch.float64 if logits.dtype == torch.float64 else torch.float32
 
 
 def _device(logits: Tensor) -> torch.cuda.device:
