@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boundary_loss import command
-from boundary_loss.folders.run import RunFolder, metric
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.metric_definitions import metric
 from boundary_loss.report.table import Score, collect
 from boundary_loss.statistics.comparison import find_runs, group, number, short_label
 

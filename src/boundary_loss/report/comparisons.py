@@ -5,7 +5,7 @@ import io
 import math
 import textwrap
 
-from boundary_loss.folders.run import metric
+from boundary_loss.metric_definitions import metric
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH
 from boundary_loss.report.table import WHEN
 from boundary_loss.statistics.claims import CHOICES, Statistics
