@@ -7,7 +7,8 @@ import numpy as np
 
 from boundary_loss.distance import signed_distance
 from boundary_loss.files import write_array, write_json
-from boundary_loss.folders.sliced import SlicedFolder, write_png
+from boundary_loss.folders.pictures import write_png
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.phantom import acdc, isles, wmh
 
 CLASSES = {

@@ -19,8 +19,7 @@ from trainings import same_run
 
 from boundary_loss import goals
 from boundary_loss.files import read_json
-from boundary_loss.folders.run import EVALUATION_ARRAYS, TRAINING_ARRAYS
-from boundary_loss.metric_definitions import METRIC_SETS, PAIR_ARRAYS
+from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, TRAINING_ARRAYS
 
 SMALL = ["SRC=phantom", "PHANTOM=--cases 5 --size 32", "RETAIN=2", "NET=Dimwit", "EPC=2", f"CC={sys.executable}"]
 ISLES = ["-f", "isles.make", *SMALL, "RUNS=gdl gdl_3d_surface_steal"]

@@ -22,8 +22,9 @@ from boundary_loss.figures.drawing import new_figure
 from boundary_loss.figures.overlays import Look, edges, read_row
 from boundary_loss.figures.selection import pick_slices, predicted_stems
 from boundary_loss.files import read_json, write_json
+from boundary_loss.folders.pictures import write_png
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder, write_png
+from boundary_loss.folders.sliced import SlicedFolder
 
 Call = Callable[..., None]
 masks = arrays(bool, st.tuples(st.integers(1, 6), st.integers(1, 8)))

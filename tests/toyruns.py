@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from boundary_loss.files import write_array, write_json, write_text
-from boundary_loss.folders.run import EVALUATION_ARRAYS, RunFolder, metric
-from boundary_loss.folders.sliced import SlicedFolder, write_png
+from boundary_loss.folders.pictures import write_png
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.metric_definitions import EVALUATION_ARRAYS, metric
 
 LOSSES = {
     "gdl": ("gdl",),

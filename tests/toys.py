@@ -10,7 +10,7 @@ import torch
 from boundary_loss.distance import one_hot2dist
 from boundary_loss.events import reached
 from boundary_loss.files import write_array, write_json, write_text
-from boundary_loss.folders.sliced import write_png
+from boundary_loss.folders.pictures import write_png
 
 if TYPE_CHECKING:  # the tests that need no slices need no nibabel
     from boundary_loss.preparation import Study

@@ -9,6 +9,11 @@ it is trained once. ``--anew`` is make's ``-B``: finished runs are trained again
 something to check, by :mod:`boundary_loss.ledgercheck`.
 """
 
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass

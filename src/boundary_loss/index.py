@@ -23,7 +23,8 @@ from urllib.parse import quote
 
 from boundary_loss import command
 from boundary_loss.files import write_text
-from boundary_loss.folders.run import RunFolder, metric
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.metric_definitions import metric
 from boundary_loss.report.html import count, tidy
 from boundary_loss.report.page import document
 from boundary_loss.statistics.claims import TESTED
@@ -33,7 +34,7 @@ NOTHING: dict[str, Any] = {"study": "", "runs": [], "metrics": [], "differences"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class StudyResults:
     """A folder of results, as the index tells of it."""
 
     folder: Path
@@ -66,14 +67,14 @@ def lines(results: Path) -> list[str]:
         try:
             paths = runs_in(folder)
             if paths:
-                found.append(_study(results, Study(folder=folder, runs=tuple(find_runs(paths)))))
+                found.append(_study(results, StudyResults(folder=folder, runs=tuple(find_runs(paths)))))
         except (OSError, ValueError, csv.Error) as error:
             print(f"warning: {folder} is not listed: {error}", file=sys.stderr)
             found.append(_unreadable(folder, str(error).replace(str(folder), folder.name)))
     return found
 
 
-def best_mean(study: Study, name: str) -> str:
+def best_mean(study: StudyResults, name: str) -> str:
     """``0.762 gdl_hausdorff_w``: the best mean over the classes at the best epochs, from report.csv; or nothing."""
     path = study.folder / "report.csv"
     if not path.is_file():
@@ -123,7 +124,7 @@ def _unreadable(folder: Path, why: str) -> str:
     )
 
 
-def _study(results: Path, study: Study) -> str:
+def _study(results: Path, study: StudyResults) -> str:
     name = escape(study.folder.name)
     report = study.folder / "report.html"
     link = f'<a href="{_link(report, results)}">{name}</a>' if report.is_file() else f"{name} (no report yet)"

@@ -13,8 +13,6 @@ if __name__ == "__main__":
 
     loading.begin()
 
-import csv
-import io
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -42,6 +40,7 @@ from boundary_loss.figures.drawing import (
     wrapped,
 )  # fmt: skip
 from boundary_loss.files import write_text
+from boundary_loss.statistics import tables
 from boundary_loss.statistics.comparison import Comparison, axis_label, moving_mean, runs_of, warnings_of
 from boundary_loss.statistics.values import Measured, nanstd
 
@@ -176,13 +175,9 @@ def table(shown: Comparison, smooth: int = 1) -> str:
         for measured in shown.runs
         for c, column in enumerate(measured.columns)
     ]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["epoch", *(name for name, _ in columns)])
-    for epoch in range(max(len(values) for _, values in columns)):
-        cells = [values[epoch] if epoch < len(values) else np.nan for _, values in columns]
-        writer.writerow([epoch, *("" if np.isnan(cell) else f"{cell:.6g}" for cell in cells)])
-    return text.getvalue()
+    epochs = range(max(len(values) for _, values in columns))
+    cells = [[tables.cell(values[epoch]) if epoch < len(values) else "" for _, values in columns] for epoch in epochs]
+    return tables.to_csv(["epoch", *(name for name, _ in columns)], [[e, *row] for e, row in zip(epochs, cells)])
 
 
 def main() -> None:

@@ -24,8 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boundary_loss import command
-from boundary_loss.folders.run import RunFolder, metric
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.metric_definitions import metric
 from boundary_loss.report.table import Score, collect
+from boundary_loss.statistics import tables
 from boundary_loss.statistics.comparison import find_runs, group, number, short_label
 
 CONVENTIONS = ("same", "inferred", "differs")
@@ -156,7 +158,7 @@ def to_text(published: Published, runs: Sequence[RunFolder]) -> str:
         theirs = number(found.metric, found.mean) + _spread(found.metric, found.sd) + f" [{found.source}]"
         lines.append([found.row, short_label(found.metric), found.column, theirs, _ours(best), _ours(last),
                       verdict(found, best, rows.get(label, ()))])  # fmt: skip
-    return "\n\n".join(filter(None, [_aligned(lines) if len(lines) > 1 else "", *_explained(published)]))
+    return "\n\n".join(filter(None, [tables.aligned(lines) if len(lines) > 1 else "", *_explained(published)]))
 
 
 def _belongs(found: Number, rows: dict[str, tuple[RunFolder, ...]]) -> str:
@@ -172,11 +174,6 @@ def _ours(score: Score | None) -> str:
     if score is None or not score.n:
         return "–"
     return number(score.metric, score.mean) + _spread(score.metric, score.sd_seeds)
-
-
-def _aligned(lines: list[list[str]]) -> str:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 
 
 def _explained(published: Published) -> list[str]:

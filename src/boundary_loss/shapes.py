@@ -9,8 +9,6 @@ Letters used in comments, docstrings and einsum strings everywhere:
     E  epochs;  N  slices;  P  volumes (a patient, or a patient's frame)
 """
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from boundary_loss.labels import IGNORED as IGNORED
@@ -21,6 +19,3 @@ OneHot = Tensor  # (B, K, ...) 0 or 1, exactly one 1 a voxel (none where the vox
 Labels = Tensor  # (B, ...) integer classes
 DistMaps = Tensor  # (B, K, ...) float, mm, negative inside the class
 Scalar = Tensor  # ()
-
-LabelArray = NDArray[np.uint8]  # (...)
-FloatArray = NDArray[np.float32]

@@ -16,10 +16,10 @@ from boundary_loss.evaluate.__main__ import main
 from boundary_loss.files import write_array, write_json, write_text
 from boundary_loss.folders.epoch import write_packed
 from boundary_loss.folders.naming import by_volume
-from boundary_loss.folders.pictures import read_png
-from boundary_loss.folders.run import EVALUATION_ARRAYS, RunFolder
-from boundary_loss.folders.sliced import SlicedFolder, write_png
-from boundary_loss.metric_definitions import METRIC_SETS
+from boundary_loss.folders.pictures import read_png, write_png
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS
 from boundary_loss.metrics import dice, surface_distances
 
 SHAPE, SPACING = (18, 24), (0.8, 1.2, 5.0)

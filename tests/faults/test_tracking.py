@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from trainings import DROPPER, same_run, train_here
 
-from boundary_loss.folders.sliced import SlicedFolder, read_png
+from boundary_loss.folders.pictures import read_png
+from boundary_loss.folders.sliced import SlicedFolder
 
 Arrange = Callable[..., None]
 

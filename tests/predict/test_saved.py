@@ -14,7 +14,8 @@ from toys import load_study
 from boundary_loss import unpack
 from boundary_loss.command import Stop
 from boundary_loss.files import read_json, write_json, write_text
-from boundary_loss.folders.sliced import SlicedFolder, write_png
+from boundary_loss.folders.pictures import write_png
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.phantom import __main__ as phantom
 from boundary_loss.preparation import engine
 from boundary_loss.preparation.slices import to_classes

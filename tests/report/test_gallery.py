@@ -17,8 +17,9 @@ from toys import write_sliced
 from boundary_loss.distance import signed_distance
 from boundary_loss.figures.contrast import windows
 from boundary_loss.files import read_json, write_array, write_json
+from boundary_loss.folders.pictures import write_png
 from boundary_loss.folders.run import BEST_PREDICTIONS, RunFolder
-from boundary_loss.folders.sliced import SlicedFolder, write_png
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.labels import IGNORED
 from boundary_loss.report import absent, gallery, gallery_cases, pixels, slicemaps
 from boundary_loss.statistics.comparison import find_runs, group, names_of

@@ -14,7 +14,8 @@ import pytest
 from toyruns import LENGTHS, write_row
 
 from boundary_loss.files import read_json, write_array, write_json
-from boundary_loss.folders.run import METRICS, RunFolder
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.metric_definitions import METRICS
 from boundary_loss.report import __main__ as report
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS
 from boundary_loss.report.findings import differences, sentences

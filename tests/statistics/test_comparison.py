@@ -11,7 +11,8 @@ from toyruns import write_runs
 from toys import write_sliced
 
 from boundary_loss.files import read_json, write_array, write_json
-from boundary_loss.folders.run import METRICS, RunFolder
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.metric_definitions import METRICS
 from boundary_loss.statistics import comparison
 from boundary_loss.statistics.comparison import Comparison, find_runs, moving_mean, runs_in
 from boundary_loss.statistics.values import nanmean, nanstd

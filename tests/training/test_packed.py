@@ -8,7 +8,8 @@ import pytest
 import torch
 from trainings import ROW, same_run, train, train_killed
 
-from boundary_loss.folders.run import TRAINING_ARRAYS, RunFolder
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.metric_definitions import TRAINING_ARRAYS
 from boundary_loss.training.predictions import PackedWriter, keep_best
 
 OPTIONS = [*ROW, "--epochs", "3", "--save_train"]

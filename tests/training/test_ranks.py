@@ -15,8 +15,9 @@ from toys import REPOSITORY, write_sliced
 
 from boundary_loss.command import Stop
 from boundary_loss.encoding import class2one_hot
-from boundary_loss.folders.run import TRAINING_ARRAYS, RunFolder
+from boundary_loss.folders.run import RunFolder
 from boundary_loss.losses import LOSSES, build
+from boundary_loss.metric_definitions import TRAINING_ARRAYS
 from boundary_loss.signals import TERMINATED
 from boundary_loss.train import main
 from boundary_loss.training.ranks import Ranks

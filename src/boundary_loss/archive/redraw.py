@@ -8,7 +8,8 @@ from boundary_loss import boxplot, hist, plot
 from boundary_loss.archive.reading import unpack
 from boundary_loss.figures.drawing import Figure, to_png
 from boundary_loss.files import read_array
-from boundary_loss.folders.run import METRICS, RunFolder
+from boundary_loss.folders.run import RunFolder
+from boundary_loss.metric_definitions import METRICS
 from boundary_loss.report.rebuild import again, order
 from boundary_loss.statistics.comparison import Comparison, find_runs, runs_in
 

@@ -25,8 +25,9 @@ from boundary_loss.archive.reading import unpack
 from boundary_loss.archive.settings import PLAIN, read_variables, shown
 from boundary_loss.command import Stop
 from boundary_loss.files import read_array, read_json
-from boundary_loss.folders.run import EVALUATION_ARRAYS, TRAINING_ARRAYS, RunFolder
+from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.sliced import SLICING
+from boundary_loss.metric_definitions import EVALUATION_ARRAYS, TRAINING_ARRAYS
 from boundary_loss.provenance import commit
 from boundary_loss.statistics.comparison import find_runs, runs_in
 

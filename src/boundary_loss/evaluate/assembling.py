@@ -13,7 +13,7 @@ from boundary_loss.folders.naming import by_volume, frame_pairs
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metric_definitions import metric
 from boundary_loss.metrics.ejection import ejection_error, in_order
-from boundary_loss.metrics.volume import SLICE_METRICS, VOLUME_METRICS, Comparison
+from boundary_loss.metrics.volume import SLICE_METRICS, VOLUME_METRICS, VolumeMeasures
 
 EJECTION = "ejection_error"
 EJECTS = "ventricle"
@@ -32,7 +32,7 @@ def ventricles(run: RunFolder) -> list[int]:
 
 def assemble(
     run: RunFolder,
-    results: dict[str, list[Comparison]],
+    results: dict[str, list[VolumeMeasures]],
     metrics: Sequence[str],
     epochs: Sequence[int],
     num_epochs: int,
@@ -56,7 +56,7 @@ def assemble(
     return arrays
 
 
-def _pairs_ml(run: RunFolder, results: dict[str, list[Comparison]], position: int) -> Iterator[tuple[Any, Any]]:
+def _pairs_ml(run: RunFolder, results: dict[str, list[VolumeMeasures]], position: int) -> Iterator[tuple[Any, Any]]:
     """For each patient the ventricles' volumes at both moments, of the prediction and of the ground truth."""
     for pair in frame_pairs(run.patients).values():
         both = [results[volume][position].volumes_ml[:, ventricles(run)] for volume in pair]
@@ -64,7 +64,7 @@ def _pairs_ml(run: RunFolder, results: dict[str, list[Comparison]], position: in
 
 
 def _fill_ejection(
-    array: np.ndarray, run: RunFolder, results: dict[str, list[Comparison]], epochs: Sequence[int]
+    array: np.ndarray, run: RunFolder, results: dict[str, list[VolumeMeasures]], epochs: Sequence[int]
 ) -> None:
     for position, epoch in enumerate(epochs):
         for row, (pred, gt) in enumerate(_pairs_ml(run, results, position)):
@@ -73,7 +73,7 @@ def _fill_ejection(
 
 def touched(
     run: RunFolder,
-    results: dict[str, list[Comparison]],
+    results: dict[str, list[VolumeMeasures]],
     arrays: dict[str, np.ndarray],
     epochs: Sequence[int],
     best: int,
@@ -89,7 +89,7 @@ def touched(
 
 
 def _touched_at(
-    run: RunFolder, results: dict[str, list[Comparison]], arrays: dict[str, np.ndarray], position: int, epoch: int
+    run: RunFolder, results: dict[str, list[VolumeMeasures]], arrays: dict[str, np.ndarray], position: int, epoch: int
 ) -> dict[str, dict[str, Any]]:
     """The same at one epoch, of (case, foreground class) values."""
     measured = {volume: comparisons[position] for volume, comparisons in results.items()}

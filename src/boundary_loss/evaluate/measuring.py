@@ -17,7 +17,7 @@ from tqdm import tqdm
 from boundary_loss.folders.naming import by_volume
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.sliced import SlicedFolder
-from boundary_loss.metrics.volume import Comparison, VolumeTruth
+from boundary_loss.metrics.volume import VolumeMeasures, VolumeTruth
 from boundary_loss.processes import pool_of, submit_all
 
 
@@ -34,10 +34,10 @@ class Job:
     num_classes: int
     metrics: tuple[str, ...]
 
-    def __call__(self) -> list[Comparison]:
+    def __call__(self) -> list[VolumeMeasures]:
         """A comparison for each epoch."""
         truth, run = self._truth(), RunFolder(self.run)
-        known: dict[bytes, Comparison] = {}  # epochs often repeat a prediction, above all an empty one
+        known: dict[bytes, VolumeMeasures] = {}  # epochs often repeat a prediction, above all an empty one
         return [self._compare(truth, run, epoch, known) for epoch in self.epochs]
 
     def _truth(self) -> VolumeTruth:
@@ -51,8 +51,8 @@ class Job:
         return VolumeTruth(labels, self.num_classes, spacing, slice_spacing)
 
     def _compare(
-        self, truth: VolumeTruth, run: RunFolder, epoch: int | None, known: dict[bytes, Comparison]
-    ) -> Comparison:
+        self, truth: VolumeTruth, run: RunFolder, epoch: int | None, known: dict[bytes, VolumeMeasures]
+    ) -> VolumeMeasures:
         try:
             slices = run.predictions(epoch, self.stems)
         except FileNotFoundError as error:
@@ -84,16 +84,16 @@ def jobs_of(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], places: 
     return [Job(volume, tuple(own), run.path, data.path, *shared) for volume, own in by_volume(stems).items()]
 
 
-def measure(jobs: Sequence[Job], workers: int) -> dict[str, list[Comparison]]:
+def measure(jobs: Sequence[Job], workers: int) -> dict[str, list[VolumeMeasures]]:
     """``{volume: its comparisons, one an epoch}``, in the jobs' order, however many processes there are."""
-    results: dict[str, list[Comparison]] = {}
+    results: dict[str, list[VolumeMeasures]] = {}
     finished = _in_processes(jobs, workers) if min(workers, len(jobs)) > 1 else _in_turn(jobs)
     for job, comparisons in tqdm(finished, total=len(jobs), desc="metrics", unit="volume", disable=None):
         results[job.volume] = comparisons
     return {job.volume: results[job.volume] for job in jobs}
 
 
-def _run(job: Job) -> list[Comparison]:
+def _run(job: Job) -> list[VolumeMeasures]:
     try:
         return job()
     except (ValueError, FileNotFoundError) as error:
@@ -103,11 +103,11 @@ def _run(job: Job) -> list[Comparison]:
         raise
 
 
-def _in_turn(jobs: Sequence[Job]) -> Iterator[tuple[Job, list[Comparison]]]:
+def _in_turn(jobs: Sequence[Job]) -> Iterator[tuple[Job, list[VolumeMeasures]]]:
     return ((job, _run(job)) for job in jobs)
 
 
-def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, list[Comparison]]]:
+def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, list[VolumeMeasures]]]:
     # A fork of this process could inherit a lock held by one of its threads; a fork server has no threads.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
@@ -119,7 +119,7 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, list
         yield from _in_turn(jobs)
         return
     try:
-        job_of: dict[Future[list[Comparison]], Job] = dict(zip(futures, jobs, strict=True))
+        job_of: dict[Future[list[VolumeMeasures]], Job] = dict(zip(futures, jobs, strict=True))
         for future in as_completed(job_of):
             yield job_of[future], future.result()
     except BrokenProcessPool:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from boundary_loss import command
-from boundary_loss.folders.run import METRICS
+from boundary_loss.metric_definitions import METRICS
 from boundary_loss.statistics.comparison import Comparison, find_runs
 
 

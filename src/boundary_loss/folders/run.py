@@ -38,14 +38,7 @@ from boundary_loss.files import read_array, unfinished
 from boundary_loss.folders import records
 from boundary_loss.folders.epoch import PACKED, read_predictions
 from boundary_loss.folders.naming import by_volume, frame_pairs
-from boundary_loss.metric_definitions import (  # noqa: F401 - the arrays' names belong to what a run folder holds
-    EVALUATION_ARRAYS,
-    METRICS,
-    PAIR_ARRAYS,
-    TRAINING_ARRAYS,
-    Metric,
-    metric,
-)
+from boundary_loss.metric_definitions import metric
 
 RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
 BEST_EPOCH, BEST_WEIGHTS, CHECKPOINT = "best_epoch.txt", "best.pkl", "checkpoint.pt"

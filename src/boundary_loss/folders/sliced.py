@@ -30,7 +30,7 @@ import numpy as np
 from boundary_loss.files import read_array
 from boundary_loss.folders import records
 from boundary_loss.folders.naming import by_volume, checked_stem
-from boundary_loss.folders.pictures import read_png, write_png  # noqa: F401 - a sliced folder is mostly PNGs
+from boundary_loss.folders.pictures import read_png
 from boundary_loss.names import checked_name
 
 SLICING, SPLIT, SPACING, SPACING_3D = "slicing.json", "split.json", "spacing.json", "spacing_3d.json"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 from numpy.typing import ArrayLike
 
+from boundary_loss.empty_masks import Needs
 from boundary_loss.labels import IGNORED
 from boundary_loss.metric_definitions import METRIC_SETS
 from boundary_loss.metrics.overlap import Counts, counts_of, without_ignored
@@ -18,7 +19,7 @@ from boundary_loss.metrics.reading import (
     refuse_axes_of_items,
     refuse_masks_of_255,
 )
-from boundary_loss.metrics.truth import NAMES, NEEDS, Needs, Truth, is_known
+from boundary_loss.metrics.truth import NAMES, NEEDS, Truth, is_known
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,7 +14,7 @@ VOLUME_METRICS = tuple(f"3d_{name}" for name in NAMES)
 SLICE_METRICS = ("hausdorff", "boundary")
 
 
-class Comparison(NamedTuple):
+class VolumeMeasures(NamedTuple):
     """Metrics of one prediction of a volume of N slices. Distances and lesions of the background (class 0) are NaN."""
 
     of_volume: dict[str, np.ndarray]
@@ -69,7 +69,7 @@ class VolumeTruth:
             one_hot2dist(labels == foreground, spacing) for labels, spacing in zip(self.slices, self.slice_spacing_mm)
         ]  # N arrays (K - 1, X, Y)
 
-    def compare(self, slices: Sequence[np.ndarray], metrics: Collection[str]) -> Comparison:
+    def compare(self, slices: Sequence[np.ndarray], metrics: Collection[str]) -> VolumeMeasures:
         """Measure a prediction, N arrays (X, Y) of classes, by the named metrics."""
         pred = [without_ignored(labels, truth) for labels, truth in zip(slices, self.slices)]
         counts = [counts_of(labels, truth, range(self.num_classes)) for labels, truth in zip(pred, self.slices)]
@@ -82,7 +82,7 @@ class VolumeTruth:
             of_slices["hausdorff"] = self._slice_hausdorff(pred)
         if "boundary" in metrics:
             of_slices["boundary"] = self._slice_boundary(pred)
-        return Comparison(
+        return VolumeMeasures(
             {f"3d_{name}": values for name, values in of_volume.items()},
             of_slices,
             volumes_ml=self.truth.voxel_ml * np.stack([whole.pred, whole.gt]),

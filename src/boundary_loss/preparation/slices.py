@@ -10,7 +10,8 @@ import numpy as np
 
 from boundary_loss.distance import signed_distance
 from boundary_loss.files import write_array
-from boundary_loss.folders.sliced import IMAGES, LABELS, LABELS_PNG, MAPS_3D, write_png
+from boundary_loss.folders.pictures import write_png
+from boundary_loss.folders.sliced import IMAGES, LABELS, LABELS_PNG, MAPS_3D
 from boundary_loss.preparation.copies import flipped, turned
 from boundary_loss.preparation.label_values import to_classes
 from boundary_loss.preparation.shown import prepare_images, resize_slices

@@ -1,14 +1,13 @@
 """The paired comparisons of boundary_loss.statistics as text for the terminal and as ``comparisons.csv``."""
 
-import csv
-import io
-import math
 import textwrap
 
-from boundary_loss.folders.run import metric
+from boundary_loss.metric_definitions import metric
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH
 from boundary_loss.report.table import WHEN
+from boundary_loss.statistics import tables
 from boundary_loss.statistics.claims import CHOICES, Statistics
+from boundary_loss.statistics.difference import Difference
 
 _WIDTH = 120
 
@@ -42,14 +41,14 @@ def to_csv(statistics: Statistics) -> str:
     ``speaks_of``: ``losses`` where both rows have seeds enough, else ``networks``; ``better`` names a row of losses,
     ``better_networks`` one of networks. ``differ_in``: settings beside the losses.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["metric", "unit", "class", "when", "first", "second", "patients", "cases", "counted", "unequal",
-                     "gain", "low", "high", "rank_biserial", "p", "p_holm", "comparisons", "seeds_of_first",
-                     "seeds_of_second", "speaks_of", "better", "better_networks", "differ_in", "sentence"])  # fmt: skip
-    for d in statistics.differences:
-        numbers = ["" if math.isnan(v) else f"{v:.6g}" for v in (d.gain, d.low, d.high, d.effect, d.p, d.p_holm)]
-        writer.writerow([d.metric, metric(d.metric).unit, d.column, d.when, d.first, d.second, d.n, d.cases, d.noun,
-                         d.unequal, *numbers, d.family, *d.seeds, "losses" if d.of_losses else "networks",
-                         d.better or "", d.better_networks or "", "; ".join(d.unlike), d.sentence])  # fmt: skip
-    return text.getvalue()
+    header = ["metric", "unit", "class", "when", "first", "second", "patients", "cases", "counted", "unequal",
+              "gain", "low", "high", "rank_biserial", "p", "p_holm", "comparisons", "seeds_of_first",
+              "seeds_of_second", "speaks_of", "better", "better_networks", "differ_in", "sentence"]  # fmt: skip
+    return tables.to_csv(header, map(_line, statistics.differences))
+
+
+def _line(d: Difference) -> list[object]:
+    numbers = map(tables.cell, (d.gain, d.low, d.high, d.effect, d.p, d.p_holm))
+    return [d.metric, metric(d.metric).unit, d.column, d.when, d.first, d.second, d.n, d.cases, d.noun, d.unequal,
+            *numbers, d.family, *d.seeds, "losses" if d.of_losses else "networks", d.better or "",
+            d.better_networks or "", "; ".join(d.unlike), d.sentence]  # fmt: skip

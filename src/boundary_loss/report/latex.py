@@ -6,7 +6,7 @@ column; a dagger: shown to be better than the first row, as a loss and not as on
 
 from collections.abc import Sequence
 
-from boundary_loss.folders.run import metric
+from boundary_loss.metric_definitions import metric
 from boundary_loss.report.findings import differences
 from boundary_loss.report.table import WHEN, Scores, legend
 from boundary_loss.statistics.claims import CHOICES, OF_NETWORKS, Statistics

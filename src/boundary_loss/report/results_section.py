@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 
-from boundary_loss.folders.run import metric
+from boundary_loss.metric_definitions import metric
 from boundary_loss.report import comparisons
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS, EMPTY_RULE
 from boundary_loss.report.findings import conventions, differences, sentences, unverified

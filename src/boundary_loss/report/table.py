@@ -4,8 +4,6 @@ A row is one run, or the runs of its seeds and folds pooled (boundary_loss.stati
 and its spread over seeds are two numbers: the first says how patients differ, the second how trainings do.
 """
 
-import csv
-import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ import numpy as np
 from boundary_loss.empty_masks import RULE, touched_text
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metric_definitions import METRICS, expand, metric
+from boundary_loss.statistics import tables
 from boundary_loss.statistics.comparison import Comparison, group, names_of, number, short_label, study_of
 from boundary_loss.statistics.values import Measured, When, epoch_words, nanmean, nanstd
 
@@ -149,16 +148,15 @@ def to_csv(scores: Scores) -> str:
 
     ``counted`` says what the cases are: volumes, slices or patients.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "metric", "unit", "class", "when", "epoch", "mean", "standard_deviation", "cases",
-                     "counted", "seeds", "standard_deviation_over_seeds"])  # fmt: skip
-    for s in scores.all:
-        mean, sd, sd_seeds = ("" if np.isnan(value) else f"{value:.6g}" for value in (s.mean, s.sd, s.sd_seeds))
-        unit, epochs = metric(s.metric).unit, " ".join(map(str, s.epochs))
-        writer.writerow([s.run, s.metric, unit, s.column, s.when, epochs, mean, sd, s.n, metric(s.metric).noun,
-                         s.seeds, sd_seeds])  # fmt: skip
-    return text.getvalue()
+    header = ["run", "metric", "unit", "class", "when", "epoch", "mean", "standard_deviation", "cases", "counted",
+              "seeds", "standard_deviation_over_seeds"]  # fmt: skip
+    return tables.to_csv(header, map(_csv_line, scores.all))
+
+
+def _csv_line(s: Score) -> list[object]:
+    mean, sd, sd_seeds = map(tables.cell, (s.mean, s.sd, s.sd_seeds))
+    unit, epochs = metric(s.metric).unit, " ".join(map(str, s.epochs))
+    return [s.run, s.metric, unit, s.column, s.when, epochs, mean, sd, s.n, metric(s.metric).noun, s.seeds, sd_seeds]
 
 
 def to_text(scores: Scores) -> str:
@@ -173,7 +171,7 @@ def to_text(scores: Scores) -> str:
             header += [f"{when} epoch", *shown.columns]
         lines = [header, *(_line(scores, shown, measured) for measured in shown.runs)]
         notes = [f"  empty masks, {text}" for text in touched_texts(shown)]
-        blocks.append("\n".join([title, _aligned(lines), *notes]))
+        blocks.append("\n".join([title, textwrap.indent(tables.aligned(lines, right=True), "  "), *notes]))
     blocks.append(textwrap.fill(f"empty masks: {RULE}", 118))
     blocks.append(f"{legend(scores)}; * best mean of its column")
     return "\n\n".join(blocks)
@@ -209,15 +207,6 @@ def _line(scores: Scores, shown: Comparison, measured: Measured) -> list[str]:
             mark = " *" if score in scores.best(shown.name, column, when) else "  "
             line.append(("–" if score is None else score.text) + mark)
     return line
-
-
-def _aligned(lines: list[list[str]]) -> str:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    rows = [
-        "  " + "  ".join([line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))])
-        for line in lines
-    ]
-    return "\n".join(row.rstrip() for row in rows)
 
 
 def heading_of(name: str) -> tuple[str, str]:

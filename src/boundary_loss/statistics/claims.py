@@ -25,7 +25,7 @@ from itertools import combinations
 
 import numpy as np
 
-from boundary_loss.folders.run import metric
+from boundary_loss.metric_definitions import metric
 from boundary_loss.statistics.alike import Unlike, unlike
 from boundary_loss.statistics.comparison import Comparison
 from boundary_loss.statistics.difference import Choice, Difference

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from boundary_loss.folders.run import ROWS, RUN, Metric, RunFolder, metric, parts_in
+from boundary_loss.folders.run import ROWS, RUN, RunFolder, parts_in
+from boundary_loss.metric_definitions import Metric, metric
 from boundary_loss.statistics.values import Measured, nanmean, pool
 
 _SET_ASIDE = re.compile(r"_\d{8}-\d{6}(-\d+)?$")  # files.set_aside

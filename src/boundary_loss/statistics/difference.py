@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from boundary_loss.folders.run import metric
+from boundary_loss.metric_definitions import metric
 from boundary_loss.statistics.comparison import decimals, number, short_label
 from boundary_loss.statistics.paired import smallest_p
 from boundary_loss.statistics.seeded import SEEDS_NEEDED

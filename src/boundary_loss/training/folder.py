@@ -21,8 +21,9 @@ from boundary_loss.files import (
     write_json,
 )
 from boundary_loss.folders.naming import by_volume
-from boundary_loss.folders.run import EVALUATION, EVALUATION_ARRAYS, PAIR_ARRAYS, ROWS, RUN, VOLUMES, RunFolder
+from boundary_loss.folders.run import EVALUATION, ROWS, RUN, VOLUMES, RunFolder
 from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.metric_definitions import EVALUATION_ARRAYS, PAIR_ARRAYS
 
 
 def refuse_mixture(folder: Path) -> None:
@@ -122,7 +123,7 @@ def start(run: Path, words: list[str], about: dict[str, Any], data: SlicedFolder
         "commit": provenance.commit(),
         "versions": provenance.versions(),
     }
-    refuse_other_data(run, about["data_checksum"])
+    refuse_changed_data(run, about["data_checksum"])
     note_commit(about)
     note_arithmetic(run, about)
     if not run.exists():
@@ -175,7 +176,7 @@ def other_arithmetic(before: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(changed)
 
 
-def refuse_other_data(run: Path, checksum: str) -> None:
+def refuse_changed_data(run: Path, checksum: str) -> None:
     """An interrupted run does not go on with data that changed under it."""
     if not (run / RUN).is_file():
         return

@@ -14,8 +14,9 @@ import torch
 from boundary_loss.command import Stop
 from boundary_loss.data import Slices
 from boundary_loss.files import sweep, write_array, write_text
-from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, TRAINING_ARRAYS, RunFolder
+from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, RunFolder
 from boundary_loss.losses import propose_weight
+from boundary_loss.metric_definitions import TRAINING_ARRAYS
 from boundary_loss.owncode import lacks_memory
 from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway
 from boundary_loss.training.clock import hours
