@@ -59,6 +59,8 @@ def test_links_with_odd_names_lead_somewhere(runs: list[Path], call: Call) -> No
         ("gdl/run.json", "[]", "run.json holds a list"),
         ("gdl/rows.json", None, "rows.json is missing"),
         ("report.csv", "run,metric,when,mean\ngdl,val_3d_dsc,best,x\n", "report.csv has the mean"),
+        ("report.csv", "run,metric,when,mean\ngdl,val_3d_dsc,best,nan\n", "report.csv has the mean"),
+        ("report.csv", "run,metric\ngdl,val_3d_dsc\n", "report.csv has no column when, mean"),
         ("report.csv", "run\0,", ""),
     ],
 )

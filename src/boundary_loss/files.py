@@ -289,7 +289,7 @@ def read_array(path: Path) -> np.ndarray:
     """Load a ``.npy``; a truncated or foreign file is named in the error. Threads may read side by side."""
     try:
         with path.open("rb") as file:  # np.load would answer a foreign file with how to read it unsafely
-            shape, is_fortran, dtype = _array_header(file)
+            shape, is_fortran, dtype = array_header(file)
             if math.prod(shape) * dtype.itemsize > os.fstat(file.fileno()).st_size:  # before memory is taken for it
                 raise ValueError("its end is missing")
             numbers = np.fromfile(file, dtype, count=math.prod(shape))
@@ -300,7 +300,8 @@ def read_array(path: Path) -> np.ndarray:
     return numbers.reshape(shape, order="F" if is_fortran else "C")
 
 
-def _array_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+def array_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Read the header of a ``.npy``: shape, whether in Fortran's order, dtype. No objects, which would be unpickled."""
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:

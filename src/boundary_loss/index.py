@@ -13,6 +13,7 @@ if __name__ == "__main__":
 
 import argparse
 import csv
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -81,7 +82,11 @@ def best_mean(study: StudyResults, name: str) -> str:
         return ""
     means: dict[str, list[float]] = {}
     with path.open(encoding="utf-8", newline="") as file:
-        for line in csv.DictReader(file):
+        reader = csv.DictReader(file)
+        missing = [name for name in ("run", "metric", "when", "mean") if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"{path} has no column {', '.join(missing)}; delete it, and make writes the report anew")
+        for line in reader:
             if line.get("metric") == name and line.get("when") == "best" and line.get("mean"):
                 means.setdefault(line.get("run") or "", []).append(_mean_in(path, line["mean"]))
     if not means:
@@ -94,9 +99,12 @@ def best_mean(study: StudyResults, name: str) -> str:
 
 def _mean_in(path: Path, text: str) -> float:
     try:
-        return float(text)
+        mean = float(text)
     except ValueError:
-        raise ValueError(f"{path} has the mean {text!r:.40}; delete it, and make writes the report anew") from None
+        mean = math.nan
+    if math.isnan(mean):
+        raise ValueError(f"{path} has the mean {text!r:.40}; delete it, and make writes the report anew")
+    return mean
 
 
 def page(results: Path, archives: Path) -> str:

@@ -99,6 +99,8 @@ def _parse(line: str, where: str) -> Number:
     try:
         metric(name)
         spread = math.nan if sd == "-" else float(sd)
+        if not math.isfinite(float(mean)) or (sd != "-" and not 0 <= spread < math.inf) or int(patients) < 1:
+            raise ValueError(f"expected a finite mean, an sd of 0 or more or '-', and 1 patient or more; found: {line}")
         return Number(row=row, metric=name, column=column, mean=float(mean), sd=spread, patients=int(patients),
                       convention=convention, source=source)  # fmt: skip
     except ValueError as error:

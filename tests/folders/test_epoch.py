@@ -78,3 +78,33 @@ def test_names_and_arrays_of_a_packed_file_are_checked_before_a_picture_is_writt
     with pytest.raises(ValueError, match=r"val\.npz cannot be read as packed predictions"):
         read_predictions(place, "val", arrays["slices"].tolist() if arrays["slices"].dtype.kind == "U" else ["3_00_0"])
     assert [path.name for path in tmp_path.rglob("*.png")] == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"slices": np.array(["case_1_00_0000"] * 2)}, "lists a name twice"),
+        ({"slices": np.array(["case_1_00_0000", 1], object)}, "objects"),
+        ({"slices": np.array(["a" * 3000])}, "no list of names"),
+        ({"case_1_00": np.zeros((2, 3, 4))}, r"float64 \(2, 3, 4\)"),
+        ({"case_1_00": np.zeros((3, 3, 4), np.uint8)}, r"uint8 \(3, 3, 4\) and has 2 names"),
+        ({"case_1_00": np.zeros(2, [("a", "u1")])}, "has 2 names"),
+        ({"case_1_00": np.zeros((2, 0, 4), np.uint8)}, "0 x 4 pixels"),
+        ({"case_1_00": np.zeros((2, 9000, 9000), np.uint8)}, "9000 x 9000 pixels"),
+    ],
+)
+def test_packed_predictions_are_checked_before_memory_is_taken(
+    tmp_path: Path, changed: dict[str, np.ndarray], message: str
+) -> None:
+    sound = {"slices": np.array(["case_1_00_0000", "case_1_00_0001"]), "case_1_00": np.zeros((2, 3, 4), np.uint8)}
+    np.savez_compressed(tmp_path / "val.npz", **(sound | changed))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=rf"val\.npz.*{message}.*delete its folder"):
+        list(read_all(tmp_path / "val.npz"))
+
+
+def test_a_slice_of_another_size_than_its_volume_is_named(tmp_path: Path) -> None:
+    (tmp_path / "val").mkdir()
+    for number, size in enumerate((4, 5)):
+        write_png(tmp_path / "val" / f"case_1_00_000{number}.png", np.zeros((3, size), np.uint8))
+    with pytest.raises(ValueError, match=r"case_1_00_0001\.png has \(3, 5\) pixels"):
+        read_predictions(tmp_path, "val", ["case_1_00_0000", "case_1_00_0001"])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from boundary_loss.data import Slices
@@ -78,3 +79,36 @@ def use(folder: SlicedFolder) -> None:
     assert folder.modalities and folder.classes
     folder.stems("train")
     folder.spacing_3d("case_1")
+
+
+GRID = {"file": "ct.nii", "shape": [4, 5, 6], "qform_code": 1, "sform_code": 0, "xyzt_units": 2}
+GRID |= dict.fromkeys(("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"), 0.0)
+GRID |= {key: [1.0, 1.0, 1.0, 2.0] for key in ("srow_x", "srow_y", "srow_z", "pixdim")}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shape": [4, 5]}, "expected three numbers of voxels"),
+        ({"shape": [4, 5, 0]}, "expected three numbers of voxels"),
+        ({"pixdim": ["1", 1, 1, 1]}, "'case_1, pixdim' is '1'|pixdim' is '1', expected a number"),
+        ({"srow_x": [1.0]}, "has 1 numbers, expected 4"),
+        ({"qform_code": None}, "does not say 'qform_code'"),
+        ({"file": 3}, "expected text"),
+    ],
+)
+def test_grids_are_checked(sliced: Path, change: dict[str, Any], message: str) -> None:
+    write_json(sliced / "grids.json", {"case_1": GRID})
+    assert SlicedFolder.open(sliced).grid("case_1") == GRID
+    with pytest.raises(ValueError, match=r"grids\.json has no entry of case_9; .*slice it again"):
+        SlicedFolder.open(sliced).grid("case_9")
+    write_json(sliced / "grids.json", {"case_1": GRID | change})
+    with pytest.raises(ValueError, match=rf"grids\.json.*({message}).*slice it again"):
+        SlicedFolder.open(sliced).grid("case_1")
+
+
+@pytest.mark.parametrize("array", [np.zeros((2, 4)), np.zeros((3, 4, 5), np.float32), np.zeros((2, 4, 5), "U3")])
+def test_saved_maps_of_other_shapes_and_types_are_refused(sliced: Path, array: np.ndarray) -> None:
+    np.save(sliced / "train" / "3d_distmap" / "case_1_00_0000.npy", array)
+    with pytest.raises(ValueError, match=r"case_1_00_0000\.npy holds .*expected float32 \(2, X, Y\); .*slice it again"):
+        SlicedFolder.open(sliced).map_3d("train", "case_1_00_0000")

@@ -63,6 +63,9 @@ def test_a_split_is_reused(tmp_path):
         ({"train": PATIENTS, "val": []}, "not a split"),
         ({"train": PATIENTS[1:], "val": [0]}, "not a split"),
         ([], "not a split"),
+        ({"train": PATIENTS[1:], "val": PATIENTS[:1], "seed": "4"}, "'seed' is '4', expected a whole number"),
+        ({"train": PATIENTS[1:], "val": PATIENTS[:1], "fold": -1}, "'fold' is -1"),
+        ({"train": PATIENTS[1:], "val": ["../case_0"]}, "slash"),
     ],
 )
 def test_a_split_that_does_not_fit(tmp_path, content, told):

@@ -5,20 +5,24 @@ iter003/val.npz                    "slices": their names; for each volume and co
                                    (N, X, Y) uint8 of its slices in that order
 """
 
+import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from boundary_loss.files import write_file
+from boundary_loss.files import array_header, write_file
 from boundary_loss.folders.naming import checked_stem
-from boundary_loss.folders.pictures import read_png, write_png
+from boundary_loss.folders.pictures import MAX_PIXELS, read_png, write_png
+from boundary_loss.names import MAX_NAME
 
 PACKED = ".npz"
 NAMES = "slices"
+_MAX_SLICES = 10_000_000
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_predictions(folder: Path, which: str, stems: Sequence[str]) -> list[np.ndarray]:
@@ -31,7 +35,14 @@ def read_predictions(folder: Path, which: str, stems: Sequence[str]) -> list[np.
     packed = folder / f"{which}{PACKED}"
     if packed.is_file():
         return _unpack(packed, stems)
-    return [read_png(folder / which / f"{stem}.png") for stem in stems]
+    found = [read_png(folder / which / f"{stem}.png") for stem in stems]
+    first: dict[str, np.ndarray] = {}
+    for stem, classes in zip(stems, found, strict=True):
+        other = first.setdefault(stem.rpartition("_")[0], classes)
+        if classes.shape != other.shape:
+            file = folder / which / f"{stem}.png"
+            raise ValueError(f"{file} has {classes.shape} pixels, another slice of its volume {other.shape}")
+    return found
 
 
 def write_packed(folder: Path, which: str, slices: Mapping[str, np.ndarray]) -> None:
@@ -82,29 +93,53 @@ def read_all(path: Path) -> Iterator[tuple[str, np.ndarray]]:
             yield from zip(stems, _slices_of(content, group, stems), strict=True)
 
 
-def _names(path: Path, content: "np.lib.npyio.NpzFile") -> dict[str, list[str]]:
+def _names(path: Path, content: zipfile.ZipFile) -> dict[str, list[str]]:
     """The slices of each group. Their names become those of files: each is checked."""
-    names = content[NAMES]
-    if names.ndim != 1 or names.dtype.kind != "U":
-        raise ValueError(f"'{NAMES}' is no list of names")
-    return _groups([checked_stem(name, path) for name in names.tolist()])
+
+    def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
+        if len(shape) != 1 or shape[0] > _MAX_SLICES or dtype.kind != "U" or dtype.itemsize > 4 * MAX_NAME:
+            raise ValueError(f"'{NAMES}' is no list of names")
+
+    names = [checked_stem(name, path) for name in _array(content, NAMES, check).tolist()]
+    if len(set(names)) < len(names):
+        raise ValueError(f"'{NAMES}' lists a name twice")
+    return _groups(names)
 
 
-def _slices_of(content: "np.lib.npyio.NpzFile", group: str, stems: Sequence[str]) -> np.ndarray:
+def _slices_of(content: zipfile.ZipFile, group: str, stems: Sequence[str]) -> np.ndarray:
     """(N, X, Y) uint8 of a group."""
-    array = content[group]
-    if array.ndim != 3 or len(array) != len(stems) or array.dtype != np.uint8:
-        raise ValueError(f"{group} is {array.dtype} {array.shape} and has {len(stems)} names")
-    return array
+
+    def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
+        if len(shape) != 3 or shape[0] != len(stems) or dtype != np.uint8:
+            raise ValueError(f"{group} is {dtype} {shape} and has {len(stems)} names")
+        if not 0 < shape[1] * shape[2] <= MAX_PIXELS:
+            raise ValueError(f"{group} has slices of {shape[1]} x {shape[2]} pixels, expected 1 to {MAX_PIXELS}")
+
+    return _array(content, group, check)
+
+
+def _array(
+    content: zipfile.ZipFile, name: str, check: Callable[[tuple[int, ...], np.dtype], None]
+) -> np.ndarray:  # fmt: skip
+    """Read an array whose header has passed ``check``: before memory is taken for it, and no more than it says."""
+    with content.open(f"{name}.npy") as member:
+        shape, is_fortran, dtype = array_header(member)  # type: ignore[arg-type]  # it reads, and that is all
+        check(shape, dtype)
+        size = math.prod(shape) * dtype.itemsize
+        numbers = bytearray(member.read(size))
+        if len(numbers) != size or member.read(1):  # the end of a member is where its checksum is compared
+            raise ValueError(f"{name} has another length than its shape {shape}")
+    return np.frombuffer(numbers, dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
 @contextmanager
-def _open(path: Path) -> Iterator["np.lib.npyio.NpzFile"]:
+def _open(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with path.open("rb") as file:  # np.load would leave a file open that it cannot read
-            content = np.load(file, allow_pickle=False)
-            if not isinstance(content, np.lib.npyio.NpzFile) or NAMES not in content:
+        with zipfile.ZipFile(path) as content:
+            if f"{NAMES}.npy" not in content.namelist():
                 raise ValueError("not made by this pipeline")
+            if any(entry.compress_type not in _COMPRESSIONS for entry in content.infolist()):
+                raise ValueError("compressed in a way that this pipeline does not use")
             yield content
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, EOFError, KeyError, RuntimeError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} cannot be read as packed predictions ({error}); delete its folder") from None

@@ -91,6 +91,11 @@ def count(value: Any, key: str, path: Path) -> None:
     _expect(type(value) is int and 0 <= value <= _MOST, "a whole number of 0 or more", value, key, path)
 
 
+def whole(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not a whole number that fits into 64 bits."""
+    _expect(type(value) is int and abs(value) <= _MOST, "a whole number", value, key, path)
+
+
 def flag(value: Any, key: str, path: Path) -> None:
     """Refuse what is neither true nor false."""
     _expect(isinstance(value, bool), "true or false", value, key, path)
@@ -140,7 +145,7 @@ def list_of(check: Check) -> Check:
 def record(fields: Mapping[str, Check], *, needs: tuple[str, ...] = ()) -> Check:
     """Return a check of objects with these fields."""
 
-    def whole(value: Any, key: str, path: Path) -> None:
+    def each(value: Any, key: str, path: Path) -> None:
         mapping(value, key, path)
         for name in needs:
             if value.get(name) is None:
@@ -149,7 +154,7 @@ def record(fields: Mapping[str, Check], *, needs: tuple[str, ...] = ()) -> Check
             if value.get(name) is not None:
                 check(value[name], f"{key}, {name}", path)
 
-    return whole
+    return each
 
 
 def by_name(check: Check) -> Check:

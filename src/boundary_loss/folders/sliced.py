@@ -52,6 +52,30 @@ _ABOUT: dict[str, records.Check] = {
 }
 
 
+def _numbers(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not four numbers: a row of an affine, or the first of pixdim."""
+    records.list_of(records.number)(value, key, path)
+    if len(value) != 4:
+        raise ValueError(f"{path}: '{key}' has {len(value)} numbers, expected 4")
+
+
+def _voxels(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not three numbers of voxels."""
+    records.list_of(records.count)(value, key, path)
+    if len(value) != 3 or min(value) < 1:
+        raise ValueError(f"{path}: '{key}' is {value!r:.60}, expected three numbers of voxels")
+
+
+_GRID: dict[str, records.Check] = {
+    "file": records.text,
+    "shape": _voxels,
+    **dict.fromkeys(("qform_code", "sform_code", "xyzt_units"), records.whole),
+    **dict.fromkeys(("quatern_b", "quatern_c", "quatern_d"), records.number),
+    **dict.fromkeys(("qoffset_x", "qoffset_y", "qoffset_z"), records.number),
+    **dict.fromkeys(("srow_x", "srow_y", "srow_z", "pixdim"), _numbers),
+}
+
+
 @dataclass(frozen=True)
 class SlicedFolder:
     """A folder of sliced data. What its files say is checked where it is read; errors name the file and the remedy."""
@@ -139,11 +163,14 @@ class SlicedFolder:
     def _read_spacing(self, path: Path, num_axes: int, check: Callable[..., object]) -> dict[str, tuple[float, ...]]:
         """``{slice or volume: mm along each axis}``."""
         content = records.read_record(path, {}, remedy=self._remedy)
-        for name, spacing in content.items():
-            check(name, file=path)
-            records.list_of(records.length)(spacing, name, path)
-            if len(spacing) != num_axes:
-                raise ValueError(f"{path}: '{name}' is {spacing!r:.60}, expected {num_axes} lengths; {self._remedy}")
+        try:
+            for name, spacing in content.items():
+                check(name, file=path)
+                records.list_of(records.length)(spacing, name, path)
+                if len(spacing) != num_axes:
+                    raise ValueError(f"{path}: '{name}' is {spacing!r:.60}, expected {num_axes} lengths")
+        except ValueError as error:
+            raise ValueError(f"{error}; {self._remedy}") from None
         return {name: tuple(map(float, spacing)) for name, spacing in content.items()}
 
     def spacing(self, which: str, stem: str) -> tuple[float, ...]:
@@ -152,16 +179,25 @@ class SlicedFolder:
 
     def spacing_3d(self, volume: str) -> tuple[float, ...]:
         """Millimetres along (X, Y, Z) of a volume, as resized."""
-        return self._spacing_3d[volume]
+        return self._of(volume, self._spacing_3d, SPACING_3D)
 
     def grid(self, volume: str) -> dict[str, Any]:
         """Where the voxels of a volume lay before resizing: an entry of grids.json."""
-        return self._grids[volume]
+        return self._of(volume, self._grids, GRIDS)
+
+    def _of(self, volume: str, entries: dict[str, Any], name: str) -> Any:
+        if volume not in entries:
+            raise ValueError(f"{self.path / name} has no entry of {volume}; {self._remedy}")
+        return entries[volume]
 
     @cached_property
     def _grids(self) -> dict[str, dict[str, Any]]:
-        grids = records.read_record(self.path / GRIDS, {}, remedy=self._remedy)
-        records.by_name(records.mapping)(grids, "volume", self.path / GRIDS)
+        path = self.path / GRIDS
+        grids = records.read_record(path, {}, remedy=self._remedy)
+        try:
+            records.by_name(records.record(_GRID, needs=tuple(_GRID)))(grids, "volume", path)
+        except ValueError as error:
+            raise ValueError(f"{error}; {self._remedy}") from None
         return grids
 
     def orientation(self, volume: str) -> str:
@@ -191,7 +227,13 @@ class SlicedFolder:
         npy = self.path / which / MAPS_3D / f"{stem}.npy"
         if not npy.is_file():
             raise FileNotFoundError(f"{npy} is missing: {self.about['study']} was sliced without 3D distance maps")
-        return read_array(npy)
+        signed = read_array(npy)
+        if signed.ndim != 3 or len(signed) != len(self.classes) or signed.dtype.kind != "f":
+            raise ValueError(
+                f"{npy} holds {signed.dtype} of shape {signed.shape}, expected float32 ({len(self.classes)}, X, Y); "
+                f"{self._remedy}"
+            )
+        return signed
 
     def picture(self, which: str, stem: str, modality: str) -> np.ndarray:
         """(X, Y) uint8, one modality as its PNG shows it."""

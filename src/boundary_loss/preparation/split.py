@@ -6,8 +6,14 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
 
-from boundary_loss.files import read_json
+from boundary_loss.folders import records
 from boundary_loss.folders.sliced import SETS
+
+_FIELDS: dict[str, records.Check] = {
+    **dict.fromkeys(SETS, records.names),
+    **dict.fromkeys(("fold", "folds", "retain"), records.count),
+    "seed": records.whole,
+}
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,12 @@ def read_split(path: Path, patients: Sequence[str]) -> Split:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no split at {path}")
-    content = read_json(path)
-    if not isinstance(content, dict) or not all(_is_list_of_names(content.get(side)) for side in SETS):
-        raise ValueError(f"{path} is not a split: expected non-empty lists 'train' and 'val' of patients")
+    remedy = (
+        "it is not a split: give one with non-empty lists 'train' and 'val' of patients, or draw one without --split"
+    )
+    content = records.read_record(path, _FIELDS, remedy=remedy)
+    if not all(content.get(side) for side in SETS):
+        raise ValueError(f"{path} names nobody to train or to hold out; {remedy}")
     train, val = (content[side] for side in SETS)
     faults = {
         "on both sides or twice": {name for name in train + val if (train + val).count(name) > 1},
@@ -70,7 +79,3 @@ def read_split(path: Path, patients: Sequence[str]) -> Split:
         raise ValueError(f"{path} does not fit the data: {'; '.join(told)}")
     drawn = {key: content.get(key) for key in ("seed", "fold", "folds", "retain")}
     return Split(**drawn, train=sorted(train), val=sorted(val))
-
-
-def _is_list_of_names(names: object) -> bool:
-    return isinstance(names, list) and bool(names) and all(isinstance(name, str) for name in names)
