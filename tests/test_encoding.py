@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from boundary_loss.distance import approximate_distance
 from boundary_loss.encoding import (
-    among_all,
     as_labels,
     check_probabilities,
     class2one_hot,
@@ -18,6 +17,7 @@ from boundary_loss.encoding import (
     one_hot2class,
     probs2class,
     probs2one_hot,
+    scatter_classes,
 )
 from boundary_loss.shapes import IGNORED
 
@@ -111,7 +111,7 @@ def test_more_classes_than_the_type_of_the_labels_counts() -> None:
 def test_some_classes_at_their_place_among_all(classes: list[int] | None) -> None:
     full = torch.randn(2, 3, 4)
     chosen = [0, 1, 2] if classes is None else list(classes)
-    found = among_all(full[:, chosen], classes, 3)
+    found = scatter_classes(full[:, chosen], classes, 3)
     assert torch.equal(found[:, chosen], full[:, chosen])
     assert not found[:, [k for k in range(3) if k not in chosen]].any()
 

@@ -188,9 +188,9 @@ def refuse_other_settings(folder: Path, words: Sequence[str], *, fresh: bool) ->
 
 
 def die_with(parent: int) -> None:
-    """End this process as soon as its parent has ended, even by kill -9, which cannot call anybody off.
+    """Exit within 0.2 s of the parent's death, even if the parent was killed by SIGKILL.
 
-    What a command's processes write must not go on into a folder that the next attempt is filling.
+    Otherwise this process would write on into a folder that the next attempt is filling.
     """
 
     def watch() -> None:

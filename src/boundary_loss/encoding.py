@@ -148,16 +148,18 @@ def refuse_doubtful(name: str = "labels") -> NoReturn:
     )
 
 
-def at_hand(tensor: Tensor) -> bool:
-    """Whether what is done next may depend on the values, or go step by step: on a GPU it would wait, and a compiled
-    graph would break."""
+def can_read_values(tensor: Tensor) -> bool:
+    """True if reading the values is cheap: on the CPU and not under torch.compile.
+
+    On a GPU the host would wait for the device; under torch.compile the graph would break.
+    """
     return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def encode_one_hot(labels: Labels, K: int, dtype: torch.dtype) -> OneHot:
     """:func:`class2one_hot` without its checks, for labels that were checked when they were read."""
     labels = widened(labels, K)
-    if at_hand(labels):
+    if can_read_values(labels):
         one_hot = torch.empty(labels.shape[0], K, *labels.shape[1:], dtype=dtype)
         for k in range(K):  # each comparison to its place: six times faster than one to bool and on to numbers
             torch.eq(labels, k, out=one_hot.select(1, k))
@@ -171,8 +173,8 @@ def widened(labels: Labels, K: int) -> Labels:
     return labels if torch.iinfo(labels.dtype).max >= K else labels.long()
 
 
-def among_all(of_chosen: Tensor, classes: Sequence[int] | None, K: int, axis: int = 1) -> Tensor:
-    """What some classes have along ``axis``, at its place among all K, the others zeros; as it is if all are chosen."""
+def scatter_classes(of_chosen: Tensor, classes: Sequence[int] | None, K: int, axis: int = 1) -> Tensor:
+    """Expand the chosen classes to all K along ``axis``; the others are zero. No copy if all are chosen."""
     if classes is None or list(classes) == list(range(K)):
         return of_chosen
     full = of_chosen.new_zeros((*of_chosen.shape[:axis], K, *of_chosen.shape[axis + 1 :]))

@@ -17,7 +17,7 @@ from boundary_loss.data.augmentation import Augmentation
 from boundary_loss.data.needs import MapNeed, check_needs
 from boundary_loss.data.prefetch import onto_device, prefetched
 from boundary_loss.distance import signed_distance
-from boundary_loss.encoding import among_all, encode_one_hot
+from boundary_loss.encoding import encode_one_hot, scatter_classes
 from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.shapes import IGNORED
 
@@ -195,7 +195,9 @@ class Slices(Dataset):
         spacings = self.spacings[rows]
         if self.augmentation is not None and seed is not None:
             images, labels, maps = self.augmentation(images, labels, maps, spacings, rows, seed)
-        found = {need: among_all(m, need.classes, self.num_classes) for need, m in zip(self.maps, maps, strict=True)}
+        found = {
+            need: scatter_classes(m, need.classes, self.num_classes) for need, m in zip(self.maps, maps, strict=True)
+        }
         for need in self.steps:
             compute = self._measured if need.measure else self._signed
             found[need] = compute(labels, spacings, need)

@@ -81,7 +81,7 @@ def signed(
 
 
 def finished(signed: Tensor, inside: float, nowhere: float | np.ndarray) -> Tensor:
-    """Signed maps that are infinite where they have no boundary, with ``inside`` and ``nowhere`` as above."""
+    """Replace the infinities of maps without a boundary by ``nowhere``, and add ``inside`` to negative values."""
     if inside:
         signed = torch.where(signed < 0, signed + inside, signed)
     if isinstance(nowhere, float):

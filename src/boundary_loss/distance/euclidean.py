@@ -120,7 +120,7 @@ def either_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: A
 
 
 def _signed_if_halves(masks: torch.Tensor, spacing_mm: Spacing, dtype: Any) -> torch.Tensor | None:
-    """Of two classes that share the image out among them, as the most probable of two do, one transform tells both.
+    """Signed distances of the second of two complementary masks, as argmax of two classes gives, by one transform.
 
     Returns:
         (B, ...) signed distances of the second class, 0 without boundary; None for other masks, and on a GPU, which

@@ -1,4 +1,4 @@
-"""The masks that a transform measures: those of a label image's classes exist one at a time, never all at once."""
+"""A lazy batch of binary masks, one per image and class; each mask of a label image is built only when it is read."""
 
 from dataclasses import dataclass, replace
 

@@ -23,7 +23,7 @@ from boundary_loss.distance.layout import (
 )
 from boundary_loss.distance.maps import Maps
 from boundary_loss.distance.segmentation import UNASKED, Ignored, read_labels, read_one_hot
-from boundary_loss.encoding import among_all
+from boundary_loss.encoding import scatter_classes
 
 Convention = Literal["paper", "paper-int", "symmetric", "interface"]
 Absent = Literal["zero", "far"]
@@ -120,7 +120,7 @@ def signed_distance(
     if normalise is not None:
         found = _normalised(found, sides=normalise == "sides")
     found = found.reshape(*read.lead, computed, *space)
-    found = among_all(found, classes, read.K, axis=len(read.lead))
+    found = scatter_classes(found, classes, read.K, axis=len(read.lead))
     answer: Any = found.numpy() if from_numpy else found
     return answer
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from boundary_loss.encoding import at_hand, check_tensors
+from boundary_loss.encoding import can_read_values, check_tensors
 from boundary_loss.losses.base import Activation, Loss, Reduction, one_of, wide
 from boundary_loss.losses.signed_maps import as_batch, check_shape, pulling, refuse_masks, with_distances
 from boundary_loss.losses.target import check_prediction, mean_over_voxels, read_mask, zero_unless
@@ -95,7 +95,7 @@ class BoundaryLoss(Loss):
             p = self.activate(zero_unless(cut, probs))
             return boundary(self._chosen(torch.cat([1 - p, p], dim=1) if as_pair else p), phi, counted)
 
-        if known is None and not at_hand(probs):  # to look whether the values are finite would make a GPU wait
+        if known is None and not can_read_values(probs):  # to look whether the values are finite would make a GPU wait
             return values(pulling(phi))
         found = values(known)
         if known is None and not bool(found.isfinite().all()):

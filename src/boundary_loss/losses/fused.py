@@ -76,7 +76,7 @@ def engine(logits: Tensor) -> Any:
     return fused_compiled if fused_compiled.available(logits) else fused_plain
 
 
-@torch.compiler.disable  # traced, the recomputation would be stored after all
+@torch.compiler.disable  # not traced: torch.compile would save the softmax that fusing avoids
 def fused_sums(
     logits: Logits,
     labels: Labels,

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from boundary_loss.distance import either_distance, inside_distance
 from boundary_loss.distance.layout import Spacing, diagonals, spacing_array
-from boundary_loss.encoding import among_all, encode_one_hot, probs2class
+from boundary_loss.encoding import encode_one_hot, probs2class, scatter_classes
 from boundary_loss.losses.base import Activation, Pair, Reduction, RegionLoss, Unit, in_unit, one_of
 from boundary_loss.losses.target import check_prediction, mean_over_voxels, read_mask, zero_unless
 from boundary_loss.shapes import Labels, OneHot, Probs, Scalar
@@ -132,7 +132,7 @@ class HausdorffLoss(RegionLoss):
         """The distances of the target alone, (B, K, ...) one-hot -> (B, K, ...) float32; 0 in classes not chosen."""
         known = read_mask(mask, one_hot)
         found = self.distances(zero_unless(known, self.choose(one_hot)) > 0.5, spacing_mm, known)
-        return among_all(found, self.classes, one_hot.shape[1])
+        return scatter_classes(found, self.classes, one_hot.shape[1])
 
     def compute(self, pair: Pair, target_distances: Tensor | None = None, spacing_mm: Spacing = None) -> Tensor:
         """The formula; the pair holds all classes: which one is the most probable depends on all."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from boundary_loss.distance.layout import Spacing
-from boundary_loss.encoding import among_all
+from boundary_loss.encoding import scatter_classes
 from boundary_loss.losses.base import OfItems, Unit, checked_classes, in_unit, one_of, select
 from boundary_loss.losses.regression import DistanceHeadLoss, Norm, SDFProductLoss, foreground_map, normalised_sdf
 from boundary_loss.losses.target import TargetReader, check_prediction, read_mask, zero_unless
@@ -88,7 +88,7 @@ class HeadLoss(nn.Module, ABC):
         known = read_mask(mask, one_hot)
         chosen, ignored = zero_unless(known, select(one_hot, self.classes)), None if known is None else ~known
         found = self.measure(chosen, in_unit(self.unit, spacing_mm), ignored)
-        return among_all(found, self.classes, one_hot.shape[1])
+        return scatter_classes(found, self.classes, one_hot.shape[1])
 
     @abstractmethod
     def measure(self, one_hot: OneHot, spacing: Spacing, ignored: Tensor | None) -> Tensor:

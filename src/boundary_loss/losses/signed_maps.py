@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from boundary_loss.encoding import at_hand
+from boundary_loss.encoding import can_read_values
 
 
 def as_batch(maps: Sequence[Tensor], probs: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def with_distances(maps: Tensor) -> Tensor | None:
     some = maps[:, 0] != 0
     for k in range(1, maps.shape[1]):
         some |= maps[:, k] != 0
-    if at_hand(some) and bool(some.all()):
+    if can_read_values(some) and bool(some.all()):
         return None
     present = (maps != 0).flatten(2).any(dim=2)  # (B, K)
     inside = ((maps <= 0) & present.view(*present.shape, *[1] * (maps.ndim - 2))).sum(dim=1)

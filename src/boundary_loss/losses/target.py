@@ -12,7 +12,7 @@ from torch import Tensor
 
 from boundary_loss.encoding import (
     as_labels,
-    at_hand,
+    can_read_values,
     check_tensors,
     encode_one_hot,
     ignored_label,
@@ -111,7 +111,7 @@ class TargetReader:
         if not self._checked:
             check_one_hot(one_hot, known, exclusive=exclusive)
             self._checked = True
-        elif exclusive and at_hand(one_hot):
+        elif exclusive and can_read_values(one_hot):
             counted = one_hot[:, :1].numel() if known is None else int(known.sum())
             if one_hot.sum().item() != counted:
                 check_one_hot(one_hot, known, exclusive=True)
@@ -192,7 +192,7 @@ def read_mask(mask: Tensor | None, prediction: Tensor) -> Tensor | None:
 
 def unless_all(known: Tensor) -> Tensor | None:
     """``known``, or None where all voxels are and this can be seen without waiting."""
-    return None if at_hand(known) and bool(known.all()) else known
+    return None if can_read_values(known) and bool(known.all()) else known
 
 
 def zero_unless(known: Tensor | None, values: Tensor) -> Tensor:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CROWDED, CROWDED_FOR_SCIPY = 0.07, 0.3
-"""Border voxels that the masks do not share, per voxel of the box around both: above it, its maps beat the trees. Maps
-by the compiled kernels, and without them by SciPy."""
+"""Share of unshared border voxels in the box around both masks above which a distance map is faster than a k-d tree:
+with the compiled kernels, and with SciPy."""
 
 
 class Surface:

@@ -1,8 +1,8 @@
-"""The kernels in C that make distances and losses fast on a CPU, where they could be compiled.
+"""The kernels in C that make distances and losses fast on a CPU.
 
-``pip install`` and the makefiles compile them, where there is a C compiler (:mod:`boundary_loss.native.build`). Without
-one, everything works by NumPy, SciPy and PyTorch, to rounding with the same numbers. ``python -m boundary_loss.native``
-says which it is.
+``pip install`` and the makefiles compile them if there is a C compiler (:mod:`boundary_loss.native.build`). Without
+one, NumPy, SciPy and PyTorch give the same numbers to rounding, more slowly. ``python -m boundary_loss.native`` prints
+which of the two is in use.
 """
 
 import ctypes

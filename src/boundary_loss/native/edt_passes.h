@@ -51,7 +51,7 @@ BL_WIDE static void NAME(sweep)(const Maps *maps, int64_t map, REAL *squared, in
         }
     }
     const REAL height = (REAL)step, nearer = (REAL)half, most = (REAL)(limit * limit);
-    for (int64_t i = size - 1; i >= 0; i--) { /* and until the next, of which the fewer are squared */
+    for (int64_t i = size - 1; i >= 0; i--) { /* backward: steps to the next such voxel; the smaller count is squared */
         REAL *row = squared + i * stride + first;
         for (int64_t c = 0; c < count; c++) {
             const REAL here = row[c];

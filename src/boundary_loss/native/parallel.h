@@ -14,8 +14,8 @@ typedef void (*bl_job)(void *context, int64_t job, int worker);
 
 void bl_parallel(int64_t count, int threads, bl_job job, void *context);
 
-/* Memory that is written for the first time comes page by page: ask for large ones, of which 1 stands for 512, where
- * there are several, and only for those that lie within it, so that no more is held. */
+/* First writes fault once per 4 kB page: advise 2 MB pages where whole ones fit in the buffer, so that no more memory
+ * is held. */
 void bl_large_pages(void *data, size_t bytes);
 
 /* Several versions of a function, of which the loader takes the widest that the processor can run. They are told apart by

@@ -28,7 +28,7 @@ BL_INLINE uint16_t to_bfloat16(float value) {
 
 BL_INLINE float from_float16(uint16_t value) {
     const int32_t size = (value & 0x7fff) << 13, sign = (int32_t)((uint32_t)(value & 0x8000) << 16);
-    const int32_t finite = bits_of(of_bits(size) * 0x1p112f); /* the exponents count from another number */
+    const int32_t finite = bits_of(of_bits(size) * 0x1p112f); /* float16 and float32 have different exponent biases */
     return of_bits(sign | (size >= 0x0f800000 ? size | 0x7f800000 : finite));
 }
 

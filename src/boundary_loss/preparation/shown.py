@@ -1,6 +1,6 @@
-"""What a network is shown: the same of a training slice and of a new case.
+"""Preprocessing shared by slicing and prediction; its settings are stored with the weights.
 
-And what it must be told of its training slices, years later, to be shown a new case alike.
+So a new case is prepared as the training slices were, however long ago the network was trained.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The page once more, from what lies in a folder of results: as an archive holds it, without data."""
+"""Rebuild report.html from report_data.json, without the sliced data: as ``verify`` does with an archive."""
 
 from pathlib import Path
 

@@ -48,7 +48,7 @@ class Arithmetic:
         if self.compiled:
             check_compiler(self.device)
             # CUDA graphs replay a small network's kernels without launching each: there the launches are the time.
-            # What ranks say to each other goes into one on conditions only (NCCL must watch for no errors): not here
+            # They need NCCL's error watching off, so distributed runs compile without them
             net.compile(mode="reduce-overhead" if self.device.type == "cuda" and alone else "default")
 
     def logits(self, net: nn.Module, images: Tensor) -> Logits:

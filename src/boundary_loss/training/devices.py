@@ -34,8 +34,8 @@ def describe(device: torch.device) -> str:
 def keep_freed_memory() -> None:
     """Have the C library keep up to 256 MB of what a step frees, for the next step, which needs as much again.
 
-    Given back to the system, each page costs a fault when it comes again: of some losses that is half the time. On
-    systems without glibc nothing changes.
+    Pages returned to the system fault again on reuse; for some losses that is half the step. Without glibc nothing
+    changes.
     """
     trim_threshold, mmap_threshold = -1, -3  # of glibc's malloc.h
     with suppress(AttributeError, OSError, TypeError):

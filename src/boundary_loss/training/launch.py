@@ -20,7 +20,7 @@ from boundary_loss.signals import GOES_ON, MEETING, STATUS, TERMINATED, Interrup
 from boundary_loss.training.ranks import LOST, PARENT
 
 _FOLLOWS = (1, TERMINATED, LOST, -signal.SIGTERM)
-"""Statuses in which a rank may end because another has, the likelier the later; every other is a cause."""
+"""Exit statuses that can follow from another rank's failure, least likely first; any other is a root cause."""
 _SIGNAL = {status: number for number, status in STATUS.items()}
 _BETWEEN_LOOKS = 0.1
 _PATIENCE = 15.0

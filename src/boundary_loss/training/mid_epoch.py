@@ -15,7 +15,7 @@ AfterStep = Callable[[Tally], None]
 
 
 def nothing(_: Tally) -> None:
-    """After a step, unless somebody watches."""
+    """Default callback after a step: does nothing."""
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from boundary_loss.training.terms import ActiveTerm
 PARENT = "BOUNDARY_LOSS_PARENT"
 """In a rank's environment: the process that started it."""
 _GRACE = 3.0
-"""Seconds that a failing rank leaves to the first one to fail of the same thing, and to say so."""
+"""Seconds a failing rank waits so that rank 0, which prints errors, can report the same failure first."""
 LOST = 76
-"""Exit status of a rank that ends because another has."""
+"""Exit status of a rank that stops because another rank has ended."""
 
 
 class Part(NamedTuple):

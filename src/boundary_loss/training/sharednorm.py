@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def share_statistics(net: nn.Module, group: Any = None) -> None:
     """Normalise over what the ranks of ``group`` hold together; None = all ranks.
 
-    Layers change their class where they stand: weights, their names and the optimiser's hold on them stay.
+    Changes each BatchNorm's class in place, so that parameters keep their identity and name.
     """
     for module in net.modules():
         if isinstance(module, _BatchNorm):

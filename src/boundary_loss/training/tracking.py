@@ -27,7 +27,7 @@ Track = Callable[[Sequence[dict[str, float]]], None]
 
 
 def untracked(_: Sequence[dict[str, float]]) -> None:
-    """Nobody follows."""
+    """Default tracker: does nothing."""
 
 
 @contextmanager
