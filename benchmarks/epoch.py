@@ -26,9 +26,10 @@ from turns import machine, processor_time, write_section
 
 from boundary_loss.call_syntax import parse_call
 from boundary_loss.data import Slices
-from boundary_loss.experiment import PRECISIONS, Experiment
+from boundary_loss.experiment import Experiment
 from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.networks import build_network
+from boundary_loss.settings import PRECISIONS
 from boundary_loss.training.arithmetic import configure, make_optimiser
 from boundary_loss.training.clock import Clock
 from boundary_loss.training.devices import pick_device
@@ -109,8 +110,8 @@ def measure(
     device: torch.device,
 ) -> str:
     """The cells of a row; the first epoch warms up and is not counted."""
-    experiment = Experiment.parse(
-        terms=terms, schedule="constant", rate="constant", num_classes=len(folder.classes), network=network,
+    experiment = Experiment(
+        losses=tuple(terms), rate="constant", num_classes=len(folder.classes), network=network,
         epochs=args.epochs, batch_size=args.batch_size, learning_rate=1e-3, amp=args.amp, compiled=args.compile,
         augment=AUGMENT if augment else (),
     )  # fmt: skip

@@ -73,8 +73,8 @@ def main() -> None:
 def step(
     network: str, name: str, options: dict[str, Any], device: torch.device, args: argparse.Namespace
 ) -> Callable[[], object]:
-    experiment = Experiment.parse(
-        terms=["ce:1"], schedule="constant", rate="constant", num_classes=2, network=network, epochs=1,
+    experiment = Experiment(
+        losses=("ce:1",), rate="constant", num_classes=2, network=network, epochs=1,
         batch_size=args.batch_size, learning_rate=1e-3, **options,
     )  # fmt: skip
     configure(experiment, device)

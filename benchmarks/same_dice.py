@@ -79,8 +79,8 @@ def main() -> None:
 def train(
     folder: SlicedFolder, run: Path, seed: int, options: dict[str, Any], args: argparse.Namespace, device: torch.device
 ) -> float:
-    experiment = Experiment.parse(
-        terms=TERMS, schedule="constant", rate="constant", num_classes=2, network=args.network, epochs=args.epochs,
+    experiment = Experiment(
+        losses=tuple(TERMS), rate="constant", num_classes=2, network=args.network, epochs=args.epochs,
         batch_size=8, learning_rate=5e-3, seed=seed, **options,
     )  # fmt: skip
     configure(experiment, device)

@@ -1,4 +1,25 @@
-# Further rows for studies of two classes, background and lesion: RUNS='gdl gdl_penalise ...'.
+# The ledger of a study of two classes, background and lesion (isles.make, wmh.make); RUNS names the rows that are trained.
+#   RUN.losses := loss[(option=value,...)]:weight[@classes] ...    RUN.schedule := rule
+
+gdl.losses                    := gdl:1
+
+gdl_surface_w.losses          := gdl:1 boundary:0.1@1
+
+gdl_surface_add.losses        := gdl:1 boundary:0.01@1
+gdl_surface_add.schedule      := add(0,0.01)
+
+gdl_surface_steal.losses      := gdl:1 boundary:0.01@1
+gdl_surface_steal.schedule    := steal(0.01)
+
+gdl_3d_surface_steal.losses   := gdl:1 boundary(map=3d):0.01@1
+gdl_3d_surface_steal.schedule := steal(0.01)
+
+gdl_hausdorff_w.losses        := gdl:1 hausdorff:0.1@1
+
+surface.losses                := boundary:1@1
+hausdorff.losses              := hausdorff:1@1
+
+# Further rows, as RUNS='gdl gdl_penalise ...'.
 # docs/losses.md says what each is for. gdl_penalise and gdl_surface_far see false positives on slices without a lesion,
 # to which the paper's pair is blind.
 

@@ -28,55 +28,28 @@ $(call forget,$(settable) curves boxplots hists of_pairs)
 SRC      ?= challenge
 ZIPS     ?= data
 LINEAGE  ?= lineage/$(SLICED_AS).lineage
-TRUST    ?=
 PHANTOM  ?= --cases 40 --size 96
+RETAIN   ?= $(if $(phantom),10,$(HELD_OUT))
 FOLD     ?= 0
-FOLDS    ?=
-SLICE    ?=
-SPACING  ?=
 NET      ?= UNet
 EPC      ?= 100
 BS       ?= 8
 LR       ?= 1e-3
 RATE     ?= plateau(20)
 SEED     ?= 0
-SEEDS    ?=
-TRAIN    ?=
-AUGMENT  ?=
 AMP      ?= off
-COMPILE  ?=
-DETERMINISTIC ?=
 DEVICE   ?= auto
-GPUS     ?=
 NPROC    ?= 1
-LAUNCH   ?=
-DEBUG    ?=
-FRESH    ?=
-PREDICTIONS ?=
 SAVE_MINUTES ?= 10
-SKIP_NAN ?=
-TRACK    ?=
 RUNS     ?= $(rows)
+RD       ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(call fold,$(FOLD))
 METRICS  ?= default
-REPORT   ?=
-PLOT     ?=
-BOXPLOT  ?=
-HIST     ?=
-MODALITY ?=
-SLICES   ?=
 EPOCH    ?= best
-SAVE     ?=
-VIEW     ?=
-CASES    ?=
-PREDICT  ?=
-ARCHIVE  ?=
-RUN      ?=
-RERUN    ?=
+$(foreach name,$(settable) of_pairs,$(eval $(name) ?=))
 
 # ---- Where things are: a phantom, a debug run or another fold never stands where a result should -------------------
 
 phantom := $(if $(filter phantom,$(SRC)),-phantom)
-RETAIN  ?= $(if $(phantom),10,$(HELD_OUT))
 
 # Whole numbers in their usual spelling: '00' and '0' would be one seed, pooled as two
 wrong := $(foreach name,RETAIN FOLD EPC BS SEED NPROC,$(if $(filter-out 1,$(words $($(name))))$(call not_whole,$($(name))),$(name)))
@@ -92,7 +65,6 @@ fold     = $(if $(filter-out 0,$1),-fold$1)
 RAW       := data/$(STUDY)$(phantom)
 sliced_of  = data/$(SLICED_AS)$(phantom)$(call fold,$1)
 SLICED    := $(foreach number,$(or $(FOLDS),$(FOLD)),$(call sliced_of,$(number)))
-RD        ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(call fold,$(FOLD))
 
 ifeq ($(filter challenge phantom,$(SRC)),)
 $(error SRC=$(SRC) is unknown; use SRC=challenge (the archives in ZIPS=$(ZIPS)) or SRC=phantom (synthetic ones))
@@ -154,14 +126,13 @@ folder_of = $(patsubst %/,%,$(dir $1))
 # What is drawn of slices: the first part of each row, and the data of the first fold
 pictured := $(if $(parts),$(RUNS:%=$(RD)/%/$(firstword $(parts))),$(runs))
 
-# The arrays of a run folder: written while training, and computed afterwards from the saved predictions
-trained   := tra_loss val_loss tra_dice val_dice
-of_pairs  ?=
-evaluated := $(addprefix val_3d_,dsc iou precision recall hausdorff hd95 hd95_directed hd95_wmh assd nsd volume_error avd \
-	lesion_recall lesion_precision lesion_f1 lesion_difference) val_hausdorff val_boundary $(of_pairs)
-
-# What the report shows: sets by name, or arrays
-metric_sets := default isles wmh acdc all
+# The arrays of a run folder, written while training or computed from the saved predictions, and the sets of them that a
+# report shows: the names of the tables in Python
+tables      := src/boundary_loss/metric_definitions.py
+names_in     = $(shell sed -nE '/^$1: .*= \{/,/^\}/s/^    "([a-z0-9_]+)": .*/\1/p' $(tables))
+trained     := $(call names_in,_TRAINING)
+evaluated   := $(call names_in,_OF_EVERY_STUDY) $(of_pairs)
+metric_sets := $(call names_in,METRIC_SETS)
 unknown := $(filter-out $(metric_sets) $(trained) $(evaluated),$(METRICS))
 ifneq ($(unknown),)
 $(error METRICS names nothing that $(STUDY) has: $(unknown). Sets: $(metric_sets); arrays: $(trained) $(evaluated))
@@ -190,8 +161,10 @@ slice_options    := $(call options,SLICE)
 slice_settings    = --source $(RAW) --retain $(RETAIN) --fold $(or $(word 2,$(subst -fold, ,$1)),0) $(stated) $(slice_options)
 train_options    := $(call options,TRAIN)
 debug_options    := $(call options,DEBUG)
-train_settings    = --data $(call data_of,$1) $(call row_settings,$(call row_of,$1)) --seed $(call number_of,$1,seed,$(SEED)) \
-	$(train_options) $(if $(call given,$(call row_of,$1).options),$(call options,$(call row_of,$1).options)) $(debug_options)
+train_settings    = $(call data_words,$1) $(call row_settings,$(call row_of,$1)) $(call seed_words,$1) $(call row_options,$(call row_of,$1))
+data_words        = --data $(call data_of,$1)
+seed_words        = --seed $(call number_of,$1,seed,$(SEED))
+row_options       = $(train_options) $(if $(call given,$1.options),$(call options,$1.options)) $(debug_options)
 row_settings      = $(call list,--losses,$($1.losses)) $(call option,--schedule,$(call given,$1.schedule)) \
 	$(call list,--augment,$(or $(call given,$1.augment),$(AUGMENT))) \
 	--network $(call quoted,$(NET)) --epochs $(EPC) --batch_size $(BS) --lr $(call quoted,$(LR)) --rate $(call quoted,$(RATE)) \
@@ -253,25 +226,22 @@ where  = --device $(call quoted,$(DEVICE)) $(call option,--gpus,$(GPUS)) --nproc
 
 # ---- The rows are checked before the first of several is trained: what is wrong with the last need not wait a day ----
 
-# Of the goals, the runs that are asked for; of these, the ones that will be trained
-goals      := $(or $(call given,MAKECMDGOALS),all)
-at_or_in    = $(strip $(foreach name,$1,$(if $(filter $(name) $(name)/%,$2),$(name))))
-asked_in_RD = $(if $(filter $(rows),$(call row_of,$1)),$(or $(call at_or_in,$(call names,$(call row_of,$1)),$1),$(call names,$(call row_of,$1))),$(call names,$(RUNS)))
-asked_by    = $(if $(filter $(RD)/%,$1),$(call asked_in_RD,$(patsubst $(RD)/%,%,$1)),$(patsubst $(RD)/%,%,$(if $(filter view,$1),$(pictured),$(runs))))
-asked      := $(sort $(foreach goal,$(filter-out data data/% help index unpack verify rerun,$(goals)),$(call asked_by,$(goal))))
-due        := $(foreach name,$(asked),$(if $(or $(anew),$(if $(wildcard $(RD)/$(name)),,new),$(call stale_run,$(name))),$(name)))
+goals := $(or $(call given,MAKECMDGOALS),all)
+named := $(filter $(rows),$(foreach goal,$(filter $(RD)/%,$(goals)),$(call row_of,$(goal:$(RD)/%=%))))
 
-# One run of each row, for its seeds and folds differ in nothing that can be wrong; of a single row the training says all
-each_row  = $(foreach row,$(sort $(foreach name,$1,$(call row_of,$(name)))),$(firstword $(call at_or_in,$1,$(row)) $(filter $(row)/%,$1)))
-to_check := $(call each_row,$(if $(filter check-ledger,$(goals)),$(call names,$(RUNS)),$(due)))
-checked  := $(if $(word 2,$(to_check)),check-ledger)
+# A run that will be trained waits for the check. Python drops the rows that no goal asks for or that are finished
+check_before = $(if $(or $(anew),$(call stale_run,$1),$(if $(wildcard $(RD)/$1),,missing)),check-ledger)
+part_words   = $(call data_words,$1) $(call seed_words,$1)
+all_parts    = $(foreach part,$(parts),--part $(part) $(call part_words,-/$(part)))
+all_rows     = $(foreach row,$(sort $(RUNS) $(named)),--run $(RD)/$(row) $(if $(parts),,$(call part_words,$(row))) \
+	$(call row_settings,$(row)) $(call row_options,$(row)) $(fresh))
 
 check-ledger: | $(SLICED) $(venv)  ## the rows of RUNS, without training: what is wrong with any is said at once
-	@$(torch_python) -m boundary_loss.ledgercheck $(foreach name,$(to_check),--run $(RD)/$(name) $(call train_settings,$(name)) $(fresh))
+	@$(torch_python) -m boundary_loss.goals $(call list,--goals,$(goals)) --rows $(RUNS) $(if $(anew),--anew) $(all_parts) $(all_rows)
 
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
-$(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $$(call data_of,$$*) $(venv) $(checked)
+$(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $$(call data_of,$$*) $(venv) $$(call check_before,$$*)
 	$(launch) -m boundary_loss.train $@ $(call train_settings,$*) $(where) --queue $(runs) \
 		--save_minutes $(call quoted,$(SAVE_MINUTES)) $(call switch,--skip_nan,$(SKIP_NAN)) $(call option,--track,$(TRACK)) $(fresh)
 

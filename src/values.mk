@@ -24,5 +24,5 @@ special_in = $(strip $(foreach mark,$(special_in_names),$(findstring $(mark),$1)
 tidied     = $(if $2,$(call tidied,$(subst $(firstword $2),_,$1),$(wordlist 2,99,$2)),$(subst $(space),_,$(strip $1)))
 
 # The words of $1 that are not whole numbers in their usual spelling, as 00 and +1
-without    = $(if $2,$(call without,$(subst $(firstword $2),,$1),$(wordlist 2,99,$2)),$1)
-not_whole  = $(strip $(foreach value,$1,$(if $(call without,$(value),0 1 2 3 4 5 6 7 8 9)$(filter-out 0,$(filter 0%,$(value))),$(value))))
+no_digits = $(subst 0,,$(subst 1,,$(subst 2,,$(subst 3,,$(subst 4,,$(subst 5,,$(subst 6,,$(subst 7,,$(subst 8,,$(subst 9,,$1))))))))))
+not_whole = $(strip $(foreach value,$1,$(if $(call no_digits,$(value))$(filter-out 0,$(filter 0%,$(value))),$(value))))

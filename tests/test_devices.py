@@ -70,8 +70,8 @@ REFUSED = (
 
 def an_epoch(data: Path, run: Path, terms: list[str], device: str, options: dict[str, Any]) -> list[EpochLog]:
     """One epoch's training and validation, as boundary_loss.train sets them up."""
-    experiment = Experiment.parse(
-        terms=terms, schedule="constant", rate="constant", num_classes=2, epochs=1, batch_size=3, learning_rate=1e-3,
+    experiment = Experiment(
+        losses=tuple(terms), rate="constant", num_classes=2, epochs=1, batch_size=3, learning_rate=1e-3,
         **{"network": "Dimwit", **options},
     )  # fmt: skip
     place, active = torch.device(device), activate(experiment)

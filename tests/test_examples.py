@@ -37,6 +37,17 @@ def test_pages(page: str) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", "\n".join(blocks)], check=True, env=environment)
 
 
+def test_the_calls_in_the_table_of_other_names_run() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .+ \| `(.+?)`.*\|$", text.partition("| Here it is |")[2].partition("\n\n")[0], re.MULTILINE)
+    assert len(rows) == 10
+    given = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+    images = "from boundary_loss import *\nspacing = (0.9, 1.2)\nmask = prediction = truth = labels[0].numpy() == 1"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    code = "\n".join([given, images, *rows])
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment)
+
+
 def test_the_page_on_losses_names_every_loss_of_the_ledger() -> None:
     page = (REPOSITORY / "docs" / "losses.md").read_text(encoding="utf-8")
     assert not [name for name in LOSSES if not re.search(rf"`{name}[`(]", page)]

@@ -24,11 +24,12 @@ case "$2" in *.train) mkdir -p "$3" && touch "$3"/{tra,val}_{loss,dice}.npy ;; e
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The makefiles alone."""
+    """The makefiles alone, and the table of metrics that they read."""
     where = tmp_path / "my (new) checkout"
     (where / "src" / "boundary_loss" / "native").mkdir(parents=True)
     (where / "src" / "boundary_loss" / "native" / "edt.c").touch()
-    for path in (*REPOSITORY.glob("*.make"), REPOSITORY / "Makefile", *REPOSITORY.glob("src/*.mk")):
+    table = REPOSITORY / "src" / "boundary_loss" / "metric_definitions.py"
+    for path in (*REPOSITORY.glob("*.make"), REPOSITORY / "Makefile", *REPOSITORY.glob("src/*.mk"), table):
         shutil.copy(path, where / path.relative_to(REPOSITORY))
     (where / "python").write_text(STAND_IN)
     (where / "python").chmod(0o755)

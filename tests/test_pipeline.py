@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import soak
 from toys import REPOSITORY
 from trainings import same_run
 
+from boundary_loss import goals
 from boundary_loss.files import read_json
 from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, TRAINING_ARRAYS
 
@@ -419,10 +421,14 @@ def test_the_rows_are_checked_before_the_first_is_trained(study: Path) -> None:
         (["data", "help"], []),
     ],
 )
-def test_the_rows_that_will_be_trained_are_checked(study: Path, words: list[str], checked: list[str]) -> None:
+def test_the_rows_that_will_be_trained_are_checked(
+    study: Path, words: list[str], checked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     planned = make(study, *ISLES, "-n", *words).stdout
-    (command,) = re.findall("boundary_loss.ledgercheck .*", planned) or [""]
-    assert [run.split("/", 2)[2] for run in re.findall(r"--run (\S+)", command)] == checked
+    (command,) = re.findall("boundary_loss.goals (.*)", planned) or [""]
+    monkeypatch.chdir(study)
+    due = goals.to_check(goals.read(shlex.split(command))) if command else []
+    assert [str(run.folder).split("/", 2)[2] for run in due] == checked
 
 
 def test_help_lists_targets_ledger_and_variables(study: Path) -> None:
@@ -433,9 +439,10 @@ def test_help_lists_targets_ledger_and_variables(study: Path) -> None:
 
 @pytest.mark.parametrize("name", ["isles", "wmh", "acdc"])
 def test_make_knows_every_array_and_set_of_metrics(name: str) -> None:
-    words = ["-s", "-f", f"{name}.make", "--eval", "print: ; @echo '$(sort $(evaluated))|$(metric_sets)'", "print"]
-    arrays, sets = make(REPOSITORY, *words).stdout.strip().split("|")
-    assert set(arrays.split()) == {*EVALUATION_ARRAYS, *(PAIR_ARRAYS if name == "acdc" else ())}
+    words = ["-s", "-f", f"{name}.make", "--eval", "print: ; @echo '$(trained)|$(evaluated)|$(metric_sets)'", "print"]
+    trained, evaluated, sets = make(REPOSITORY, *words).stdout.strip().split("|")
+    assert trained.split() == list(TRAINING_ARRAYS)
+    assert evaluated.split() == [*EVALUATION_ARRAYS, *(PAIR_ARRAYS if name == "acdc" else ())]
     assert sets.split() == list(METRIC_SETS)
     done = make(REPOSITORY, "-n", "-f", f"{name}.make", "METRICS=wmh dice", check=False)
     assert done.returncode == 2 and "METRICS names nothing that" in done.stderr and "dice. Sets: default" in done.stderr

@@ -5,7 +5,7 @@ with a rule for the weights over the epochs, as ``steal(0.01)``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,21 +16,8 @@ from boundary_loss.call_syntax import parse_call, parse_term
 from boundary_loss.data import Augmentation
 from boundary_loss.networks.distance_head import SUFFIX
 from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule, written
+from boundary_loss.settings import Settings, declared
 
-PRECISIONS = ("off", "bf16", "fp16")
-LAYOUTS = ("last", "first")
-PREDICTIONS = ("png", "packed")
-
-_MOST = 2**31 - 1
-_SEEDS = 9 * 10**12  # torch's generators take 64 bits; an epoch's seed is a million times the run's
-_RANGES = {
-    "epochs": ("EPC", 1, _MOST),
-    "batch_size": ("BS", 1, _MOST),
-    "learning_rate": ("LR", 1e-30, 1e30),
-    "temperature": ("--temperature", 1e-30, 1e30),
-    "seed": ("SEED", -_SEEDS, _SEEDS),
-}
-"""What a user calls a setting, its least and its greatest value."""
 _HEAVIEST = 1e30  # weights beyond it leave float32
 
 
@@ -86,76 +73,34 @@ def _classes(text: str | None, num_classes: int, term: str) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment:
-    """Everything that shapes the result of one run."""
+class Experiment(Settings):
+    """The settings of one run, read for data of ``num_classes`` classes; every fault is a ValueError."""
 
-    terms: tuple[Term, ...]
-    schedule: Schedule
-    network: str
-    """As the ledger has it: ``UNet(width=8)`` or ``package.module:Class``."""
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    rate: Rate
-    optimiser: str = "adam"
-    """``adam``: betas 0.9, 0.99; ``sgd``: momentum 0.99, weight decay 5e-4."""
-    temperature: float = 1.0
-    """Of the softmax."""
-    seed: int = 0
-    group: bool = False
-    """One validation batch a volume, as some losses and networks want; the metrics do not depend on it."""
-    best: str = "volume"
-    """The best epoch maximises Dice per ``volume``, or per ``slice`` as the original (see docs)."""
-    save_train: bool = False
-    """Also keep the predictions on the training slices."""
-    predictions: str = "png"
-    """How an epoch's predictions are kept: one of PREDICTIONS."""
-    gradients: bool = False
-    """Measure each term's gradient and propose weights; the training itself stays the same."""
-    debug: bool = False
-    """Ten slices a set."""
-    augmentation: Augmentation | None = None
-    """How the training slices are altered, anew in each epoch."""
-    amp: str = "off"
-    """Precision of the network's arithmetic: one of PRECISIONS; ``off`` is float32. The losses are float32 always."""
-    layout: str = "last"
-    """Where an image's channels stand in memory: ``last``, next to each other, or ``first``, plane by plane."""
-    compiled: bool = False
-    """The network through torch.compile."""
-    deterministic: bool = False
-    """Only algorithms that give the same bits every time; on a CPU they all do, with as many threads."""
+    num_classes: int
 
-    @classmethod
-    def parse(
-        cls,
-        *,
-        terms: Sequence[str],
-        schedule: str,
-        rate: str,
-        num_classes: int,
-        augment: Sequence[str] = (),
-        **rest: Any,
-    ) -> "Experiment":
-        """From the texts of a ledger row and plain values; every fault is a ValueError that lists what is known."""
-        parsed = tuple(Term.parse(text, num_classes) for text in terms)
-        return cls(
-            terms=parsed,
-            schedule=parse_schedule(schedule, len(parsed)),
-            rate=parse_rate(rate),
-            augmentation=Augmentation.parse(augment),
-            **rest,
-        )
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        return tuple(Term.parse(text, self.num_classes) for text in self.losses)
+
+    @cached_property
+    def weight_rule(self) -> Schedule:
+        return parse_schedule(self.schedule, len(self.terms))
+
+    @cached_property
+    def rate_rule(self) -> Rate:
+        return parse_rate(self.rate)
+
+    @cached_property
+    def augmentation(self) -> Augmentation | None:
+        """How the training slices are altered, anew in each epoch."""
+        return Augmentation.parse(self.augment)
 
     def __post_init__(self) -> None:
-        for name, (given_as, least, most) in _RANGES.items():
-            if not least <= getattr(self, name) <= most:
-                raise ValueError(f"{given_as}={getattr(self, name)} does not fit: it must be {least} to {most}")
+        _ = self.terms, self.weight_rule, self.rate_rule, self.augmentation  # each raises ValueError for its text
+        super().__post_init__()
         self._check_weights()
         if self.save_train and self.augmentation is not None:
             raise ValueError("save_train keeps predictions on the slices as they are; it does not go with AUGMENT")
-        for name, known in (("amp", PRECISIONS), ("layout", LAYOUTS), ("predictions", PREDICTIONS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} is one of {', '.join(known)}, got '{getattr(self, name)}'")
 
     def _check_weights(self) -> None:
         """Refuse weights that train nothing, maximise a loss or leave float32.
@@ -189,24 +134,29 @@ class Experiment:
         return self.network.removesuffix(SUFFIX) + SUFFIX if self.distance_head else self.network
 
     def settings(self) -> dict[str, Any]:
-        """Return every field as run.json records it; rules and transforms as text, with all of their numbers."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "augmentation"}
-        return plain | {
+        """Return every setting as run.json records it; rules and transforms as text, with all of their numbers."""
+        return {setting.key: getattr(self, setting.field.name) for setting in declared()} | {
             "terms": [term.text for term in self.terms],
-            "schedule": written(self.schedule),
-            "rate": written(self.rate),
+            "schedule": written(self.weight_rule),
+            "rate": written(self.rate_rule),
             "network": self.built_network,
             "augment": _transforms(self.augmentation),
+            "weights": str(self.initial_weights) if self.initial_weights else None,
         }
 
     def weights(self, epoch: int, history: Sequence[float]) -> tuple[float, ...]:
         """Weight of each term during ``epoch``; ``history``: validation Dice of the epochs before."""
-        return self.schedule.weights(epoch, tuple(term.weight for term in self.terms), history)
+        return self.weight_rule.weights(epoch, tuple(term.weight for term in self.terms), history)
 
 
 def _transforms(augmentation: Augmentation | None) -> list[str]:
-    """``["flip(x)", "rotate(15.0)"]``, in the order in which they are applied."""
+    """``["flip(x)", "rotate(15)"]``, in the order in which they are applied."""
     if augmentation is None:
         return []
     used = [(name, transform) for name, transform in vars(augmentation).items() if transform is not None]
-    return [f"{name}({','.join(map(str, vars(transform).values()))})" for name, transform in used]
+    return [f"{name}({','.join(map(_plainly, vars(transform).values()))})" for name, transform in used]
+
+
+def _plainly(value: float | str) -> str:
+    """``15.0`` -> ``15``, so that one setting has one text."""
+    return value if isinstance(value, str) else f"{value:.12g}"

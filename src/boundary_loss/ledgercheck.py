@@ -59,8 +59,7 @@ def check(words: Sequence[str], built: set[tuple[str, Path, Path | None]]) -> No
         built: networks that were tried already, on which data and with which weights; this one's is added.
     """
     args = parsed(words)
-    settings = command.settings(words, train.BESIDE)
-    folder.refuse(args.folder, settings, fresh=args.fresh)
+    folder.refuse(args.folder, command.settings(words, train.BESIDE), fresh=args.fresh)
     data = SlicedFolder.open(args.data)
     experiment = train.read_experiment(args, len(data.classes))
     terms = activate(experiment)
@@ -70,8 +69,8 @@ def check(words: Sequence[str], built: set[tuple[str, Path, Path | None]]) -> No
     for which, deformed in (("train", deforms), ("val", False)):
         stems[which] = check_needs(needs, data, which, limit=train.limit(experiment), deformed=deformed)
     try_losses(terms, data, stems["train"], cpu)
-    if (network := (experiment.built_network, args.data, args.weights)) not in built:
-        net, _ = train.network(experiment, data, args.weights)
+    if (network := (experiment.built_network, args.data, experiment.initial_weights)) not in built:
+        net, _ = train.network(experiment, data)
         try_network(net, experiment, data, stems["train"], cpu)
         built.add(network)
     if not args.fresh:
@@ -108,13 +107,17 @@ def explained(found: dict[str, str], rows: Sequence[str]) -> str:
     )
 
 
-def main() -> None:
-    trainings = taken_apart(sys.argv[1:])
+def report(trainings: Sequence[Sequence[str]]) -> None:
+    """Print the rows of these trainings if all can be trained, or stop with what is wrong with any of them."""
     rows = list(dict.fromkeys(RunFolder(Path(words[0])).row for words in trainings))
     found = faults(trainings)
     if found:
         raise Stop(explained(found, rows))
     print(f"checked: {', '.join(rows)}")
+
+
+def main() -> None:
+    report(taken_apart(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Every metric of a run folder by the name of its array: what it means, its unit, the challenges' own sets.
 
 ``val_3d_*`` is measured on volumes, ``val_*`` on slices: 2D and 3D never share an array. Light: no SciPy, no torch.
+make reads the names of arrays and sets from this file with sed, so each begins a line of its table.
 """
 
 from collections.abc import Sequence

@@ -4,15 +4,17 @@ Nothing here remembers anything, so a resumed run gets exactly what an uninterru
 Rules are written as in a ledger: ``steal(0.01)``, ``after(dice>0.5)``, ``plateau(20)``.
 """
 
-import inspect
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
+from boundary_loss.call_syntax import bind, parse_call, usage
+
 Weights = tuple[float, ...]
 _ENDLESS = 1e300
+_DICE = re.compile(r"\(\s*dice\s*>\s*")
 
 
 class Schedule(Protocol):
@@ -106,6 +108,7 @@ class After:
     """``after(dice>x)``: the last loss joins once the best validation Dice so far exceeds x; until then it weighs 0."""
 
     dice: float
+    written_as: ClassVar[str] = "after(dice>x)"
 
     def __post_init__(self) -> None:
         if self.dice >= 1:
@@ -225,40 +228,13 @@ Rule = TypeVar("Rule")
 
 
 def _parse(text: str, rules: dict[str, type[Rule]], kind: str) -> Rule:
-    match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
-    if match is None or match[1] not in rules:
+    name, options = parse_call(_DICE.sub("(", text))
+    if name not in rules:
         raise ValueError(f"unknown {kind} '{text}'; known: {', '.join(usage(n, r) for n, r in rules.items())}")
-    name, inside = match[1], (match[2] or "").strip()
-    rule: Callable[..., Rule] = rules[name]
-    inside = re.sub(r"^dice\s*>\s*", "", inside) if rules[name] is After else inside
-    words = [word.strip() for word in inside.split(",")] if inside else []
-    parameters = list(inspect.signature(rule).parameters.values())
-    repeated = [p for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
-    if len(words) > len(parameters) and not repeated:
-        raise ValueError(f"{kind} '{text}' has too many numbers; it is written {usage(name, rules[name])}")
-    kinds = [p.annotation for p in parameters] if not repeated else [float] * len(words)
-    try:
-        numbers = [of_kind(word) for of_kind, word in zip(kinds, words)]
-    except ValueError:
-        raise ValueError(
-            f"{kind} '{text}' is not numbers throughout; it is written {usage(name, rules[name])}"
-        ) from None
-    if not all(abs(number) < _ENDLESS for number in numbers):
+    make = bind(rules[name], options, kind, name=name, numbered=True)
+    if not all(abs(number) < _ENDLESS for number in (*make.args, *make.keywords.values())):
         raise ValueError(f"{kind} '{text}' needs finite numbers, below {_ENDLESS:g}")
-    if any(p.default is p.empty for p in parameters[len(words) :] if p not in repeated):
-        raise ValueError(f"{kind} '{text}' lacks a number; it is written {usage(name, rules[name])}")
-    return rule(*numbers)
-
-
-def usage(name: str, rule: type) -> str:
-    """How a rule is written: ``poly(epochs, power=0.9)``."""
-    if rule is After:
-        return "after(dice>x)"
-    words = [
-        f"{p.name}..." if p.kind is p.VAR_POSITIONAL else p.name if p.default is p.empty else f"{p.name}={p.default}"
-        for p in inspect.signature(rule).parameters.values()
-    ]
-    return f"{name}({', '.join(words)})" if words else name
+    return make()
 
 
 def written(rule: Schedule | Rate) -> str:

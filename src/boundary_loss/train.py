@@ -23,10 +23,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from boundary_loss import command
+from boundary_loss import command, settings
 from boundary_loss.command import Stop
 from boundary_loss.data import MapNeed, Slices
-from boundary_loss.experiment import LAYOUTS, PRECISIONS, PREDICTIONS, Experiment
+from boundary_loss.experiment import Experiment
 from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.sliced import SlicedFolder
@@ -34,7 +34,6 @@ from boundary_loss.networks import build_network
 from boundary_loss.signals import is_rank
 from boundary_loss.training import folder
 from boundary_loss.training.arithmetic import configure, make_optimiser
-from boundary_loss.training.checkpoint import load_weights
 from boundary_loss.training.devices import describe, memory_explained, pick_device, share_processors
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.gpus import hold_gpus, parse_gpus
@@ -44,8 +43,8 @@ from boundary_loss.training.run import Training
 from boundary_loss.training.terms import ActiveTerm, activate
 from boundary_loss.training.tracking import TRACKERS, tracker
 from boundary_loss.training.trial import try_losses, try_network
+from boundary_loss.training.weights import Weights
 
-DEBUG_SLICES = 10
 # Options that do not shape the result; a run that stopped at a NaN goes on with --skip_nan
 BESIDE = (
     *("--device", "--gpus", "--nproc", "--share"),
@@ -57,33 +56,10 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Of the command line, or of ``words``."""
     parser = command.parser("Train one run of a study.")
     parser.add_argument("folder", type=Path, help="the run folder to make, as results/isles/gdl")
-    data = parser.add_argument_group("data and losses")
-    data.add_argument("--data", type=Path, required=True, help="sliced data, as data/ISLES")
-    data.add_argument("--losses", nargs="+", required=True, help="terms loss[(option=value)]:weight[@classes]")
-    data.add_argument("--augment", nargs="+", default=[], help="altered training slices: flip rotate(15) ..., or none")
-    data.add_argument("--schedule", default="constant", help="rule of the terms' weights, as steal(0.01)")
-    net = parser.add_argument_group("network and optimiser")
-    net.add_argument("--network", default="UNet", help="name[(option=value)] or package.module:Class")
-    net.add_argument("--weights", type=Path, help="start from these weights (a best.pkl)")
-    net.add_argument("--epochs", type=int, default=100)
-    net.add_argument("--batch_size", type=int, default=8)
-    net.add_argument("--lr", type=float, default=1e-3)
-    net.add_argument("--rate", default="plateau(20)", help="rule of the learning rate")
-    net.add_argument("--optimiser", choices=("adam", "sgd"), default="adam")
-    net.add_argument("--temperature", type=float, default=1.0, help="of the softmax")
-    net.add_argument("--seed", type=int, default=0)
-    speed = parser.add_argument_group("arithmetic of the network; the losses are computed in float32 always")
-    speed.add_argument("--amp", choices=PRECISIONS, default="off", help="16-bit floats where they are safe")
-    speed.add_argument("--layout", choices=LAYOUTS, default="last", help="where an image's channels stand in memory")
-    speed.add_argument("--compile", action="store_true", help="torch.compile, with CUDA graphs on a GPU")
-    speed.add_argument("--deterministic", action="store_true", help="the same bits from the same GPU, every time")
-    run = parser.add_argument_group("the run")
-    run.add_argument("--group", action="store_true", help="one validation batch a volume")
-    run.add_argument("--best", choices=("volume", "slice"), default="volume", help="what the best epoch maximises")
-    run.add_argument("--save_train", action="store_true", help="keep predictions on training slices too")
-    run.add_argument("--predictions", choices=PREDICTIONS, default="png", help="a PNG a slice, or a file an epoch")
-    run.add_argument("--gradients", action="store_true", help="log each term's gradient norm and propose weights")
-    run.add_argument("--debug", action="store_true", help=f"{DEBUG_SLICES} slices a set")
+    groups = {title: parser.add_argument_group(title) for title in settings.GROUPS}
+    groups[settings.DATA].add_argument("--data", type=Path, required=True, help="sliced data, as data/ISLES")
+    settings.add_options(groups)
+    run = groups[settings.RUN]
     run.add_argument("--save_minutes", type=float, default=10, help="between checkpoints in an epoch; 0: none there")
     run.add_argument("--skip_nan", action="store_true", help="leave out steps whose loss is not finite, and go on")
     run.add_argument("--track", choices=TRACKERS, help="logs beside the CSV")
@@ -123,12 +99,10 @@ def check_processes(args: argparse.Namespace) -> None:
     """Refuse numbers that cannot work, of processes, slices and minutes."""
     if args.batch_size < 1:
         raise Stop(f"BS={args.batch_size} does not fit: a batch has 1 slice or more")
-    if not args.save_minutes >= 0:
+    if not 0 <= args.save_minutes < float("inf"):
         raise Stop(f"SAVE_MINUTES={args.save_minutes:g} does not fit: 0 or more; 0 saves at the end of epochs alone")
     if not 1 <= args.nproc <= args.batch_size:
         raise Stop(f"NPROC={args.nproc} does not fit: 1 or more, at most the BS={args.batch_size} slices of a batch")
-    if not 0 <= args.save_minutes < float("inf"):
-        raise Stop(f"SAVE_MINUTES={args.save_minutes} does not fit: a number of minutes, 0 for none in an epoch")
     if args.nproc > 1 and args.device not in ("auto", "cpu", "cuda"):
         raise Stop(f"NPROC={args.nproc} takes a GPU each; name them with GPUS=0,1 instead of DEVICE={args.device}")
 
@@ -147,7 +121,7 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
     share_processors(min(args.share, len(args.queue)))
     configure(experiment, device)
     terms = activate(experiment)
-    net, about_network = network(experiment, data, args.weights)
+    net, about_network = network(experiment, data)
     net.to(device)
     stems = data.stems("train")[: limit(experiment)]
     if stems:
@@ -172,30 +146,7 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
 def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
     if num_classes < 2:
         raise Stop(f"{args.data} has {num_classes} class; there is nothing to tell apart from the background")
-    return Experiment.parse(
-        terms=args.losses,
-        schedule=args.schedule,
-        augment=args.augment,
-        rate=args.rate,
-        num_classes=num_classes,
-        network=args.network,
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        learning_rate=args.lr,
-        optimiser=args.optimiser,
-        temperature=args.temperature,
-        seed=args.seed,
-        group=args.group,
-        best=args.best,
-        save_train=args.save_train,
-        predictions=args.predictions,
-        gradients=args.gradients,
-        debug=args.debug,
-        amp=args.amp,
-        layout=args.layout,
-        compiled=args.compile,
-        deterministic=args.deterministic,
-    )
+    return Experiment(num_classes=num_classes, **settings.given(args))
 
 
 def say_absent(name: str, train: Slices) -> None:
@@ -211,10 +162,10 @@ def needs(terms: Sequence[ActiveTerm]) -> list[MapNeed]:
 
 def limit(experiment: Experiment) -> int | None:
     """How many slices of a set are used; None is all."""
-    return DEBUG_SLICES if experiment.debug else None
+    return settings.DEBUG_SLICES if experiment.debug else None
 
 
-def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) -> tuple[nn.Module, dict[str, Any]]:
+def network(experiment: Experiment, data: SlicedFolder) -> tuple[nn.Module, dict[str, Any]]:
     """The seeded network, and what is needed to build it again."""
     torch.manual_seed(experiment.seed)
     about: dict[str, Any] = {
@@ -227,12 +178,9 @@ def network(experiment: Experiment, data: SlicedFolder, weights: Path | None) ->
         "preparation": data.preparation,
     }
     net = build_network(about["network"], about["in_channels"], about["num_classes"])
-    if weights is not None:
-        content = load_weights(weights)
-        try:
-            net.load_state_dict(content["weights"])
-        except RuntimeError as error:
-            raise Stop(f"{weights} ({content.get('network')}) does not fit {about['network']}: {error}") from None
+    if experiment.initial_weights is not None:
+        given = Weights.read(experiment.initial_weights)
+        given.load_into(net, f"{about['network']} (they are of {given.network})")
     return net, about
 
 
@@ -242,7 +190,6 @@ def describe_run(
     """What run.json says of the run itself."""
     return experiment.settings() | {
         "name": RunFolder(args.folder).name,
-        "weights": str(args.weights) if args.weights else None,
         "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
         "skip_nan": args.skip_nan,
         "losses": loss_names(experiment),

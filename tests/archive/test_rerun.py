@@ -23,6 +23,7 @@ from boundary_loss.files import read_json, write_json
 from boundary_loss.phantom import __main__ as phantom
 from boundary_loss.preparation import engine
 from boundary_loss.report import options as report
+from boundary_loss.settings import declared
 
 HONEST = {
     "NET": "UNet(width=8)",
@@ -211,10 +212,10 @@ def options(arguments: Callable[[], object], monkeypatch: pytest.MonkeyPatch) ->
 
 def test_every_option_that_shapes_a_result_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others are for this machine, set by make, or have a variable of their own, of which code may be imported."""
-    own_variables = {"--losses", "--augment", "--schedule", "--network", "--epochs", "--batch_size", "--lr", "--rate"}
+    own_variables = {setting.flag for setting in declared() if setting.option.make}
     study = SimpleNamespace(name="toy", expects="", shape=None)
     for arguments, known, others in (
-        (train.arguments, TRAINING_OPTIONS, {"--data", "--seed", *own_variables, *train.BESIDE}),
+        (train.arguments, TRAINING_OPTIONS, {"--data", *own_variables, *train.BESIDE}),
         (lambda: engine.arguments(study, []), SLICING_OPTIONS, {"--source", "--retain", "--fold"}),
         (phantom.arguments, PHANTOM_OPTIONS, {"--study"}),
         (report.arguments, REPORT_OPTIONS, {"--study", "--metrics", *report.BESIDE}),

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from boundary_loss import BoundaryLoss, SurfaceLoss, class2one_hot, signed_distance
+from boundary_loss.losses import build
 
 
 def disc(shape=(12, 10)):
@@ -68,8 +69,8 @@ def test_blind_or_not_without_a_lesion():
     empty = torch.zeros(1, 6, 5, dtype=torch.long)
     probs = torch.full((1, 2, 6, 5), 0.5)
     for absent, sees in (("zero", False), ("far", True)):
-        loss = BoundaryLoss(classes=[1], absent=absent)
-        maps = signed_distance(empty, num_classes=2, **loss.distance_options)
+        loss = BoundaryLoss(classes=[1])
+        maps = signed_distance(empty, num_classes=2, absent=absent)
         assert (loss(probs, maps).item() > 0) is sees
 
 
@@ -80,13 +81,13 @@ def test_one_channel():
     torch.testing.assert_close(BoundaryLoss(activation="sigmoid")(logit, maps[:, 1:]), expected)
 
 
-def test_options_for_the_map():
-    loss = BoundaryLoss(convention="interface", absent="far", normalise="sides", map="step")
+def test_a_ledger_chooses_the_map():
+    loss = build("boundary", convention="interface", absent="far", normalise="sides", map="step")
     assert loss.distance_options == {"convention": "interface", "absent": "far", "normalise": "sides"}
-    assert BoundaryLoss().distance_options["normalise"] is None
+    assert build("boundary").distance_options["normalise"] is None
     assert loss.map == "step"
-    with pytest.raises(ValueError, match="'2d', '3d', 'step'"):
-        BoundaryLoss(map="4d")
+    with pytest.raises(ValueError, match="loss 'boundary': map='4d' is unknown; known: '2d', '3d', 'step'"):
+        build("boundary", map="4d")
 
 
 def test_masks_are_no_maps():
@@ -163,3 +164,13 @@ def test_edges_that_are_0_count_where_one_class_has_a_map():
     maps = torch.stack([torch.zeros_like(maps[:, 0]), maps[:, 0]], dim=1)
     probs = torch.rand(regions.shape)
     assert torch.isclose(BoundaryLoss(idc=[1])(probs, maps), (probs * maps)[:, 1].mean())
+
+
+def test_edges_that_are_0_in_maps_of_whole_numbers_count_where_a_mask_says_so():
+    labels, _ = disc()
+    maps = signed_distance(labels, (0.5, 0.5), num_classes=2, convention="paper-int")
+    assert (maps == 0).all(dim=1).any()
+    probs = torch.rand(1, 2, 12, 10).softmax(dim=1)
+    everywhere = torch.ones_like(labels, dtype=torch.bool)
+    assert torch.isclose(BoundaryLoss()(probs, maps, mask=everywhere), (probs * maps).mean())
+    assert torch.isclose(BoundaryLoss()(probs, maps.int()), (probs * maps).mean())

@@ -106,7 +106,7 @@ def test_refusals(name):
         build(name)(output.long(), labels)
     with pytest.raises(ValueError, match=r"\[3\].*0\.\.2"):
         build(name, classes=[3])(output, labels)
-    with pytest.raises(ValueError, match=r"no option 'spacing'; it has: .*unit=mm"):
+    with pytest.raises(ValueError, match=r"no option 'spacing'; it is written .*unit=mm"):
         build(name, spacing=1)
     with pytest.raises(ValueError, match="'mean', 'sum', 'none'"):
         HEADS[name](reduction="average")

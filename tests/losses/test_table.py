@@ -15,7 +15,8 @@ def test_every_name_builds_and_says_what_it_needs(name):
 
 
 def test_second_names():
-    assert LOSSES["surface"] is BoundaryLoss
+    assert LOSSES["surface"] is LOSSES["boundary"]
+    assert issubclass(LOSSES["boundary"], BoundaryLoss)
     assert LOSSES["diceloss"] is DiceLoss
 
 
@@ -50,7 +51,7 @@ def test_own_options_only():
     ("name", "given", "message"),
     [
         ("bundary", {}, "unknown loss 'bundary'; known: boundary, ce"),
-        ("gdl", {"map": "3d"}, "loss 'gdl' has no option 'map'; it has: absent=paper"),
+        ("gdl", {"map": "3d"}, "loss 'gdl' has no option 'map'; it is written gdl(absent=paper)"),
         ("gdl", {"absent": "never"}, "loss 'gdl': absent='never' is unknown; known: 'paper', 'skip', 'penalise'"),
         ("gdl", {"absent": 3}, "loss 'gdl': absent=3 does not fit"),
         ("focal", {"gamma": "high"}, "loss 'focal': gamma='high' does not fit; expected float"),
@@ -59,7 +60,7 @@ def test_own_options_only():
         ("hausdorff", {"truncate": "perhaps"}, "expected bool"),
         ("hausdorff_erosion", {"erosions": "2.5"}, "expected int"),
         ("ce", {"classes": [0, 0]}, "loss 'ce': classes"),
-        ("ce", {"weight": 1}, "it has: none"),
+        ("ce", {"weight": 1}, "loss 'ce' has no option 'weight'; it is written ce"),
     ],
 )
 def test_messages(name, given, message):

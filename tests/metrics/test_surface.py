@@ -11,8 +11,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from boundary_loss.metrics import Surface, diagonal_mm, surface
+from boundary_loss.metrics.border_distances import SurfaceDistances
 from boundary_loss.metrics.borders import border, border_in_slices, bounding_box
-from boundary_loss.metrics.surface import SurfaceDistances, surface_distances
+from boundary_loss.metrics.surface import surface_distances
 
 SPACINGS = {2: (0.7, 1.3), 3: (0.9, 1.1, 5.0)}
 METRICS = ("hausdorff", "hd95", "hd95_directed", "assd")

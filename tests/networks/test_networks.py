@@ -154,11 +154,11 @@ def test_learns_a_disc(text):
     ("text", "message"),
     [
         ("UNett", "unknown network 'UNett'; known: Dimwit, UNet, ENet"),
-        ("UNet(depth=3)", "unknown option 'depth' of UNet; known: width=64"),
+        ("UNet(depth=3)", r"network 'UNet' has no option 'depth'; it is written UNet\(width=64\)"),
         ("UNet(width=wide)", "expected int"),
         ("UNet(width=true)", "expected int"),
         ("UNet(width=0)", "width must be at least 1"),
-        ("UNet(8)", "unknown option '0'"),
+        ("UNet(8)", r"no place for the value 8; it is written UNet\(width=64\)"),
         ("ENet(kernels=2)", "kernels must be at least"),
         ("ENet(heads=2)", "heads must be 1 or 3"),
         ("no.such.module:Net", "No module named 'no'"),

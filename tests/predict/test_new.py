@@ -1,6 +1,7 @@
 """A trained network on new cases, as a user runs it."""
 
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,14 +12,16 @@ import numpy as np
 import pytest
 import torch
 from niftis import ACDC, PLACES, blob, save_nifti, turned, world
+from torch import nn
 from toys import Threshold
 
 from boundary_loss.command import Stop
+from boundary_loss.networks import build_network
 from boundary_loss.predict import new
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.new import Trained
 from boundary_loss.preparation.shown import Preparation, prepare_images
-from boundary_loss.training.checkpoint import load_weights, save_weights
+from boundary_loss.training.weights import Weights, save_weights
 from boundary_loss.volumes import PLACEMENT
 
 SHAPE = (13, 18, 5)
@@ -26,7 +29,9 @@ ROTATED = PLACES["rotated"]
 LAYOUT = {"ct": "<*>/ct.nii", "mtt": "<*>/mtt.nii"}
 
 
-def write_weights(path: Path, *, net: str = "toys:Threshold", seed: int = 0, **changed: Any) -> Path:
+def write_weights(
+    path: Path, *, net: str = "toys:Threshold", seed: int = 0, trained: nn.Module | None = None, **changed: Any
+) -> Path:
     """Of a network that finds what is brighter than half in the last channel."""
     torch.manual_seed(seed)
     prepared = {"shape": None, "pictures": False, "label_values": (0, 1), "layout": LAYOUT, "orientations": ("RAS",)}
@@ -36,7 +41,7 @@ def write_weights(path: Path, *, net: str = "toys:Threshold", seed: int = 0, **c
     about["preparation"] = Preparation(**prepared).as_json()  # type: ignore[arg-type]
     network = Threshold(2, 2)
     network.weight.data += seed
-    save_weights(path, network, about | changed)
+    save_weights(path, trained or network, about | changed)
     return path
 
 
@@ -294,7 +299,7 @@ def test_weights_that_cannot_be_used(toy: SimpleNamespace, run_predict: Callable
     with pytest.raises(ValueError, match=r"best.pkl: the classes name '\.\./lesion' contains a slash"):
         predict("--trust_network")
     write_weights(toy.weights, num_classes=3)
-    with pytest.raises(ValueError, match="2 classes of a network with 2 and 3"):
+    with pytest.raises(ValueError, match="2 classes of a network with 3"):
         predict("--trust_network")
     save_weights(toy.weights, Threshold(2, 2), {})
     with pytest.raises(ValueError, match="network, in_channels, num_classes missing"):
@@ -326,7 +331,7 @@ def test_what_foreign_weights_say_is_checked_where_it_is_read(
 ) -> None:
     path = write_weights(tmp_path / "foreign.pkl", **changed)
     with pytest.raises(ValueError, match=rf"foreign\.pkl.*{message}"):
-        Trained.of(path, load_weights(path))
+        Trained.of(Weights.read(path))
 
 
 @pytest.mark.parametrize(
@@ -367,3 +372,57 @@ def test_images_are_prepared_once_and_for_all() -> None:
     assert images.min(axis=(1, 2, 3)).tolist() == [0, 0] and images.max(axis=(1, 2, 3)).tolist() == [1, 1]
     pictures = prepare_images(arrays, (14, 20), pictures=True)
     assert pictures.dtype == np.uint8 and pictures.shape == (2, 14, 20, 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"network": 3}, "'network' is 3, expected text"),
+        ({"network": "Dimwit(width=1000000000)"}, r"layers.0.weight is float32 \(10, 2, 2, 2\), expected float32 \(10"),
+        ({"network": "Dimwit" + 9 * "+distances"}, "distance head more than once"),
+        ({"in_channels": "2"}, "'in_channels' is '2', expected a whole number"),
+        ({"temperature": 0}, "'temperature' is 0"),
+        ({"temperature": 10**400}, "'temperature' is 1000"),
+        ({"epoch": True}, "'epoch' is True"),
+        ({"preparation": [1]}, "holds a list"),
+        ({"weights": [1]}, "expected a dictionary of tensors"),
+        ({"weights": {"layers.0.weight": [1.0]}}, "of type list, expected a dense tensor"),
+        ({"weights": {"x": torch.zeros(1).expand(10**12)}}, "without as many numbers"),
+    ],
+)
+def test_fields_of_weights_are_checked(tmp_path: Path, changed: dict[str, Any], message: str) -> None:
+    path = write_weights(tmp_path / "best.pkl", net="Dimwit", trained=build_network("Dimwit", 2, 2))
+    torch.save(torch.load(path, weights_only=True) | changed, path)
+    with pytest.raises(ValueError, match=rf"best\.pkl.*{message}.*train again"):
+        Weights.read(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda weight: weight.double(), "is float64"),
+        (lambda weight: weight[:1], r"float32 \(1, 2, 2, 2\), expected float32 \(10, 2, 2, 2\)"),
+        (lambda weight: weight / 0, "not finite: layers.0.weight"),
+        (lambda weight: torch.zeros(1).expand(weight.shape), "without as many numbers"),
+        (lambda weight: weight.to("meta"), "without as many numbers"),
+    ],
+)
+def test_tensors_of_weights_are_checked(
+    tmp_path: Path, change: Callable[[torch.Tensor], torch.Tensor], message: str
+) -> None:
+    path = write_weights(tmp_path / "best.pkl", net="Dimwit", trained=build_network("Dimwit", 2, 2))
+    content = torch.load(path, weights_only=True)
+    name = "layers.0.weight"
+    content["weights"][name] = change(content["weights"][name])
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=rf"best\.pkl.*{message}"):
+        Weights.read(path)
+
+
+def test_compressed_weights_are_refused(tmp_path: Path) -> None:
+    path = write_weights(tmp_path / "best.pkl")
+    with zipfile.ZipFile(path) as stored, zipfile.ZipFile(tmp_path / "bomb.pkl", "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name in stored.namelist():
+            bomb.writestr(name, stored.read(name))
+    with pytest.raises(ValueError, match=r"bomb\.pkl is not a file of weights: its records are compressed"):
+        Weights.read(tmp_path / "bomb.pkl")

@@ -31,8 +31,8 @@ NAMES = ["2d", "step", "3d", "hausdorff", "region", "head"]
 
 
 def one_epoch(sliced: Path, run: Path, terms: list[str], device: torch.device) -> EpochLog:
-    experiment = Experiment.parse(
-        terms=terms, schedule="constant", rate="constant", num_classes=2, network="Dimwit", epochs=1, batch_size=3,
+    experiment = Experiment(
+        losses=tuple(terms), rate="constant", num_classes=2, network="Dimwit", epochs=1, batch_size=3,
         learning_rate=1e-3,
     )  # fmt: skip
     active = activate(experiment)

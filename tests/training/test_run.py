@@ -11,8 +11,7 @@ from trainings import ROW, same_run, train, train_here, train_killed
 from boundary_loss.files import sole_maker, write_array
 from boundary_loss.folders.naming import by_volume
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.networks import build_network
-from boundary_loss.training.checkpoint import load_weights
+from boundary_loss.training.weights import Weights
 
 
 @pytest.fixture(scope="module")
@@ -134,15 +133,13 @@ def test_a_row_with_a_distance_term_gives_the_network_a_second_output(
     lines = (run.path / "metrics.csv").read_text().splitlines()
     measured = dict(zip(lines[0].split(","), map(float, lines[1].split(","))))
     assert measured["gradient_0"] > 0 and measured["gradient_1"] > 0 and measured["gradient_2"] > 0
-    content = load_weights(run.path / "best.pkl")
-    assert content["network"] == "Dimwit+distances" == run.about["network"]
-    net = build_network(content["network"], content["in_channels"], content["num_classes"])
-    net.load_state_dict(content["weights"])
-    assert net(torch.zeros(1, 2, 20, 24)).shape == (1, 2, 20, 24), "what predicts sees the segmentation"
+    weights = Weights.read(run.path / "best.pkl")
+    assert weights.network == "Dimwit+distances" == run.about["network"]
+    assert weights.build()(torch.zeros(1, 2, 20, 24)).shape == (1, 2, 20, 24), "what predicts sees the segmentation"
     warm = train_here(tmp_path / "warm", data, *row, "--epochs", "1", "--weights", str(run.path / "best.pkl"))
     assert warm.status == 0
     misfit = train_here(tmp_path / "misfit", data, *row, "--epochs", "1", "--weights", str(finished / "best.pkl"))
-    assert misfit.status == 2 and "(Dimwit) does not fit Dimwit+distances" in misfit.err
+    assert misfit.status == 2 and "does not fit Dimwit+distances (they are of Dimwit)" in misfit.err
 
 
 def test_options_of_the_loop(data: Path, tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ class Spread(torch.nn.Module):
 
 
 def active(text: str) -> ActiveTerm:
-    experiment = Experiment.parse(
-        terms=[text], schedule="constant", rate="constant", num_classes=2, network="Dimwit", epochs=1, batch_size=3,
+    experiment = Experiment(
+        losses=(text,), rate="constant", num_classes=2, network="Dimwit", epochs=1, batch_size=3,
         learning_rate=1e-3,
     )  # fmt: skip
     (term,) = activate(experiment)
@@ -89,3 +89,13 @@ def test_ignored_voxels_of_a_study_count_nowhere(sliced: Path, name: str) -> Non
 
 def test_without_ignored_voxels_there_is_no_mask(sliced: Path) -> None:
     assert batch_of(sliced, active("gdl:1"))["mask"] is None
+
+
+def test_whole_maps_are_meant_where_no_voxel_is_ignored(sliced: Path) -> None:
+    """Maps of whole numbers are 0 in both classes beside the boundary, at a spacing below 1 mm."""
+    term = active("boundary(convention=paper-int):1")
+    batch = batch_of(sliced, term)
+    maps, probs = batch["maps"][term.need], batch["head"].softmax(dim=1)
+    present = (maps != 0).flatten(2).any(2).all(1)
+    assert (maps[present] == 0).all(dim=1).any()
+    torch.testing.assert_close(term(probs, batch), (probs * maps).mean())

@@ -14,22 +14,20 @@ from typing import Any
 from boundary_loss.call_syntax import parse_call, parse_term
 from boundary_loss.metric_definitions import METRIC_SETS, METRICS
 from boundary_loss.schedule import parse_rate, parse_schedule
+from boundary_loss.settings import PRECISIONS, PREDICTIONS, declared
 
 PLAIN = re.compile(r"\w[\w.-]*")
 """A name of a row, a file or a folder: nothing that make or the shell reads otherwise."""
 SWITCH = ("", "0", "no", "off", "false", "1", "yes", "on", "true")
 
-TRAINING_OPTIONS = (
-    *("--optimiser", "--temperature", "--weights", "--amp", "--layout", "--compile", "--deterministic", "--group"),
-    *("--best", "--save_train", "--predictions", "--gradients", "--debug"),
-)
+TRAINING_OPTIONS = tuple(setting.flag for setting in declared() if not setting.option.make)
 SLICING_OPTIONS = (
     *("--seed", "--split", "--shape", "--n_augment", "--discard_negatives", "--ignore", "--spacing"),
     *("--trust_affine", "--workers"),
 )
 PHANTOM_OPTIONS = ("--cases", "--size", "--seed")
 REPORT_OPTIONS = ("--columns", "--test", "--baseline", "--alpha")
-PATHS = ("--weights", "--split")
+PATHS = ("--split", *(setting.flag for setting in declared() if setting.is_path))
 """Options that name a file; it must lie in the checkout."""
 
 
@@ -155,9 +153,9 @@ _READERS: dict[str, Reader] = {
     "TRAIN": partial(_options, TRAINING_OPTIONS),
     "DEBUG": partial(_options, TRAINING_OPTIONS),
     "AUGMENT": partial(_each, _call),
-    "AMP": partial(_one_of, ("", "off", "bf16", "fp16")),
+    "AMP": partial(_one_of, ("", *PRECISIONS)),
     **dict.fromkeys(("COMPILE", "DETERMINISTIC", "SKIP_NAN"), partial(_one_of, SWITCH)),
-    "PREDICTIONS": partial(_one_of, ("", "png", "packed")),
+    "PREDICTIONS": partial(_one_of, ("", *PREDICTIONS)),
     "RUNS": partial(_each, _row),
     "METRICS": partial(_each, partial(_one_of, (*METRIC_SETS, *METRICS))),
     "REPORT": partial(_options, REPORT_OPTIONS),

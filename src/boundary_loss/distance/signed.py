@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -25,9 +25,12 @@ from boundary_loss.distance.maps import Maps
 from boundary_loss.distance.segmentation import UNASKED, Ignored, read_labels, read_one_hot
 from boundary_loss.encoding import among_all
 
-CONVENTIONS = ("paper", "paper-int", "symmetric", "interface")
-ABSENT = ("zero", "far")
-NORMALISATIONS = (None, "maximum", "sides")
+Convention = Literal["paper", "paper-int", "symmetric", "interface"]
+Absent = Literal["zero", "far"]
+Normalisation = Literal["maximum", "sides"]
+CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
+ABSENT: tuple[Absent, ...] = get_args(Absent)
+NORMALISATIONS: tuple[Normalisation | None, ...] = (None, *get_args(Normalisation))
 
 
 def signed_distance(
@@ -36,9 +39,9 @@ def signed_distance(
     *,
     num_classes: int | None = None,
     classes: Sequence[int] | None = None,
-    convention: str = "paper",
-    absent: str = "zero",
-    normalise: str | None = None,
+    convention: Convention = "paper",
+    absent: Absent = "zero",
+    normalise: Normalisation | None = None,
     max_distance: float | None = None,
     ignore_index: int | None = UNASKED,
     mask: Array | None = None,

@@ -1,6 +1,7 @@
 """JSON files read with suspicion: what is missing or of another type is said with the file and the way out."""
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from boundary_loss.files import read_json
 from boundary_loss.folders.naming import checked_stem
 from boundary_loss.names import checked_name, checked_names
 
+_MOST = 2**63 - 1
+_SHORTENED = reprlib.Repr()
+_SHORTENED.maxstring = _SHORTENED.maxother = 60
 Check = Callable[[Any, str, Path], object]
 """Takes a field's value, its name and the file; raises ValueError where the value cannot be used."""
 
@@ -59,14 +63,21 @@ def text(value: Any, key: str, path: Path) -> None:
 
 
 def number(value: Any, key: str, path: Path) -> None:
-    """Refuse what is not a number; NaN is one."""
-    _expect(isinstance(value, int | float) and not isinstance(value, bool), "a number", value, key, path)
+    """Refuse what is not a number that a float can hold; NaN is one."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    _expect(is_number and not (isinstance(value, int) and abs(value) > _MOST), "a number", value, key, path)
 
 
 def length(value: Any, key: str, path: Path) -> None:
     """Refuse what is not a finite number above 0."""
     number(value, key, path)
     _expect(0 < value < float("inf"), "a finite number above 0", value, key, path)
+
+
+def temperature(value: Any, key: str, path: Path) -> None:
+    """Refuse what no softmax can be divided by: anything but a number from 1e-30 to 1e30."""
+    number(value, key, path)
+    _expect(1e-30 <= value <= 1e30, "a number from 1e-30 to 1e30", value, key, path)
 
 
 def commit(value: Any, key: str, path: Path) -> None:
@@ -76,8 +87,8 @@ def commit(value: Any, key: str, path: Path) -> None:
 
 
 def count(value: Any, key: str, path: Path) -> None:
-    """Refuse what is not a whole number of 0 or more."""
-    _expect(type(value) is int and value >= 0, "a whole number of 0 or more", value, key, path)
+    """Refuse what is not a whole number of 0 or more that fits into 64 bits."""
+    _expect(type(value) is int and 0 <= value <= _MOST, "a whole number of 0 or more", value, key, path)
 
 
 def flag(value: Any, key: str, path: Path) -> None:
@@ -159,6 +170,6 @@ texts = list_of(text)
 
 def _expect(fits: bool, expected: str, value: Any, key: str, path: Path) -> None:
     if not fits:
-        shown = repr(value)
+        shown = _SHORTENED.repr(value)  # never the whole of a value that a file made large
         shown = shown if len(shown) <= 60 else f"{shown[:60]}..."
         raise ValueError(f"{path}: '{key}' is {shown}, expected {expected}")

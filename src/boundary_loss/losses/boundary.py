@@ -8,8 +8,19 @@ from torch import Tensor
 
 from boundary_loss.encoding import at_hand, check_tensors
 from boundary_loss.losses.base import Activation, Loss, Reduction, one_of, wide
+from boundary_loss.losses.signed_maps import as_batch, check_shape, pulling, refuse_masks, with_distances
 from boundary_loss.losses.target import check_prediction, mean_over_voxels, read_mask, zero_unless
 from boundary_loss.shapes import DistMaps, Probs, Scalar
+
+
+def boundary(p: Tensor, phi: Tensor, known: Tensor | None = None) -> Tensor:
+    """(B, K): means of p·φ over the voxels, or over those that are ``known``."""
+    return mean_over_voxels(p * phi, known)
+
+
+def least(phi: Tensor, known: Tensor | None = None) -> Tensor:
+    """(B, K): the least value that :func:`boundary` takes for any p, the mean of min(φ, 0)."""
+    return mean_over_voxels(phi.clamp(max=0), known)
 
 
 class BoundaryLoss(Loss):
@@ -21,9 +32,6 @@ class BoundaryLoss(Loss):
         shift: "none", the paper's value; "optimum" subtracts the least value that any prediction reaches on these maps,
             mean min(φ, 0), which is no function of p: the gradient stays, and a perfect prediction shows 0 wherever
             the map is ≤ 0 inside and ≥ 0 outside (every convention but ``paper`` below 1 mm spacing).
-        map, convention, absent, normalise: not used by the arithmetic; a pipeline reads them to choose and to compute
-            the map. ``map`` is "2d" (of the slice), "3d" (of the volume) or "step" (in the training step, after
-            augmentation); the others go to :func:`boundary_loss.signed_distance`, see :attr:`distance_options`.
 
     One channel p stands for two classes, (1 − p, p): with maps (B, 2, ...) for both, with maps (B, 1, ...) for the
     object alone.
@@ -40,10 +48,6 @@ class BoundaryLoss(Loss):
         self,
         *,
         shift: Literal["none", "optimum"] = "none",
-        map: Literal["2d", "3d", "step"] = "2d",
-        convention: str = "paper",
-        absent: str = "zero",
-        normalise: str = "none",
         idc: Sequence[int] | None = None,
         classes: Sequence[int] | None = None,
         activation: Activation | None = None,
@@ -54,18 +58,7 @@ class BoundaryLoss(Loss):
             idc=idc, classes=classes, activation=activation, ignore_index=ignore_index, reduction=reduction
         )
         self.shift = one_of("shift", shift, ("none", "optimum"))
-        self.map = one_of("map", map, ("2d", "3d", "step"))
-        self.convention, self.absent, self.normalise = convention, absent, normalise
         self._checked_maps = False
-
-    @property
-    def distance_options(self) -> dict[str, str | None]:
-        """Keywords for :func:`boundary_loss.signed_distance` that make the map this loss was asked to use."""
-        return {
-            "convention": self.convention,
-            "absent": self.absent,
-            "normalise": None if self.normalise == "none" else self.normalise,
-        }
 
     def forward(self, probs: Probs, target: DistMaps | list[DistMaps], *, mask: Tensor | None = None) -> Scalar:
         """The loss of a batch.
@@ -76,7 +69,8 @@ class BoundaryLoss(Loss):
             mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts. None = wherever some class has a distance:
                 :func:`boundary_loss.signed_distance` leaves 0 in every class at ignored voxels alone, if the classes
                 share the item out among them. Where they overlap (as under "sigmoid"), or one of them has no map, 0 may
-                be an edge too: there every voxel counts, and ignored ones need the mask.
+                be an edge too: there every voxel counts, and ignored ones need the mask. Maps cut to whole numbers
+                (``paper-int``) are 0 at edges too: give the mask with those that are not stored as integers.
 
         Raises:
             ValueError: shapes or devices that differ, labels or a one-hot mask where distances belong.
@@ -87,32 +81,32 @@ class BoundaryLoss(Loss):
         with torch.autocast(probs.device.type, enabled=False):
             self._check_maps(probs, maps)
             known = read_mask(mask, probs)
-            may_be_edges = self.convention == "paper-int" or self.activation == "sigmoid"
-            counted = known if known is not None or may_be_edges else with_distances(maps)
-            as_pair = probs.shape[1] < maps.shape[1]
-            distances = zero_unless(known, self._chosen(maps).to(wide(probs)))
-            values = self._products(probs, distances, known, counted, as_pair=as_pair)
-            if self.shift == "optimum":
-                values = values - mean_over_voxels(distances.clamp(max=0), counted)
-            return self.reduce_classes(values)
+            counted = known if mask is not None or self.activation == "sigmoid" else with_distances(maps)
+            phi = zero_unless(known, self._chosen(maps).to(wide(probs)))
+            values = self._values(probs, phi, known, counted, as_pair=probs.shape[1] < maps.shape[1])
+            return self.reduce_classes(values if self.shift == "none" else values - least(phi, counted))
 
-    def _products(
-        self, probs: Tensor, distances: Tensor, known: Tensor | None, counted: Tensor | None, *, as_pair: bool
+    def _values(
+        self, probs: Tensor, phi: Tensor, known: Tensor | None, counted: Tensor | None, *, as_pair: bool
     ) -> Tensor:
-        """(B, K) means of p·φ of the chosen classes over the voxels ``counted``, ``known`` being the mask given."""
+        """(B, K): the formula for the chosen classes over the voxels ``counted``, ``known`` being the mask given."""
 
-        def means(cut: Tensor | None) -> Tensor:
+        def values(cut: Tensor | None) -> Tensor:
             p = self.activate(zero_unless(cut, probs))
-            if as_pair:
-                p = torch.cat([1 - p, p], dim=1)
-            return mean_over_voxels(self._chosen(p) * distances, counted)
+            return boundary(self._chosen(torch.cat([1 - p, p], dim=1) if as_pair else p), phi, counted)
 
         if known is None and not at_hand(probs):  # to look whether the values are finite would make a GPU wait
-            return means(_pulling(distances))
-        values = means(known)
-        if known is None and not bool(values.isfinite().all()):
-            return means(_pulling(distances))
-        return values
+            return values(pulling(phi))
+        found = values(known)
+        if known is None and not bool(found.isfinite().all()):
+            return values(pulling(phi))
+        return found
+
+    def _check_maps(self, probs: Tensor, maps: Tensor) -> None:
+        check_shape(maps, probs)
+        if not self._checked_maps and not torch.compiler.is_compiling():
+            refuse_masks(maps)
+            self._checked_maps = True
 
     def _chosen(self, of_classes: Tensor) -> Tensor:
         """The chosen classes; one channel is the object, which may be called 0, its channel, or 1, its class."""
@@ -120,63 +114,6 @@ class BoundaryLoss(Loss):
             return of_classes
         return self.choose(of_classes)
 
-    def _check_maps(self, probs: Tensor, maps: Tensor) -> None:
-        B, channels, *space = probs.shape
-        if tuple(maps.shape) not in ((B, channels, *space), (B, max(channels, 2), *space)):
-            labels = tuple(maps.shape) in ((B, *space), (B, 1, *space))
-            cure = " (labels: make maps of them with boundary_loss.signed_distance)" if labels else ""
-            raise ValueError(
-                f"distance maps {tuple(maps.shape)} and predictions {tuple(probs.shape)} must have one shape{cure}"
-            )
-        if self._checked_maps or torch.compiler.is_compiling():
-            return
-        if maps.dtype == torch.bool or _are_classes(maps):
-            raise ValueError(
-                "the target looks like a one-hot mask, but this loss needs signed distances: "
-                "make them with boundary_loss.signed_distance or dist_map_transform"
-            )
-        self._checked_maps = True
-
 
 SurfaceLoss = BoundaryLoss
 """The original's name in its code."""
-
-
-def as_batch(maps: Sequence[Tensor], probs: Tensor) -> Tensor:
-    """A list of B maps (K, ...), or of one (B, K, ...), as (B, K, ...)."""
-    found = [m for m in maps if isinstance(m, Tensor)]
-    if not found or len(found) != len(maps) or any(m.shape != found[0].shape for m in found):
-        raise ValueError("a list of distance maps must hold one tensor (K, X, Y[, Z]) an item, all of one shape")
-    return found[0] if len(found) == 1 and found[0].ndim == probs.ndim else torch.stack(found)
-
-
-def with_distances(maps: Tensor) -> Tensor | None:
-    """(B, 1, ...) bool: the voxels of (B, K, ...) maps where some class has a distance; None where all count.
-
-    That tells ignored voxels only in maps of classes that share an item out among them: in those every other voxel lies
-    inside exactly one class and outside the rest. In any other item, and in integer maps, 0 may be an edge: all count.
-    """
-    if maps.shape[1] < 2 or not maps.is_floating_point():
-        return None
-    some = maps[:, 0] != 0
-    for k in range(1, maps.shape[1]):
-        some |= maps[:, k] != 0
-    if at_hand(some) and bool(some.all()):
-        return None
-    present = (maps != 0).flatten(2).any(dim=2)  # (B, K)
-    inside = ((maps <= 0) & present.view(*present.shape, *[1] * (maps.ndim - 2))).sum(dim=1)
-    shared_out = ((inside == 1) | ~some).flatten(1).all(dim=1) & (present.sum(dim=1) > 1)
-    return (some | ~shared_out.view(-1, *[1] * (some.ndim - 1))).unsqueeze(1)
-
-
-def _pulling(distances: Tensor) -> Tensor:
-    """(B, 1, ...) bool: where a prediction matters. Elsewhere φ is 0 in all classes, and 0 · NaN would be NaN."""
-    return (distances != 0).any(dim=1, keepdim=True)
-
-
-def _are_classes(maps: Tensor) -> bool:
-    """Whether the classes of every voxel lie in [0, 1] and add up to 1, or those of a lone channel are 0 and 1."""
-    if maps.shape[1] == 1:
-        return bool(((maps == 0) | (maps == 1)).all() & maps.any())
-    inside = ((maps >= 0) & (maps <= 1)).all()
-    return bool(inside & ((maps.sum(dim=1) - 1).abs() < 1e-4).all())

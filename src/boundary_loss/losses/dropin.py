@@ -6,12 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from boundary_loss.losses.base import one_of, reduce, wide
-from boundary_loss.losses.hausdorff import Sides, boundary_distance
+from boundary_loss.losses.hausdorff import Sides, boundary_distance, hausdorff
 from boundary_loss.losses.target import (
     Target,
     TargetReader,
     check_prediction,
-    mean_over_voxels,
     zero_unless,
 )
 
@@ -100,9 +99,8 @@ class HDLoss(nn.Module):
     def _values(self, p: Tensor, g: Tensor, known: Tensor | None) -> Tensor:
         """(B, K)"""
         with torch.no_grad():
-            distances = [boundary_distance(mask > 0.5, self.sides, known=known) for mask in (p, g)]
-            weight = distances[0] ** self.alpha + distances[1] ** self.alpha
-        return mean_over_voxels((p - g) ** 2 * weight.to(p.dtype), known)
+            d_p, d_g = (boundary_distance(mask > 0.5, self.sides, known=known) for mask in (p, g))
+        return hausdorff(p, g, d_p, d_g, self.alpha, known)
 
     def _reduced(self, values: Tensor) -> Tensor:
         return reduce(values.mean(0) if self.batch else values, self.reduction)

@@ -23,7 +23,7 @@ from boundary_loss.encoding import (
     widened,
 )
 from boundary_loss.losses import fused_compiled, fused_plain
-from boundary_loss.losses.base import checked_classes, one_of, reduce, select, wide
+from boundary_loss.losses.base import OfItems, checked_classes, one_of, reduce, select, wide
 from boundary_loss.losses.region import Absent, generalized_dice
 from boundary_loss.losses.target import check_prediction, read_mask
 from boundary_loss.shapes import IGNORED, DistMaps, Labels, Logits, Scalar
@@ -284,7 +284,7 @@ class FusedGeneralizedDiceBoundary(nn.Module):
         boundary_classes: Sequence[int] | None = None,
         absent: Absent = "paper",
         ignore_index: int | None = None,
-        reduction: str = "mean",
+        reduction: OfItems = "mean",
         check_labels: bool = True,
     ) -> None:
         super().__init__()

@@ -19,6 +19,42 @@ Sides = Literal["inside", "both"]
 Absent = Literal["zero", "far"]
 
 
+def hausdorff(
+    p: Tensor, g: Tensor, d_p: Tensor, d_g: Tensor, alpha: float = 2.0, known: Tensor | None = None
+) -> Tensor:
+    """(B, K): means of (p − g)² (d_p^α + d_g^α) over the voxels, or over those that are ``known``."""
+    weight = (d_p**alpha).add_(d_g**alpha)
+    return mean_over_voxels((p - g) ** 2 * weight.to(p.dtype), known)
+
+
+def hausdorff_erosion(
+    p: Tensor, g: Tensor, alpha: float = 2.0, erosions: int = 10, known: Tensor | None = None
+) -> Tensor:
+    """(B, K): Σ n^α mean(E_n), E_n the n-th :func:`soft_erosion` of (p − g)²."""
+    error = (p - g) ** 2
+    total = torch.zeros_like(error.flatten(2)[..., 0])
+    for n in range(1, erosions + 1):
+        error = zero_unless(known, soft_erosion(error))
+        total = total + n**alpha * mean_over_voxels(error, known)
+    return total
+
+
+def soft_erosion(error: Tensor) -> Tensor:
+    """(B, K, ...) -> the same shape; see :class:`HausdorffErosionLoss`."""
+    axes = range(2, error.ndim)
+    padded = F.pad(error, [1, 1] * len(axes))
+    cross = error
+    for axis in axes:
+        for start in (0, 2):
+            moved = padded.narrow(axis, start, error.shape[axis])
+            for other in axes:
+                if other != axis:
+                    moved = moved.narrow(other, 1, error.shape[other])
+            cross = cross + moved
+    threshold = 0.5 * error.amax(dim=tuple(axes), keepdim=True)
+    return 2 * (cross / (2 * len(axes) + 1) - threshold).clamp(min=0)
+
+
 class HausdorffLoss(RegionLoss):
     """Mean of (p − g)² (d_g^α + d_p^α), d the distances of the target and of the predicted classes; no gradient in d.
 
@@ -110,8 +146,7 @@ class HausdorffLoss(RegionLoss):
             )
             if self.truncate:
                 from_predicted = from_predicted.trunc()
-            weight = from_predicted.pow_(self.alpha).add_(from_true**self.alpha)
-        return self.reduce_classes(mean_over_voxels((p - g) ** 2 * weight.to(p.dtype), known))
+        return self.reduce_classes(hausdorff(p, g, from_predicted, from_true, self.alpha, known))
 
     def predicted(self, pair: Pair) -> Tensor:
         """(B, K, ...) bool of the chosen classes: above ½ each by itself under sigmoid, otherwise the most probable."""
@@ -155,28 +190,8 @@ class HausdorffErosionLoss(RegionLoss):
         self.alpha, self.erosions = alpha, erosions
 
     def compute(self, pair: Pair) -> Tensor:
-        error = (pair.probs - pair.one_hot) ** 2
-        total = torch.zeros_like(error.flatten(2)[..., 0])  # (B, K)
-        for n in range(1, self.erosions + 1):
-            error = zero_unless(pair.known, soft_erosion(error))
-            total = total + n**self.alpha * mean_over_voxels(error, pair.known)
-        return self.reduce_classes(total)
-
-
-def soft_erosion(error: Tensor) -> Tensor:
-    """(B, K, ...) -> the same shape; see :class:`HausdorffErosionLoss`."""
-    axes = range(2, error.ndim)
-    padded = F.pad(error, [1, 1] * len(axes))
-    cross = error
-    for axis in axes:
-        for start in (0, 2):
-            moved = padded.narrow(axis, start, error.shape[axis])
-            for other in axes:
-                if other != axis:
-                    moved = moved.narrow(other, 1, error.shape[other])
-            cross = cross + moved
-    threshold = 0.5 * error.amax(dim=tuple(axes), keepdim=True)
-    return 2 * (cross / (2 * len(axes) + 1) - threshold).clamp(min=0)
+        found = hausdorff_erosion(pair.probs, pair.one_hot, self.alpha, self.erosions, pair.known)
+        return self.reduce_classes(found)
 
 
 def most_probable(probs: Tensor) -> Tensor:

@@ -14,11 +14,9 @@ from torch import Tensor, nn
 from boundary_loss.distance.layout import Spacing
 from boundary_loss.encoding import among_all
 from boundary_loss.losses.base import OfItems, Unit, checked_classes, in_unit, one_of, select
-from boundary_loss.losses.regression import DistanceHeadLoss, SDFProductLoss, foreground_map, normalised_sdf
+from boundary_loss.losses.regression import DistanceHeadLoss, Norm, SDFProductLoss, foreground_map, normalised_sdf
 from boundary_loss.losses.target import TargetReader, check_prediction, read_mask, zero_unless
 from boundary_loss.shapes import Labels, OneHot, Scalar
-
-Norm = Literal["l1", "l2", "l1+l2"]
 
 
 class HeadLoss(nn.Module, ABC):

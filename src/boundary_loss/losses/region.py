@@ -15,6 +15,57 @@ from boundary_loss.losses.base import EPS, Activation, Pair, Reduction, RegionLo
 Absent = Literal["paper", "skip", "penalise"]
 
 
+def log_likelihood(p: Tensor) -> Tensor:
+    """log(p + ε), p the probability of the true class: at most 0."""
+    return (p + EPS).log()
+
+
+def focal_likelihood(p: Tensor, gamma: float) -> Tensor:
+    """(1 − p)^γ log(p + ε): that of easy voxels counts less."""
+    rest = (1 - p).clamp(min=torch.finfo(p.dtype).tiny)  # never quite 0: the slope of a power below 1 is infinite there
+    return rest**gamma * log_likelihood(p)
+
+
+def cross_entropy_sums(likelihood: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    """(B,) each: −Σ g · likelihood, Σ g. The likelihood is overwritten, which its gradient does not need."""
+    return -likelihood.mul_(g).flatten(1).sum(1), g.flatten(1).sum(1)
+
+
+def overlap_sums(p: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, K) each: Σ p g, Σ p, Σ g, which Dice and its kin are made of."""
+    p, g = p.flatten(2), g.flatten(2)
+    return (p * g).sum(2), p.sum(2), g.sum(2)
+
+
+def dice(both: Tensor, predicted: Tensor, true: Tensor, smooth: float = EPS) -> Tensor:
+    """(B, K): 1 − (2 Σ p g + ε) / (Σ p + Σ g + ε)."""
+    return 1 - (2 * both + smooth) / (predicted + true + smooth)
+
+
+def tversky(both: Tensor, predicted: Tensor, true: Tensor, alpha: float, beta: float, smooth: float = EPS) -> Tensor:
+    """(B, K): 1 − (Σ p g + ε) / (Σ p g + α Σ p (1 − g) + β Σ (1 − p) g + ε)."""
+    missed, invented = true - both, predicted - both
+    return 1 - (both + smooth) / (both + alpha * invented + beta * missed + smooth)
+
+
+def generalized_dice(both: Tensor, predicted: Tensor, true: Tensor, voxels: Tensor | int, absent: str) -> Tensor:
+    """(B,) generalized Dice losses from sums (B, K) of p·g, p and g and the number (B, 1) of voxels that count."""
+    weight, union = 1 / (true + EPS) ** 2, predicted + true
+    if absent == "paper":
+        return 1 - 2 * ((weight * both).sum(1) + EPS) / ((weight * union).sum(1) + EPS)
+    present = true > 0
+    weight = torch.where(present, weight, 0)
+    rarest = weight.amax(dim=1, keepdim=True)
+    if absent == "penalise":
+        weight = torch.where(present, weight, rarest)
+    # Only ratios of weights matter; with the largest at 1 no guard is needed against large classes
+    weight = torch.where(rarest > 0, weight / rarest.clamp(min=torch.finfo(weight.dtype).tiny), 1)
+    denominator = (weight * union).sum(1)
+    loss = 1 - 2 * (weight * both).sum(1) / torch.where(denominator > 0, denominator, 1)
+    nothing_present = torch.zeros_like(loss) if absent == "skip" else (predicted / voxels).mean(1)
+    return torch.where(present.any(dim=1), loss, nothing_present)
+
+
 class CrossEntropy(RegionLoss):
     """−Σ g log(p + ε) / (Σ g + ε), sums over items, classes and voxels.
 
@@ -29,7 +80,7 @@ class CrossEntropy(RegionLoss):
     activations: ClassVar = (None, "softmax")
     reductions: ClassVar = ("mean", "sum", "none")
 
-    def __init__(
+    def __init__(  # written out, so that a misspelt keyword is reported under this name
         self,
         *,
         idc: Sequence[int] | None = None,
@@ -43,15 +94,13 @@ class CrossEntropy(RegionLoss):
         )
 
     def compute(self, pair: Pair) -> Tensor:
-        gains = self.gain(pair.probs).mul_(pair.one_hot)  # in place: gradients need what it is made of, not itself
-        cost, size = -gains.flatten(1).sum(1), pair.one_hot.flatten(1).sum(1)  # (B,)
+        cost, size = cross_entropy_sums(self.likelihood(pair.probs), pair.one_hot)
         if self.reduction == "mean":
             return cost.sum() / (size.sum() + EPS)
         return self.reduce(cost / (size + EPS))
 
-    def gain(self, probs: Tensor) -> Tensor:
-        """What a voxel of the class earns, at most 0, given the probability of the class."""
-        return (probs + EPS).log()
+    def likelihood(self, p: Tensor) -> Tensor:
+        return log_likelihood(p)
 
 
 class FocalLoss(CrossEntropy):
@@ -74,10 +123,8 @@ class FocalLoss(CrossEntropy):
             raise ValueError(f"gamma={gamma} is negative; 0 is the cross-entropy, 2 the paper's")
         self.gamma = gamma
 
-    def gain(self, probs: Tensor) -> Tensor:
-        # never quite 0: the slope of a power below 1 is infinite there
-        rest = (1 - probs).clamp(min=torch.finfo(probs.dtype).tiny)
-        return rest**self.gamma * super().gain(probs)
+    def likelihood(self, p: Tensor) -> Tensor:
+        return focal_likelihood(p, self.gamma)
 
 
 class _Overlap(RegionLoss):
@@ -103,17 +150,6 @@ class _Overlap(RegionLoss):
             idc=idc, classes=classes, activation=activation, ignore_index=ignore_index, reduction=reduction
         )
         self.absent = one_of("absent", absent, ("paper", "skip", "penalise"))
-
-
-def overlap_sums(pair: Pair) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, K) each: Σ p g, Σ p, Σ g."""
-    p, g = pair.probs.flatten(2), pair.one_hot.flatten(2)
-    return (p * g).sum(2), p.sum(2), g.sum(2)
-
-
-def mean_probability(pair: Pair, predicted: Tensor) -> Tensor:
-    """(B, K): Σ p over the number of voxels that are not ignored."""
-    return predicted / pair.voxels()
 
 
 class DiceLoss(_Overlap):
@@ -150,18 +186,18 @@ class DiceLoss(_Overlap):
         self.smooth = smooth
 
     def compute(self, pair: Pair) -> Tensor:
-        both, predicted, true = overlap_sums(pair)
+        both, predicted, true = overlap_sums(pair.probs, pair.one_hot)
         loss = self.per_class(both, predicted, true)
         if self.absent == "paper":
             return self.reduce_classes(loss)
         present = true > 0
         if self.absent == "penalise":
-            return self.reduce_classes(torch.where(present, loss, mean_probability(pair, predicted)))
+            return self.reduce_classes(torch.where(present, loss, predicted / pair.voxels()))
         loss = loss * present
         return loss if self.reduction == "classes" else self.reduce(loss.sum(1) / present.sum(1).clamp(min=1))
 
     def per_class(self, both: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
-        return 1 - (2 * both + self.smooth) / (predicted + true + self.smooth)
+        return dice(both, predicted, true, self.smooth)
 
 
 class TverskyLoss(DiceLoss):
@@ -197,8 +233,7 @@ class TverskyLoss(DiceLoss):
         self.alpha, self.beta = alpha, beta
 
     def per_class(self, both: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
-        missed, invented = true - both, predicted - both
-        return 1 - (both + self.smooth) / (both + self.alpha * invented + self.beta * missed + self.smooth)
+        return tversky(both, predicted, true, self.alpha, self.beta, self.smooth)
 
 
 class GeneralizedDice(_Overlap):
@@ -216,7 +251,7 @@ class GeneralizedDice(_Overlap):
 
     reductions: ClassVar = ("mean", "sum", "none")
 
-    def __init__(
+    def __init__(  # written out, so that a misspelt keyword is reported under this name
         self,
         *,
         absent: Absent = "paper",
@@ -236,26 +271,8 @@ class GeneralizedDice(_Overlap):
         )
 
     def compute(self, pair: Pair) -> Tensor:
-        both, predicted, true = overlap_sums(pair)
+        both, predicted, true = overlap_sums(pair.probs, pair.one_hot)
         return self.reduce(generalized_dice(both, predicted, true, pair.voxels(), self.absent))
-
-
-def generalized_dice(both: Tensor, predicted: Tensor, true: Tensor, voxels: Tensor | int, absent: str) -> Tensor:
-    """(B,) generalized Dice losses from sums (B, K) of p·g, p and g and the number (B, 1) of voxels that count."""
-    weight, union = 1 / (true + EPS) ** 2, predicted + true
-    if absent == "paper":
-        return 1 - 2 * ((weight * both).sum(1) + EPS) / ((weight * union).sum(1) + EPS)
-    present = true > 0
-    weight = torch.where(present, weight, 0)
-    rarest = weight.amax(dim=1, keepdim=True)
-    if absent == "penalise":
-        weight = torch.where(present, weight, rarest)
-    # Only ratios of weights matter; with the largest at 1 no guard is needed against large classes
-    weight = torch.where(rarest > 0, weight / rarest.clamp(min=torch.finfo(weight.dtype).tiny), 1)
-    denominator = (weight * union).sum(1)
-    loss = 1 - 2 * (weight * both).sum(1) / torch.where(denominator > 0, denominator, 1)
-    nothing_present = torch.zeros_like(loss) if absent == "skip" else (predicted / voxels).mean(1)
-    return torch.where(present.any(dim=1), loss, nothing_present)
 
 
 GeneralizedDiceLoss = GeneralizedDice

@@ -13,11 +13,27 @@ from torch import Tensor, nn
 from boundary_loss.distance import inside_distance
 from boundary_loss.distance.layout import Spacing
 from boundary_loss.encoding import check_tensors
-from boundary_loss.losses.base import one_of, reduce, wide
+from boundary_loss.losses.base import OfItems, one_of, reduce, wide
 from boundary_loss.losses.target import TargetReader, check_prediction, mean_over_voxels, read_mask, zero_unless
+
+Norm = Literal["l1", "l2", "l1+l2"]
 
 SMOOTH = 1e-5
 """Keeps the product loss defined on two empty maps; the authors' value."""
+
+
+def distance_error(f: Tensor, phi: Tensor, norm: Norm = "l2", known: Tensor | None = None) -> Tensor:
+    """(B, K): means over the voxels of |f − φ| ("l1"), of (f − φ)² ("l2"), or of their sum ("l1+l2")."""
+    gap = f - phi
+    if norm == "l1":
+        return mean_over_voxels(gap.abs(), known)
+    return mean_over_voxels(gap.square() if norm == "l2" else gap.abs() + gap.square(), known)
+
+
+def sdf_likeness(f: Tensor, phi: Tensor) -> Tensor:
+    """(B,): (Σ f φ + s) / (Σ f φ + Σ f² + Σ φ² + s), s = 1e-5; 1/3 where f = φ."""
+    product = (f * phi).flatten(1).sum(1) + SMOOTH
+    return product / (product + f.square().flatten(1).sum(1) + phi.square().flatten(1).sum(1))
 
 
 class SDFLoss(nn.Module):
@@ -76,7 +92,7 @@ class SDFLoss(nn.Module):
             maps = normalised_sdf(one_hot[:, first:], self.spacing_mm, ignored=None if known is None else ~known)
             f = zero_unless(known, (dist if K == 1 else dist[:, first:]).to(wide(dist)))
             f = f.tanh() if self.sigmoid else f
-            return reduce(mean_over_voxels((f - maps.to(f.dtype)).square(), known).mean(1), self.reduction)
+            return reduce(distance_error(f, maps.to(f.dtype), "l2", known).mean(1), self.reduction)
 
 
 SDF_loss = SDFLoss
@@ -90,7 +106,7 @@ class SDFProductLoss(nn.Module):
     The authors add ten times this to a Dice loss on :func:`sdf_to_probs`.
     """
 
-    def __init__(self, *, tanh: bool = True, reduction: str = "mean") -> None:
+    def __init__(self, *, tanh: bool = True, reduction: OfItems = "mean") -> None:
         super().__init__()
         self.tanh = tanh
         self.reduction = one_of("reduction", reduction, ("mean", "sum", "none"))
@@ -104,9 +120,8 @@ class SDFProductLoss(nn.Module):
         with torch.autocast(output.device.type, enabled=False):
             f, phi, known = counted(output, maps, mask)
             f = f.tanh() if self.tanh else f
-            product = (f * phi).flatten(1).sum(1) + SMOOTH
-            likeness = product / (product + f.square().flatten(1).sum(1) + phi.square().flatten(1).sum(1))
-            return reduce(mean_over_voxels((f - phi).abs(), known).mean(1) - likeness, self.reduction)
+            likeness = sdf_likeness(f, phi)
+            return reduce(distance_error(f, phi, "l1", known).mean(1) - likeness, self.reduction)
 
 
 class DistanceHeadLoss(nn.Module):
@@ -121,9 +136,9 @@ class DistanceHeadLoss(nn.Module):
     def __init__(
         self,
         kind: Literal["sdf", "foreground"] = "sdf",
-        norm: Literal["l1", "l2", "l1+l2"] = "l2",
+        norm: Norm = "l2",
         *,
-        reduction: str = "mean",
+        reduction: OfItems = "mean",
     ) -> None:
         super().__init__()
         self.kind = one_of("kind", kind, ("sdf", "foreground"))
@@ -138,13 +153,8 @@ class DistanceHeadLoss(nn.Module):
         check_maps(output, maps)
         with torch.autocast(output.device.type, enabled=False):
             f, phi, known = counted(output, maps, mask)
-            gap = (f.tanh() if self.kind == "sdf" else f) - phi
-            cost = torch.zeros_like(gap)
-            if "l1" in self.norm:
-                cost = cost + gap.abs()
-            if "l2" in self.norm:
-                cost = cost + gap.square()
-            return reduce(mean_over_voxels(cost, known).mean(1), self.reduction)
+            f = f.tanh() if self.kind == "sdf" else f
+            return reduce(distance_error(f, phi, self.norm, known).mean(1), self.reduction)
 
 
 @torch.no_grad()

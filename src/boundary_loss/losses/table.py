@@ -2,15 +2,15 @@
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from torch import nn
 
-from boundary_loss.call_syntax import check_options, import_named
+from boundary_loss.call_syntax import bind, import_named, options_of
 from boundary_loss.losses.base import Loss
-from boundary_loss.losses.boundary import BoundaryLoss
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
 from boundary_loss.losses.head import HEADS, HeadLoss
+from boundary_loss.losses.ledger_boundary import LedgerBoundaryLoss
 from boundary_loss.losses.region import CrossEntropy, DiceLoss, FocalLoss, GeneralizedDice, TverskyLoss
 from boundary_loss.owncode import explained
 
@@ -21,8 +21,8 @@ LOSSES: dict[str, type[Loss]] = {
     "diceloss": DiceLoss,
     "gdl": GeneralizedDice,
     "tversky": TverskyLoss,
-    "boundary": BoundaryLoss,
-    "surface": BoundaryLoss,
+    "boundary": LedgerBoundaryLoss,
+    "surface": LedgerBoundaryLoss,
     "hausdorff": HausdorffLoss,
     "hausdorff_erosion": HausdorffErosionLoss,
 }
@@ -36,14 +36,7 @@ def options(name: str) -> dict[str, inspect.Parameter]:
 
     Its own, that is: the ones that all losses share (activation, reduction, ...) are the pipeline's to set.
     """
-    found: dict[str, inspect.Parameter] = {}
-    for cls in find(name).__mro__:
-        if cls in (Loss, HeadLoss):
-            break
-        for option, parameter in inspect.signature(cls).parameters.items():
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and option not in SHARED:
-                found.setdefault(option, parameter)
-    return found
+    return options_of(find(name), SHARED)
 
 
 def find(name: str) -> type[Loss] | type[HeadLoss]:
@@ -57,8 +50,9 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
     """The loss of that name with these options; ``build("gdl", classes=[0, 1], absent="penalise")``.
 
     Values may be text, as in a ledger; numbers are read from it. A loss of your own is named by its import path,
-    ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options as they are, and
-    with ``classes`` if it takes them; with ``target = "distance"`` it gets signed distance maps, as BoundaryLoss,
+    ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options, read as its
+    annotations or defaults say, and with ``classes`` if it takes them.
+    With ``target = "distance"`` it gets signed distance maps, as BoundaryLoss,
     with ``reads = "distances"`` the network's distance head instead of the probabilities, as HeadLoss, and with
     ``takes_spacing = True`` the keyword ``spacing_mm``, (B, D) mm, as HausdorffLoss. With ``takes_mask = True`` it gets
     the keyword ``mask``, (B, 1, ...) bool, True where a voxel counts, or None if all do; without, probabilities and
@@ -69,13 +63,9 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
     """
     if ":" in name:
         return build_own(name, classes, given)
-    known = options(name)
-    for option in given:
-        if option not in known:
-            described = ", ".join(f"{known_option}={p.default}" for known_option, p in known.items())
-            raise ValueError(f"loss '{name}' has no option '{option}'; it has: {described or 'none'}")
+    make = bind(find(name), given, "loss", name=name, filled=SHARED)
     try:
-        return find(name)(classes=classes, **{o: read(o, v, known[o].annotation) for o, v in given.items()})
+        return make(classes=classes)
     except ValueError as error:
         raise ValueError(f"loss '{name}': {error}") from None
 
@@ -83,32 +73,10 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
 def build_own(path: str, classes: Sequence[int] | None, given: dict[str, Any]) -> nn.Module:
     """A loss that is not ours, by import path."""
     made = import_named(path, "loss")
-    check_options(path, made, given, filled="classes")
+    make = bind(made, given, "loss", name=path, filled=("classes",))
     takes_classes = "classes" in inspect.signature(made).parameters
     with explained(f"loss '{path}' cannot be built"):
-        loss = made(classes=classes, **given) if takes_classes else made(**given)
+        loss = make(classes=classes) if takes_classes else make()
     if not isinstance(loss, nn.Module):
         raise ValueError(f"{path} made a {type(loss).__name__}, not a torch.nn.Module")
     return loss
-
-
-def read(option: str, value: Any, kind: Any) -> Any:
-    """A value as its annotation says, from the value itself or from its text."""
-    optional = type(None) in get_args(kind)
-    if optional and value in (None, "none", "None"):
-        return None
-    wanted = next(member for member in get_args(kind) if member is not type(None)) if optional else kind
-    outer = get_origin(wanted) or wanted
-    if outer is bool and str(value) in ("True", "true", "False", "false"):
-        return str(value).lower() == "true"
-    if outer is Sequence and isinstance(value, list | tuple):
-        return value
-    if outer in (str, Literal) and isinstance(value, str):
-        return value
-    if outer in (int, float) and isinstance(value, str | int | outer) and not isinstance(value, bool):
-        try:
-            return outer(value)
-        except ValueError:
-            pass
-    expected = " or ".join(map(repr, get_args(wanted))) if outer is Literal else getattr(outer, "__name__", outer)
-    raise ValueError(f"{option}={value!r} does not fit; expected {expected}")

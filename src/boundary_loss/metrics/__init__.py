@@ -7,6 +7,7 @@ everything else is NumPy, but for distances on a device.
 from typing import TYPE_CHECKING, Any
 
 from boundary_loss.empty_masks import RULE, diagonal_mm
+from boundary_loss.metrics.border_distances import SurfaceDistances
 from boundary_loss.metrics.ejection import ejection_error, ejection_fraction
 from boundary_loss.metrics.lesions import LesionCounts, Lesions, lesion_counts
 from boundary_loss.metrics.measure import measure
@@ -19,7 +20,7 @@ from boundary_loss.metrics.overlap import (
     recall_from_counts,
     volume_difference_percent,
 )
-from boundary_loss.metrics.surface import Surface, SurfaceDistances, surface_distances
+from boundary_loss.metrics.surface import Surface, surface_distances
 
 if TYPE_CHECKING:
     from boundary_loss.metrics.batch import slice_counts

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from boundary_loss.distance import euclidean_distance
 from boundary_loss.empty_masks import diagonal_mm, distance_where_empty
-from boundary_loss.metrics.reading import as_mask, as_spacing
-from boundary_loss.metrics.surface import SurfaceDistances
+from boundary_loss.metrics.border_distances import SurfaceDistances
+from boundary_loss.metrics.reading import as_mask, as_spacing, is_cuda
 
 
 def distances_on_device(
@@ -35,10 +35,6 @@ def distances_on_device(
     borders = _borders(_cropped(masks))
     to_pred, to_gt = euclidean_distance(borders, spacing, spatial_dims=borders.ndim - 1)
     return SurfaceDistances(*(found.double().cpu().numpy() for found in (to_gt[borders[0]], to_pred[borders[1]])))
-
-
-def is_cuda(mask: Any) -> bool:
-    return bool(getattr(mask, "is_cuda", False))
 
 
 def _as_mask(mask: Any, name: str, device: torch.device) -> Tensor:

@@ -25,6 +25,11 @@ def as_array(values: Any) -> np.ndarray:
     return (tensor.double() if tensor.is_floating_point() else tensor).numpy()  # NumPy has no bfloat16
 
 
+def is_cuda(values: Any) -> bool:
+    """True for a tensor on a CUDA device."""
+    return bool(getattr(values, "is_cuda", False))
+
+
 def as_mask(mask: Any, name: str = "mask") -> NDArray[np.bool_]:
     """A mask as bool.
 

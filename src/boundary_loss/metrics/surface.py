@@ -5,7 +5,6 @@ medpy. Only they are looked at, with a k-d tree, instead of the distance map of 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Union
 
@@ -15,8 +14,9 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from boundary_loss.empty_masks import diagonal_mm, distance_where_empty
+from boundary_loss.metrics.border_distances import SurfaceDistances
 from boundary_loss.metrics.borders import Box, border, bounding_box
-from boundary_loss.metrics.reading import as_counted, as_mask, as_spacing, refuse_axes_of_items
+from boundary_loss.metrics.reading import as_counted, as_mask, as_spacing, is_cuda, refuse_axes_of_items
 from boundary_loss.native import distances as compiled
 
 if TYPE_CHECKING:
@@ -25,69 +25,6 @@ if TYPE_CHECKING:
 CROWDED, CROWDED_FOR_SCIPY = 0.07, 0.3
 """Border voxels that the masks do not share, per voxel of the box around both: above it, its maps beat the trees. Maps
 by the compiled kernels, and without them by SciPy."""
-
-
-@dataclass(frozen=True)
-class SurfaceDistances:
-    """Distances in mm between two surfaces; where a mask was empty, every metric is what the empty-mask rule says."""
-
-    from_pred: NDArray[np.float64]
-    """(n,) from each border voxel of the prediction to the nearest of the ground truth."""
-    from_gt: NDArray[np.float64]
-    """(m,) the other way."""
-    rule: float | None = None
-    """The distance that the empty-mask rule gives; None where both surfaces exist."""
-
-    @property
-    def hausdorff(self) -> float:
-        """The largest distance of all (Hausdorff 1914)."""
-        return float(max(self.from_pred.max(), self.from_gt.max())) if self.rule is None else self.rule
-
-    def percentile(self, percent: float, *, directed: bool = False) -> float:
-        """Percentile of both sides' distances pooled; ``directed``: the larger of the two sides' percentiles.
-
-        Raises:
-            ValueError: not from 0 to 100.
-        """
-        if not 0 <= percent <= 100:
-            raise ValueError(f"a percentile is from 0 to 100, got {percent}")
-        if self.rule is not None:
-            return self.rule
-        if directed:
-            return float(max(np.percentile(self.from_pred, percent), np.percentile(self.from_gt, percent)))
-        return float(np.percentile(np.concatenate([self.from_pred, self.from_gt]), percent))
-
-    @property
-    def hd95(self) -> float:
-        """95th percentile of both sides' distances pooled, as in medpy."""
-        return self.percentile(95)
-
-    @property
-    def hd95_directed(self) -> float:
-        """The larger of the two sides' 95th percentiles, as in MONAI."""
-        return self.percentile(95, directed=True)
-
-    @property
-    def assd(self) -> float:
-        """Average symmetric surface distance: the mean over the border voxels of both (Heimann et al. 2009)."""
-        if self.rule is not None:
-            return self.rule
-        return float((self.from_pred.sum() + self.from_gt.sum()) / (len(self.from_pred) + len(self.from_gt)))
-
-    def surface_dice(self, tolerance_mm: float) -> float:
-        """Normalised surface Dice: the share of both sides' border voxels no further than the tolerance from the other.
-
-        Nikolov et al. 2018, with border voxels for surface elements, as in MONAI. Both masks empty: 1; one: 0.
-
-        Raises:
-            ValueError: a tolerance below 0.
-        """
-        if not tolerance_mm >= 0:
-            raise ValueError(f"tolerance_mm must be 0 mm or more, got {tolerance_mm}")
-        if self.rule is not None:
-            return 0.0 if self.rule else 1.0
-        close = np.count_nonzero(self.from_pred <= tolerance_mm) + np.count_nonzero(self.from_gt <= tolerance_mm)
-        return float(close / (len(self.from_pred) + len(self.from_gt)))
 
 
 class Surface:
@@ -199,8 +136,8 @@ def surface_distances(
         )
     refuse_axes_of_items(np.shape(pred), spacing_mm, "measure one item at a time")
     counted = None if mask is None else as_counted(mask, np.shape(gt))
-    if device is not None or getattr(pred, "is_cuda", False) or getattr(gt, "is_cuda", False):
-        from boundary_loss.metrics.on_device import distances_on_device
+    if device is not None or is_cuda(pred) or is_cuda(gt):
+        from boundary_loss.metrics.on_device import distances_on_device  # imports torch
 
         return distances_on_device(pred, gt, spacing_mm, device, counted)
     voxels = [as_mask(pred, "pred"), as_mask(gt, "gt")]

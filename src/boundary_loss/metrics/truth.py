@@ -9,6 +9,7 @@ import numpy as np
 
 from boundary_loss.empty_masks import Needs
 from boundary_loss.metric_definitions import TOLERANCE_MM
+from boundary_loss.metrics.border_distances import SurfaceDistances
 from boundary_loss.metrics.borders import border, border_in_slices
 from boundary_loss.metrics.lesions import LesionCounts, Lesions
 from boundary_loss.metrics.overlap import (
@@ -22,7 +23,7 @@ from boundary_loss.metrics.overlap import (
     without_ignored,
 )
 from boundary_loss.metrics.reading import as_spacing
-from boundary_loss.metrics.surface import Surface, SurfaceDistances, surface_distances
+from boundary_loss.metrics.surface import Surface, surface_distances
 
 COUNTED: dict[str, Callable[[Counts, float], Any]] = {
     "dsc": lambda counts, ml: dice_from_counts(*counts),

@@ -1,8 +1,11 @@
 """Networks by name: ``build_network("UNet(width=8)", in_channels=5, num_classes=2)``."""
 
-from torch import nn
+from inspect import signature
 
-from boundary_loss.call_syntax import check_options, import_named, parse_call
+import torch
+from torch import Tensor, nn
+
+from boundary_loss.call_syntax import bind, import_named, parse_call
 from boundary_loss.networks.dimwit import Dimwit, Dimwit3D
 from boundary_loss.networks.distance_head import SUFFIX, WithDistanceHead
 from boundary_loss.networks.enet import ENet
@@ -20,6 +23,7 @@ __all__ = [
     "UNet3D",
     "WithDistanceHead",
     "build_network",
+    "outline_network",
 ]
 
 NETWORKS: dict[str, type[nn.Module]] = {
@@ -41,6 +45,8 @@ def build_network(text: str, in_channels: int, num_classes: int) -> nn.Module:
         ValueError: unknown network or option (the known ones are listed), a value of the wrong type, or an
             import path that leads nowhere.
     """
+    if text.endswith(2 * SUFFIX):
+        raise ValueError(f"network '{text:.80}' asks for a distance head more than once")
     if text.endswith(SUFFIX):
         return WithDistanceHead(build_network(text.removesuffix(SUFFIX), in_channels, 2 * num_classes), num_classes)
     name, options = parse_call(text)
@@ -49,9 +55,9 @@ def build_network(text: str, in_channels: int, num_classes: int) -> nn.Module:
         raise ValueError(
             f"unknown network '{name}'; known: {', '.join(NETWORKS)}, or your own as mypackage.module:Network"
         )
-    check_options(name, network, options, given=2)
+    make = bind(network, options, "network", name=name, filled=list(signature(network).parameters)[:2])
     try:
-        built = network(in_channels, num_classes, **options)
+        built = make(in_channels, num_classes)
     except Exception as error:
         if lacks_memory(error) or (name in NETWORKS and isinstance(error, ValueError)):  # those name what is wrong
             raise
@@ -59,3 +65,18 @@ def build_network(text: str, in_channels: int, num_classes: int) -> nn.Module:
     if not isinstance(built, nn.Module):
         raise ValueError(f"{name} made a {type(built).__name__}, not a torch.nn.Module")
     return built
+
+
+def outline_network(text: str, in_channels: int, num_classes: int) -> dict[str, Tensor] | None:
+    """Return the names, shapes and dtypes of a network's state as tensors that take no memory, however large it is.
+
+    Returns:
+        None for a network that is not of this package: its code may need true tensors, and is not imported here.
+
+    Raises:
+        ValueError: as :func:`build_network`.
+    """
+    if ":" in text.partition("(")[0]:
+        return None
+    with torch.device("meta"):
+        return build_network(text, in_channels, num_classes).state_dict()

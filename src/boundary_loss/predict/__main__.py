@@ -23,8 +23,8 @@ from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.new import Trained, predict_new
 from boundary_loss.predict.saved import write_saved
 from boundary_loss.preparation.options import add_header_options
-from boundary_loss.training.checkpoint import load_network
 from boundary_loss.training.devices import pick_device
+from boundary_loss.training.weights import Weights
 
 BESIDE = ("--device", "--batch_size", "--fresh")  # options that do not shape the result
 
@@ -83,8 +83,8 @@ def predict_saved(args: argparse.Namespace, words: list[str]) -> None:
 
 def predict_cases(args: argparse.Namespace, words: list[str]) -> None:
     device = pick_device(args.device)
-    net, content = load_network(args.weights, trust_network=args.trust_network)
-    trained = Trained.of(args.weights, content)
+    weights = Weights.read(args.weights)
+    net, trained = weights.build(trust_network=args.trust_network), Trained.of(weights)
     if args.images is not None:
         cases = given_cases(args.images, trained.modalities)
     else:

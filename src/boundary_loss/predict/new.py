@@ -7,7 +7,6 @@ pred_TESTING/
     arguments.txt                     the settings, as typed
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,20 +26,13 @@ from boundary_loss.predict.saved import ABOUT
 from boundary_loss.preparation.checks import check_case, faults_of, refuse
 from boundary_loss.preparation.shown import Preparation, prepare_images
 from boundary_loss.preparation.study import Case, Recipe
+from boundary_loss.training.weights import Weights
 from boundary_loss.volumes import Volume, orientation, read_volume
-
-_CONTENT: dict[str, records.Check] = {
-    "network": records.text,
-    "epoch": records.count,
-    "modalities": records.distinct_names,
-    "classes": records.distinct_names,
-    "temperature": records.length,
-}
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a file of weights says of its network and of the slices that it learnt from."""
+    """What new cases are prepared and predicted by, as a file of weights says."""
 
     digest: str
     """sha256 of the file."""
@@ -51,28 +43,17 @@ class Trained:
     preparation: Preparation
 
     @classmethod
-    def of(cls, path: Path, content: dict[str, Any]) -> "Trained":
-        missing = [name for name in ("modalities", "classes", "temperature", "preparation") if not content.get(name)]
+    def of(cls, weights: Weights) -> "Trained":
+        """Refuse weights of an older version, which do not say how new cases have to be prepared."""
+        told = {name: getattr(weights, name) for name in ("modalities", "classes", "temperature", "preparation")}
+        missing = [name for name, value in told.items() if not value]
         if missing:
             raise ValueError(
-                f"{path} does not say how its slices were prepared ({', '.join(missing)} missing): it was trained "
-                "before this was written down; slice the data and train again"
+                f"{weights.path} does not say how its slices were prepared ({', '.join(missing)} missing): it was "
+                "trained before this was written down; slice the data and train again"
             )
-        records.checked_record(content, path, _CONTENT)
-        numbers = (content.get("in_channels"), content.get("num_classes"))
-        if numbers != (len(content["modalities"]), len(content["classes"])):
-            raise ValueError(
-                f"{path} names {len(content['modalities'])} modalities and {len(content['classes'])} classes of a "
-                f"network with {numbers[0]} and {numbers[1]}: it was not written by a training"
-            )
-        return cls(
-            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
-            about={name: content.get(name) for name in ("network", "epoch", "modalities", "classes")},
-            modalities=tuple(content["modalities"]),
-            classes=tuple(content["classes"]),
-            temperature=content["temperature"],
-            preparation=Preparation.from_json(content["preparation"], path, len(content["classes"])),
-        )
+        names = {"modalities": list(weights.modalities), "classes": list(weights.classes)}
+        return cls(digest=weights.digest, about={"network": weights.network, "epoch": weights.epoch} | names, **told)
 
     def recipe(self, *, trust_affine: bool, spacing_mm: tuple[float, float, float] | None) -> Recipe:
         """How new cases are checked: prepared as the training slices were, with what the user says of their headers."""

@@ -16,7 +16,7 @@ from boundary_loss.folders import records
 
 def _shape(value: Any, key: str, path: Path) -> None:
     records.list_of(records.count)(value, key, path)
-    if value and (len(value) != 2 or min(value) < 1):
+    if len(value) != 2 or min(value) < 1:
         raise ValueError(f"{path}: '{key}' is {value}, expected two numbers of pixels")
 
 

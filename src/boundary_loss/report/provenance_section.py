@@ -10,20 +10,11 @@ from boundary_loss.report.findings import unverified
 from boundary_loss.report.html import named, paragraphs, tidy
 from boundary_loss.report.seen import Seen, Unavailable
 from boundary_loss.report.table import Scores
+from boundary_loss.settings import declared
 from boundary_loss.statistics.alike import words
 
-_SETTINGS = {
-    "terms": "losses",
-    "schedule": "schedule of the weights",
-    "network": "network",
+_HEADINGS = {setting.key: setting.heading for setting in declared()} | {
     "num_parameters": "parameters",
-    "epochs": "epochs",
-    "batch_size": "batch size",
-    "learning_rate": "learning rate",
-    "rate": "rule of the learning rate",
-    "optimiser": "optimiser",
-    "seed": "seed",
-    "best": "best epoch maximises Dice per",
     "num_train_slices": "training slices",
     "num_val_slices": "validation slices",
     "data_checksum": "data checksum",
@@ -31,7 +22,7 @@ _SETTINGS = {
     "versions": "versions",
     "device": "device",
 }
-"""Those that stand first, in this order; whatever else a run records follows."""
+"""The settings, then the facts of a run that follow from them; whatever else a run records comes after."""
 _ELSEWHERE = {"name", "losses", "study", "arguments", "data_arguments", "data_source"}
 
 
@@ -54,8 +45,8 @@ def html(scores: Scores, seen: Seen | Unavailable) -> str:
 def _settings(scores: Scores) -> str:
     rows = []
     recorded = dict.fromkeys(setting for run in scores.runs for setting in run.about)
-    others = {setting: words(setting) for setting in recorded if setting not in _SETTINGS.keys() | _ELSEWHERE}
-    for setting, name in (_SETTINGS | others).items():
+    others = {setting: words(setting) for setting in recorded if setting not in _HEADINGS.keys() | _ELSEWHERE}
+    for setting, name in (_HEADINGS | others).items():
         values = [_row_value(setting, own) for own in scores.rows.values()]
         if not any(values):
             continue

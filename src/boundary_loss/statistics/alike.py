@@ -9,27 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.settings import declared
 
-STUDIED = {"terms", "losses", "schedule"}
+STUDIED = {"losses", *(setting.key for setting in declared() if setting.option.studied)}
 """What the rows of a ledger are there to compare."""
 BESIDE = {
-    *("name", "seed", "device", "num_processes", "num_threads"),  # which run, and where
-    *("group", "save_train", "predictions", "gradients"),  # what is kept and measured beside; no result depends on it
+    *(setting.key for setting in declared() if not setting.option.shapes_result),
+    *("name", "device", "num_processes", "num_threads"),  # which run, and where
     *("num_parameters", "num_train_slices", "num_val_slices"),  # follow from network, losses and data
     *("arguments", "data_arguments", "data_source"),  # the same settings as typed; the data's checksum stands for it
 }
 OF_A_FOLD = {"data_checksum"}
 """What differs between the folds of one row, as it should."""
-WORDS = {
+WORDS = {setting.key: setting.words for setting in declared()} | {
     "data_checksum": "data (checksum)",
-    "epochs": "number of epochs",
-    "rate": "rule of the learning rate",
-    "augment": "augmentation",
-    "amp": "precision (AMP)",
-    "layout": "memory layout",
-    "best": "choice of the best epoch",
-    "compiled": "compilation",
-    "weights": "initial weights",
     "commit": "code (commit)",
     "num_processes": "processes",
     "num_threads": "threads",

@@ -17,14 +17,17 @@ from boundary_loss.files import sweep, write_array, write_text
 from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, RunFolder
 from boundary_loss.losses import propose_weight
 from boundary_loss.metric_definitions import TRAINING_ARRAYS
-from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway, save_weights
+from boundary_loss.owncode import lacks_memory
+from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway
 from boundary_loss.training.clock import hours
-from boundary_loss.training.epoch import EpochRunner
+from boundary_loss.training.epoch import EpochRunner, ordered_batches, shuffled_batches
 from boundary_loss.training.epoch_sums import EpochLog, foreground_mean
+from boundary_loss.training.fitting import Fitting, identity
 from boundary_loss.training.interruption import Interruption
 from boundary_loss.training.mid_epoch import Midway, Watch
 from boundary_loss.training.predictions import WRITERS, keep_best
 from boundary_loss.training.tracking import Track, untracked
+from boundary_loss.training.weights import save_weights
 
 _ALARM_AFTER = 3  # epochs that predict nothing but background
 
@@ -106,18 +109,32 @@ class Training:
         self.begun: Midway | None = None
         if self.runner.ranks.is_first:
             sweep(self.run)
-        state = load_checkpoint(self.run)
+        self.identity = identity(self.runner.experiment, self.train.folder.about["checksum"])
+        state = load_checkpoint(self.run, self._fitting())
         if state is not None:
             try:
                 self._restore(state)
-            except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-                if isinstance(error, torch.OutOfMemoryError):
+            except RuntimeError as error:  # a network of the user's own may have more to say
+                if lacks_memory(error):
                     raise
-                raise Stop(
-                    f"the checkpoints of {self.run} are readable, but not of this version of the code or of torch "
-                    f"({type(error).__name__}: {str(error).partition(chr(10))[0]}); "
-                    "go on with the version in its run.json, or begin anew with FRESH=1"
-                ) from error
+                raise Stop(f"{self.run} cannot go on from its checkpoint: {error}") from error
+
+    def _fitting(self) -> Fitting:
+        """What a state of this run looks like."""
+        runner, terms = self.runner, len(self.runner.terms)
+        experiment, classes = runner.experiment, self.train.num_classes
+        train = shuffled_batches(len(self.train), experiment.batch_size, 0)
+        val = ordered_batches(self.val, experiment.batch_size, group=experiment.group)
+        losses = [(len(train), terms), (len(val), terms)]
+        shapes = [*losses, (len(self.train), classes), (len(self.val), classes)]
+        return Fitting(
+            net=runner.net,
+            optimiser=runner.optimiser,
+            scaler=runner.arithmetic.scaler.state_dict(),
+            run=self.identity,
+            epochs=experiment.epochs,
+            shapes=dict(zip(TRAINING_ARRAYS, shapes, strict=True)),
+        )
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.runner.restore(state)
@@ -147,7 +164,7 @@ class Training:
     def _epoch(self, epoch: int) -> None:
         experiment, runner = self.runner.experiment, self.runner
         weights = experiment.weights(epoch, self.history.scores)
-        rate = experiment.rate.at(epoch, experiment.learning_rate, self.history.scores)
+        rate = experiment.rate_rule.at(epoch, experiment.learning_rate, self.history.scores)
         for group in runner.optimiser.param_groups:
             group["lr"] = rate
         start = time.perf_counter()
@@ -197,7 +214,7 @@ class Training:
         self.checkpoints.write(self._state())
 
     def _state(self) -> dict[str, Any]:
-        return self.runner.state() | {"history": self.history.state()}
+        return self.runner.state() | {"history": self.history.state(), "run": self.identity}
 
     def _say(self, epoch: int, seconds: float) -> None:
         """One line an epoch, with the time that is left of this run and of the study."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from boundary_loss.data import MapNeed
@@ -37,6 +38,8 @@ class ActiveTerm:
         distances = batch["maps"][self.need]
         if self.need.measure:
             return self.loss(probs, batch["gt"], distances, **more)
+        if self.takes_mask and more["mask"] is None:
+            more["mask"] = torch.ones_like(distances[:, :1], dtype=torch.bool)  # maps alone may be 0 at edges too
         return self.loss(probs, distances, **more)
 
 

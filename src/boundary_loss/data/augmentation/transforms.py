@@ -3,13 +3,13 @@
 Whatever is drawn here are few numbers on the host, so that they are the same on every device.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 
-from boundary_loss.call_syntax import parse_call
+from boundary_loss.call_syntax import bind, parse_call, usage
 
 _SAFE_SHARE = 0.48
 """Of the control points' distance: a cubic B-spline displacement below it never folds the plane (Choi & Lee 2000)."""
@@ -127,25 +127,11 @@ def parse_transform(text: str) -> tuple[str, Transform]:
     """``rotate(15)`` -> ("rotate", Rotate(15.0)); ValueError if unknown, ill-formed or out of range."""
     name, options = parse_call(text)
     if name not in TRANSFORMS:
-        raise ValueError(f"unknown augmentation '{text}'; known: {', '.join(map(usage, TRANSFORMS))}")
-    names = [field.name for field in fields(TRANSFORMS[name])]
-    given: dict[str, Any] = {}
-    for key, value in options.items():
-        option = names[int(key)] if key.isdigit() and int(key) < len(names) else key
-        if option not in names or option in given:
-            raise ValueError(f"augmentation '{text}' cannot be read; it is written {usage(name)}")
-        given[option] = value
-    wanted = str if name == "flip" else (int, float)
-    needed = set() if name == "flip" else set(names)
-    if not needed <= given.keys() or any(not isinstance(v, wanted) or isinstance(v, bool) for v in given.values()):
-        raise ValueError(f"augmentation '{text}' cannot be read; it is written {usage(name)}")
-    return name, TRANSFORMS[name](**given)
-
-
-def usage(name: str) -> str:
-    """How a transform is written: ``scale(least, most)``."""
-    names = ", ".join(field.name for field in fields(TRANSFORMS[name]))
-    return "flip or flip(x) or flip(y)" if name == "flip" else f"{name}({names})"
+        raise ValueError(
+            f"unknown augmentation '{text}'; known: {', '.join(usage(n, t) for n, t in TRANSFORMS.items())}"
+        )
+    named: Callable[..., Transform] = TRANSFORMS[name]
+    return name, bind(named, options, "augmentation", name=name, numbered=True)()
 
 
 def _within(name: str, option: str, value: float, least: float, most: float) -> None:

@@ -1,0 +1,46 @@
+"""The boundary loss as a ledger names it: with the map that the pipeline makes for it."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from boundary_loss.losses.base import Activation, Reduction, one_of
+from boundary_loss.losses.boundary import BoundaryLoss
+
+
+class LedgerBoundaryLoss(BoundaryLoss):
+    """:class:`BoundaryLoss`, and which distance maps it reads: ``boundary(map=3d,convention=interface)``.
+
+    Args:
+        map: "2d" (of the slice), "3d" (of the volume) or "step" (in the training step, after augmentation).
+        convention, absent, normalise: as in :func:`boundary_loss.signed_distance`; "none" does not normalise.
+    """
+
+    def __init__(
+        self,
+        *,
+        shift: Literal["none", "optimum"] = "none",
+        map: Literal["2d", "3d", "step"] = "2d",
+        convention: str = "paper",
+        absent: str = "zero",
+        normalise: str = "none",
+        idc: Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(
+            shift=shift,
+            idc=idc,
+            classes=classes,
+            activation=activation,
+            ignore_index=ignore_index,
+            reduction=reduction,
+        )
+        self.map = one_of("map", map, ("2d", "3d", "step"))
+        self.distance_options = {
+            "convention": convention,
+            "absent": absent,
+            "normalise": None if normalise == "none" else normalise,
+        }
+        """Keywords for :func:`boundary_loss.signed_distance` that make these maps."""

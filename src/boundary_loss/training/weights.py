@@ -1,0 +1,168 @@
+"""A file of weights, ``best.pkl``: what it says, written and read in one place."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from boundary_loss.files import write_bytes
+from boundary_loss.folders import records
+from boundary_loss.networks import build_network, outline_network
+from boundary_loss.preparation.shown import Preparation
+from boundary_loss.training.tensorfiles import fault_of_tensors, misfits, not_finite, read_tensors, to_bytes
+
+_REMEDY = "take the best.pkl of a finished run, or train again"
+_FIELDS: dict[str, records.Check] = {
+    "network": records.text,
+    "in_channels": records.count,
+    "num_classes": records.count,
+    "epoch": records.count,
+    "modalities": records.distinct_names,
+    "classes": records.distinct_names,
+    "temperature": records.temperature,
+}
+_NETWORK = ("network", "in_channels", "num_classes")
+_SHOWN = 3  # faults of tensors in a message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """What a file of weights holds, checked. It has what a network needs; the rest may be absent in older files."""
+
+    path: Path
+    digest: str
+    """sha256 of the file."""
+    tensors: dict[str, Tensor]
+    """The network's state: parameters and buffers, finite, on the host."""
+    network: str
+    """As the ledger has it, ``UNet(width=8)``."""
+    in_channels: int
+    num_classes: int
+    epoch: int | None
+    modalities: tuple[str, ...]
+    classes: tuple[str, ...]
+    temperature: float | None
+    """Of the softmax, as in training."""
+    preparation: Preparation | None
+    """How the slices came from volumes."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Weights":
+        """Read a file that :func:`save_weights` wrote; no code in it is run, and no network is built.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it cannot be read, a field is missing or cannot be used, the weights are not finite, or they
+                are not those of the network that the file names.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(f"no weights at {path}")
+        try:
+            content, digest = read_tensors(path)
+        except ValueError as error:
+            raise ValueError(f"{path} is not a file of weights: {error}; {_REMEDY}") from None
+        try:
+            return cls._checked(content, digest, path)
+        except ValueError as error:
+            raise ValueError(f"{error}; {_REMEDY}") from None
+
+    @classmethod
+    def _checked(cls, content: Any, digest: str, path: Path) -> "Weights":
+        if not isinstance(content, dict) or "weights" not in content:
+            raise ValueError(f"{path} holds no weights of this project")
+        missing = [name for name in _NETWORK if content.get(name) is None]
+        if missing:
+            raise ValueError(f"{path} holds weights, but not of which network: {', '.join(missing)} missing")
+        records.checked_record(content, path, _FIELDS)
+        _check_numbers(content, path)
+        _check_tensors(content, path)
+        prepared, num_classes = content.get("preparation"), content["num_classes"]
+        return cls(
+            path=path,
+            digest=digest,
+            tensors=content["weights"],
+            network=content["network"],
+            in_channels=content["in_channels"],
+            num_classes=num_classes,
+            epoch=content.get("epoch"),
+            modalities=tuple(content.get("modalities") or ()),
+            classes=tuple(content.get("classes") or ()),
+            temperature=content.get("temperature"),
+            preparation=None if prepared is None else Preparation.from_json(prepared, path, num_classes),
+        )
+
+    def build(self, *, trust_network: bool = False) -> nn.Module:
+        """Build the network, ready to predict.
+
+        Args:
+            trust_network: also import a network that the file names by path, ``mypackage.nets:TinyNet``. Importing
+                runs code, so that it takes the user's word and not the file's.
+
+        Raises:
+            ValueError: the network cannot be built or imported, or the weights do not fit it.
+        """
+        if ":" in self.network.partition("(")[0] and not trust_network:
+            raise ValueError(
+                f"{self.path} holds weights of {self.network}, which is not of this package; --trust_network imports "
+                "it, if you know it"
+            )
+        net = build_network(self.network, self.in_channels, self.num_classes)
+        self.load_into(net, f"its network {self.network}")
+        return net.eval()
+
+    def load_into(self, net: nn.Module, what: str) -> None:
+        """Give a network these weights; ``what`` names it in the ValueError where they do not fit."""
+        _refuse_misfits(self.path, what, self.tensors, net.state_dict())
+        try:
+            net.load_state_dict(self.tensors)
+        except RuntimeError as error:  # a network of the user's own may have more to say
+            raise ValueError(f"{self.path} does not fit {what}: {error}") from None
+
+
+def save_weights(path: Path, net: nn.Module, about: dict[str, Any]) -> None:
+    """Write weights with what is needed to build their network again, as :class:`Weights` names it."""
+    content = about | {"weights": {name: tensor.detach().cpu() for name, tensor in net.state_dict().items()}}
+    write_bytes(path, to_bytes(content))
+
+
+def _check_numbers(content: dict[str, Any], path: Path) -> None:
+    """Refuse lists of modalities and classes of other lengths than the network's numbers."""
+    for names, number in (("modalities", "in_channels"), ("classes", "num_classes")):
+        found = content.get(names)
+        if found is not None and len(found) != content[number]:
+            raise ValueError(
+                f"{path} names {len(found)} {names} of a network with {content[number]}: it was not written by a "
+                "training"
+            )
+
+
+def _check_tensors(content: dict[str, Any], path: Path) -> None:
+    """Refuse weights that are no finite tensors, or not those of the network named, before memory is taken for it."""
+    tensors = content["weights"]
+    fault = fault_of_tensors(tensors)
+    if fault is not None:
+        raise ValueError(f"{path}: 'weights': {fault}")
+    try:
+        outline = outline_network(*(content[name] for name in _NETWORK))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if outline is not None:
+        _refuse_misfits(path, f"its network {content['network']}", tensors, outline)
+    distinct = {(tensor.data_ptr(), tensor.nbytes) for tensor in tensors.values()}  # tied weights are stored once
+    if sum(nbytes for _, nbytes in distinct) > path.stat().st_size:
+        raise ValueError(f"{path} has fewer bytes than its tensors: they overlap")
+    spoilt = not_finite(tensors)
+    if spoilt:
+        raise ValueError(f"{path} has weights that are not finite: {_listed(spoilt)}")
+
+
+def _refuse_misfits(path: Path, what: str, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    faults = misfits(found, expected)
+    if faults:
+        raise ValueError(f"{path} does not fit {what}: {_listed(faults)}")
+
+
+def _listed(faults: list[str]) -> str:
+    more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+    return f"{'; '.join(faults[:_SHOWN])}{more}"
