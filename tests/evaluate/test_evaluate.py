@@ -189,7 +189,7 @@ def drop(name):
          f"gt/{STEMS[0]}.png is missing .1 of the .* slice it again"),
         (lambda run, data: write_json(data.path / "val/spacing.json", {}), [], "another fold"),
         (lambda run, data: write_json(data.path / "spacing_3d.json", {}), [],
-         "case_10: .*states no spacing for 'case_10'"),
+         "case_10: .*spacing_3d.json has no entry of case_10; .*slice it again"),
         (lambda run, data: write_json(run / "rows.json", RunFolder.find(run).names | {"classes": ["a", "b"]}), [],
          "was trained on the classes"),
         (lambda run, data: None, ["--metrics", "dsc"], "unknown metric 'dsc'; known: default, isles, wmh, acdc, all"),

@@ -100,11 +100,3 @@ def test_packed_predictions_are_checked_before_memory_is_taken(
     np.savez_compressed(tmp_path / "val.npz", **(sound | changed))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=rf"val\.npz.*{message}.*delete its folder"):
         list(read_all(tmp_path / "val.npz"))
-
-
-def test_a_slice_of_another_size_than_its_volume_is_named(tmp_path: Path) -> None:
-    (tmp_path / "val").mkdir()
-    for number, size in enumerate((4, 5)):
-        write_png(tmp_path / "val" / f"case_1_00_000{number}.png", np.zeros((3, size), np.uint8))
-    with pytest.raises(ValueError, match=r"case_1_00_0001\.png has \(3, 5\) pixels"):
-        read_predictions(tmp_path, "val", ["case_1_00_0000", "case_1_00_0001"])

@@ -42,11 +42,8 @@ class Job:
 
     def _truth(self) -> VolumeTruth:
         data = SlicedFolder.open(self.data)
-        try:
-            spacing = data.spacing_3d(self.volume)
-            slice_spacing = [data.spacing("val", stem) for stem in self.stems]
-        except KeyError as missing:
-            raise ValueError(f"{data.path} states no spacing for {missing}; slice it anew") from None
+        spacing = data.spacing_3d(self.volume)
+        slice_spacing = [data.spacing("val", stem) for stem in self.stems]
         labels = [data.labels("val", stem) for stem in self.stems]
         return VolumeTruth(labels, self.num_classes, spacing, slice_spacing)
 

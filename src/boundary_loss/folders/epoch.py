@@ -35,14 +35,7 @@ def read_predictions(folder: Path, which: str, stems: Sequence[str]) -> list[np.
     packed = folder / f"{which}{PACKED}"
     if packed.is_file():
         return _unpack(packed, stems)
-    found = [read_png(folder / which / f"{stem}.png") for stem in stems]
-    first: dict[str, np.ndarray] = {}
-    for stem, classes in zip(stems, found, strict=True):
-        other = first.setdefault(stem.rpartition("_")[0], classes)
-        if classes.shape != other.shape:
-            file = folder / which / f"{stem}.png"
-            raise ValueError(f"{file} has {classes.shape} pixels, another slice of its volume {other.shape}")
-    return found
+    return [read_png(folder / which / f"{stem}.png") for stem in stems]
 
 
 def write_packed(folder: Path, which: str, slices: Mapping[str, np.ndarray]) -> None:

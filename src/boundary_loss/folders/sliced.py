@@ -175,7 +175,7 @@ class SlicedFolder:
 
     def spacing(self, which: str, stem: str) -> tuple[float, ...]:
         """Millimetres along (X, Y) of a slice."""
-        return self._spacing[which][stem]
+        return self._of(stem, self._spacing[which], f"{which}/{SPACING}")
 
     def spacing_3d(self, volume: str) -> tuple[float, ...]:
         """Millimetres along (X, Y, Z) of a volume, as resized."""
@@ -185,10 +185,11 @@ class SlicedFolder:
         """Where the voxels of a volume lay before resizing: an entry of grids.json."""
         return self._of(volume, self._grids, GRIDS)
 
-    def _of(self, volume: str, entries: dict[str, Any], name: str) -> Any:
-        if volume not in entries:
-            raise ValueError(f"{self.path / name} has no entry of {volume}; {self._remedy}")
-        return entries[volume]
+    def _of(self, item: str, entries: dict[str, Any], name: str) -> Any:
+        """The entry of a slice or volume in the file ``name``."""
+        if item not in entries:
+            raise ValueError(f"{self.path / name} has no entry of {item}; {self._remedy}")
+        return entries[item]
 
     @cached_property
     def _grids(self) -> dict[str, dict[str, Any]]:

@@ -77,4 +77,8 @@ def read_classes(run: RunFolder, epoch: int | None, stems: list[str]) -> np.ndar
     highest, count = max(int(layer.max()) for layer in layers), len(run.names["classes"])
     if highest >= count:
         raise ValueError(f"the predictions of {run.path} hold class {highest}; it has classes 0..{count - 1}")
+    for stem, layer in zip(stems, layers, strict=True):
+        if layer.shape != layers[0].shape:
+            shapes = f"{layer.shape}, that of {stems[0]} {layers[0].shape}"
+            raise ValueError(f"the prediction of {stem} in {run.path} has the shape {shapes}")
     return np.stack(layers, axis=-1)
