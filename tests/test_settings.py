@@ -13,6 +13,7 @@ from boundary_loss.experiment import Experiment
 from boundary_loss.files import read_json, write_json
 from boundary_loss.report import provenance_section
 from boundary_loss.report.findings import differences
+from boundary_loss.report.seen import Unavailable
 from boundary_loss.report.table import collect
 from boundary_loss.settings import GROUPS, Setting, declared, given
 from boundary_loss.statistics.alike import BESIDE, STUDIED
@@ -68,7 +69,7 @@ def test_it_reaches_the_experiment_and_its_record(setting: Setting) -> None:
 def test_it_reaches_the_report(setting: Setting, tmp_path: Path) -> None:
     plain, changed = experiment_of(), experiment_of(*other_words(setting))
     runs = find_runs([recorded(tmp_path, "a", plain), recorded(tmp_path, "b", changed)])
-    page = provenance_section.html(collect(runs, ["val_3d_dsc"]), "none")
+    page = provenance_section.html(collect(runs, ["val_3d_dsc"]), Unavailable("none"))
     (line,) = (line for line in page.split("<tr>") if f'<th scope="row">{setting.heading}</th>' in line)
     assert line.count("<td>") == 2  # one cell a row: they differ
     said = differences(runs)
