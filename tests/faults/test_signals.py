@@ -125,7 +125,7 @@ def test_a_network_with_fewer_draws_would_show(finished: Path, data: Path, tmp_p
     assert train_here(tmp_path / "run", data, *DROPPER).status == 75
     path = tmp_path / "run_tmp" / "midway_checkpoint.pt"
     state = torch.load(path, weights_only=True)
-    state["midway"]["random"]["cpu"] = torch.Generator().manual_seed(1).get_state()
+    state["midway"]["random"]["cpu"] = torch.Generator().manual_seed(1).get_state()[None]
     torch.save(state, path)
     assert train_here(tmp_path / "run", data, *DROPPER).status == 0
     with pytest.raises(AssertionError):
