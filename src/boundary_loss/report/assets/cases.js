@@ -91,9 +91,14 @@ function nameLines(run, width) {
   return lines(data.runs[run].name, Math.max(8, Math.floor((width - 80) / 7.5)));
 }
 
+// "2 volumes", "1 volume"
+function howMany(count, noun) {
+  return `${count} ${count === 1 ? noun.slice(0, -1) : noun}`;
+}
+
 function boxText(run, values) {
   const sorted = values.map((each) => each.value).sort((a, b) => a - b);
-  return `${data.runs[run].name} median ${number(quantile(sorted, 0.5), casesState.metric.decimals)}, ${sorted.length} ${casesState.metric.noun}`;
+  return `${data.runs[run].name} median ${number(quantile(sorted, 0.5), casesState.metric.decimals)}, ${howMany(sorted.length, casesState.metric.noun)}`;
 }
 
 function drawBox(chart, run, values, x, top, place) {
@@ -109,7 +114,7 @@ function drawBox(chart, run, values, x, top, place) {
   const group = svg("g", { style: `--own:${colour(run)}` });
   group.append(
     ...names.map((line, i) => svg("text", { x: 12, y: top + 15 + 15 * i, class: "label" }, line)),
-    svg("text", { x: place.width - 12, y: top + 15, class: "tick", "text-anchor": "end" }, `${sorted.length} ${metric.noun}`),
+    svg("text", { x: place.width - 12, y: top + 15, class: "tick", "text-anchor": "end" }, howMany(sorted.length, metric.noun)),
     svg("line", { x1: x(low), x2: x(high), y1: middle, y2: middle, class: "whisker" }),
     svg("rect", { x: x(q1), width: Math.max(1, x(q3) - x(q1)), y: middle - 11, height: 22, class: "box", rx: 2 }),
     svg("line", { x1: x(q2), x2: x(q2), y1: middle - 11, y2: middle + 11, class: "median" }),
@@ -157,7 +162,7 @@ function drawPairs(place) {
   const [left, right, top, bottom] = [roomBeside(range || [0, 1]), place.width - 12, 11 + 15 * (below + nameB.length), height - 12];
   const [from, to] = [left + 0.12 * (right - left), right - 0.12 * (right - left)];
   const counted = (kind) => pairs.filter((pair) => kindOf(pair) === kind).length;
-  const words = `${data.runs[b].name} has the better value in ${counted("better")} of ${pairs.length} ${metric.noun}, ${data.runs[a].name} in ${counted("worse")}`;
+  const words = `${data.runs[b].name} has the better value in ${counted("better")} of ${howMany(pairs.length, metric.noun)}, ${data.runs[a].name} in ${counted("worse")}`;
   const chart = svg("svg", { viewBox: `0 0 ${place.width} ${height}`, width: place.width, height, role: "img", "aria-label": words });
   place.plot.replaceChildren(chart);
   place.readout.textContent = pairs.length ? `${words}.` : "These two runs have no measured case in common.";
