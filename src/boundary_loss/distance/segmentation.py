@@ -12,6 +12,7 @@ from boundary_loss.distance.axes import dims_of_labels, dims_of_one_hot
 from boundary_loss.distance.layout import SpacingTable, as_tensor
 from boundary_loss.distance.maps import Maps
 from boundary_loss.encoding import as_labels
+from boundary_loss.labels import only_0_and_255
 from boundary_loss.shapes import IGNORED
 
 
@@ -186,10 +187,7 @@ def _check_labels(labels: Tensor, K: int, ignored: int | None, *, asked: bool) -
 def refuse_masks_of_255(labels: Tensor, name: str) -> None:
     """Refuse labels of 0 and 255 alone, which are masks more often than they are background and ignored voxels."""
     if labels.numel() and labels.amax() == IGNORED and not ((labels != 0) & (labels != IGNORED)).any():
-        raise ValueError(
-            f"{name} holds only 0 and 255, and 255 is the label of ignored voxels. If it is a mask stored as 0 and "
-            f"255, give {name} > 0; if those voxels are to be ignored, say so with ignore_index=255"
-        )
+        raise ValueError(only_0_and_255(name, "so with ignore_index=255"))
 
 
 def _refuse_one_hot(labels: Tensor, K: int) -> None:

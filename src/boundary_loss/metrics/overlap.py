@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from boundary_loss.empty_masks import WORST_PERCENT
-from boundary_loss.labels import IGNORED
-from boundary_loss.metrics.reading import as_classes, ignoring, only_0_and_255
+from boundary_loss.labels import IGNORED, only_0_and_255
+from boundary_loss.metrics.reading import as_classes, ignoring
 
 
 class Counts(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boundary_loss.labels import IGNORED
+from boundary_loss.labels import IGNORED, only_0_and_255
 
 _MOST = 2**53
 """Whole numbers up to here are exact in float64."""
@@ -102,15 +102,6 @@ def refuse_masks_of_255(labels: np.ndarray, name: str, to_ignore: str = "") -> N
     """Refuse labels of 0 and 255 alone, which are masks more often than they are background and ignored voxels."""
     if labels.size and labels.max() == IGNORED and not ((labels != 0) & (labels != IGNORED)).any():
         raise ValueError(only_0_and_255(name, to_ignore))
-
-
-def only_0_and_255(name: str, to_ignore: str = "") -> str:
-    """What is said of such labels; ``to_ignore`` is what to write if the voxels of 255 are to be ignored."""
-    text = (
-        f"{name} holds only 0 and 255, and 255 is the label of ignored voxels. If it is a mask stored as 0 and 255, "
-        f"give {name} > 0"
-    )
-    return f"{text}; if those voxels are to be ignored, say {to_ignore}" if to_ignore else text
 
 
 def refuse_axes_of_items(shape: Sequence[int], spacing_mm: Any, remedy: str) -> None:
