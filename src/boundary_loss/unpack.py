@@ -77,9 +77,7 @@ ADVICE = """\
 _PROVENANCE: dict[str, records.Check] = {
     "lineage": records.name,
     "phantom": records.flag,
-    "archives": records.list_of(records.record(
-        dict.fromkeys(("name", "algorithm", "checksum"), records.name), needs=("name", "algorithm", "checksum")
-    )),
+    "archives": records.archives,
     **dict.fromkeys(("source", "licence", "citation", "note"), records.texts),
 }  # fmt: skip
 

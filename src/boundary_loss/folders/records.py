@@ -171,6 +171,9 @@ def by_name(check: Check) -> Check:
 
 texts = list_of(text)
 """Refuses what is not a list of strings."""
+_ARCHIVE = ("name", "algorithm", "checksum")
+archives = list_of(record(dict.fromkeys(_ARCHIVE, name), needs=_ARCHIVE))
+"""Refuses what does not name archives of data with their checksums, as lineage.json and run.json do."""
 
 
 def _expect(fits: bool, expected: str, value: Any, key: str, path: Path) -> None:

@@ -62,9 +62,7 @@ _ABOUT: dict[str, records.Check] = {
     "data_arguments": records.texts,
     "data_checksum": records.name,
     "data_source": records.record({
-        "archives": records.list_of(records.record(
-            dict.fromkeys(("name", "algorithm", "checksum"), records.name), needs=("name", "algorithm", "checksum")
-        )),
+        "archives": records.archives,
         **dict.fromkeys(("source", "licence", "citation"), records.texts),
     }),
     "commit": records.commit,
