@@ -81,7 +81,7 @@ def refuse_foreign(grown: Path, *, ours: str = "") -> None:
     """Refuse to write into, or to clear, what the pipeline did not begin at the place of an unfinished folder.
 
     Args:
-        ours: a file that also tells the pipeline's folders.
+        ours: name of a file that also marks a folder as the pipeline's.
 
     Raises:
         FileExistsError: a link, a file, or a folder with files and without the mark of :func:`begin_folder`.
@@ -265,7 +265,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a spoilt one is named in the error, be it cut, of other bytes, or nested too deep to parse."""
+    """Read a JSON file; the error names a file that is cut, is no JSON, or is nested too deep to parse."""
     try:
         if path.stat().st_size > MAX_JSON:
             raise ValueError(f"it has more than {MAX_JSON} bytes")

@@ -119,7 +119,7 @@ def pack(
 
 
 def check_names(folder: Path, root: str, names: Iterable[str]) -> None:
-    """Refuse files that could not be unpacked again because of their names; all are told at once."""
+    """Refuse files that could not be unpacked again because of their names; one error lists them all."""
     faults = [
         f"{folder / name} {fault}" for name in sorted(names) if (fault := fault_of_path([root, *name.split("/")]))
     ]

@@ -77,7 +77,7 @@ class Theme:
     paper: str
     ink: str
     faint: str
-    """For what is said beside the point: subtitles, grid."""
+    """Colour of secondary marks: subtitles, grid."""
     grid: str
     colours: tuple[str, ...]
     """A run's colour: Okabe and Ito's set (2008), in the order that reads best on the paper."""
@@ -112,7 +112,7 @@ DARK = Theme(
 )
 ALARM = "#B3261E"
 MANY = len(LIGHT.colours)
-"""With more runs than colours a run is told by its line, its mark, or its name beside it."""
+"""With more runs than colours, line style, mark or a name beside it identifies a run."""
 
 
 @contextmanager

@@ -133,7 +133,7 @@ class RegionLoss(Loss, ABC):
                 type. Labels are looked at, for which the host waits where they are on a GPU; one-hot targets are on
                 the first call.
             mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere. What the prediction and
-                the target hold elsewhere, be it NaN, has no effect and gets no gradient.
+                the target hold elsewhere, even NaN, has no effect and gets no gradient.
 
         Returns:
             A scalar, (B,) with ``reduction="none"``, or (B, K) with "classes"; float32 (float64 if ``probs`` are).
