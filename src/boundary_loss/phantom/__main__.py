@@ -19,10 +19,11 @@ from tqdm import tqdm
 
 from boundary_loss import command
 from boundary_loss.files import new_folder
-from boundary_loss.phantom import acdc, isles, wmh
+from boundary_loss.phantom import acdc, atria, isles, wmh
 from boundary_loss.phantom.archive import new_archive, write_lineage
 
-STUDIES: dict[str, ModuleType] = {"isles": isles, "wmh": wmh, "acdc": acdc}
+STUDIES: dict[str, ModuleType] = {"acdc": acdc, "isles": isles, "wmh": wmh, "atria": atria}
+"""A study's place is part of its seed: a new one comes last."""
 LINEAGE = "phantom.lineage"
 SMALLEST = 32
 
@@ -30,7 +31,7 @@ SMALLEST = 32
 def write(study: str, target: Path, *, cases: int, size: int, seed: int, words: list[str]) -> list[str]:
     """Write the study's archives into a new folder; the same arguments give the same bytes. Returns their names."""
     module = STUDIES[study]
-    rng = np.random.default_rng([seed, sorted(STUDIES).index(study)])
+    rng = np.random.default_rng([seed, list(STUDIES).index(study)])
     with new_folder(target) as grown:
         with ExitStack() as stack:
             archives = {name: stack.enter_context(new_archive(grown / name)) for name in module.ARCHIVES}
