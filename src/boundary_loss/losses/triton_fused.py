@@ -97,7 +97,7 @@ def _device(logits: Tensor) -> torch.cuda.device:
 
 @triton.jit
 def _neighbours(start, VEC: tl.constexpr, BLOCK: tl.constexpr):
-    """The block's voxels; a thread is given VEC neighbours, where the compiler would give it as many as 16 bytes hold."""
+    """The block's voxels, VEC neighbours a thread: without the hint the compiler gives it as many as 16 bytes hold."""
     return tl.max_contiguous(start + tl.arange(0, BLOCK).to(tl.int64), VEC)
 
 
