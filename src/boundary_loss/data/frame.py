@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -189,7 +189,10 @@ class Frame:
         canvas = volume.new_empty((*lead, *self.shape))
         canvas.copy_(_as_background(outside, canvas, len(lines)))
         if all(line.count for line in lines):
-            canvas[(..., *(slice(line.first, line.first + line.count) for line in lines))] = volume
+            inside = canvas
+            for axis, line in enumerate(lines, -len(lines)):
+                inside = inside.narrow(axis, line.first, line.count)
+            inside.copy_(volume)
         return canvas
 
     def to_source_grid(self, shown: Tensor, order: Order, outside: float | Sequence[float] = 0) -> Tensor:
@@ -209,7 +212,8 @@ class Frame:
         if array.shape[array.ndim - len(self.source) :] != self.source:
             raise ValueError(f"the frame is of a volume of shape {self.source}, got {array.shape}")
         box = self.source_box()
-        part = torch.from_numpy(np.array(array[(..., *box.slices)]))
+        shown: Any = (..., *box.slices)
+        part = torch.from_numpy(np.array(array[shown]))
         return self.within(box).resample(part, order, outside)
 
     @cached_property
