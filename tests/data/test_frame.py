@@ -128,6 +128,26 @@ def test_a_crop_comes_back_to_its_place_and_the_rest_is_background() -> None:
     assert back[:, ~kept].unique(dim=1).tolist() == [[1], [0]] and bool((back[:, kept] == 0.5).all())
 
 
+def test_shown_voxels_cover_their_blocks_of_the_source() -> None:
+    reduced = Frame.whole((640, 576, 88)).reduce((4, 4, 2))
+    assert reduced.covered(Box((0, 10, 40), (1, 3, 10))) == Box((0, 40, 80), (4, 12, 8))
+    assert Frame.whole((10, 4, 4)).pad(12).covered(Box((0, 0, 4), (12, 12, 1))) == Box((0, 0, 0), (10, 4, 1))
+    assert Frame.whole((9,)).resize((6,)).covered(Box((1,), (1,))) == Box((1,), (2,))  # 1.5 to 3
+    assert Frame.whole((9,)).box((20,), (3,)).covered(Box((0,), (3,))) == Box((9,), (0,))
+
+
+@given(shapes, st.tuples(*[st.integers(0, 4)] * 3), shapes)
+def test_a_box_of_the_source_is_cut_out_of_whatever_is_shown(
+    source: tuple[int, ...], origin: tuple[int, ...], shape: tuple[int, ...]
+) -> None:
+    box = Box(origin, shape)
+    assert Frame.whole(source).cut(box) == Frame.whole(source).box(origin, shape)
+    assert Frame.whole(source).pad(4).cut(box) == Frame.whole(source).box(origin, shape)
+    fours = Box(tuple(4 * first for first in origin), tuple(4 * size for size in shape))
+    reduced = Frame.whole(tuple(4 * size for size in source)).reduce((4, 4, 4))
+    assert reduced.cut(fours) == reduced.box(origin, shape)
+
+
 def test_one_voxel_fills_whatever_it_is_stretched_to() -> None:
     frame = Frame.whole((1, 1, 1)).resize((4, 3, 2))
     assert bool((frame.resample(torch.full((1, 1, 1), 7.0), 1) == 7).all())

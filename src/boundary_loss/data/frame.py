@@ -143,6 +143,21 @@ class Frame:
         sides = [line.read(margin) for line in self._lines]
         return Box(tuple(first for first, _ in sides), tuple(last - first for first, last in sides))
 
+    def covered(self, box: Box) -> Box:
+        """The voxels of the source that these shown voxels cover, in part too; none beyond the source."""
+        sides = []
+        for first, size, scale, offset, most in zip(box.origin, box.shape, self.scale, self.offset, self.source):
+            low, high = (scale * (edge - 0.5) + offset + 0.5 for edge in (first, first + size))
+            ends = math.floor(round(low, _DECIMALS)), math.ceil(round(high, _DECIMALS))
+            sides.append(tuple(min(max(0, end), most) for end in ends))
+        return Box(tuple(low for low, _ in sides), tuple(high - low for low, high in sides))
+
+    def cut(self, box: Box) -> "Frame":
+        """Show of what is shown now the part in this box of the source; to the nearest shown voxel, at least one."""
+        shape = [max(1, round(size / scale)) for size, scale in zip(box.shape, self.scale)]
+        edges = [(first - 0.5 - offset) / scale for first, offset, scale in zip(box.origin, self.offset, self.scale)]
+        return self.box([math.floor(round(edge + 0.5, _DECIMALS) + 0.5) for edge in edges], shape)
+
     def within(self, box: Box) -> "Frame":
         """The same frame, as of the part of the source that lies in ``box``."""
         offset = tuple(first - start for first, start in zip(self.offset, box.origin))
