@@ -208,6 +208,9 @@ def test_of_a_memory_map_only_what_is_shown_is_read(tmp_path: Path) -> None:
     ):
         found = frame.read(mapped, 1)
         torch.testing.assert_close(found, frame.resample(torch.from_numpy(volume.copy()), 1))
+        part, within = frame.part(mapped, margin=1)
+        assert tuple(part.shape) == frame.source_box(1).shape and part.dtype == torch.uint8
+        torch.testing.assert_close(within.resample(part, 1), found)
     kept = Frame.whole(mapped.shape).read(mapped, 0)
     kept += 1  # never the file's memory
     assert np.array_equal(np.load(tmp_path / "a.npy"), volume)

@@ -219,17 +219,26 @@ class Frame:
         return self.inverse.resample(shown, order, outside)
 
     def read(self, array: np.ndarray, order: Order, outside: float = 0) -> Tensor:
-        """What is shown of an array (..., *source); of a memory map only the part that is shown is read.
+        """What is shown of an array (..., *source), as of :meth:`resample`; of a memory map nothing else is read."""
+        part, frame = self.part(array)
+        return frame.resample(part, order, outside)
+
+    def part(self, array: np.ndarray, margin: int = 0) -> "tuple[Tensor, Frame]":
+        """What has to be read of an array (..., *source), in its own type, and the frame that shows it.
+
+        So that little travels to a device, to be scaled and interpolated there.
+
+        Args:
+            margin: voxels to read beyond what is shown, where there are so many.
 
         Returns:
-            (..., *shape) as of :meth:`resample`, never a view of the array.
+            (..., *box) as of :meth:`source_box`, never a view of the array; and this frame within that box.
         """
         if array.shape[array.ndim - len(self.source) :] != self.source:
             raise ValueError(f"the frame is of a volume of shape {self.source}, got {array.shape}")
-        box = self.source_box()
-        shown: Any = (..., *box.slices)
-        part = torch.from_numpy(np.array(array[shown]))
-        return self.within(box).resample(part, order, outside)
+        box = self.source_box(margin)
+        read: Any = (..., *box.slices)
+        return torch.from_numpy(np.array(array[read])), self.within(box)
 
     @cached_property
     def _lines(self) -> "tuple[_Line, ...]":
