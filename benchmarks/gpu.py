@@ -45,6 +45,7 @@ PARTS = {
     "dice": benchmark("dice", 120),
     "hausdorff": benchmark("hausdorff_step", 150),
     "metrics": benchmark("metrics", 120),
+    "windows": benchmark("windows", 120),
     "network": benchmark("network", 180, "--compile", "--size", "256"),
     "epoch": benchmark("epoch", 240, "--networks", "Dimwit;UNet(width=8)"),
     "epoch_bf16": benchmark("epoch", 180, "--networks", "UNet(width=8)", "--amp", "bf16"),
