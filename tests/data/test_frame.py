@@ -197,6 +197,18 @@ def test_integers_are_interpolated_as_float32_and_crops_are_views() -> None:
     assert crop.pad(3).resample(volume, 0).dtype == torch.int16
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.uint32, np.int32, np.float32, np.float64])
+def test_volumes_of_every_type_that_files_have_are_shown(dtype: type) -> None:
+    largest = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1e6
+    volume = np.array([[0, 1], [2, largest]], dtype)
+    frame = Frame.whole((2, 2)).resize((4, 2)).pad(3)
+    assert frame.shape == (6, 3) and frame.offset == (-0.75, -1)
+    nearest = frame.read(volume, 0)
+    assert nearest.numpy().dtype == dtype and nearest[1:5, 1:].tolist() == [[0, 1]] * 2 + [[2, largest]] * 2
+    linear = frame.read(volume, 1)
+    assert linear.is_floating_point() and linear[:, 1].tolist() == [0, 0, 0.5, 1.5, 2, 0]
+
+
 def test_of_a_memory_map_only_what_is_shown_is_read(tmp_path: Path) -> None:
     volume = np.asfortranarray(np.random.default_rng(0).integers(0, 200, (8, 7, 6), np.uint8))
     np.save(tmp_path / "a.npy", volume)
@@ -220,6 +232,18 @@ def test_planes_have_frames_too() -> None:
     image = drawn((7, 4))
     expected = interpolate(image[None, None], size=(5, 6), mode="bilinear", align_corners=False)[0, 0]
     torch.testing.assert_close(Frame.whole((7, 4)).resize((5, 6)).resample(image, 1), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_shows_what_the_cpu_shows() -> None:
+    frame, volume = Frame.whole(SHAPE).pad(4).resize((7, 9, 5)).box((-1, 2, 0), (8, 5, 7)), drawn((2, *SHAPE)).float()
+    for order in (0, 1):
+        shown = frame.resample(volume.cuda(), order, outside=(1, 0))
+        assert shown.is_cuda
+        torch.testing.assert_close(shown.cpu(), frame.resample(volume, order, outside=(1, 0)))
+        back = frame.to_source_grid(shown, order)
+        torch.testing.assert_close(back.cpu(), frame.to_source_grid(shown.cpu(), order))
 
 
 @pytest.mark.parametrize(

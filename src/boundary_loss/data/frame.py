@@ -17,6 +17,8 @@ from torch import Tensor
 Shape = tuple[int, ...]
 Order = Literal[0, 1]
 """Of the interpolation: 0 takes the nearest voxel, 1 is linear along each axis."""
+_SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+"""Types of the same width that torch can select from."""
 _DECIMALS = 9
 """Of positions: rounded so, what lies halfway between two voxels is found there however it was computed."""
 
@@ -288,8 +290,10 @@ class _Line:
 
     def _at(self, volume: Tensor, axis: int, indices: np.ndarray) -> Tensor:
         """The voxels at these indices, of which those beyond the ends are the outermost."""
-        chosen = torch.from_numpy(np.clip(indices, 0, self.size - 1).astype(np.int64))
-        return volume.index_select(axis, chosen.to(volume.device))
+        chosen = torch.from_numpy(np.clip(indices, 0, self.size - 1).astype(np.int64)).to(volume.device)
+        if volume.dtype in _SIGNED:
+            return volume.view(_SIGNED[volume.dtype]).index_select(axis, chosen).view(volume.dtype)
+        return volume.index_select(axis, chosen)
 
 
 def _up_to(multiple: int, size: int) -> int:

@@ -56,7 +56,8 @@ def sliding_windows(
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be at least 1")
     device = torch.device(device or image.device)
-    image, averages = F.pad(image, grid.padding), None
+    image = F.pad(image, grid.padding) if any(grid.padding) else image  # which would copy it all the same
+    averages = None
     for origins in grid.batches(batch_size):
         windows = torch.stack([_window(image, origin, grid.patch) for origin in origins]).to(device)
         outputs = by_name(call(windows), len(origins), grid.patch)
