@@ -1,0 +1,1 @@
+"""A trained network on whole volumes: slice by slice, or window by window."""
