@@ -20,6 +20,7 @@ from triton.runtime.jit import JITFunction
 from boundary_loss.distance import triton_edt
 from boundary_loss.distance.maps import Maps
 from boundary_loss.losses import triton_fused
+from boundary_loss.networks import triton_pade
 
 
 class Absent:
@@ -67,6 +68,12 @@ def sums(dtype: torch.dtype, labels: torch.dtype, K: int, N: int, maps: bool, p:
     triton_fused.gradient(logits, classes, distances, 255, p, pulls, costs)
 
 
+def units(dtype: torch.dtype, N: int) -> None:
+    x, numerator, denominator = torch.zeros(N, dtype=dtype), torch.zeros(6), torch.zeros(4)
+    triton_pade.values(x, numerator, denominator)
+    triton_pade.gradients(x, numerator, denominator, x)
+
+
 def main() -> None:
     driver.set_active(Absent())
     found: dict[str, set[str]] = defaultdict(set)
@@ -89,6 +96,10 @@ def main() -> None:
             (torch.float64, torch.int64, 3, 40, True, 2, True),
         ):
             sums(dtype, labels, K, N, maps, p, entropy)
+        for dtype, N in (
+            (torch.float32, 4096), (torch.float32, 41), (torch.bfloat16, 4096), (torch.float16, 1), (torch.float64, 40),
+        ):  # fmt: skip
+            units(dtype, N)
     for name, variants in sorted(found.items()):
         print(name, len(variants))
 
