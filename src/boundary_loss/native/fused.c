@@ -68,8 +68,11 @@ BL_INLINE void softmax(int64_t K, float *restrict s, float *restrict own) {
 
 /* What each voxel has in the row of its class, where that is one. */
 BL_INLINE void pick(int64_t K, const int32_t *restrict label, const float *restrict rows, float *restrict picked) {
-    for (int64_t k = 0; k < K; k++) {
-        for (int i = 0; i < TILE; i++) picked[i] = label[i] == k ? rows[k * TILE + i] : picked[i];
+    for (int32_t k = 0; k < K; k++, rows += TILE) { /* as wide as a label, which a vector's comparison needs */
+        for (int i = 0; i < TILE; i++) {
+            const float value = rows[i], before = picked[i];
+            picked[i] = label[i] == k ? value : before;
+        }
     }
 }
 
@@ -106,7 +109,7 @@ BL_WIDE static void read_with_entropy(const Work *work, int64_t b, int64_t first
 /* The cost of each voxel's class, 0 where the label is none. */
 BL_INLINE void costs_of(int64_t K, const double *costs, const int32_t *restrict label, float *restrict cost) {
     for (int i = 0; i < TILE; i++) cost[i] = 0;
-    for (int64_t k = 0; k < K; k++) {
+    for (int32_t k = 0; k < K; k++) {
         const float of_class = (float)costs[k];
         for (int i = 0; i < TILE; i++) cost[i] = label[i] == k ? of_class : cost[i];
     }
@@ -252,16 +255,26 @@ BL_INLINE void pulled(int64_t K, float *restrict s, const float *restrict u) {
 }
 
 /* From s to the gradient, in place, the cross-entropy's included. */
-BL_WIDE static void pulled_with_entropy(const Work *work, int64_t b, const int32_t *label, float *s, float *u) {
+BL_WIDE static void pulled_with_entropy(const Work *work, int64_t b, const int32_t *restrict label, float *restrict s,
+                                        const float *restrict u) {
     const int64_t K = work->classes;
     float cost[TILE], mean[TILE] = {0};
     costs_of(K, work->costs + b * K, label, cost);
+    if (K == 2) { /* as in pulled(); s_1 − 1 is −s_0, of which no digits cancel */
+        for (int i = 0; i < TILE; i++) {
+            const float of_dice = s[i] * s[TILE + i] * (u[TILE + i] - u[i]);
+            const float gradient = of_dice + cost[i] * (label[i] == 1 ? -s[i] : s[TILE + i]);
+            s[i] = -gradient;
+            s[TILE + i] = gradient;
+        }
+        return;
+    }
     for (int64_t k = 0; k < K; k++) {
         for (int i = 0; i < TILE; i++) mean[i] += s[k * TILE + i] * u[k * TILE + i];
     }
-    for (int64_t k = 0; k < K; k++) {
-        float *row = s + k * TILE;
-        const float *pull = u + k * TILE;
+    for (int32_t k = 0; k < K; k++) {
+        float *row = s + (int64_t)k * TILE;
+        const float *pull = u + (int64_t)k * TILE;
         for (int i = 0; i < TILE; i++) {
             row[i] = row[i] * (pull[i] - mean[i]) + cost[i] * (row[i] - (float)(label[i] == k));
         }
