@@ -97,6 +97,7 @@ def test_what_is_shown_is_what_lies_on_the_disk(runs: list[Path], sliced: Path) 
     for case in shown["cases"]:
         size = (case["height"], case["width"])
         assert size == (20, 24) and case["aspect"] == pytest.approx(0.8 / 1.2)
+        assert case["between"] == pytest.approx(5 / 1.2) and not case["lastOnTop"] and case["planes"] == []
         for s in case["slices"]:
             labels = data.labels("val", s["name"])
             np.testing.assert_array_equal(read_runs(s["truth"], size), labels)

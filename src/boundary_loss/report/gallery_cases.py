@@ -17,6 +17,7 @@ from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.sliced import MAPS_3D, SlicedFolder
 from boundary_loss.report import pixels, slicemaps
 from boundary_loss.report.payload import rounded
+from boundary_loss.report.planes import planes
 from boundary_loss.statistics.comparison import Comparison
 from boundary_loss.statistics.values import nanmean
 
@@ -143,6 +144,7 @@ class FoldCases:
             "height": shape[0],
             "width": shape[1],
             "aspect": dy / dx if is_turned(self.data.orientation(volume)) else dx / dy,
+            **planes(self.data.orientation(volume), self.data.spacing_3d(volume)),
             "content": content_box(
                 [self.seen(self.data.picture("val", stem, self.modalities[0]), volume) for stem in stems]
             ),
