@@ -1,1 +1,1 @@
-"""A trained network on whole volumes: slice by slice, or window by window."""
+"""Whole volumes from a trained network: shown slice by slice or window by window, or asked point by point."""
