@@ -231,6 +231,9 @@ function galleryNotes() {
   if (data.gallery.grey) notes.push(`${capital(data.gallery.grey)}, from black to white; "black at" and "white at" change that.`);
   if (!mapsOf) notes.push("No distance maps: slicing saved none, and where this was written SciPy was missing.");
   if (!lossless) notes.push("Images are JPEG here; the outlines are exact.");
+  if (data.gallery.cases.some((each) => each.isCut)) {
+    notes.push("Large cases are cut to what is outlined at the best epochs, with a margin: pixels beyond are neither shown nor counted.");
+  }
   if (leftOut.length) notes.push(`Left out to keep this file small: ${leftOut.join("; ")}.`);
   return make("p", { class: "faint" }, notes.join(" "));
 }
