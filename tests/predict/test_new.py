@@ -112,6 +112,19 @@ def test_probabilities_beside_the_labels(toy: SimpleNamespace) -> None:
         np.testing.assert_array_equal(maps[1] > maps[0], labels(out / f"case_{number}.nii.gz") == 1)
 
 
+def test_the_largest_piece_alone_is_kept_where_that_is_asked_for(toy: SimpleNamespace) -> None:
+    mtt = toy.cases / "case_1" / "mtt.nii"
+    volume = labels(mtt).copy()
+    volume[0, -2:, -1] = 120
+    save_nifti(mtt, volume, **ROTATED)
+    both = labels(toy.run() / "case_1.nii.gz")
+    kept = labels(toy.run("--largest", "--softmax", "--fresh") / "case_1.nii.gz")
+    assert both[0, -2:, -1].all() and not kept[0, -2:, -1].any()
+    assert both.sum() == kept.sum() + 2 and kept.sum() > 2
+    probs = labels(next((toy.out / "softmax").glob("case_1_1_*")))
+    assert np.array_equal(probs > 0.5, both)  # as the network has them
+
+
 def test_the_batch_size_does_not_matter() -> None:
     images = np.random.default_rng(0).random((2, 11, 9, 7)).astype(np.float32)
     options = {"num_classes": 2, "temperature": 2.0, "device": torch.device("cpu"), "softmax": True}
@@ -341,6 +354,7 @@ def test_what_foreign_weights_say_is_checked_where_it_is_read(
         ("--run", "r"),
         ("--run", "r", "--data", "d", "--weights", "w", "--source", "s"),
         ("--run", "r", "--data", "d", "--softmax"),
+        ("--run", "r", "--data", "d", "--largest"),
         ("--weights", "w"),
         ("--weights", "w", "--source", "s", "--images", "i"),
         ("--weights", "w", "--source", "s", "--batch_size", "0"),
