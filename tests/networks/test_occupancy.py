@@ -245,6 +245,16 @@ def test_bfloat16_is_close_at_positions_beyond_its_whole_numbers():
     torch.testing.assert_close(rough.float(), net.at(code, points), rtol=0.1, atol=0.1)
 
 
+def test_a_step_in_bfloat16():
+    net = randomised(network("config=oss_d"))
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = net(draw(1, 2, 16, 16, 16), places(30, (16, 16, 16)))
+    sum(x.float().square().mean() for x in answer.values()).backward()
+    assert answer["logits"].dtype == torch.bfloat16
+    for parameter in net.parameters():
+        assert parameter.grad.dtype == torch.float32 and parameter.grad.isfinite().all()
+
+
 def test_learns_a_ball():
     torch.manual_seed(0)
     net = network("config=oss_a", channels=1)
