@@ -1,1 +1,1 @@
-"""Whole volumes from a network: of space, asked point by point, or shown in parts."""
+"""Whole volumes from a trained network: shown slice by slice or window by window, or asked point by point."""

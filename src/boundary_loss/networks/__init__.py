@@ -12,6 +12,7 @@ from boundary_loss.networks.enet import ENet
 from boundary_loss.networks.occupancy import OSSNet
 from boundary_loss.networks.residual_unet import ResidualUNet
 from boundary_loss.networks.unet import UNet, UNet3D
+from boundary_loss.networks.vnet import VNet
 from boundary_loss.owncode import described, lacks_memory
 
 __all__ = [
@@ -23,13 +24,14 @@ __all__ = [
     "ResidualUNet",
     "UNet",
     "UNet3D",
+    "VNet",
     "WithDistanceHead",
     "build_network",
     "outline_network",
 ]
 
 NETWORKS: dict[str, type[nn.Module]] = {
-    network.__name__: network for network in (Dimwit, UNet, ENet, ResidualUNet, Dimwit3D, UNet3D, OSSNet)
+    network.__name__: network for network in (Dimwit, UNet, ENet, ResidualUNet, Dimwit3D, UNet3D, VNet, OSSNet)
 }
 
 
