@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from boundary_loss.phantom import __main__ as phantom
-from boundary_loss.phantom import acdc, atria, isles, wmh
+from boundary_loss.phantom import acdc, atria, brats, isles, lits, wmh
 from boundary_loss.phantom.archive import new_archive
 from boundary_loss.phantom.grid import Grid, scanner_affine, soft
 from boundary_loss.phantom.head import largest
@@ -19,7 +19,7 @@ def write(study, path, monkeypatch, *options):
     return path
 
 
-@pytest.mark.parametrize("study", ["isles", "wmh", "acdc", "atria"])
+@pytest.mark.parametrize("study", ["isles", "wmh", "acdc", "atria", "brats", "lits"])
 def test_the_seed_decides_every_byte(study, tmp_path, monkeypatch):
     if study == "atria":
         pytest.importorskip("nrrd")
@@ -190,6 +190,63 @@ def test_an_nrrd_file_lies_where_the_nifti_file_does(tmp_path):
     expected = (affine @ [*voxel, 1])[:3]
     np.testing.assert_allclose([-left, -posterior, superior], expected, rtol=1e-12)
     assert b"#" not in (tmp_path / "a.nrrd").read_bytes().split(b"\n\n")[0]  # no clock
+
+
+def test_volumes_of_the_occupancy_studies_lie_as_the_challenges_do(tmp_path, monkeypatch):
+    with zipfile.ZipFile(write("brats", tmp_path / "brats", monkeypatch, "--cases", "2") / brats.ARCHIVES[0]) as opened:
+        names = set(opened.namelist())
+    for modality in ("flair", "t1", "t1ce", "t2", "seg"):
+        stem = "BraTS20_Training_002"
+        assert f"MICCAI_BraTS2020_TrainingData/{stem}/{stem}_{modality}.nii.gz" in names
+    with zipfile.ZipFile(write("lits", tmp_path / "lits", monkeypatch, "--cases", "8") / lits.ARCHIVES[0]) as opened:
+        numbers = [name for name in opened.namelist() if name.startswith("input/")]
+        assert {name.replace("input/volume", "segmentation/segmentation") for name in numbers} <= set(opened.namelist())
+        assert sorted(numbers)[0] == "input/volume-10.nii"
+        volume = read_volume(Path(opened.extract("segmentation/segmentation-11.nii", tmp_path)))
+    assert volume.array.dtype == np.uint8 and not np.allclose(volume.affine[:3, :3], np.diag(volume.spacing_mm))
+
+
+def test_brats_has_nested_labels_and_nothing_outside_the_brain():
+    rng = np.random.default_rng(0)
+    seen = set()
+    for place in ("inside", "inside", "rim", "none"):
+        images, _ = brats.draw_case(rng, 64, place=place)
+        labels = images.pop("seg")
+        assert labels.shape == (60, 60, 39) and labels.dtype == np.uint8
+        assert {array.dtype for array in images.values()} == {np.dtype(np.int16)}
+        air = images["flair"] == 0
+        assert 0.3 < air.mean() < 0.9 and not labels[air].any()
+        assert all(np.array_equal(array == 0, air) for array in images.values())
+        seen |= set(np.unique(labels))
+        if place == "none":
+            assert not labels.any()
+            continue
+        tumour, tissue = labels > 0, ~air & (labels == 0)
+        assert 0.002 < tumour.sum() / (~air).sum() < 0.3
+        assert images["flair"][tumour].mean() > 1.2 * images["flair"][tissue].mean()
+        rim = labels == brats.ENHANCING
+        assert images["t1ce"][rim].mean() > 1.2 * images["t1ce"][tissue].mean()
+    assert seen == {0, 1, 2, 4}
+
+
+def test_lits_has_livers_of_varied_depth_and_tumours_in_them():
+    rng = np.random.default_rng(0)
+    depths, seen = set(), set()
+    for number in range(6):
+        image, labels, affine = lits.draw_case(rng, 64, cut=number == 1, tumours=number != 2)
+        assert image.dtype == np.int16 and labels.dtype == np.uint8 and image.shape == labels.shape
+        assert image.shape[:2] == (64, 64) and 5 <= image.shape[2] <= 25
+        depths.add(image.shape[2])
+        spacing = np.linalg.norm(affine[:3, :3], axis=0) / 8
+        assert 0.6 <= spacing[0] <= 0.9 and 1 <= spacing[2] <= 5
+        seen |= set(np.unique(labels))
+        assert image[0, 0, 0] < -900 and 0.01 < (labels > 0).mean() < 0.4
+        assert (lits.TUMOUR in labels) == (number != 2)
+        if number == 1:
+            assert labels[:, :, -1].any()  # the scan ends within the liver
+        if lits.TUMOUR in labels:
+            assert image[labels == 2].mean() < image[labels == 1].mean() - 10
+    assert len(depths) > 2 and seen == {0, 1, 2}
 
 
 def test_bad_sizes_and_studies_are_refused(tmp_path, monkeypatch, capsys):
