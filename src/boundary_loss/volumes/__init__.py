@@ -1,17 +1,23 @@
-"""NIfTI volumes: read what a challenge ships, write what we predict or invent.
+"""Volumes in files: read what a challenge ships, write what we predict or invent.
 
-geometry.py   where the voxels lie: the one place that says which transform of a header is believed
-packed.py     bytes of a file, compressed or not, read to the end and never beyond what the header promises
-nifti.py      volumes in and out
+formats.py         the door: a file's name decides which format it is read and written in
+volume.py          voxels, and where they lie
+geometry.py        what every format must say of where voxels lie
+nifti_geometry.py  the one place that says which transform of a NIfTI header is believed
+nifti.py           NIfTI in and out
+packed.py          bytes of a file, compressed or not, read to the end and never beyond what the header promises
 """
 
-from boundary_loss.volumes.geometry import PLACEMENT, UNIT_MM, Geometry, in_words, orientation, same_sizes
-from boundary_loss.volumes.nifti import Volume, encode_volume, read_volume, write_volume
+from boundary_loss.volumes.formats import encode_volume, read_volume, write_volume
+from boundary_loss.volumes.geometry import UNIT_MM, Geometry, in_words, orientation, same_sizes
+from boundary_loss.volumes.nifti_geometry import PLACEMENT, NiftiGeometry
+from boundary_loss.volumes.volume import Volume
 
 __all__ = [
     "PLACEMENT",
     "UNIT_MM",
     "Geometry",
+    "NiftiGeometry",
     "Volume",
     "encode_volume",
     "in_words",

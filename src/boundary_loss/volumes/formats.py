@@ -1,0 +1,49 @@
+"""Volumes in files, whatever the format: the ending of a file's name decides."""
+
+from pathlib import Path
+
+import numpy as np
+
+from boundary_loss.files import write_bytes
+from boundary_loss.volumes.geometry import Geometry
+from boundary_loss.volumes.nifti import encode_nifti, read_nifti
+from boundary_loss.volumes.volume import Volume
+
+
+def read_volume(path: Path, spacing_mm: tuple[float, float, float] | None = None) -> Volume:
+    """Read a 3D volume to the end of its file, so that the checksum of a compressed one is compared.
+
+    Args:
+        path: ``.nii`` or ``.nii.gz``; whether it is compressed is told from its content.
+        spacing_mm: the size of a voxel, where the header is known to be wrong; None: as the header says, see
+            :mod:`boundary_loss.volumes.nifti_geometry`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: cut, damaged, of another format, not 3D, or voxels that are not real numbers; the file is named.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no volume at {path}")
+    return read_nifti(path, spacing_mm)
+
+
+def encode_volume(array: np.ndarray, place: np.ndarray | Geometry, name: str) -> bytes:
+    """Return the bytes of a file of this name, equal for equal input.
+
+    Args:
+        place: a (4, 4) affine, which the voxel sizes follow from; or the geometry of another file, kept as it is.
+        name: its ending says the format.
+
+    Raises:
+        ValueError: the ending is of no format that is written, or the array does not fill the geometry's grid.
+    """
+    if not name.endswith((".nii", ".nii.gz")):
+        raise ValueError(f"{name} does not end in .nii or .nii.gz")
+    if isinstance(place, Geometry) and array.shape != place.shape:
+        raise ValueError(f"an array of shape {array.shape} does not fill the grid {place.shape}")
+    return encode_nifti(array, place, compressed=name.endswith(".gz"))
+
+
+def write_volume(path: Path, array: np.ndarray, place: np.ndarray | Geometry) -> None:
+    """Write a file of the format that its name ends in, whole or not at all; ``place`` as for :func:`encode_volume`."""
+    write_bytes(path, encode_volume(array, place, path.name))
