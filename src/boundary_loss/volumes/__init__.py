@@ -5,12 +5,16 @@ volume.py          voxels, and where they lie
 geometry.py        what every format must say of where voxels lie
 nifti_geometry.py  the one place that says which transform of a NIfTI header is believed
 nifti.py           NIfTI in and out
+nrrd_header.py     the text of an NRRD header, and where it says that voxels lie
+nrrd.py            NRRD in and out
 packed.py          bytes of a file, compressed or not, read to the end and never beyond what the header promises
+packages.py        packages that only some formats need
 """
 
 from boundary_loss.volumes.formats import encode_volume, read_volume, write_volume
 from boundary_loss.volumes.geometry import UNIT_MM, Geometry, in_words, orientation, same_sizes
 from boundary_loss.volumes.nifti_geometry import PLACEMENT, NiftiGeometry
+from boundary_loss.volumes.nrrd_header import NrrdGeometry
 from boundary_loss.volumes.volume import Volume
 
 __all__ = [
@@ -18,6 +22,7 @@ __all__ = [
     "UNIT_MM",
     "Geometry",
     "NiftiGeometry",
+    "NrrdGeometry",
     "Volume",
     "encode_volume",
     "in_words",

@@ -7,41 +7,56 @@ import numpy as np
 from boundary_loss.files import write_bytes
 from boundary_loss.volumes.geometry import Geometry
 from boundary_loss.volumes.nifti import encode_nifti, read_nifti
+from boundary_loss.volumes.nrrd import encode_nrrd, read_nrrd
 from boundary_loss.volumes.volume import Volume
+
+NIFTI, NRRD = (".nii", ".nii.gz"), (".nrrd", ".nhdr")
+READ = (*NIFTI, *NRRD)
+"""Endings of the names of files that hold volumes."""
+WRITTEN = (".nii", ".nii.gz", ".nrrd")
+
+
+def ending_of(name: str) -> str:
+    """Return the ending of a file's name that says its format, as ``.nii.gz``, in lower case; empty if none does."""
+    return next((ending for ending in READ if name.lower().endswith(ending)), "")
 
 
 def read_volume(path: Path, spacing_mm: tuple[float, float, float] | None = None) -> Volume:
     """Read a 3D volume to the end of its file, so that the checksum of a compressed one is compared.
 
     Args:
-        path: ``.nii`` or ``.nii.gz``; whether it is compressed is told from its content.
+        path: ``.nrrd`` and ``.nhdr`` are read as NRRD, everything else as NIfTI.
         spacing_mm: the size of a voxel, where the header is known to be wrong; None: as the header says, see
-            :mod:`boundary_loss.volumes.nifti_geometry`.
+            :class:`boundary_loss.volumes.geometry.Geometry`.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: cut, damaged, of another format, not 3D, or voxels that are not real numbers; the file is named.
+        Stop: its format needs a package that is not installed.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no volume at {path}")
-    return read_nifti(path, spacing_mm)
+    return (read_nrrd if ending_of(path.name) in NRRD else read_nifti)(path, spacing_mm)
 
 
 def encode_volume(array: np.ndarray, place: np.ndarray | Geometry, name: str) -> bytes:
     """Return the bytes of a file of this name, equal for equal input.
 
     Args:
-        place: a (4, 4) affine, which the voxel sizes follow from; or the geometry of another file, kept as it is.
+        place: a (4, 4) affine, which the voxel sizes follow from; or the geometry of another file, which is kept as it
+            is if that has the same format.
         name: its ending says the format.
 
     Raises:
         ValueError: the ending is of no format that is written, or the array does not fill the geometry's grid.
     """
-    if not name.endswith((".nii", ".nii.gz")):
-        raise ValueError(f"{name} does not end in .nii or .nii.gz")
+    if ending_of(name) not in WRITTEN:
+        raise ValueError(f"{name} does not end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}")
     if isinstance(place, Geometry) and array.shape != place.shape:
         raise ValueError(f"an array of shape {array.shape} does not fill the grid {place.shape}")
-    return encode_nifti(array, place, compressed=name.endswith(".gz"))
+    if ending_of(name) in NRRD:
+        return encode_nrrd(array, place)
+    return encode_nifti(array, place, compressed=ending_of(name).endswith(".gz"))
 
 
 def write_volume(path: Path, array: np.ndarray, place: np.ndarray | Geometry) -> None:

@@ -99,6 +99,12 @@ def resized(affine: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     return affine @ np.diag([*(np.array(spacing_mm) / sizes(affine)), 1.0])
 
 
+def unplaced(spacing_mm: Sequence[float]) -> np.ndarray:
+    """Return the affine of voxels of which nothing but their size is known: as in NRRD, along left, back and head."""
+    x, y, z = spacing_mm
+    return np.diag([-x, -y, z, 1.0])
+
+
 def orientation(affine: np.ndarray) -> str:
     """Return where the axes of a volume point in the patient, in nibabel's letters, as ``LPS``; ``?`` if unknown."""
     if not np.isfinite(affine).all():

@@ -1,7 +1,6 @@
 """Volumes in NIfTI files, ``.nii`` or ``.nii.gz``: in and out."""
 
 import gzip
-import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,10 +13,10 @@ from nibabel.volumeutils import apply_read_scaling
 
 from boundary_loss.volumes.geometry import Geometry
 from boundary_loss.volumes.nifti_geometry import NiftiGeometry
-from boundary_loss.volumes.packed import opened, read_promised
+from boundary_loss.volumes.packed import UNREADABLE, opened, read_promised
 from boundary_loss.volumes.volume import Volume, checked_volume
 
-UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, OverflowError, MemoryError, zlib.error)
+_UNREADABLE = (ImageFileError, HeaderDataError, *UNREADABLE)
 
 
 def read_nifti(path: Path, spacing_mm: tuple[float, float, float] | None) -> Volume:
@@ -26,7 +25,7 @@ def read_nifti(path: Path, spacing_mm: tuple[float, float, float] | None) -> Vol
         with opened(path) as file:
             header, written = _read_header(file)
             array = _read_array(file, path, header)
-    except UNREADABLE as error:
+    except _UNREADABLE as error:
         raise ValueError(f"{path} cannot be read as a NIfTI volume: {error or type(error).__name__}") from None
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
