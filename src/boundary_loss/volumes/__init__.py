@@ -7,12 +7,14 @@ nifti_geometry.py  the one place that says which transform of a NIfTI header is 
 nifti.py           NIfTI in and out
 nrrd_header.py     the text of an NRRD header, and where it says that voxels lie
 nrrd.py            NRRD in and out
+hdf5.py            HDF5 in and out
 packed.py          bytes of a file, compressed or not, read to the end and never beyond what the header promises
 packages.py        packages that only some formats need
 """
 
-from boundary_loss.volumes.formats import encode_volume, read_volume, write_volume
+from boundary_loss.volumes.formats import encode_volume, ending_of, read_volume, write_volume
 from boundary_loss.volumes.geometry import UNIT_MM, Geometry, in_words, orientation, same_sizes
+from boundary_loss.volumes.hdf5 import Hdf5Geometry
 from boundary_loss.volumes.nifti_geometry import PLACEMENT, NiftiGeometry
 from boundary_loss.volumes.nrrd_header import NrrdGeometry
 from boundary_loss.volumes.volume import Volume
@@ -21,10 +23,12 @@ __all__ = [
     "PLACEMENT",
     "UNIT_MM",
     "Geometry",
+    "Hdf5Geometry",
     "NiftiGeometry",
     "NrrdGeometry",
     "Volume",
     "encode_volume",
+    "ending_of",
     "in_words",
     "orientation",
     "read_volume",

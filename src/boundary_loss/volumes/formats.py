@@ -6,14 +6,15 @@ import numpy as np
 
 from boundary_loss.files import write_bytes
 from boundary_loss.volumes.geometry import Geometry
+from boundary_loss.volumes.hdf5 import encode_hdf5, read_hdf5
 from boundary_loss.volumes.nifti import encode_nifti, read_nifti
 from boundary_loss.volumes.nrrd import encode_nrrd, read_nrrd
 from boundary_loss.volumes.volume import Volume
 
-NIFTI, NRRD = (".nii", ".nii.gz"), (".nrrd", ".nhdr")
-READ = (*NIFTI, *NRRD)
+NIFTI, NRRD, HDF5 = (".nii", ".nii.gz"), (".nrrd", ".nhdr"), (".h5", ".hdf5")
+READ = (*NIFTI, *NRRD, *HDF5)
 """Endings of the names of files that hold volumes."""
-WRITTEN = (".nii", ".nii.gz", ".nrrd")
+WRITTEN = (".nii", ".nii.gz", ".nrrd", ".h5")
 
 
 def ending_of(name: str) -> str:
@@ -21,13 +22,14 @@ def ending_of(name: str) -> str:
     return next((ending for ending in READ if name.lower().endswith(ending)), "")
 
 
-def read_volume(path: Path, spacing_mm: tuple[float, float, float] | None = None) -> Volume:
+def read_volume(path: Path, spacing_mm: tuple[float, float, float] | None = None, *, labels: bool = False) -> Volume:
     """Read a 3D volume to the end of its file, so that the checksum of a compressed one is compared.
 
     Args:
-        path: ``.nrrd`` and ``.nhdr`` are read as NRRD, everything else as NIfTI.
+        path: ``.nrrd`` and ``.nhdr`` are read as NRRD, ``.h5`` and ``.hdf5`` as HDF5, everything else as NIfTI.
         spacing_mm: the size of a voxel, where the header is known to be wrong; None: as the header says, see
             :class:`boundary_loss.volumes.geometry.Geometry`.
+        labels: whether the labels are wanted of a file that holds both an image and its labels, as HDF5 does.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -36,7 +38,10 @@ def read_volume(path: Path, spacing_mm: tuple[float, float, float] | None = None
     """
     if not path.is_file():
         raise FileNotFoundError(f"no volume at {path}")
-    return (read_nrrd if ending_of(path.name) in NRRD else read_nifti)(path, spacing_mm)
+    ending = ending_of(path.name)
+    if ending in HDF5:
+        return read_hdf5(path, spacing_mm, labels=labels)
+    return (read_nrrd if ending in NRRD else read_nifti)(path, spacing_mm)
 
 
 def encode_volume(array: np.ndarray, place: np.ndarray | Geometry, name: str) -> bytes:
@@ -44,19 +49,22 @@ def encode_volume(array: np.ndarray, place: np.ndarray | Geometry, name: str) ->
 
     Args:
         place: a (4, 4) affine, which the voxel sizes follow from; or the geometry of another file, which is kept as it
-            is if that has the same format.
+            is if that has the same format. HDF5 says nothing of either.
         name: its ending says the format.
 
     Raises:
         ValueError: the ending is of no format that is written, or the array does not fill the geometry's grid.
     """
-    if ending_of(name) not in WRITTEN:
+    ending = ending_of(name)
+    if ending not in WRITTEN:
         raise ValueError(f"{name} does not end in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}")
     if isinstance(place, Geometry) and array.shape != place.shape:
         raise ValueError(f"an array of shape {array.shape} does not fill the grid {place.shape}")
-    if ending_of(name) in NRRD:
+    if ending in HDF5:
+        return encode_hdf5(array)
+    if ending in NRRD:
         return encode_nrrd(array, place)
-    return encode_nifti(array, place, compressed=ending_of(name).endswith(".gz"))
+    return encode_nifti(array, place, compressed=ending.endswith(".gz"))
 
 
 def write_volume(path: Path, array: np.ndarray, place: np.ndarray | Geometry) -> None:

@@ -49,7 +49,7 @@ def read_promised(file: BinaryIO, path: Path, start: int, size: int, *, padding:
         EOFError: the file ends too early.
         OSError: the checksum or the length behind compressed data is wrong.
     """
-    _refuse_bombs(path, start + size, packed=isinstance(file, gzip.GzipFile))
+    refuse_bombs(path, start + size, packed=isinstance(file, gzip.GzipFile))
     file.seek(start)
     content = bytearray(size)
     view, filled = memoryview(content), 0
@@ -64,7 +64,8 @@ def read_promised(file: BinaryIO, path: Path, start: int, size: int, *, padding:
     return content
 
 
-def _refuse_bombs(path: Path, promised: int, *, packed: bool) -> None:
+def refuse_bombs(path: Path, promised: int, *, packed: bool) -> None:
+    """Raise EOFError or ValueError if a file promises more bytes than it can hold, or an honest one would."""
     held = path.stat().st_size
     if promised > held * (MAX_DEFLATE if packed else 1):
         raise EOFError(f"its header promises {promised} bytes, more than a file of {held} bytes can hold")
