@@ -1,7 +1,7 @@
 """A folder of predictions of new cases. Each is written whole; a killed attempt goes on where it was left.
 
 pred_TESTING/
-    case_1.nii.gz                     labels
+    case_1.nii.gz                     labels; .nrrd or .h5 if the case came so
     softmax/case_1_1_lesion.nii.gz    probabilities of a class, where asked for
     predictions.json                  the weights' checksum, network, epoch, classes and label values
     arguments.txt                     the settings, as typed
@@ -27,7 +27,7 @@ from boundary_loss.preparation.checks import check_case, faults_of, refuse
 from boundary_loss.preparation.shown import Preparation, prepare_images
 from boundary_loss.preparation.study import Case, Recipe
 from boundary_loss.training.weights import Weights
-from boundary_loss.volumes import Volume, orientation, read_volume
+from boundary_loss.volumes import Volume, orientation, read_volume, written_as
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def predict_new(
         Stop: ``target`` was made with other settings or weights.
     """
     place = standing(target, words, trained, fresh=fresh)
-    todo = [case for case in cases if place is None or not label_path(place, case.volume).is_file()]
+    todo = [case for case in cases if place is None or not _labels_of(case, place).is_file()]
     if place == target and not todo:
         print(f"{target} is complete: {_counted(cases)}")
         return
@@ -97,6 +97,12 @@ def predict_new(
         tqdm.write(predict_case(grown, case, trained, predictor, recipe))
     aside = publish(grown, target)
     print(f"{target}: {_counted(cases)}" + (f"; the one before is kept as {aside}" if aside else ""))
+
+
+def _labels_of(case: Case, folder: Path) -> Path:
+    """Where the predicted labels of a case are, in the format of its first modality."""
+    name = case.images[0].found[0].name if case.images[0].found else ""
+    return label_path(folder, case.volume, written_as(name))
 
 
 def standing(target: Path, words: list[str], trained: Trained, *, fresh: bool) -> Path | None:

@@ -57,7 +57,7 @@ def check_case(case: Case, recipe: Recipe) -> Report:
             continue
         path = files.found[0]
         try:
-            volume = read_volume(path, recipe.spacing_mm)
+            volume = read_volume(path, recipe.spacing_mm, labels=name == GT)
         except ValueError as error:
             findings.faults.append(str(error))
             continue

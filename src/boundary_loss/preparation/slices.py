@@ -45,7 +45,7 @@ def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
     """Write all slices of a case below ``folder/which``; the case has passed its checks."""
     assert case.labels is not None
     volumes = [read_volume(files.found[0], recipe.spacing_mm) for files in case.images]
-    labels = to_classes(read_volume(case.labels.found[0]).array, recipe.values)
+    labels = to_classes(read_volume(case.labels.found[0], labels=True).array, recipe.values)
     spacing = volumes[0].spacing_mm
     images = prepare_images([volume.array for volume in volumes], recipe.shape, pictures=recipe.pictures)
     if recipe.shape is not None and recipe.shape != labels.shape[:2]:

@@ -22,6 +22,12 @@ def ending_of(name: str) -> str:
     return next((ending for ending in READ if name.lower().endswith(ending)), "")
 
 
+def written_as(name: str) -> str:
+    """Return the ending of a file that is written in the place of one of this name: ``.nrrd`` for ``v.nhdr``."""
+    ending = ending_of(name)
+    return ".nrrd" if ending in NRRD else ".h5" if ending in HDF5 else ".nii.gz"
+
+
 def read_volume(path: Path, spacing_mm: tuple[float, float, float] | None = None, *, labels: bool = False) -> Volume:
     """Read a 3D volume to the end of its file, so that the checksum of a compressed one is compared.
 

@@ -59,7 +59,8 @@ def read_hdf5(path: Path, spacing_mm: tuple[float, float, float] | None, *, labe
     except (*UNREADABLE, KeyError, TypeError, RuntimeError) as error:
         told = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path} cannot be read as an HDF5 volume: {told[:200]}") from None
-    return checked_volume(path, array, lambda shape: Hdf5Geometry(shape), spacing_mm)
+    x, y, z = array.shape
+    return checked_volume(path, array, lambda _: Hdf5Geometry((x, y, z)), spacing_mm)
 
 
 def _read_array(h5py: Any, file: Any, name: str, path: Path) -> np.ndarray:
