@@ -23,7 +23,7 @@ _RULES = "zscore, zscore(study), minmax, window(low,high)"
 class Moments(NamedTuple):
     """What is kept of the values of a volume to scale it by."""
 
-    count: int
+    voxels: int
     mean: float
     deviation: float
     low: float
@@ -40,9 +40,9 @@ class Moments(NamedTuple):
     @staticmethod
     def pooled(parts: Collection["Moments"]) -> "Moments":
         """Return the moments of all voxels of several volumes."""
-        count = sum(part.count for part in parts)
-        mean = fsum(part.count * part.mean for part in parts) / count
-        squares = fsum(part.count * (part.deviation**2 + (part.mean - mean) ** 2) for part in parts)
+        count = sum(part.voxels for part in parts)
+        mean = fsum(part.voxels * part.mean for part in parts) / count
+        squares = fsum(part.voxels * (part.deviation**2 + (part.mean - mean) ** 2) for part in parts)
         low, high = min(part.low for part in parts), max(part.high for part in parts)
         return Moments(count, mean, sqrt(squares / count), low, high)
 

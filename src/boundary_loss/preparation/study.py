@@ -1,8 +1,9 @@
-"""What a dataset declares, and what one run of the slicer was asked to do."""
+"""What a dataset declares, and what one run of its preparation was asked to do."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from boundary_loss.shapes import IGNORED
 
@@ -63,6 +64,16 @@ class Study:
     """Lists the cases of an unpacked folder."""
     expects: str
     """What ``find`` looks for, in words."""
+    kind: Literal["slices", "volumes"] = "slices"
+    """What the volumes become: a folder of slices, or one of whole volumes, whose arrays are those of the files."""
+    normalise: str = "minmax"
+    """How values become what a network sees of whole volumes, see :mod:`boundary_loss.preparation.normalisation`.
+    Slices have one rule: each volume's smallest value becomes 0, its largest 1."""
+    square_planes: bool = False
+    """Whether planes are square, and more voxels lie along them than across: a volume with its planes along another
+    axis than the last is then noticed."""
+    usual_mm: tuple[float, float, float] | None = None
+    """The size of a voxel that the dataset's authors name, to be told where headers have lost it."""
     shape: tuple[int, int] | None = None
     """(X, Y) that slices are resized to, unless ``--shape`` says otherwise; None: as they are."""
     pictures: bool = False
@@ -88,6 +99,9 @@ class Recipe:
     trust_affine: bool
     spacing_mm: tuple[float, float, float] | None
     """The size of a voxel of every file, where the headers are known to be wrong; None: as they say."""
+    kind: Literal["slices", "volumes"] = "slices"
+    normalise: str = "minmax"
+    square_planes: bool = False
 
     @staticmethod
     def values_of(study: Study, *, ignore: bool) -> dict[int, int]:
