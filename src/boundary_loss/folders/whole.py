@@ -2,7 +2,8 @@
 
     data/ATRIA/
         whole.json           study, class and modality names, checksum of the content, and of each case: shape, spacing,
-                             grid, patient, orientation, scale and window
+                             grid, patient, orientation, scale, window, and what a further fold is made of without
+                             reading the arrays (moments, digests, counts)
         arguments.txt        the settings, as typed; make compares them
         split.json           {"fold": 0, "folds": 5, "train": [patients], "val": [patients]}
         lgemri/CASE.npy      (X, Y, Z) a modality, in the type and the grid of the source's file
@@ -70,6 +71,20 @@ def _window(value: Any, key: str, path: Path) -> None:
         raise ValueError(f"{path}: '{key}' is {value!r:.60}, expected two numbers, the smaller first")
 
 
+def _moments(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not number, mean, deviation, least and greatest of a volume's values."""
+    records.list_of(records.number)(value, key, path)
+    if len(value) != 5 or value[0] < 1:
+        raise ValueError(f"{path}: '{key}' is {value!r:.60}, expected five numbers, the first above 0")
+
+
+def _counts(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not four counts: voxels with and without an object, planes, planes with an object."""
+    records.list_of(records.count)(value, key, path)
+    if len(value) != 4:
+        raise ValueError(f"{path}: '{key}' is {value!r:.60}, expected four counts")
+
+
 _CASE: dict[str, records.Check] = {
     "shape": voxels,
     "spacing": _lengths,
@@ -78,6 +93,9 @@ _CASE: dict[str, records.Check] = {
     "orientation": records.text,
     "scale": records.by_name(_scale),
     "window": records.by_name(_window),
+    "moments": records.by_name(_moments),
+    "digests": records.by_name(records.text),
+    "counts": _counts,
 }
 _ABOUT: dict[str, records.Check] = {
     "kind": records.text,
@@ -123,7 +141,7 @@ class WholeFolder:
         path = self.path / WHOLE
         if entry["shape"] != entry["grid"]["shape"]:
             raise ValueError(f"{path}: {case} has another shape than its grid; {self._remedy}")
-        for key in ("scale", "window"):
+        for key in ("scale", "window", "moments", "digests"):
             missing = [name for name in modalities if name not in entry[key]]
             if missing:
                 raise ValueError(f"{path}: the {key} of {case} lacks {missing[0]}; {self._remedy}")
