@@ -14,10 +14,11 @@ from boundary_loss.preparation.recording import Kind
 from boundary_loss.preparation.slices import SLICES
 from boundary_loss.preparation.split import Split, draw_split, read_split
 from boundary_loss.preparation.study import Case, Recipe, Study
+from boundary_loss.preparation.whole import VOLUMES, Kept, link_arrays, standing
 from boundary_loss.preparation.workers import workers
 from boundary_loss.unpack import read_provenance
 
-KINDS = {"slices": SLICES}
+KINDS = {"slices": SLICES, "volumes": VOLUMES}
 
 
 def run(study: Study) -> None:
@@ -28,7 +29,7 @@ def run(study: Study) -> None:
 def main(study: Study, argv: list[str]) -> None:
     kind = KINDS[study.kind]
     args = arguments(study, argv)
-    words = command.settings(argv, beside=("--workers", "--fresh"))
+    words = command.settings(argv, beside=("--workers", "--fresh", "--link"))
     if command.refuse_other_settings(args.dest, words, fresh=args.fresh):
         refuse_other_sources(kind, args.dest, args.source, args.split)
         print(f"{args.dest} is already {kind.done}")
@@ -41,17 +42,25 @@ def main(study: Study, argv: list[str]) -> None:
     else:
         split = draw_split(patients, retain=args.retain, fold=args.fold, seed=args.seed)
 
-    with workers(min(args.workers, len(cases))) as spread:
-        reports = spread("checking cases", check_case, [(case, recipe) for case in cases])
-        refuse_faulty(study, cases, reports, recipe)
+    side = dict.fromkeys(split.train, "train") | dict.fromkeys(split.val, "val")
+    sides = [side[case.patient] for case in cases]
+
+    def record(grown: Path, prepared: list) -> None:
+        kind.write_records(grown, study, recipe, split, list(zip(sides, prepared)), args.source)
+        command.record(grown, words)
+
+    if linked := standing_arrays(kind, args, words, cases):
         with new_folder(args.dest) as grown:
-            side = dict.fromkeys(split.train, "train") | dict.fromkeys(split.val, "val")
-            kind.make_folders(grown, recipe)
-            jobs = [(case, recipe, side[case.patient], grown) for case in cases]
-            prepared = spread(f"{kind.doing} {args.dest}", kind.prepare, jobs)
-            sides = [side[case.patient] for case in cases]
-            kind.write_records(grown, study, recipe, split, list(zip(sides, prepared)), args.source)
-            command.record(grown, words)
+            link_arrays(args.link, grown)
+            record(grown, linked)
+    else:
+        with workers(min(args.workers, len(cases))) as spread:
+            reports = spread("checking cases", check_case, [(case, recipe) for case in cases])
+            refuse_faulty(study, cases, reports, recipe, kind.variable)
+            with new_folder(args.dest) as grown:
+                kind.make_folders(grown, recipe)
+                jobs = [(case, recipe, which, grown) for case, which in zip(cases, sides)]
+                record(grown, spread(f"{kind.doing} {args.dest}", kind.prepare, jobs))
     report(kind, args.dest, split)
 
 
@@ -75,6 +84,13 @@ def arguments(study: Study, argv: list[str]) -> argparse.Namespace:
     if args.workers < 1:
         parser.error("--workers must be at least 1")
     return args
+
+
+def standing_arrays(kind: Kind, args: argparse.Namespace, words: list[str], cases: list[Case]) -> list[Kept]:
+    """What ``--link`` names and holds of these cases, if it differs in nothing but the split; otherwise nothing."""
+    if kind is not VOLUMES or args.link is None or args.link == args.dest:
+        return []
+    return standing(args.link, words, cases, args.source)
 
 
 def recipe_of(study: Study, args: argparse.Namespace) -> Recipe:

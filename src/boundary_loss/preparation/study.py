@@ -1,11 +1,13 @@
 """What a dataset declares, and what one run of its preparation was asked to do."""
 
+import glob
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from boundary_loss.shapes import IGNORED
+from boundary_loss.volumes import READ, ending_of, stem_of
 
 GT = "gt"
 
@@ -21,6 +23,17 @@ class Files:
     @classmethod
     def match(cls, folder: Path, pattern: str) -> "Files":
         return cls(folder, pattern, tuple(sorted(shown(folder, pattern))))
+
+    @classmethod
+    def volume(cls, folder: Path, name: str) -> "Files":
+        """Find a volume by its name without the ending, in any format that is read."""
+        found = [path for path in shown(folder, f"{glob.escape(name)}.*") if stem_of(path.name) == name]
+        return cls(folder, f"{name}{{{','.join(READ)}}}", tuple(sorted(found)))
+
+
+def volume_names(folder: Path) -> list[str]:
+    """Return the names, without their endings, of the volumes in a folder, sorted; none if there is no such folder."""
+    return sorted({stem_of(path.name) for path in shown(folder, "*") if ending_of(path.name)})
 
 
 def shown(folder: Path, pattern: str) -> Iterator[Path]:

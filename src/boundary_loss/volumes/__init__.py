@@ -12,7 +12,7 @@ packed.py          bytes of a file, compressed or not, read to the end and never
 packages.py        packages that only some formats need
 """
 
-from boundary_loss.volumes.formats import encode_volume, ending_of, read_volume, write_volume, written_as
+from boundary_loss.volumes.formats import READ, encode_volume, ending_of, read_volume, stem_of, write_volume, written_as
 from boundary_loss.volumes.geometry import UNIT_MM, Geometry, in_words, orientation, same_sizes
 from boundary_loss.volumes.hdf5 import Hdf5Geometry
 from boundary_loss.volumes.nifti_geometry import PLACEMENT, NiftiGeometry
@@ -21,6 +21,7 @@ from boundary_loss.volumes.volume import Volume
 
 __all__ = [
     "PLACEMENT",
+    "READ",
     "UNIT_MM",
     "Geometry",
     "Hdf5Geometry",
@@ -33,6 +34,7 @@ __all__ = [
     "orientation",
     "read_volume",
     "same_sizes",
+    "stem_of",
     "write_volume",
     "written_as",
 ]

@@ -22,6 +22,11 @@ def ending_of(name: str) -> str:
     return next((ending for ending in READ if name.lower().endswith(ending)), "")
 
 
+def stem_of(name: str) -> str:
+    """Return a file's name without its ending: ``v`` of ``v.nii.gz``."""
+    return name[: len(name) - len(ending_of(name))]
+
+
 def written_as(name: str) -> str:
     """Return the ending of a file that is written in the place of one of this name: ``.nrrd`` for ``v.nhdr``."""
     ending = ending_of(name)

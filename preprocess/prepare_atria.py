@@ -1,0 +1,62 @@
+"""Left atria of 2018, whole: python preprocess/prepare_atria.py data/ATRIA --source data/atria --retain 20
+
+Either layout is read: that of the challenge, a folder a patient with lgemri.nrrd and laendo.nrrd, and that of the
+networks trained on it, folders raw and label in train and validate. Files may also be .nii.gz; an .h5 file holds both,
+as image and label. What lies in test has no label, or is kept for predictions.
+"""
+
+if __name__ == "__main__":
+    from boundary_loss import loading
+
+    loading.begin()
+
+from pathlib import Path
+
+from boundary_loss.preparation import Case, Files, Study, run, volume_names
+
+IMAGE, LABEL = "lgemri", "laendo"
+BY_PATIENT = ("Training Set", "2018LA_Seg_Training Set")
+PAIRED = ("train", "validate")
+
+
+def find_cases(source: Path) -> list[Case]:
+    folders = [folder for name in BY_PATIENT for folder in sorted(source.glob(f"{name}/*")) if folder.is_dir()]
+    folders += [folder for folder in sorted(source.iterdir()) if list(folder.glob(f"{IMAGE}.*"))]
+    paired = [case for name in PAIRED for case in pairs(source / name)]
+    return [patient(folder) for folder in folders if not folder.name.startswith(".")] + paired
+
+
+def patient(folder: Path) -> Case:
+    """Return the case of a patient's folder; if there is no image, but an .h5 file, that holds image and label."""
+    image, label = Files.volume(folder, IMAGE), Files.volume(folder, LABEL)
+    both = Files.match(folder, "*.h5")
+    if both.found and not image.found:
+        image = label = both
+    return Case(volume=folder.name, patient=folder.name, images=(image,), labels=label)
+
+
+def pairs(root: Path) -> list[Case]:
+    """Return the cases of the folders ``raw`` and ``label``, whose files have the same names."""
+    raw, label = root / "raw", root / "label"
+    return [
+        Case(volume=name, patient=name, images=(Files.volume(raw, name),), labels=Files.volume(label, name))
+        for name in sorted({*volume_names(raw), *volume_names(label)})
+    ]
+
+
+STUDY = Study(
+    name="atria",
+    classes=("background", "atrium"),
+    modalities=(IMAGE,),
+    layout={IMAGE: f"<*>/{IMAGE}.n*"},
+    values={0: 0, 255: 1, 1: 1},
+    find=find_cases,
+    expects="Training Set/ID/{lgemri,laendo}.nrrd, or {train,validate}/{raw,label}/ID.nrrd",
+    kind="volumes",
+    normalise="zscore",
+    square_planes=True,
+    usual_mm=(0.625, 0.625, 0.625),
+)
+
+if __name__ == "__main__":
+    run(STUDY)
