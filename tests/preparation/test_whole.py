@@ -298,6 +298,8 @@ def test_a_lost_voxel_size_is_told_in_one_line_with_that_of_the_challenge(
     (told,) = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
     assert told.startswith("warning: A1, B_2, C3, D4, E5: the header says 1 x 1 x 1 mm a voxel, or nothing")
     assert told.endswith("SPACING=0.625,0.625,0.625") and "known for 0.625 x 0.625 x 0.625 mm" in told
+    atria.run("--fresh", usual_mm=(1.0, 1.0, 1.0))
+    assert "warning" not in capsys.readouterr().out
     folder = atria.run("--fresh", "--spacing", "0.625,0.625,0.625")
     assert "warning" not in capsys.readouterr().out
     assert folder.spacing_3d("A1") == (0.625, 0.625, 0.625)

@@ -227,7 +227,8 @@ def _listed(volumes: Iterable[str]) -> str:
 
 
 def _doubt_units(volumes: str, usual_mm: tuple[float, float, float] | None) -> None:
-    if volumes:
+    """Print that voxels of 1 mm may have lost their size, unless the data is known for it."""
+    if volumes and usual_mm != UNIT_MM:
         stated = ",".join(f"{size:g}" for size in usual_mm) if usual_mm else "X,Y,Z"
         known = f" The data is known for {in_words(usual_mm)} mm." if usual_mm else ""
         print(
