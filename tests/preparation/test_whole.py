@@ -305,6 +305,27 @@ def test_a_lost_voxel_size_is_told_in_one_line_with_that_of_the_challenge(
     assert folder.spacing_3d("A1") == (0.625, 0.625, 0.625)
 
 
+def test_one_scan_on_both_sides_is_told(atria: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = atria.run()
+    capsys.readouterr()
+    learnt, held_out = folder.cases("train")[0], folder.cases("val")[0]
+    for case in folder.cases("train")[1:]:  # two without an object are no twins
+        change(atria.folder / case / "laendo.nrrd", lambda a: a * 0)
+    image, labels = draw(learnt)
+    write_volume(atria.folder / held_out / "lgemri.nrrd", image + np.uint8(1), AFFINE)
+    write_volume(atria.folder / held_out / "laendo.nrrd", labels, AFFINE)
+    atria.run("--fresh")
+    told = [line for line in capsys.readouterr().out.splitlines() if "twice" in line]
+    pair = " and ".join(sorted((f"{learnt} (train)", f"{held_out} (val)")))
+    assert len(told) == 1 and told[0].startswith(f"warning: {pair} are equal in image or labels")
+    write_json(
+        atria.source / "split.json",
+        {"train": [learnt, held_out], "val": [*folder.cases("val")[1:], *folder.cases("train")[1:]]},
+    )
+    atria.run("--fresh", "--split", atria.source / "split.json")
+    assert "twice" not in capsys.readouterr().out
+
+
 def test_an_odd_case_of_square_planes_is_overruled_by_the_user(
     atria: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,7 +46,10 @@ def main(study: Study, argv: list[str]) -> None:
     sides = [side[case.patient] for case in cases]
 
     def record(grown: Path, prepared: list) -> None:
-        kind.write_records(grown, study, recipe, split, list(zip(sides, prepared)), args.source)
+        sided = list(zip(sides, prepared))
+        for doubt in kind.doubts(sided):
+            print(f"warning: {doubt}")
+        kind.write_records(grown, study, recipe, split, sided, args.source)
         command.record(grown, words)
 
     if linked := standing_arrays(kind, args, words, cases):

@@ -58,6 +58,8 @@ class Kind:
     make_folders: Callable[[Path, Recipe], None]
     prepare: Callable[[Case, Recipe, str, Path], Any]
     """Write the arrays of a case into a folder, on the side ``train`` or ``val``; returns a :class:`Prepared`."""
+    doubts: Callable[[Sequence[tuple[str, Any]]], list[str]]
+    """List what speaks against these cases on these sides, though it stops nothing."""
     write_records: Callable[[Path, Study, Recipe, Split, Sequence[tuple[str, Any]], Path], None]
     """Write the JSON files: of all cases with their sides, and of the folder that was unpacked."""
 

@@ -185,5 +185,6 @@ SLICES = Kind(
     settings=settings,
     make_folders=make_folders,
     prepare=cut_case,
+    doubts=lambda cases: [],
     write_records=write_records,
 )
