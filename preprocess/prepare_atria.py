@@ -1,8 +1,8 @@
 """Left atria of 2018, whole: python preprocess/prepare_atria.py data/ATRIA --source data/atria --retain 20
 
-Either layout is read: that of the challenge, a folder a patient with lgemri.nrrd and laendo.nrrd, and that of the
-networks trained on it, folders raw and label in train and validate. Files may also be .nii.gz; an .h5 file holds both,
-as image and label. What lies in test has no label, or is kept for predictions.
+Cases lie in "Training Set", as in the challenge's archive, or in train and validate: a folder a patient with lgemri.nrrd
+and laendo.nrrd, or folders raw and label. Files may also be .nii.gz; an .h5 file holds both, as image and label. What
+lies in "Testing Set" or test is kept for predictions.
 """
 
 if __name__ == "__main__":
@@ -15,15 +15,14 @@ from pathlib import Path
 from boundary_loss.preparation import Case, Files, Study, run, volume_names
 
 IMAGE, LABEL = "lgemri", "laendo"
-BY_PATIENT = ("Training Set", "2018LA_Seg_Training Set")
-PAIRED = ("train", "validate")
+ROOTS = ("Training Set", "2018LA_Seg_Training Set", "train", "validate")
+PAIRED = ("raw", "label")
 
 
 def find_cases(source: Path) -> list[Case]:
-    folders = [folder for name in BY_PATIENT for folder in sorted(source.glob(f"{name}/*")) if folder.is_dir()]
-    folders += [folder for folder in sorted(source.iterdir()) if list(folder.glob(f"{IMAGE}.*"))]
-    paired = [case for name in PAIRED for case in pairs(source / name)]
-    return [patient(folder) for folder in folders if not folder.name.startswith(".")] + paired
+    folders = [folder for name in ROOTS for folder in sorted(source.glob(f"{name}/*")) if folder.is_dir()]
+    patients = [folder for folder in folders if folder.name not in PAIRED and not folder.name.startswith(".")]
+    return [patient(folder) for folder in patients] + [case for name in ROOTS for case in pairs(source / name)]
 
 
 def patient(folder: Path) -> Case:
@@ -37,7 +36,7 @@ def patient(folder: Path) -> Case:
 
 def pairs(root: Path) -> list[Case]:
     """Return the cases of the folders ``raw`` and ``label``, whose files have the same names."""
-    raw, label = root / "raw", root / "label"
+    raw, label = (root / name for name in PAIRED)
     return [
         Case(volume=name, patient=name, images=(Files.volume(raw, name),), labels=Files.volume(label, name))
         for name in sorted({*volume_names(raw), *volume_names(label)})
@@ -51,7 +50,7 @@ STUDY = Study(
     layout={IMAGE: f"<*>/{IMAGE}.n*"},
     values={0: 0, 255: 1, 1: 1},
     find=find_cases,
-    expects="Training Set/ID/{lgemri,laendo}.nrrd, or {train,validate}/{raw,label}/ID.nrrd",
+    expects="{Training Set,train,validate}/ID/{lgemri,laendo}.nrrd, or .../{raw,label}/ID.nrrd",
     kind="volumes",
     normalise="zscore",
     square_planes=True,

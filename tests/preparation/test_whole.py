@@ -191,6 +191,10 @@ def test_other_layouts_and_formats_give_the_same_arrays(atria: SimpleNamespace) 
                 file["image"], file["label"] = image, labels // 255
             continue
         old.rmdir()
+        if name == "D4":
+            for file, array in (("lgemri", image), ("laendo", labels)):
+                write_volume(atria.source / root / name / f"{file}.nii.gz", array, AFFINE)
+            continue
         for kind, array in (("raw", image), ("label", labels)):
             write_volume(atria.source / root / kind / f"{name}.nii.gz", array, AFFINE)
     write_volume(atria.source / "test/raw/Z.nii.gz", draw("A1")[0], AFFINE)
@@ -198,6 +202,7 @@ def test_other_layouts_and_formats_give_the_same_arrays(atria: SimpleNamespace) 
     assert {k: v for k, v in content(second.path).items() if k.endswith(".npy")} == arrays
     assert second.grid("E5") == {"file": "Training Set/E5/mri_norm2.h5", "format": "hdf5", "shape": [14, 14, 5]}
     assert second.grid("A1")["file"] == "train/raw/A1.nii.gz" and "format" not in second.grid("A1")
+    assert second.grid("D4")["file"] == "validate/D4/lgemri.nii.gz"
     assert second.spacing_3d("E5") == (0.625, 0.625, 1.25)
 
 
