@@ -1,8 +1,8 @@
 """Left atria of 2018, whole: python preprocess/prepare_atria.py data/ATRIA --source data/atria --retain 20
 
-Cases lie in "Training Set", as in the challenge's archive, or in train and validate: a folder a patient with lgemri.nrrd
-and laendo.nrrd, or folders raw and label. Files may also be .nii.gz; an .h5 file holds both, as image and label. What
-lies in "Testing Set" or test is kept for predictions.
+Cases lie in "Training Set", as in the challenge's archive, or in train and validate: a folder a patient, with
+lgemri.nrrd and laendo.nrrd in it, or two folders, raw and label. Files may also be .nii.gz; an .h5 file holds both, as
+image and label. What lies in "Testing Set" or test is kept for predictions.
 """
 
 if __name__ == "__main__":

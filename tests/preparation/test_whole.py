@@ -15,7 +15,7 @@ from toys import load_study
 from boundary_loss.files import read_json, write_json
 from boundary_loss.folders.whole import WholeFolder
 from boundary_loss.preparation import engine
-from boundary_loss.preparation.shown import Preparation
+from boundary_loss.preparation.shown import Preparation, prepare_new
 from boundary_loss.volumes import Geometry, read_volume, write_volume
 
 pytest.importorskip("nrrd")
@@ -164,6 +164,11 @@ def test_what_a_network_sees_by_each_rule(atria: SimpleNamespace, rule: str) -> 
         "window(20,80)": ((image - 20) / 60).clip(0, 1),
     }[rule]
     np.testing.assert_allclose(seen, expected, atol=1e-5)
+    preparation = Preparation.from_json(folder.preparation, folder.path, 2)
+    np.testing.assert_array_equal(prepare_new([draw(case)[0]], ["lgemri"], preparation)[0], seen)
+    if rule == "zscore(study)":
+        with pytest.raises(ValueError, match=r"the numbers that zscore\(study\) scales lgemri by are missing"):
+            prepare_new([draw(case)[0]], ["lgemri"], replace(preparation, scale={}))
     if rule == "window(20,80)":
         picture = folder.picture("val", f"{case}_00_0002", "lgemri")
         np.testing.assert_allclose(picture, 255 * expected[:, :, 2], atol=0.51)

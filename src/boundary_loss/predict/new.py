@@ -19,12 +19,11 @@ from boundary_loss import command
 from boundary_loss.command import Stop
 from boundary_loss.files import begin_folder, clear_folder, publish, refuse_foreign, unfinished, write_json
 from boundary_loss.folders import records
-from boundary_loss.folders.sliced import from_pictures
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.restore import label_path, write_prediction
 from boundary_loss.predict.saved import ABOUT
 from boundary_loss.preparation.checks import check_case, faults_of, refuse
-from boundary_loss.preparation.shown import Preparation, prepare_images
+from boundary_loss.preparation.shown import Preparation, prepare_new
 from boundary_loss.preparation.study import Case, Recipe
 from boundary_loss.training.weights import Weights
 from boundary_loss.volumes import Volume, orientation, read_volume, written_as
@@ -147,8 +146,7 @@ def predict_case(folder: Path, case: Case, trained: Trained, predictor: Predicto
     """Predict and write one case; returns a line with the volume of each class."""
     preparation = trained.preparation
     volumes = [read_volume(files.found[0], recipe.spacing_mm) for files in case.images]
-    images = prepare_images([volume.array for volume in volumes], preparation.shape, pictures=preparation.pictures)
-    prediction = predictor(from_pictures(images) if preparation.pictures else images)
+    prediction = predictor(prepare_new([volume.array for volume in volumes], trained.modalities, preparation))
     labels = write_prediction(
         folder, case.volume, prediction, volumes[0].geometry, preparation.label_values, trained.classes
     )

@@ -56,6 +56,7 @@ def main(study: Study, argv: list[str]) -> None:
         with new_folder(args.dest) as grown:
             link_arrays(args.link, grown)
             record(grown, linked)
+        print(f"{args.dest}: its arrays are those of {args.link}, linked")
     else:
         with workers(min(args.workers, len(cases))) as spread:
             reports = spread("checking cases", check_case, [(case, recipe) for case in cases])

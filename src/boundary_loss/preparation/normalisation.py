@@ -55,6 +55,11 @@ class Normalisation:
     of_study: bool = False
     window: tuple[float, float] | None = None
 
+    @property
+    def clips(self) -> bool:
+        """Whether what lies outside [0, 1] after scaling becomes 0 or 1."""
+        return self.window is not None
+
     @classmethod
     def parse(cls, text: str) -> "Normalisation":
         """Read ``zscore``, ``zscore(study)``, ``minmax`` or ``window(low,high)``.

@@ -12,6 +12,9 @@ import numpy as np
 from skimage.transform import resize
 
 from boundary_loss.folders import records
+from boundary_loss.folders.sliced import from_pictures
+from boundary_loss.folders.whole import Scale
+from boundary_loss.preparation.normalisation import Moments, Normalisation
 
 
 def _shape(value: Any, key: str, path: Path) -> None:
@@ -97,6 +100,26 @@ class Preparation:
             normalise=content.get("normalise") or "",
             scale={name: (offset, factor) for name, (offset, factor) in (content.get("scale") or {}).items()},
         )
+
+
+def prepare_new(arrays: Sequence[np.ndarray], modalities: Sequence[str], preparation: Preparation) -> np.ndarray:
+    """Return the modalities of a new case, prepared as those of the training were: (C, X', Y', Z) float32.
+
+    Raises:
+        ValueError: the numbers of a modality that is scaled by those of a study are missing.
+    """
+    if not preparation.normalise:
+        images = prepare_images(arrays, preparation.shape, pictures=preparation.pictures)
+        return from_pictures(images) if preparation.pictures else images
+    rule = Normalisation.parse(preparation.normalise)
+    missing = [name for name in modalities if rule.of_study and name not in preparation.scale]
+    if missing:
+        raise ValueError(f"the numbers that {preparation.normalise} scales {missing[0]} by are missing")
+    scales = [
+        Scale(*(preparation.scale[name] if rule.of_study else rule.scale(Moments.of(array))), clipped=rule.clips)
+        for name, array in zip(modalities, arrays, strict=True)
+    ]
+    return np.stack([scale(array.astype(np.float32)) for scale, array in zip(scales, arrays)]).astype(np.float32)
 
 
 def prepare_images(arrays: Sequence[np.ndarray], shape: tuple[int, int] | None, *, pictures: bool) -> np.ndarray:
