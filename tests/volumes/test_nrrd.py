@@ -14,6 +14,7 @@ from niftis import SPACING, blob, turned
 from boundary_loss.command import Stop
 from boundary_loss.volumes import Geometry, encode_volume, orientation, read_volume, write_volume
 from boundary_loss.volumes.geometry import sizes
+from boundary_loss.volumes.nrrd_header import dtype_of
 
 nrrd = pytest.importorskip("nrrd")
 
@@ -68,6 +69,12 @@ def test_a_volume_moves_between_formats_without_a_shift(tmp_path: Path, affine: 
     np.testing.assert_array_equal(second.array, first.array)
     np.testing.assert_allclose(second.affine, first.affine, atol=1e-4)
     np.testing.assert_allclose(second.affine, AFFINES[affine], atol=1e-4)
+
+
+def test_types_have_the_names_that_pynrrd_knows() -> None:
+    known = dict(nrrd.reader._TYPEMAP_NRRD2NUMPY)
+    assert known.pop("block") == "V"  # bytes that are no numbers: refused
+    assert {name: dtype_of({"type": name, "endian": "little"}).str[1:] for name in known} == known
 
 
 def test_pynrrd_reads_what_is_written(tmp_path: Path) -> None:

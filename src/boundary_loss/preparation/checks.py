@@ -250,8 +250,8 @@ def refuse(lines: Sequence[str], what: str, variable: str) -> None:
     if any("affine" in line for line in lines):
         advice = (
             "\n  If you know the size of their voxels, state it in mm: SPACING=X,Y,Z (--spacing X,Y,Z)."
-            f"\n  If you know that the voxels correspond, {variable}=--trust_affine goes on: pixdim is then believed "
-            "for their size."
+            f"\n  If you know that the voxels correspond, {variable}=--trust_affine goes on: the voxel size "
+            "that the header states by itself (pixdim) is then believed."
         )
     count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
     raise ValueError(f"{count} in {what}; nothing was written:\n{listed}{advice}")
