@@ -22,7 +22,7 @@ from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.new import Trained
 from boundary_loss.preparation.shown import Preparation, prepare_images
 from boundary_loss.training.weights import Weights, save_weights
-from boundary_loss.volumes import PLACEMENT
+from boundary_loss.volumes import PLACEMENT, read_volume, write_volume
 
 SHAPE = (13, 18, 5)
 ROTATED = PLACES["rotated"]
@@ -84,6 +84,32 @@ def test_the_object_is_found_where_it_is(tmp_path: Path, place: dict, run_predic
     written, read = nib.load(tmp_path / "out" / "A.nii.gz").header, nib.load(tmp_path / "cases/A/ct.nii").header
     for field in PLACEMENT:
         np.testing.assert_array_equal(written[field], read[field], err_msg=field)
+
+
+def test_a_case_in_nrrd_is_answered_in_nrrd(
+    tmp_path: Path, run_predict: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the header of its first modality, to the letter but for how voxels are stored."""
+    pytest.importorskip("nrrd")
+    source = write_case(tmp_path / "nifti")
+    for name in ("ct", "mtt"):
+        volume = read_volume(tmp_path / f"nifti/{name}.nii")
+        write_volume(tmp_path / f"cases/A/{name}.nrrd", volume.array, volume.affine)
+    path = tmp_path / "cases/A/ct.nrrd"
+    path.write_bytes(path.read_bytes().replace(b"kinds:", b"# of a scanner\nname:=A: 7\nkinds:"))
+    weights = write_weights(tmp_path / "best.pkl", layout={"ct": "<*>/ct.nrrd", "mtt": "<*>/mtt.nrrd"})
+    words = ("--weights", weights, "--source", tmp_path / "cases", "--trust_network", "--softmax")
+    run_predict(tmp_path / "out", *words)
+    found = read_volume(tmp_path / "out/A.nrrd")
+    np.testing.assert_array_equal(found.array, source)
+    np.testing.assert_allclose(found.affine, read_volume(tmp_path / "nifti/ct.nii").affine, atol=1e-4)
+    ours, theirs = ((file.read_bytes().partition(b"\n\n")[0].split(b"\n")) for file in (tmp_path / "out/A.nrrd", path))
+    assert [line for line in ours if line not in theirs] == [b"type: uint8"]
+    assert set(theirs) - set(ours) == {b"type: int16", b"endian: little"}
+    assert len(list((tmp_path / "out/softmax").glob("A_*.nrrd"))) == 2
+    capsys.readouterr()
+    run_predict(tmp_path / "out", *words)
+    assert "out is complete: 1 case" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("pictures", [False, True])

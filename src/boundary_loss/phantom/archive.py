@@ -13,7 +13,7 @@ import numpy as np
 from boundary_loss.files import write_text
 
 if TYPE_CHECKING:
-    from boundary_loss.volumes import Geometry
+    from boundary_loss.volumes import NiftiGeometry
 
 LONG_AGO = (2020, 1, 1, 0, 0, 0)
 
@@ -45,7 +45,7 @@ class Archive:
         from boundary_loss.volumes import encode_volume  # here, so that drawing cases needs no nibabel
 
         place = _with_blank_sform(array.shape, affine) if blank_sform else affine
-        self.add(name, encode_volume(array, place, compressed=name.endswith(".gz")))
+        self.add(name, encode_volume(array, place, name))
 
 
 def _nrrd(array: np.ndarray, affine: np.ndarray) -> bytes:
@@ -67,16 +67,16 @@ def _nrrd(array: np.ndarray, affine: np.ndarray) -> bytes:
     return b"\n".join(kept) + b"\n\n" + data
 
 
-def _with_blank_sform(shape: tuple[int, ...], affine: np.ndarray) -> "Geometry":
+def _with_blank_sform(shape: tuple[int, ...], affine: np.ndarray) -> "NiftiGeometry":
     from nibabel.nifti1 import Nifti1Header
 
-    from boundary_loss.volumes import Geometry
+    from boundary_loss.volumes import NiftiGeometry
 
     header = Nifti1Header()
     header.set_qform(affine, "scanner")
     header.set_sform(np.diag([-1.0, -1.0, 1.0, 1.0]), "scanner")
     header.set_xyzt_units("mm", "sec")
-    return Geometry.of(header, shape)
+    return NiftiGeometry.of(header, shape)
 
 
 @contextmanager
