@@ -14,7 +14,7 @@ from torch import nn
 from boundary_loss import losses
 from boundary_loss.call_syntax import parse_call, parse_term
 from boundary_loss.data import Augmentation
-from boundary_loss.networks.distance_head import SUFFIX
+from boundary_loss.networks.distance_head import DISTANCES, SUFFIX
 from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule, written
 from boundary_loss.settings import Settings, declared
 
@@ -53,7 +53,7 @@ class Term:
 
     @property
     def reads(self) -> str:
-        """Which output of the network the loss takes: ``probs``, or ``distances``, those of a distance head."""
+        """The name of the output that the loss takes: ``probs``, or another of the network's, as ``distances``."""
         return getattr(self.build(), "reads", "probs")
 
 
@@ -126,7 +126,7 @@ class Experiment(Settings):
     @cached_property
     def distance_head(self) -> bool:
         """Whether a term reads a distance head, which the network then has."""
-        return any(term.reads == "distances" for term in self.terms)
+        return any(term.reads == DISTANCES for term in self.terms)
 
     @property
     def built_network(self) -> str:

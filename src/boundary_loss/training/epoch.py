@@ -16,6 +16,7 @@ from boundary_loss.encoding import probs2class
 from boundary_loss.experiment import Experiment
 from boundary_loss.folders.naming import by_volume
 from boundary_loss.losses.balance import norms_on_device
+from boundary_loss.networks import LOGITS, Outputs
 from boundary_loss.shapes import IGNORED, Probs
 from boundary_loss.training.arithmetic import Arithmetic
 from boundary_loss.training.clock import Clock
@@ -24,7 +25,7 @@ from boundary_loss.training.mid_epoch import AfterStep, Midway, nothing
 from boundary_loss.training.predictions import PredictionWriter
 from boundary_loss.training.ranks import Part, Ranks
 from boundary_loss.training.skipping import is_finite, recall, remember
-from boundary_loss.training.terms import ActiveTerm
+from boundary_loss.training.terms import PROBS, ActiveTerm
 
 
 def shuffled_batches(num_slices: int, batch_size: int, seed: int) -> list[Tensor]:
@@ -142,14 +143,14 @@ class EpochRunner:
             for part, batch in self._load(slices, batches[tally.done :], seed, clock):
                 self.ranks.begin(self.net, part)
                 before = remember(self.net) if learn and self.skip_nan else []
-                logits, probs = self._forward(batch, slices.has_ignored, clock)
+                outputs, probs = self._forward(batch, slices.has_ignored, clock)
                 with clock("loss"):
-                    values = [self.ranks.value(term, probs, batch, part) for term in self.terms]
+                    values = [self.ranks.value(term, outputs | {PROBS: probs}, batch, part) for term in self.terms]
                     tally.add_losses(values)
                 if learn and self.experiment.gradients:
                     with clock("gradients"):
-                        outputs = [logits, batch["head"]] if "head" in batch else logits
-                        tally.gradients.append(self.ranks.norms(norms_on_device(values, outputs), part))
+                        norms = norms_on_device(values, list(outputs.values()))
+                        tally.gradients.append(self.ranks.norms(norms, part))
                 if learn and not self._step(values, weights, clock):
                     recall(self.net, before)
                     tally.skipped.append(tally.done - 1)
@@ -176,19 +177,16 @@ class EpochRunner:
                 batch = next(arriving)
             yield part, batch
 
-    def _forward(self, batch: dict[str, Any], has_ignored: bool, clock: Clock) -> tuple[Tensor, Probs]:
-        """Logits and probabilities, (B, K, X, Y) float32; zero in every class where the label is ignored."""
+    def _forward(self, batch: dict[str, Any], has_ignored: bool, clock: Clock) -> tuple[Outputs, Probs]:
+        """Outputs and probabilities, (B, K, X, Y) float32; these are zero in every class where the label is ignored."""
         with clock("forward"):
             net = self.model if self.net.training else self.net
-            if self.experiment.distance_head:
-                logits, batch["head"] = self.arithmetic.logits_and_distances(net, batch["images"])
-            else:
-                logits = self.arithmetic.logits(net, batch["images"])
-            temperature = self.experiment.temperature
+            outputs = self.arithmetic.outputs(net, batch["images"])
+            logits, temperature = outputs[LOGITS], self.experiment.temperature
             probs = torch.softmax(logits if temperature == 1 else logits / temperature, dim=1)
             if has_ignored:
                 probs = probs * (batch["labels"] != IGNORED).unsqueeze(1)  # so that no loss counts it
-            return logits, probs
+            return outputs, probs
 
     def _step(self, values: list[Tensor], weights: Sequence[float], clock: Clock) -> bool:
         """Whether the step was taken."""

@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from boundary_loss.shapes import Probs
+from boundary_loss.networks import Outputs
 from boundary_loss.signals import MEETING, is_rank
 from boundary_loss.training.sharednorm import share_statistics
 from boundary_loss.training.terms import ActiveTerm
@@ -79,15 +79,16 @@ class Ranks:
         if self.size > 1:
             share_statistics(net, None if part.sizes else self.alone)
 
-    def value(self, term: ActiveTerm, probs: Probs, batch: dict[str, Any], part: Part) -> Tensor:
+    def value(self, term: ActiveTerm, outputs: Outputs, batch: dict[str, Any], part: Part) -> Tensor:
         """This rank's summand of the loss: over all ranks they add up to the term's value on the batch."""
         if self.size == 1:
-            return term(probs, batch)
+            return term(outputs, batch)
         if part.sizes is not None and not term.over_items:  # of parts the value would be another one
             read = {"gt": batch["gt"], "maps": {need: batch["maps"][need] for need in [term.need] if need}}
-            read |= {name: batch[name] for name in ("head", "mask") if batch.get(name) is not None}
-            probs, batch = self._whole(probs, part.sizes), self._whole(read, part.sizes)
-        return part.share * term(probs, batch)
+            used = (["mask"] if batch.get("mask") is not None else []) + ["spacings"] * term.takes_spacing
+            read |= {name: batch[name] for name in used}
+            outputs, batch = self._whole({term.reads: outputs[term.reads]}, part.sizes), self._whole(read, part.sizes)
+        return part.share * term(outputs, batch)
 
     def _whole(self, of_part: Any, sizes: tuple[int, ...]) -> Any:
         """The tensors (B, ...) of the whole batch, also those within a dictionary."""
