@@ -203,11 +203,11 @@ def test_maps_follow_flips_and_are_made_after_everything_else(sliced: Path) -> N
     for texts, need in ((["flip", "noise(0.1)"], flat), (ALL, step)):
         slices = Slices(folder, "train", needs=[need], augmentation=parse(*texts))
         for batch, chosen in zip(slices.batches(rows, torch.device("cpu"), seed=3), rows, strict=True):
-            expected = signed_distance(batch["labels"], batch["spacings"], num_classes=2, classes=[1])
-            torch.testing.assert_close(batch["maps"][need], expected)
-            assert batch["filenames"] == [slices.stems[i] for i in chosen.tolist()]
-            assert (batch["gt"][:, 1] == (batch["labels"] == 1)).all()
-            assert not torch.equal(batch["images"], slices.images[chosen])
+            expected = signed_distance(batch.labels, batch.spacings, num_classes=2, classes=[1])
+            torch.testing.assert_close(batch.maps[need], expected)
+            assert batch.names == [slices.names[i] for i in chosen.tolist()]
+            assert (batch.gt[:, 1] == (batch.labels == 1)).all()
+            assert not torch.equal(batch.inputs[0], slices.images[chosen])
 
 
 def test_a_map_made_before_a_deformation_is_refused(sliced: Path) -> None:
@@ -223,13 +223,13 @@ def test_the_hausdorff_loss_measures_deformed_targets(sliced: Path) -> None:
     for texts in (["rotate(40)", "scale(0.5,2)"], ["flip"]):
         slices = Slices(SlicedFolder.open(sliced), "train", needs=[need], augmentation=parse(*texts))
         (batch,) = slices.batches([torch.arange(12)], torch.device("cpu"), seed=1)
-        torch.testing.assert_close(batch["maps"][need], loss.measure_target(batch["gt"], batch["spacings"]))
+        torch.testing.assert_close(batch.maps[need], loss.measure_target(batch.gt, batch.spacings))
 
 
 def test_single_items_and_batches_are_as_on_the_disk(sliced: Path) -> None:
     slices = Slices(SlicedFolder.open(sliced), "train", augmentation=parse(*ALL))
     assert torch.equal(slices[3]["images"], slices.images[3])
-    assert torch.equal(slices.batch(torch.tensor([2, 0]))["labels"], slices.labels[[2, 0]])
+    assert torch.equal(slices.batch(torch.tensor([2, 0])).labels, slices.labels[[2, 0]])
 
 
 @pytest.mark.gpu
@@ -253,6 +253,6 @@ def test_batches_that_travel_ahead_are_those_that_do_not(sliced: Path, monkeypat
     travelling = Slices(folder, "train", needs=needs, device=device)
     assert kept.images.is_cuda and not travelling.images.is_cuda
     for a, b in zip(kept.batches(rows, device), travelling.batches(rows, device), strict=True):
-        assert a["filenames"] == b["filenames"] and b["images"].is_cuda
-        assert torch.equal(a["images"], b["images"]) and torch.equal(a["labels"], b["labels"])
-        assert all(torch.equal(a["maps"][need], b["maps"][need]) for need in needs)
+        assert a.names == b.names and b.inputs[0].is_cuda
+        assert torch.equal(a.inputs[0], b.inputs[0]) and torch.equal(a.labels, b.labels)
+        assert all(torch.equal(a.maps[need], b.maps[need]) for need in needs)

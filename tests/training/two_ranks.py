@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from boundary_loss.data import Batch
 from boundary_loss.losses import build
 from boundary_loss.networks import build_network, outputs
 from boundary_loss.training.ranks import Ranks
@@ -32,12 +33,16 @@ def steps(ranks: Ranks) -> dict[str, torch.Tensor]:
     ]
     spacings = 0.5 + torch.rand(12, 2, generator=generator)
     losses = []
-    for rows in [*torch.arange(12).split(11)] * 2:
-        part = ranks.part(rows)
+    for drawn in [*torch.arange(12).split(11)] * 2:
+        part = ranks.part(drawn)
         ranks.begin(net, part)
         found = outputs(model(images[part.rows]))
         found["probs"] = found["logits"].softmax(dim=1)
-        batch = {"gt": one_hot[part.rows], "mask": mask[part.rows], "spacings": spacings[part.rows]}
+        rows = part.rows
+        batch = Batch(
+            index=rows, names=[], inputs=(), labels=labels[rows], gt=one_hot[rows], maps={}, mask=mask[rows],
+            spacings=spacings[rows],
+        )  # fmt: skip
         values = [ranks.value(term, found, batch, part) for term in terms]
         losses.append(ranks.add_up(torch.stack([value.detach() for value in values])))
         optimiser.zero_grad()

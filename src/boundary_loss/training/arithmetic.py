@@ -50,14 +50,15 @@ class Arithmetic:
             # They need NCCL's error watching off, so distributed runs compile without them
             net.compile(mode="reduce-overhead" if self.device.type == "cuda" and alone else "default")
 
-    def outputs(self, net: nn.Module, images: Tensor) -> Outputs:
-        """(B, C, X, Y) images -> the network's outputs by name, float32; ``logits`` (B, K, X, Y) first."""
+    def outputs(self, net: nn.Module, *inputs: Tensor) -> Outputs:
+        """Inputs, as images (B, C, ...) -> the network's outputs by name, float32; ``logits`` (B, K, ...) first."""
         if self.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
+            last = torch.channels_last
+            inputs = tuple(given.contiguous(memory_format=last) if given.ndim == 4 else given for given in inputs)
         if self.compiled and self.device.type == "cuda":
             torch.compiler.cudagraph_mark_step_begin()  # the answer before may be overwritten: it has been used
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            answer = net(images)
+            answer = net(*inputs)
         return {name: output.float().contiguous() for name, output in outputs(answer).items()}
 
 

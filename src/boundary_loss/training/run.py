@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from boundary_loss.command import Stop
-from boundary_loss.data import Slices
+from boundary_loss.data import Samples
 from boundary_loss.files import sweep, write_array, write_text
 from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, RunFolder
 from boundary_loss.losses import propose_weight
@@ -20,7 +20,7 @@ from boundary_loss.metric_definitions import TRAINING_ARRAYS
 from boundary_loss.owncode import lacks_memory
 from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway
 from boundary_loss.training.clock import hours
-from boundary_loss.training.epoch import EpochRunner, ordered_batches, shuffled_batches
+from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.epoch_sums import EpochLog, foreground_mean
 from boundary_loss.training.fitting import Fitting, identity
 from boundary_loss.training.interruption import Interruption
@@ -93,8 +93,8 @@ class Training:
 
     run: Path
     runner: EpochRunner
-    train: Slices
-    val: Slices
+    train: Samples
+    val: Samples
     about_network: dict[str, Any]
     queue: Sequence[Path] = ()
     """The study's runs that are not trained yet, this one included: for the estimate of the time left."""
@@ -123,10 +123,10 @@ class Training:
         """What a state of this run looks like."""
         runner, terms = self.runner, len(self.runner.terms)
         experiment, classes = runner.experiment, self.train.num_classes
-        train = shuffled_batches(len(self.train), experiment.batch_size, 0)
-        val = ordered_batches(self.val, experiment.batch_size, group=experiment.group)
+        train = self.train.shuffled(experiment.batch_size, 0)
+        val = self.val.in_order(experiment.batch_size, group=experiment.group)
         losses = [(len(train), terms), (len(val), terms)]
-        shapes = [*losses, (len(self.train), classes), (len(self.val), classes)]
+        shapes = [*losses, (len(self.train.names), classes), (len(self.val.names), classes)]
         return Fitting(
             net=runner.net,
             optimiser=runner.optimiser,

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from boundary_loss.data import MapNeed
+from boundary_loss.data import Batch, MapNeed
 from boundary_loss.experiment import Experiment
 from boundary_loss.networks import Outputs
 
@@ -30,17 +30,17 @@ class ActiveTerm:
     takes_mask: bool = False
     """Whether the loss leaves out by itself what is ignored; others get zeros there, in probabilities and target."""
 
-    def __call__(self, outputs: Outputs, batch: dict[str, Any]) -> Tensor:
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """The value on a batch; ``outputs`` has the one that the term reads."""
         output = outputs[self.reads]
-        more = {"spacing_mm": batch["spacings"]} if self.takes_spacing else {}
+        more: dict[str, Any] = {"spacing_mm": batch.spacings} if self.takes_spacing else {}
         if self.takes_mask:
-            more["mask"] = batch.get("mask")
+            more["mask"] = batch.mask
         if self.need is None:
-            return self.loss(output, batch["gt"], **more)
-        distances = batch["maps"][self.need]
+            return self.loss(output, batch.gt, **more)
+        distances = batch.maps[self.need]
         if self.need.measure:
-            return self.loss(output, batch["gt"], distances, **more)
+            return self.loss(output, batch.gt, distances, **more)
         if self.takes_mask and more["mask"] is None:
             more["mask"] = torch.ones_like(distances[:, :1], dtype=torch.bool)  # maps alone may be 0 at edges too
         return self.loss(output, distances, **more)

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from boundary_loss.data import MapNeed
+from boundary_loss.data import Batch, MapNeed
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot
 from boundary_loss.experiment import Experiment
@@ -124,10 +124,12 @@ def try_losses(terms: Sequence[ActiveTerm], data: SlicedFolder, stems: Sequence[
     for term in own:
         probs, other = gt.clone().mul_(0.5).add_(0.5 / num_classes), torch.zeros_like(gt)
         given = {term.reads: (probs if term.reads == PROBS else other).requires_grad_()}
-        batch = {"gt": gt, "spacings": spacing, "maps": {}}
         with explained(f"loss '{term.text}' fails on the training slice {middle}"):
-            if term.need:
-                batch["maps"] = {term.need: _map(term.need, labels, gt, spacing)}
+            maps = {need: _map(need, labels, gt, spacing) for need in [term.need] if need}
+            batch = Batch(
+                index=torch.zeros(1, dtype=torch.int64), names=[middle], inputs=(), labels=labels, gt=gt, maps=maps,
+                mask=None, spacings=spacing,
+            )  # fmt: skip
             value = term(given, batch)
             if not (isinstance(value, Tensor) and value.shape == () and value.is_floating_point()):
                 found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
