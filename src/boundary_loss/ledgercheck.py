@@ -25,8 +25,8 @@ import torch
 from boundary_loss import command, train
 from boundary_loss.command import USERS_FAULTS, Stop
 from boundary_loss.files import unfinished
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.training import folder
 from boundary_loss.training.samples import check_samples
 from boundary_loss.training.terms import activate
@@ -60,7 +60,7 @@ def check(words: Sequence[str], built: set[tuple[str, Path, Path | None]]) -> No
     """
     args = parsed(words)
     folder.refuse(args.folder, command.settings(words, train.BESIDE), fresh=args.fresh)
-    data = SlicedFolder.open(args.data)
+    data = PreparedFolder.open(args.data)
     experiment = train.read_experiment(args, len(data.classes))
     terms = activate(experiment)
     cpu = torch.device("cpu")

@@ -28,8 +28,8 @@ from boundary_loss.command import Stop
 from boundary_loss.data import Samples
 from boundary_loss.experiment import Experiment
 from boundary_loss.files import sole_maker, unfinished
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.networks import build_network
 from boundary_loss.signals import is_rank
 from boundary_loss.training import folder
@@ -117,7 +117,7 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
 
 def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device: torch.device) -> None:
     """What one process does of it: all, or its part of each batch."""
-    data = SlicedFolder.open(args.data)
+    data = PreparedFolder.open(args.data)
     experiment = read_experiment(args, len(data.classes))
     share_processors(min(args.share, len(args.queue)))
     configure(experiment, device)
@@ -155,7 +155,7 @@ def say_absent(name: str, train: Samples) -> None:
         print(f"{name}  warning: no training slice has the class {absent}: it cannot be learned", flush=True)
 
 
-def network(experiment: Experiment, data: SlicedFolder) -> tuple[nn.Module, dict[str, Any]]:
+def network(experiment: Experiment, data: PreparedFolder) -> tuple[nn.Module, dict[str, Any]]:
     """The seeded network, and what is needed to build it again."""
     torch.manual_seed(experiment.seed)
     about: dict[str, Any] = {

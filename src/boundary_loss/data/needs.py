@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from boundary_loss.distance import signed_distance
-from boundary_loss.folders.sliced import MAPS_3D, SlicedFolder
+from boundary_loss.folders.prepared import PreparedFolder
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class MapNeed:
             )
         return self.source == "step" or (deformed and self.source == "target")
 
-    def is_saved_in(self, folder: SlicedFolder, which: str) -> bool:
+    def is_saved_in(self, folder: PreparedFolder, which: str) -> bool:
         """Whether slicing already computed it: whole volumes, in the paper's convention."""
-        return self.source == "3d" and not self.options and (folder.path / which / MAPS_3D).is_dir()
+        return self.source == "3d" and not self.options and folder.has_maps_3d(which)
 
-    def check(self, folder: SlicedFolder, which: str, stems: Sequence[str], *, deformed: bool) -> None:
+    def check(self, folder: PreparedFolder, which: str, stems: Sequence[str], *, deformed: bool) -> None:
         """Refuse, before anything is read, what these slices cannot have.
 
         Raises:
@@ -74,7 +74,7 @@ class MapNeed:
 
 
 def check_needs(
-    needs: Sequence[MapNeed], folder: SlicedFolder, which: str, *, limit: int | None, deformed: bool
+    needs: Sequence[MapNeed], folder: PreparedFolder, which: str, *, limit: int | None, deformed: bool
 ) -> list[str]:
     """The slices of ``train`` or ``val``, the first ``limit`` of them, if they can have these maps.
 

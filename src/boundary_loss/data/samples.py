@@ -15,7 +15,7 @@ from torch import Tensor
 
 from boundary_loss.data.needs import MapNeed
 from boundary_loss.encoding import probs2class
-from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.shapes import DistMaps, Labels, OneHot, Probs
 
 
@@ -44,7 +44,7 @@ class Batch:
 class Samples(ABC):
     """The samples of ``train`` or ``val``; what is drawn of sample s in an epoch follows from s and the epoch alone."""
 
-    folder: SlicedFolder
+    folder: PreparedFolder
     which: str
     names: list[str]
     """Of the items, in the order of the arrays' rows."""

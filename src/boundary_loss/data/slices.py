@@ -20,7 +20,7 @@ from boundary_loss.data.samples import Batch, Samples
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot, scatter_classes
 from boundary_loss.folders.naming import by_volume
-from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.shapes import IGNORED
 
 
@@ -42,7 +42,7 @@ class Slices(Samples, Dataset):
 
     def __init__(
         self,
-        folder: SlicedFolder,
+        folder: PreparedFolder,
         which: str,
         *,
         needs: Sequence[MapNeed] = (),

@@ -8,17 +8,16 @@ from pathlib import Path
 
 from boundary_loss import command
 from boundary_loss.files import new_folder, read_json, write_json
+from boundary_loss.folders.prepared import SETS, SPLIT
 from boundary_loss.folders.sliced import (
     GRIDS,
     IMAGES,
     LABELS,
     LABELS_PNG,
     MAPS_3D,
-    SETS,
     SLICING,
     SPACING,
     SPACING_3D,
-    SPLIT,
 )
 from boundary_loss.names import checked_name
 from boundary_loss.preparation.checks import check_case, refuse_faulty

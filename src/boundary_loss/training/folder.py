@@ -20,8 +20,8 @@ from boundary_loss.files import (
     write_bytes,
     write_json,
 )
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import EVALUATION, ROWS, RUN, VOLUMES, RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.metric_definitions import EVALUATION_ARRAYS, PAIR_ARRAYS
 
 
@@ -108,7 +108,9 @@ def extend(folder: Path, grown: Path) -> None:
     print(f"{folder} goes on to more epochs in {grown}")
 
 
-def start(run: Path, words: list[str], about: dict[str, Any], data: SlicedFolder, train: Samples, val: Samples) -> None:
+def start(
+    run: Path, words: list[str], about: dict[str, Any], data: PreparedFolder, train: Samples, val: Samples
+) -> None:
     """Write what is known before the first epoch. The settings come last: a folder without them never began."""
     about = about | {
         "study": data.about["study"],

@@ -6,13 +6,13 @@ import torch
 
 from boundary_loss.data import MapNeed, Samples, Slices, check_needs
 from boundary_loss.experiment import Experiment
-from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.settings import DEBUG_SLICES
 from boundary_loss.training.terms import ActiveTerm
 
 
 def make_samples(
-    experiment: Experiment, terms: Sequence[ActiveTerm], folder: SlicedFolder, which: str, device: torch.device
+    experiment: Experiment, terms: Sequence[ActiveTerm], folder: PreparedFolder, which: str, device: torch.device
 ) -> Samples:
     """Return the samples of ``train``, altered at each step if the experiment says so, or of ``val``.
 
@@ -25,7 +25,7 @@ def make_samples(
     )
 
 
-def check_samples(experiment: Experiment, terms: Sequence[ActiveTerm], folder: SlicedFolder, which: str) -> list[str]:
+def check_samples(experiment: Experiment, terms: Sequence[ActiveTerm], folder: PreparedFolder, which: str) -> list[str]:
     """Return the names of the items of :func:`make_samples`, without reading them.
 
     Raises:

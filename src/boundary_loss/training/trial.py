@@ -13,7 +13,7 @@ from boundary_loss.data import Batch, MapNeed
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot
 from boundary_loss.experiment import Experiment
-from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.networks import LOGITS, NETWORKS, outputs
 from boundary_loss.networks.distance_head import DISTANCES
 from boundary_loss.owncode import explained, lacks_memory
@@ -26,7 +26,7 @@ _MULTIPLES = (2, 4, 8, 16, 32, 64)
 
 
 def try_network(
-    net: nn.Module, experiment: Experiment, data: SlicedFolder, stems: Sequence[str], device: torch.device
+    net: nn.Module, experiment: Experiment, data: PreparedFolder, stems: Sequence[str], device: torch.device
 ) -> None:
     """Refuse a network that cannot be trained on slices of this study; leaves it, and torch's generators, as they were.
 
@@ -108,7 +108,7 @@ def _check(name: str, output: Tensor, expected: tuple[int, ...]) -> None:
         raise ArithmeticError(f"it gives NaN or infinite {name} before any training")
 
 
-def try_losses(terms: Sequence[ActiveTerm], data: SlicedFolder, stems: Sequence[str], device: torch.device) -> None:
+def try_losses(terms: Sequence[ActiveTerm], data: PreparedFolder, stems: Sequence[str], device: torch.device) -> None:
     """Refuse losses of the user's own, by import path, that fail on slices of this study.
 
     Raises:
