@@ -9,7 +9,7 @@ from boundary_loss.call_syntax import bind, import_named, parse_call
 from boundary_loss.networks.dimwit import Dimwit, Dimwit3D
 from boundary_loss.networks.distance_head import SUFFIX, WithDistanceHead
 from boundary_loss.networks.enet import ENet
-from boundary_loss.networks.outputs import LOGITS, Outputs, outputs
+from boundary_loss.networks.outputs import LOGITS, outputs
 from boundary_loss.networks.residual_unet import ResidualUNet
 from boundary_loss.networks.unet import UNet, UNet3D
 from boundary_loss.owncode import described, lacks_memory
@@ -20,7 +20,6 @@ __all__ = [
     "Dimwit",
     "Dimwit3D",
     "ENet",
-    "Outputs",
     "ResidualUNet",
     "UNet",
     "UNet3D",

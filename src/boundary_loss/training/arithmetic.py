@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from boundary_loss.command import Stop
 from boundary_loss.experiment import Experiment
-from boundary_loss.networks import Outputs, outputs
+from boundary_loss.networks.outputs import Outputs, outputs
 from boundary_loss.training.devices import keep_freed_memory
 
 _DTYPES = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}

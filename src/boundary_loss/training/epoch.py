@@ -15,7 +15,7 @@ from tqdm import tqdm
 from boundary_loss.data import Batch, Samples
 from boundary_loss.experiment import Experiment
 from boundary_loss.losses.balance import norms_on_device
-from boundary_loss.networks import LOGITS, Outputs
+from boundary_loss.networks.outputs import LOGITS, Outputs
 from boundary_loss.shapes import Probs
 from boundary_loss.training.arithmetic import Arithmetic
 from boundary_loss.training.clock import Clock

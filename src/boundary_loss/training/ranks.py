@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from boundary_loss.data import Batch
-from boundary_loss.networks import Outputs
+from boundary_loss.networks.outputs import Outputs
 from boundary_loss.signals import MEETING, is_rank
 from boundary_loss.training.sharednorm import share_statistics
 from boundary_loss.training.terms import ActiveTerm

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from boundary_loss.data import Batch, MapNeed
 from boundary_loss.experiment import Experiment
-from boundary_loss.networks import Outputs
+from boundary_loss.networks.outputs import Outputs
 
 PROBS = "probs"
 """The softmax of the logits, beside the network's own outputs."""
