@@ -70,7 +70,8 @@ class Samples(ABC):
         """All samples in batches, in their order; with ``group`` one batch a volume."""
         if not group:
             return list(torch.arange(len(self)).split(batch_size))
-        return [torch.tensor(rows) for rows in self.volumes.values()]
+        own = range(self.each)
+        return [torch.tensor([row * self.each + k for row in rows for k in own]) for rows in self.volumes.values()]
 
     def names_of(self, samples: Tensor) -> list[str]:
         """The items' names of these samples (B,)."""

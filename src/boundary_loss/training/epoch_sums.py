@@ -90,10 +90,13 @@ class Tally:
             self.check_finite()
 
     def add_counts(self, rows: Tensor, classes: Labels, labels: Labels) -> None:
-        """Predicted and true classes (B, ...) of samples of the items ``rows`` (B,), all on the device."""
+        """Predicted and true classes (B, ...) of samples of the items ``rows`` (B,), all on the device.
+
+        An item may have several samples in an epoch: what they count adds up.
+        """
         counted = labels != IGNORED if self.samples.has_ignored else None
         found = slice_counts(classes, labels, self.samples.num_classes, mask=counted)
-        self.counts[:, rows] = torch.stack(list(found))
+        self.counts.index_add_(1, rows, torch.stack(list(found)))
 
     def state(self) -> dict[str, Any]:
         """What is measured so far, for a checkpoint within the epoch."""
