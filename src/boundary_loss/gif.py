@@ -134,7 +134,7 @@ def main() -> None:
         raise ValueError(f"--ms {args.ms}: viewers show a frame for 20 ms at least")
     run, data = RunFolder.find(args.gif.parent), PreparedFolder.open(args.data)
     check_runs(data, [run])
-    check_slices([args.gif.stem], sorted(run.names["val"]))
+    check_slices([args.gif.stem], sorted(run.slices))
     look = Look(modality=pick_modality(data, args.modality), crop=args.crop)
     pictures = frames(run, data, args.gif.stem, look)
     write_file(run.path / args.gif.name, lambda grown: encode(grown, pictures, args.ms))

@@ -16,6 +16,7 @@ from torch import Tensor
 from boundary_loss.data.needs import MapNeed
 from boundary_loss.encoding import probs2class
 from boundary_loss.folders.prepared import PreparedFolder
+from boundary_loss.metric_definitions import SLICES
 from boundary_loss.shapes import DistMaps, Labels, OneHot, Probs
 
 
@@ -56,6 +57,13 @@ class Samples(ABC):
     """Classes that no item has."""
     each: int = 1
     """Samples of each item in an epoch: sample s is of item s // each."""
+    items: str = SLICES
+    """What the items are: one of ``metric_definitions.ITEMS``."""
+
+    @property
+    def planes(self) -> list[str]:
+        """The planes of the items on the disk; of slices, themselves."""
+        return self.names
 
     def __len__(self) -> int:
         """The number of samples in an epoch."""

@@ -69,7 +69,7 @@ class Job:
 
 
 def jobs_of(run: RunFolder, data: PreparedFolder, metrics: Sequence[str], places: dict[int, int | None]) -> list[Job]:
-    stems = run.names["val"]
+    stems = run.slices
     unknown = sorted(set(stems) - set(data.stems("val")))
     if unknown:
         raise ValueError(

@@ -10,7 +10,7 @@ from boundary_loss.folders.run import RunFolder
 
 def predicted_stems(runs: Sequence[RunFolder]) -> list[str]:
     """The validation slices that every run predicted, sorted; a debug run has a few only."""
-    return sorted(set.intersection(*(set(run.names["val"]) for run in runs)))
+    return sorted(set.intersection(*(set(run.slices) for run in runs)))
 
 
 def pick_slices(data: PreparedFolder, stems: Sequence[str], num: int, seed: int, kind: str) -> list[str]:

@@ -26,7 +26,7 @@ def write_saved(target: Path, run: RunFolder, data: PreparedFolder, epoch: int |
         Stop: no volume was predicted whole.
     """
     run.refuse_other_data(data.path, data.classes, data.about["checksum"])
-    geometries = {volume: Geometry.from_json(data.grid(volume)) for volume in by_volume(run.names["val"])}
+    geometries = {volume: Geometry.from_json(data.grid(volume)) for volume in by_volume(run.slices)}
     whole = whole_volumes(run, geometries)
     refuse_missing(run, epoch, [stem for stems in whole.values() for stem in stems])
     if data.preparation is None:
@@ -54,7 +54,7 @@ def write_saved(target: Path, run: RunFolder, data: PreparedFolder, epoch: int |
 def whole_volumes(run: RunFolder, geometries: dict[str, Geometry]) -> dict[str, list[str]]:
     """``{volume: its slices}`` of the validation volumes that were predicted from the first slice to the last."""
     whole, parts = {}, []
-    for volume, stems in by_volume(run.names["val"]).items():
+    for volume, stems in by_volume(run.slices).items():
         count = geometries[volume].shape[2]
         if [Stem.parse(stem).position for stem in stems] == list(range(count)):
             whole[volume] = stems

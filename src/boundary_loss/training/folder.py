@@ -22,7 +22,7 @@ from boundary_loss.files import (
 )
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import EVALUATION, ROWS, RUN, VOLUMES, RunFolder
-from boundary_loss.metric_definitions import EVALUATION_ARRAYS, PAIR_ARRAYS
+from boundary_loss.metric_definitions import EVALUATION_ARRAYS, PAIR_ARRAYS, SLICES
 
 
 def refuse_mixture(folder: Path) -> None:
@@ -130,7 +130,9 @@ def start(
     if not run.exists():
         begin_folder(run)
     volumes = list(val.volumes)
-    rows = {"train": train.names, "val": val.names, "volumes": volumes, "classes": data.classes}
+    rows: dict[str, Any] = {"train": train.names, "val": val.names, "volumes": volumes, "classes": data.classes}
+    if val.items != SLICES:
+        rows |= {"items": val.items, "slices": val.planes}
     patients = [data.patient(volume) for volume in volumes]
     write_json(run / ROWS, rows | {"patients": patients, "losses": about["losses"]})
     write_json(run / RUN, about)
