@@ -144,6 +144,10 @@ class Experiment(Settings):
             "weights": str(self.initial_weights) if self.initial_weights else None,
         }
 
+    def keeps(self, epoch: int) -> bool:
+        """Whether the predictions of an epoch stay on the disk, be they neither the best nor the last."""
+        return self.keep > 0 and (epoch + 1) % self.keep == 0
+
     def weights(self, epoch: int, history: Sequence[float]) -> tuple[float, ...]:
         """Weight of each term during ``epoch``; ``history``: validation Dice of the epochs before."""
         return self.weight_rule.weights(epoch, tuple(term.weight for term in self.terms), history)

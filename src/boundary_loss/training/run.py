@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import torch
 from boundary_loss.command import Stop
 from boundary_loss.data import Samples
 from boundary_loss.files import sweep, write_array, write_text
-from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, RunFolder
+from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, RunFolder, iteration
 from boundary_loss.losses import propose_weight
 from boundary_loss.metric_definitions import TRAINING_ARRAYS
 from boundary_loss.owncode import lacks_memory
@@ -56,7 +57,11 @@ class History:
     @property
     def best(self) -> int:
         """The first epoch with the highest score."""
-        return int(np.argmax(self.scores))
+        return self.best_of(self.epochs - 1)
+
+    def best_of(self, last: int) -> int:
+        """The best of the epochs up to ``last``; -1 where there is none."""
+        return int(np.argmax(self.scores[: last + 1])) if last >= 0 else -1
 
     def collapsed(self) -> bool:
         """Whether nothing but background was predicted for some epochs, and this has just become so."""
@@ -160,6 +165,9 @@ class Training:
             for epoch in range(self.history.epochs, self.runner.experiment.epochs):
                 self._epoch(epoch)
                 self.track(self.history.lines)
+            self.checkpoints.wait()
+            if self.runner.ranks.is_first:
+                self._remove_predictions(self.history.epochs - 1)
 
     def _epoch(self, epoch: int) -> None:
         experiment, runner = self.runner.experiment, self.runner
@@ -206,12 +214,25 @@ class Training:
     def _write(self, epoch: int) -> None:
         """Everything of the epoch on disk; the checkpoint comes last and makes it count."""
         self.checkpoints.wait()
+        self._remove_predictions(epoch - 1, best_before=True)
         if self.history.best == epoch:
             save_weights(self.run / BEST_WEIGHTS, self.runner.net, self.about_network | {"epoch": epoch})
             keep_best(self.run, epoch)
             write_text(self.run / BEST_EPOCH, f"{epoch}\n")
         self.history.write(self.run)
         self.checkpoints.write(self._state())
+
+    def _remove_predictions(self, last: int, *, best_before: bool = False) -> None:
+        """Remove what KEEP leaves out of the epochs up to ``last``, whose checkpoint is on the disk.
+
+        Args:
+            best_before: keep the best of the epochs before ``last`` too: if that checkpoint is spoilt, the run goes
+                back to the one before.
+        """
+        bests = {self.history.best_of(last), self.history.best_of(last - 1) if best_before else last}
+        for epoch in range(last):
+            if not (self.runner.experiment.keeps(epoch) or epoch in bests):
+                shutil.rmtree(self.run / iteration(epoch), ignore_errors=True)
 
     def _state(self) -> dict[str, Any]:
         return self.runner.state() | {"history": self.history.state(), "run": self.identity}
