@@ -49,6 +49,7 @@ ALTERED = ["flip", "rotate(15)", "scale(0.9,1.1)", "elastic(2,6)", "intensity(0.
 EPOCHS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "2d": (GDL, {}),
     "3d": (["gdl:1", "boundary(map=3d):0.01@1"], {}),
+    "own altered": (GDL, {"augment": ALTERED}),
     "step": (["gdl:1", "boundary(map=step,convention=symmetric,absent=far,normalise=maximum):0.01@1"], {}),
     "step altered": (["gdl:1", "boundary(map=step):0.01@1", "hausdorff(sides=both):0.1@1"], {"augment": ALTERED}),
     "region": (["ce:1", "focal:1", "dice:1", "tversky:1", "hausdorff_erosion:0.1@1"], {"layout": "first"}),

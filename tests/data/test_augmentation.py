@@ -199,8 +199,8 @@ def test_draws_cover_their_ranges() -> None:
 def test_maps_follow_flips_and_are_made_after_everything_else(sliced: Path) -> None:
     """A 2D map flipped is the map of the flipped labels; a step map is that of the deformed ones."""
     folder, rows = SlicedFolder.open(sliced), [torch.tensor([0, 5, 2]), torch.tensor([1, 7])]
-    flat, step = MapNeed("2d", (1,)), MapNeed("step", (1,))
-    for texts, need in ((["flip", "noise(0.1)"], flat), (ALL, step)):
+    flat, step, own = (MapNeed(source, (1,)) for source in ("2d", "step", "own"))
+    for texts, need in ((["flip", "noise(0.1)"], flat), (ALL, step), (["flip", "noise(0.1)"], own), (ALL, own)):
         slices = Slices(folder, "train", needs=[need], augmentation=parse(*texts))
         for batch, chosen in zip(slices.batches(rows, torch.device("cpu"), seed=3), rows, strict=True):
             expected = signed_distance(batch.labels, batch.spacings, num_classes=2, classes=[1])
@@ -212,7 +212,7 @@ def test_maps_follow_flips_and_are_made_after_everything_else(sliced: Path) -> N
 
 def test_a_map_made_before_a_deformation_is_refused(sliced: Path) -> None:
     for source in ("2d", "3d"):
-        with pytest.raises(ValueError, match=r"map=step"):
+        with pytest.raises(ValueError, match=rf"map={source}.* write boundary without map"):
             need = MapNeed(source, (1,))
             Slices(SlicedFolder.open(sliced), "train", needs=[need], augmentation=parse("rotate(5)"))
 

@@ -18,6 +18,7 @@ from boundary_loss.training.epoch_sums import Tally
 from boundary_loss.training.ranks import Ranks
 
 FLAT = MapNeed("2d", (1,))
+OWN = MapNeed("own", (1,))
 STEP = MapNeed("step", (1,))
 SOLID = MapNeed("3d", (1,))
 
@@ -33,11 +34,12 @@ def test_an_item_is_a_dictionary_as_the_original_hands_out(sliced: Path) -> None
 
 
 def test_maps_of_slices_are_the_papers_at_each_slices_spacing(sliced: Path) -> None:
-    slices = Slices(SlicedFolder.open(sliced), "train", needs=[FLAT, STEP])
+    slices = Slices(SlicedFolder.open(sliced), "train", needs=[FLAT, STEP, OWN])
     batch = slices.batch(torch.arange(len(slices)))
     for i in range(len(slices)):
         expected = one_hot2dist(batch.gt[i].numpy(), (0.8, 1.2))
         np.testing.assert_allclose(batch.maps[FLAT][i, 1], expected[1], atol=1e-5)
+        np.testing.assert_array_equal(batch.maps[OWN][i], batch.maps[FLAT][i])
         np.testing.assert_allclose(batch.maps[STEP][i, 1], expected[1], atol=1e-5)
     assert (batch.maps[FLAT][:, 0] == 0).all(), "a class that no loss reads costs no map"
 

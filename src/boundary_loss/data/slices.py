@@ -103,7 +103,8 @@ class Slices(Samples, Dataset):
 
     def _maps(self, need: MapNeed) -> Tensor:
         """(N, classes of the need, X, Y) float32 mm."""
-        compute = {"3d": self._volume_maps, "2d": self._slice_maps, "target": self._target_maps}[need.source]
+        of_slice = dict.fromkeys(("own", "2d"), self._slice_maps)
+        compute = (of_slice | {"3d": self._volume_maps, "target": self._target_maps})[need.source]
         maps = torch.empty(len(self.names), len(need.classes), *self.labels.shape[1:])
         (self._saved_maps if need.is_saved_in(self.folder, self.which) else compute)(maps, need)
         return maps

@@ -54,7 +54,7 @@ def activate(experiment: Experiment) -> list[ActiveTerm]:
         need = None
         if getattr(loss, "target", "one_hot") == "distance":
             options = getattr(loss, "distance_options", {})
-            need = MapNeed.of(getattr(loss, "map", "2d"), term.classes, options)
+            need = MapNeed.of(getattr(loss, "map", "own"), term.classes, options)
         elif hasattr(loss, "measure_target"):
             need = MapNeed("target", term.classes, measure=loss.measure_target)
         takes = {name: getattr(loss, name, False) for name in ("over_items", "takes_spacing", "takes_mask")}
