@@ -14,6 +14,7 @@ from torch import nn
 from boundary_loss import losses
 from boundary_loss.call_syntax import parse_call, parse_term
 from boundary_loss.data import Augmentation
+from boundary_loss.data.augmentation.transforms import written as transform_text
 from boundary_loss.networks.distance_head import DISTANCES, SUFFIX
 from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule, written
 from boundary_loss.settings import Settings, declared
@@ -154,13 +155,7 @@ class Experiment(Settings):
 
 
 def _transforms(augmentation: Augmentation | None) -> list[str]:
-    """``["flip(x)", "rotate(15)"]``, in the order in which they are applied."""
+    """``["flip(x)", "rotate(15)"]``, in one order whatever the ledger's."""
     if augmentation is None:
         return []
-    used = [(name, transform) for name, transform in vars(augmentation).items() if transform is not None]
-    return [f"{name}({','.join(map(_plainly, vars(transform).values()))})" for name, transform in used]
-
-
-def _plainly(value: float | str) -> str:
-    """``15.0`` -> ``15``, so that one setting has one text."""
-    return value if isinstance(value, str) else f"{value:.12g}"
+    return [transform_text(name, transform) for name, transform in vars(augmentation).items() if transform is not None]

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from boundary_loss.data import Augmentation, MapNeed, Slices
-from boundary_loss.data.augmentation import compiled, warp
+from boundary_loss.data.augmentation import compiled, plain, warp
+from boundary_loss.data.augmentation.drawn import Drawn, Turn, rotations
 from boundary_loss.data.augmentation.transforms import TRANSFORMS, Elastic, Flip, Intensity, Noise, Rotate, Scale
 from boundary_loss.distance import signed_distance
 from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.losses import HausdorffLoss
 from boundary_loss.native import library
 
-ALL = ["flip", "rotate(30)", "scale(0.8,1.2)", "elastic(3,8)", "intensity(0.2)", "noise(0.05)"]
+ALL = ["flip", "rotate(30)", "scale(0.8,1.2)", "elastic(3,8)", "intensity(0.2)", "noise(0.05)", "shift(2)"]
 
 
 @pytest.fixture(autouse=True, params=["compiled", "plain"])
@@ -68,7 +69,8 @@ def test_text_is_read() -> None:
     [
         ("turn(3)", "known: flip"), ("rotate", "written rotate"), ("rotate(a)", "written rotate"), ("rotate(1,2)", "w"),
         ("rotate(200)", "between 0 and 180"), ("scale(1.1,0.9)", "most"), ("elastic(8,10)", "between 0 and 4.8"),
-        ("flip(z)", "x, y or xy"), ("noise(-1)", "between"), ("intensity(true)", "written"), ("rotate(", "cannot"),
+        ("flip(yx)", "x, y, z or several"), ("rotate(3,w)", "x, y, z or several"), ("shift(-1)", "between 0 and 1000"),
+        ("noise(-1)", "between"), ("intensity(true)", "written"), ("rotate(", "cannot"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(text: str, says: str) -> None:
@@ -122,8 +124,9 @@ def test_a_turn_is_one_in_millimetres(spacing: tuple[float, float]) -> None:
     """A disc off the centre comes to rest where the rotation says, and is still a disc."""
     size, angle, factor = (80, 24) if spacing[0] < 1 else (48, 56), 0.7, 1.2
     disc = disc_mm(size, spacing, (4.0, 6.0), 5.0)
-    tensors = torch.tensor([spacing]), torch.tensor([angle]), torch.tensor([factor])
-    grid = warp.sampling_grid(warp.source_mm(size, *tensors), tensors[0])
+    turn = Turn.of(rotations(np.array([[angle]]), "z", 2), np.array([factor]), np.zeros((1, 2)))
+    drawn = Drawn(np.array([spacing]), turn=turn)
+    grid = warp.sampling_grid(plain.source_mm(size, drawn, torch.device("cpu")), torch.tensor([spacing]))
     turned = warp.warp_labels(disc[None], grid)[0]
     cos, sin = factor * np.cos(angle), factor * np.sin(angle)
     expected = disc_mm(size, spacing, (cos * 4 - sin * 6, sin * 4 + cos * 6), 5.0 * factor)
@@ -134,8 +137,8 @@ def test_a_turn_is_one_in_millimetres(spacing: tuple[float, float]) -> None:
 def test_what_comes_from_outside_is_background_and_the_least_value() -> None:
     images, labels = blobs()
     labels[:] = 1
-    spacings, ones = torch.ones(6, 2), torch.ones(6)
-    grid = warp.sampling_grid(warp.source_mm((32, 40), spacings, 0 * ones, 0.5 * ones), spacings)  # half as large
+    spacings, linear = torch.ones(6, 2), 2 * torch.eye(2).expand(6, 2, 2)  # half as large
+    grid = warp.sampling_grid(warp.source_mm((32, 40), spacings, linear, torch.zeros(6, 2)), spacings)
     altered, classes = warp.warp_images(images, grid), warp.warp_labels(labels, grid)
     assert (classes[:, 0] == 0).all() and (classes[:, 9:23, 11:29] == 1).all()
     torch.testing.assert_close(altered[:, :, 0, 0], images.amin((2, 3)))
@@ -158,7 +161,7 @@ def test_a_spline_is_smooth_passes_through_constants_and_never_folds() -> None:
     for seed in range(20):
         control = torch.from_numpy(elastic.draw(np.random.default_rng(seed), np.array(size) * spacings[0].numpy()))
         moved = warp.spline_displacement(control[None].float(), size, spacings, 6.0)[0]
-        x, y = moved + warp.source_mm(size, spacings, torch.zeros(1), torch.ones(1))[0]
+        x, y = moved + warp.source_mm(size, spacings, torch.eye(2)[None], torch.zeros(1, 2))[0]
         jacobian = (
             torch.diff(x, dim=0)[:, :-1] * torch.diff(y, dim=1)[:-1]
             - torch.diff(x, dim=1)[:-1] * torch.diff(y, dim=0)[:, :-1]
@@ -193,7 +196,8 @@ def test_draws_cover_their_ranges() -> None:
     noisy, _, _ = parse("noise(0.1)")(images, images[:, 0].byte(), [], torch.ones(400, 2), torch.arange(400), 0)
     deviations = noisy.std(dim=(1, 2, 3))
     assert deviations.min() < 0.01 and 0.09 < deviations.max() < 0.13 and abs(noisy.mean()) < 0.002
-    assert set(TRANSFORMS) == {"flip", "rotate", "scale", "elastic", "intensity", "noise"} and Noise(0.1).most == 0.1
+    assert list(TRANSFORMS) == ["flip", "rotate", "scale", "elastic", "intensity", "noise", "shift"]
+    assert Noise(0.1).most == 0.1
 
 
 def test_maps_follow_flips_and_are_made_after_everything_else(sliced: Path) -> None:

@@ -51,6 +51,8 @@ class Slices(Samples, Dataset):
         augmentation: Augmentation | None = None,
     ) -> None:
         self.folder, self.which, self.augmentation = folder, which, augmentation
+        if augmentation is not None:
+            augmentation.check_slices()
         deformed = augmentation is not None and augmentation.deforms
         self.names = check_needs(needs, folder, which, limit=limit, deformed=deformed)
         rows = {name: row for row, name in enumerate(self.names)}

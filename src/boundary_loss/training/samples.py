@@ -31,6 +31,8 @@ def check_samples(experiment: Experiment, terms: Sequence[ActiveTerm], folder: P
     Raises:
         ValueError: as there, as far as it shows without reading.
     """
+    if experiment.augmentation is not None:
+        experiment.augmentation.check_slices()
     deforms = experiment.augmentation is not None and experiment.augmentation.deforms
     deformed = which == "train" and deforms
     return check_needs(needs_of(terms), folder, which, limit=limit(experiment), deformed=deformed)
