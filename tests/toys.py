@@ -134,6 +134,17 @@ class Dropper(torch.nn.Module):
         return self.body(images)
 
 
+class Dropper3D(Dropper):
+    """The same on volumes."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__(in_channels, num_classes)
+        self.body = torch.nn.Sequential(
+            torch.nn.Conv3d(in_channels, 4, 3, padding=1), torch.nn.BatchNorm3d(4), torch.nn.ReLU(),
+            torch.nn.Dropout(0.3), torch.nn.Conv3d(4, num_classes, 1),
+        )  # fmt: skip
+
+
 class Odd(torch.nn.Module):
     """A network with one fault, named by ``kind``."""
 
