@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from boundary_loss.networks import build_network
+from boundary_loss.networks import build_network, pade
 from boundary_loss.networks.occupancy import CONFIGURATIONS
 from boundary_loss.networks.occupancy_decoder import ConditionalNorm, PatchEncoder, joined
 from boundary_loss.networks.occupancy_encoder import halved, max_pooled
@@ -222,6 +222,46 @@ def test_patches_are_kept_in_the_type_of_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         assert net.encode(draw(1, 2, 8, 8, 8)).patches.scales[0].dtype == torch.bfloat16
     assert net.encode(draw(1, 2, 8, 8, 8)).patches.scales[0].dtype == torch.float32
+
+
+def kept_bytes(net, *given):
+    """Bytes that autograd keeps between forward and backward, but for the weights; nothing is allocated on meta."""
+    weights = {weight.untyped_storage()._cdata for weight in net.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = (0 if storage._cdata in weights else storage.nbytes(), storage)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        net(*given)
+    return sum(count for count, _ in kept.values())
+
+
+def test_a_step_on_a_case_of_brats_keeps_a_quarter_of_what_single_operations_keep(monkeypatch):
+    with torch.device("meta"):
+        net = build_network("OSSNet", 4, 2)
+        given = torch.empty(1, 4, 256, 256, 160), torch.empty(1, 1 << 14, 3)
+    assert kept_bytes(net, *given) < 1.5 * 2**30
+    monkeypatch.setattr(pade, "pade", pade.plain)
+    assert kept_bytes(net, *given) > 6 * 2**30
+
+
+def test_traced_whole_by_the_compiler():
+    net = randomised(network("config=oss_d"))
+    given = draw(1, 2, 16, 16, 16), places(6, (16, 16, 16))
+    compiled = torch.compile(net, backend="aot_eager", fullgraph=True)
+    start = {name: buffer.clone() for name, buffer in net.named_buffers()}
+    results = []
+    for way in (net, compiled):
+        net.load_state_dict(start, strict=False)
+        answer = way(*given)
+        sum(x.square().mean() for x in answer.values()).backward()
+        results.append([answer["logits"], *(p.grad for p in net.parameters()), *(b.clone() for b in net.buffers())])
+        net.zero_grad(set_to_none=True)
+    for mine, expected in zip(*results):
+        torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_two_classes_are_one_logit():

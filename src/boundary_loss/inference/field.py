@@ -221,7 +221,8 @@ class _Cells:
             last, beyond = wanted.narrow(axis, size - 1, 1), wanted.narrow(axis, size, wanted.shape[axis] - size)
             last |= beyond.any(axis, keepdim=True)
         x, y, z = map(slice, self.shape)
-        inside = wanted[x, y, z].logical_and_(self.known[x, y, z] == 0).contiguous()
+        inside = self.known[x, y, z] == 0
+        inside &= wanted[x, y, z]
         del wanted
         index = inside.view(-1).nonzero().squeeze(1)
         _, size_y, size_z = self.shape
