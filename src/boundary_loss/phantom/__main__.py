@@ -19,11 +19,18 @@ from tqdm import tqdm
 
 from boundary_loss import command
 from boundary_loss.files import new_folder
-from boundary_loss.phantom import acdc, brats, isles, lits, wmh
+from boundary_loss.phantom import acdc, atria, brats, isles, lits, wmh
 from boundary_loss.phantom.archive import new_archive, write_lineage
 
-STUDIES: dict[str, ModuleType] = {"isles": isles, "wmh": wmh, "acdc": acdc, "brats": brats, "lits": lits}
-_SEEDED = ("acdc", "isles", "wmh", "brats", "lits")
+STUDIES: dict[str, ModuleType] = {
+    "isles": isles,
+    "wmh": wmh,
+    "acdc": acdc,
+    "atria": atria,
+    "brats": brats,
+    "lits": lits,
+}
+_SEEDED = ("acdc", "isles", "wmh", "atria", "brats", "lits")
 """The studies by the second number of their seeds: new ones come last, so that no other's phantom changes."""
 LINEAGE = "phantom.lineage"
 SMALLEST = 32
