@@ -71,6 +71,14 @@ def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_p
     assert not list(tmp_path.glob("*_tmp"))
 
 
+def test_the_slow_weights_of_lookahead_survive_a_kill(data: Path, tmp_path: Path) -> None:
+    row = [*ROW, "--epochs", "3", "--optimiser", "lookahead", "--rate", "steps(2)"]
+    train(tmp_path / "whole", data, *row)
+    train_killed(tmp_path / "killed", data, *row, at="settling *", nth=1)
+    train(tmp_path / "killed", data, *row)
+    same_run(tmp_path / "whole", tmp_path / "killed")
+
+
 def test_a_spoilt_checkpoint_falls_back_to_the_one_before(finished: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     train(folder, data, *ROW, "--epochs", "2")

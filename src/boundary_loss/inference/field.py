@@ -1,4 +1,4 @@
-"""The classes of all voxels from a network that answers at points: everywhere, or where its answer may change.
+"""Find the classes of all voxels with a network that answers at points: ask everywhere, or where classes meet.
 
 Three ways: :func:`dense` asks at every voxel, :func:`prior` as OSS-Net does (Reich et al. 2021), :func:`coarse` opens
 the cells of a coarse lattice in which classes meet. Points are voxel centres of any lattice over the volume, so

@@ -1,4 +1,4 @@
-"""What is at a point, given its position, the voxels around it and the latents of its volume (Reich et al. 2021).
+"""Decode the class at a point from its position, the voxels around it and the volume's latents (Reich et al. 2021).
 
 The decoder is that of occupancy networks (Mescheder et al. 2019): residual blocks with conditional batch norms.
 """

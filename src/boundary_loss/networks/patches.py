@@ -1,4 +1,4 @@
-"""Small cubes of a volume around points, read from strided views: only the cubes that are asked for are copied."""
+"""Read small cubes of a volume around points from strided views: only the cubes that are asked for are copied."""
 
 from dataclasses import dataclass
 
