@@ -30,7 +30,7 @@ class Known:
         return Code(volume[0, 0].long(), self.aux)
 
     def at(self, code, points):
-        assert points.shape[0] == 1 and points.shape[1] <= 1000
+        assert points.shape[0] == 1 and 0 < points.shape[1] <= 1000
         self.asked.append(points[0])
         x, y, z = points[0].round().long().T
         return torch.nn.functional.one_hot(code.labels[x, y, z], self.classes).float().T[None]
@@ -218,3 +218,13 @@ def test_a_way_is_asked_for_by_its_call():
 def test_a_way_that_is_none(text, message):
     with pytest.raises(ValueError, match=message):
         parse_way(text)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("way", [dense, coarse, prior])
+def test_the_same_points_are_asked_on_the_device(way):
+    for seed, shape in enumerate(SHAPES):
+        labels = blobs(shape, classes=3, seed=seed)
+        here, there = (way(Known(3), volume[None], memory=1000 * 10) for volume in (labels, labels.cuda()))
+        assert torch.equal(there.labels.cpu(), here.labels) and there.evaluated == here.evaluated

@@ -264,6 +264,11 @@ def test_traced_whole_by_the_compiler():
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_no_points_are_no_logits():
+    net = network().eval()
+    assert net.at(net.encode(draw(2, 2, 8, 8, 8)), torch.zeros(2, 0, 3)).shape == (2, 2, 0)
+
+
 def test_two_classes_are_one_logit():
     net = network()
     assert net.decoder.out.out_features == net.encoder.aux.out_channels == 1
@@ -377,3 +382,26 @@ def test_bytes_per_point_hold_on_the_device(text):
         before = torch.cuda.memory_allocated()
         net.at(code, points)
         assert torch.cuda.max_memory_allocated() - before < net.bytes_per_point * (1 << 15) * 1.1 + 2**26
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("text", ["config=oss_a", "config=oss_d"])
+def test_a_deterministic_step_on_the_device_is_that_of_the_host(text, monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    given = draw(2, 2, 40, 24, 20), places(50, (40, 24, 20), batch=2)
+    results = []
+    torch.use_deterministic_algorithms(True)
+    try:
+        for device in ("cpu", "cuda", "cuda"):
+            net = randomised(network(text)).to(device)
+            answer = net(*(tensor.to(device) for tensor in given))
+            outputs = list(answer.values()) if isinstance(answer, dict) else [answer]
+            sum(x.square().mean() for x in outputs).backward()
+            results.append([x.detach().cpu() for x in (*outputs, *(p.grad for p in net.parameters()), *net.buffers())])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for host, once, again in zip(*results, strict=True):
+        assert torch.equal(once, again)
+        torch.testing.assert_close(once, host, rtol=1e-2, atol=1e-4)

@@ -77,6 +77,8 @@ class _Questions:
 
     def classes(self, index: Tensor) -> Tensor:
         """Flat indices (P,) -> classes (P,) uint8."""
+        if not len(index):
+            return index.to(torch.uint8)
         self.evaluated += len(index)
         found = torch.empty(len(index), dtype=torch.uint8, device=self.device)
         for part, result in zip(index.split(self.piece), found.split(self.piece)):

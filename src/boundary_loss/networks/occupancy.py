@@ -135,7 +135,7 @@ class OSSNet(nn.Module):
         """B times (P, C, 7, 7, 7) -> (B, P, 343)."""
         assert self.patch_encoder is not None
         together = patches[0] if len(patches) == 1 else torch.cat(patches)
-        return self.patch_encoder(together).unflatten(0, (len(patches), -1))
+        return self.patch_encoder(together).unflatten(0, (len(patches), len(patches[0])))
 
     def _encoded(self, volume: Tensor) -> Encoded:
         """Encode the volume at half its size, or the nearest larger one that can be halved ``levels`` times.
