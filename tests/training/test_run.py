@@ -11,6 +11,7 @@ from trainings import ROW, same_run, train, train_here, train_killed
 from boundary_loss.files import sole_maker, write_array
 from boundary_loss.folders.naming import by_volume
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.networks import LOGITS, outputs
 from boundary_loss.training.weights import Weights
 
 
@@ -79,6 +80,23 @@ def test_the_slow_weights_of_lookahead_survive_a_kill(data: Path, tmp_path: Path
     same_run(tmp_path / "whole", tmp_path / "killed")
 
 
+def test_keep_leaves_out_epochs_killed_or_extended(finished: Path, data: Path, tmp_path: Path) -> None:
+    """Those of every second epoch, of the best and of the last stay; all else is as if all did."""
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    words = [*ROW, "--keep", "2"]
+    train_here(straight, data, *words, "--epochs", "4")
+    kept = RunFolder.find(straight).epochs
+    assert kept == sorted({1, 3, RunFolder.find(straight).best_epoch})
+    same_run(finished, straight, leave_out=[f"iter00{epoch}" for epoch in range(4) if epoch not in kept])
+    for moment, nth in (("settling *", 2), ("publishing *", 1)):
+        train_killed(killed, data, *words, "--epochs", "3", at=moment, nth=nth)
+    for epochs in ("3", "4"):
+        train_here(killed, data, *words, "--epochs", epochs)
+    same_run(straight, killed)
+    train_here(tmp_path / "none", data, *ROW, "--keep", "0", "--epochs", "4")
+    assert RunFolder.find(tmp_path / "none").epochs == sorted({RunFolder.find(straight).best_epoch, 3})
+
+
 def test_a_spoilt_checkpoint_falls_back_to_the_one_before(finished: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     train(folder, data, *ROW, "--epochs", "2")
@@ -143,7 +161,8 @@ def test_a_row_with_a_distance_term_gives_the_network_a_second_output(
     assert measured["gradient_0"] > 0 and measured["gradient_1"] > 0 and measured["gradient_2"] > 0
     weights = Weights.read(run.path / "best.pkl")
     assert weights.network == "Dimwit+distances" == run.about["network"]
-    assert weights.build()(torch.zeros(1, 2, 20, 24)).shape == (1, 2, 20, 24), "what predicts sees the segmentation"
+    answer = outputs(weights.build()(torch.zeros(1, 2, 20, 24)))
+    assert answer[LOGITS].shape == (1, 2, 20, 24), "what predicts sees the segmentation"
     warm = train_here(tmp_path / "warm", data, *row, "--epochs", "1", "--weights", str(run.path / "best.pkl"))
     assert warm.status == 0
     misfit = train_here(tmp_path / "misfit", data, *row, "--epochs", "1", "--weights", str(finished / "best.pkl"))

@@ -26,8 +26,8 @@ import numpy as np
 from boundary_loss.files import map_array
 from boundary_loss.folders import records
 from boundary_loss.folders.grids import check_grid, voxels
-from boundary_loss.folders.naming import Stem, by_volume
-from boundary_loss.folders.sliced import SETS, SPLIT
+from boundary_loss.folders.naming import Stem
+from boundary_loss.folders.prepared import ABOUT, SETS, SPLIT, PreparedFolder
 
 WHOLE = "whole.json"
 GT = "gt"
@@ -97,48 +97,30 @@ _CASE: dict[str, records.Check] = {
     "digests": records.by_name(records.text),
     "counts": _counts,
 }
-_ABOUT: dict[str, records.Check] = {
-    "kind": records.text,
-    "study": records.name,
-    "classes": records.distinct_names,
-    "modalities": records.distinct_names,
-    "checksum": records.text,
-    "phantom": records.flag,
-    "preparation": records.mapping,
-    "source": records.mapping,
-    "cases": records.by_name(records.record(_CASE, needs=tuple(_CASE))),
-}
+_FIELDS = ABOUT | {"kind": records.text, "cases": records.by_name(records.record(_CASE, needs=tuple(_CASE)))}
 
 
 @dataclass(frozen=True)
-class WholeFolder:
-    """A folder of whole volumes. What its files say is checked where it is read; errors name the file and the remedy.
+class WholeFolder(PreparedFolder):
+    """A folder of whole volumes. Planes are those of the last axis; ``which`` is ``train`` or ``val`` of split.json."""
 
-    Planes are those of the last axis. ``which`` is ``train`` or ``val``: the patients of split.json.
-    """
+    record = WHOLE
+    what = "whole volumes"
+    fields = _FIELDS
 
-    path: Path
     _mapped: dict[Path, np.ndarray] = field(default_factory=dict, init=False, compare=False, repr=False)
-
-    @classmethod
-    def open(cls, path: Path) -> "WholeFolder":
-        if not (path / WHOLE).is_file():
-            raise FileNotFoundError(
-                f"no whole volumes at {path} ({WHOLE} is missing); make -f STUDY.make {path} makes it"
-            )
-        return cls(path)
 
     @cached_property
     def about(self) -> dict[str, Any]:
         """The content of whole.json: ``study``, ``classes``, ``modalities``, ``checksum``, ``phantom``, ``cases``."""
         needs = ("kind", "study", "classes", "modalities", "preparation", "checksum", "cases")
-        about = records.read_record(self.path / WHOLE, _ABOUT, needs=needs, remedy=self._remedy)
+        about = records.read_record(self.record_path, self.fields, needs=needs, remedy=self._remedy)
         for case, entry in about["cases"].items():
             self._refuse_contradiction(case, entry, about["modalities"])
         return about
 
     def _refuse_contradiction(self, case: str, entry: dict[str, Any], modalities: list[str]) -> None:
-        path = self.path / WHOLE
+        path = self.record_path
         if entry["shape"] != entry["grid"]["shape"]:
             raise ValueError(f"{path}: {case} has another shape than its grid; {self._remedy}")
         for key in ("scale", "window", "moments", "digests"):
@@ -149,15 +131,6 @@ class WholeFolder:
     @property
     def _remedy(self) -> str:
         return f"remove {self.path} and prepare it again: the same options give the same volumes, and runs stay valid"
-
-    @property
-    def classes(self) -> list[str]:
-        """Class names, background first."""
-        return self.about["classes"]
-
-    @property
-    def modalities(self) -> list[str]:
-        return self.about["modalities"]
 
     @property
     def preparation(self) -> dict[str, Any]:
@@ -195,10 +168,6 @@ class WholeFolder:
         return sorted(
             f"{case}_00_{z:04d}" for case in self.cases(which) for z in range(self.about["cases"][case]["shape"][2])
         )
-
-    def volumes(self, which: str) -> dict[str, list[str]]:
-        """``{volume: its planes in order}``."""
-        return by_volume(self.stems(which))
 
     def _array(self, case: str, name: str) -> Path:
         return self.path / name / f"{case}.npy"
@@ -267,10 +236,6 @@ class WholeFolder:
     def labels(self, which: str, stem: str) -> np.ndarray:
         """(X, Y) uint8 class numbers; 255 = ignored."""
         return np.array(self._plane(self.truth(Stem.parse(stem).volume), stem))
-
-    def map_3d(self, which: str, stem: str) -> np.ndarray:
-        """Raise FileNotFoundError: distance maps of whole volumes are computed where they are needed, never stored."""
-        raise FileNotFoundError(f"{self.path} holds no 3D distance maps: those of whole volumes are not stored")
 
     def picture(self, which: str, stem: str, modality: str) -> np.ndarray:
         """(X, Y) uint8, one modality of a plane between the two values of its window."""

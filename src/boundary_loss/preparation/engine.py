@@ -6,7 +6,7 @@ from pathlib import Path
 
 from boundary_loss import command
 from boundary_loss.files import new_folder, read_json
-from boundary_loss.folders.sliced import SETS, SPLIT
+from boundary_loss.folders.prepared import SETS, SPLIT
 from boundary_loss.names import checked_name
 from boundary_loss.preparation.checks import check_case, refuse_faulty
 from boundary_loss.preparation.options import add_header_options

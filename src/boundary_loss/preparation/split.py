@@ -7,7 +7,7 @@ from math import ceil
 from pathlib import Path
 
 from boundary_loss.folders import records
-from boundary_loss.folders.sliced import SETS
+from boundary_loss.folders.prepared import SETS
 
 _FIELDS: dict[str, records.Check] = {
     **dict.fromkeys(SETS, records.names),

@@ -16,7 +16,7 @@ import numpy as np
 
 from boundary_loss import command
 from boundary_loss.files import link_folder, write_array, write_json
-from boundary_loss.folders.sliced import SPLIT
+from boundary_loss.folders.prepared import SPLIT
 from boundary_loss.folders.whole import GT, WHOLE, WholeFolder
 from boundary_loss.preparation.label_values import to_classes
 from boundary_loss.preparation.normalisation import Moments, Normalisation, picture_window
