@@ -72,6 +72,14 @@ def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_p
     assert not list(tmp_path.glob("*_tmp"))
 
 
+def test_the_slow_weights_of_lookahead_survive_a_kill(data: Path, tmp_path: Path) -> None:
+    row = [*ROW, "--epochs", "3", "--optimiser", "lookahead", "--rate", "steps(2)"]
+    train(tmp_path / "whole", data, *row)
+    train_killed(tmp_path / "killed", data, *row, at="settling *", nth=1)
+    train(tmp_path / "killed", data, *row)
+    same_run(tmp_path / "whole", tmp_path / "killed")
+
+
 def test_keep_leaves_out_epochs_killed_or_extended(finished: Path, data: Path, tmp_path: Path) -> None:
     """Those of every second epoch, of the best and of the last stay; all else is as if all did."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
