@@ -31,15 +31,15 @@ from boundary_loss.distance.layout import SpacingTable
 from boundary_loss.distance.maps import Maps
 from boundary_loss.distance.minplus import reach_of
 
-ROWS = 16
+ROWS = 32
 """Queries of one tile."""
 COLUMNS = 32
 """Neighbouring lines of one tile."""
-KNOTS = 16
+KNOTS = 8
 """Rows of a line whose nearest sources bound those of the rows between; a power of two, 2 at least."""
-SCAN_ELEMENTS = 1024
+SCAN_ELEMENTS = 512
 """Voxels of one tile of the scan."""
-SCAN_WARPS, WARPS = 4, 2
+SCAN_WARPS, WARPS = 2, 4
 """Warps (of 32 threads) that share a tile: of the scan, and of the products."""
 FEW = 64
 """Sources that are all looked at, for fewer the search at the knots takes longer than it saves."""
