@@ -54,9 +54,9 @@ class StudyResults:
     def made(self) -> str:
         """Commit, network and epochs of the runs, each said once."""
         words = {
-            "commit": [str(run.about.get("commit", "unknown"))[:9] for run in self.runs],
-            "network": [str(run.about.get("network", "unknown")) for run in self.runs],
-            "epochs": [str(run.about.get("epochs", "unknown")) for run in self.runs],
+            "commit": [(run.record.commit or "unknown")[:9] for run in self.runs],
+            "network": [run.record.network or "unknown" for run in self.runs],
+            "epochs": ["unknown" if run.record.epochs is None else str(run.record.epochs) for run in self.runs],
         }
         return "; ".join(f"{word} {', '.join(dict.fromkeys(found))}" for word, found in words.items())
 

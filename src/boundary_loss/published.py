@@ -110,9 +110,9 @@ def _parse(line: str, where: str) -> Number:
 def why_not_comparable(published: Number, runs: Sequence[RunFolder]) -> list[str]:
     """What forbids comparing these runs of a row with the published number; empty where nothing does."""
     reasons = []
-    if any(run.about.get("phantom") for run in runs):
+    if any(run.record.phantom for run in runs):
         reasons.append("synthetic data")
-    if any(run.about.get("debug") for run in runs):
+    if any(run.record.debug for run in runs):
         reasons.append("debug run")
     if any(_unknown_archives(run) for run in runs):
         reasons.append("archives of unknown checksum (TRUST=1)")
@@ -125,8 +125,8 @@ def why_not_comparable(published: Number, runs: Sequence[RunFolder]) -> list[str
 
 
 def _unknown_archives(run: RunFolder) -> bool:
-    source = run.about.get("data_source") or {}
-    return any(archive.get("trusted") for archive in source.get("archives", []))
+    source = run.record.data_source
+    return source is not None and any(archive.trusted for archive in source.archives)
 
 
 def verdict(published: Number, ours: Score | None, runs: Sequence[RunFolder]) -> str:

@@ -33,7 +33,8 @@ from boundary_loss import command
 from boundary_loss.diskspace import check_room
 from boundary_loss.files import new_folder, write_json
 from boundary_loss.folders import records
-from boundary_loss.lineage import CHUNK, Checked, Lineage, check
+from boundary_loss.folders.source import FIELDS, Archive, Source
+from boundary_loss.lineage import CHUNK, Lineage, check
 from boundary_loss.names import MAX_PART
 
 RECORD = "lineage.json"
@@ -72,14 +73,6 @@ REPACK = """\
 ADVICE = """\
   A damaged file must be downloaded again. Hosts also repack: if you are sure of a file, TRUST=1 accepts it and
   records its checksum; or add the checksum to the lineage file as a further line."""
-
-
-_PROVENANCE: dict[str, records.Check] = {
-    "lineage": records.name,
-    "phantom": records.flag,
-    "archives": records.archives,
-    **dict.fromkeys(("source", "licence", "citation", "note"), records.texts),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -130,7 +123,7 @@ def find_archives(lineage: Lineage, folder: Path) -> list[Path]:
     return [folder / name for name in lineage.archives]
 
 
-def check_archives(lineage: Lineage, archives: Sequence[Path], *, trust: bool) -> list[Checked]:
+def check_archives(lineage: Lineage, archives: Sequence[Path], *, trust: bool) -> list[Archive]:
     """Take all checksums; every archive that is refused is named at once."""
     size = sum(path.stat().st_size for path in archives)
     checked, refused = [], []
@@ -308,7 +301,7 @@ def unpack(target: Path, lineage: Lineage, zips: Path, selection: Selection, *, 
     return len(members)
 
 
-def provenance(lineage: Lineage, checked: Sequence[Checked]) -> dict:
+def provenance(lineage: Lineage, checked: Sequence[Archive]) -> dict:
     """What ``lineage.json`` holds; slicing hands it on."""
     titles = [title for title in lineage.header if title != "Phantom"]
     header = {title.lower(): list(lineage.header[title]) for title in titles}
@@ -329,7 +322,7 @@ def read_provenance(folder: Path) -> dict | None:
     path = folder / RECORD
     if not path.is_file():
         return None
-    return records.read_record(path, _PROVENANCE, needs=("phantom",),
+    return records.read_record(path, FIELDS, needs=("phantom",),
                                remedy=f"remove {folder} and unpack the archives again")  # fmt: skip
 
 
@@ -345,7 +338,7 @@ def lineage_as_recorded(folder: Path, words: list[str]) -> list[str]:
     if words[now] == old[then] or not Path(words[now]).is_file():
         return words
     accepted = Lineage.read(Path(words[now])).archives
-    unpacked = {archive["name"]: archive["checksum"] for archive in about["archives"]}
+    unpacked = {archive.name: archive.checksum for archive in Source.from_json(about).archives}
     same = accepted.keys() == unpacked.keys() and all(unpacked[name] in accepted[name] for name in unpacked)
     return [*words[:now], old[then], *words[now + 1 :]] if same else words
 

@@ -57,7 +57,7 @@ def find_ledger(given: Path | None, run: Path) -> Path | None:
         if not given.is_file():
             raise FileNotFoundError(f"no ledger at {given}")
         return given
-    default = Path(f"{RunFolder(run).about.get('study')}.make")
+    default = Path(f"{RunFolder(run).record.study}.make")
     return default if default.is_file() else None
 
 

@@ -41,9 +41,10 @@ def _plain(text: str) -> str:
 
 def study_name(study: str, runs: Sequence[Path]) -> str:
     """The study with ``-phantom`` or ``-debug`` where a run was that and the name does not say so."""
-    about = [RunFolder(run).about for run in runs]
-    for mark in ("phantom", "debug"):
-        if any(a.get(mark) for a in about) and mark not in study:
+    found = [RunFolder(run).record for run in runs]
+    marks = {"phantom": any(record.phantom for record in found), "debug": any(record.debug for record in found)}
+    for mark, is_needed in marks.items():
+        if is_needed and mark not in study:
             study += f"-{mark}"
     return study
 

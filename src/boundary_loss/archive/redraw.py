@@ -58,7 +58,7 @@ def _plots(folder: Path, runs: list[RunFolder]) -> str:
             name = path.stem.removesuffix(suffix)
             having = [run for run in runs if name in METRICS and run.has(name)]
             if path.stem.endswith(suffix) and having:
-                study = str(having[0].about.get("study", ""))
+                study = having[0].record.study or ""
                 drawn += 1
                 same += to_png(draw(Comparison.of(name, having, study=study))) == path.read_bytes()
                 break

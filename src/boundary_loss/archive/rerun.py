@@ -26,6 +26,7 @@ from boundary_loss.archive.settings import PLAIN, read_variables, shown
 from boundary_loss.command import Stop
 from boundary_loss.files import read_array, read_json
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.run_record import RunRecord
 from boundary_loss.folders.sliced import SLICING
 from boundary_loss.metric_definitions import EVALUATION_ARRAYS, TRAINING_ARRAYS
 from boundary_loss.provenance import commit
@@ -36,7 +37,6 @@ MADE_WITH = "made_with.json"
 
 _LEDGER = re.compile(r"\w[\w.-]*\.make")
 _DATA = re.compile(r"data/\w[\w.-]*")
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,8 @@ class Recipe:
     variables: dict[str, str]
     data: list[str]
     runs: tuple[RunFolder, ...]
+    records: tuple[RunRecord, ...]
+    """Of the runs: what their run.json says, checked."""
     imports: list[str]
     """Networks and losses named by import path, ``mypackage.nets:TinyNet``: a training imports and calls them."""
 
@@ -67,8 +69,9 @@ class Recipe:
         content = read_json(path)
         ledger, data, variables = (_part(content, key, kind) for key, kind in _PARTS.items())
         runs = tuple(find_runs(runs_in(folder)))
-        if not runs or not all(isinstance(run.about, dict) for run in runs):
+        if not runs:
             raise ValueError(f"the archive holds no run with a readable run.json: {shown(folder.name)}")
+        records = tuple(run.record for run in runs)
         checked, imports = read_variables({name: variables[name] for name in variables if name not in given})
         return cls(
             name=_matching(PLAIN, folder.name, "name of a study, as isles"),
@@ -76,22 +79,25 @@ class Recipe:
             variables=checked,
             data=[_matching(_DATA, path, "data folder, as data/ISLES") for path in data],
             runs=runs,
+            records=records,
             imports=imports,
         )
 
-    def abouts(self, key: str) -> list[Any]:
-        """The different values of a setting of the runs, in order."""
-        found: list[Any] = []
-        for run in self.runs:
-            if run.about.get(key) not in found:
-                found.append(run.about.get(key))
-        return found
+    @property
+    def commits(self) -> list[str | None]:
+        """The different commits that made the runs, in order."""
+        return list(dict.fromkeys(record.commit for record in self.records))
 
     @property
     def commit(self) -> str | None:
         """The commit that made the last run; None where it is not known."""
-        said = self.abouts("commit")[-1]
-        return said if isinstance(said, str) and _COMMIT.fullmatch(said) else None
+        said = self.commits[-1]
+        return None if said == "unknown" else said
+
+    @property
+    def checksums(self) -> list[str | None]:
+        """The different checksums of the runs' data, in order."""
+        return list(dict.fromkeys(record.data_checksum for record in self.records))
 
     @property
     def results(self) -> str:
@@ -131,8 +137,8 @@ def own_ledger(name: str) -> str:
 def describe(recipe: Recipe) -> str:
     """Shell commands, with what cannot be a command as comments."""
     lines = [f"# {recipe.name}: {len(recipe.runs)} runs"]
-    if len(recipe.abouts("commit")) > 1:
-        lines.append(f"# the runs are of several commits: {', '.join(map(str, recipe.abouts('commit')))}")
+    if len(recipe.commits) > 1:
+        lines.append(f"# the runs are of several commits: {', '.join(map(str, recipe.commits))}")
     unknown = "# the commit is not known: it was made outside a repository"
     lines.append(f"git checkout {recipe.commit}" if recipe.commit else unknown)
     diffs = {run.name: run.path / "repo.diff" for run in recipe.runs}
@@ -140,7 +146,7 @@ def describe(recipe: Recipe) -> str:
     if changed:
         lines.append(f"# with the changes in {', '.join(f'{name}/repo.diff' for name in changed)} of the archive")
     lines += [f"# data: {name}" for name in source_archives(recipe)]
-    lines += [f"# the sliced data's checksum must be {value}" for value in recipe.abouts("data_checksum")]
+    lines += [f"# the sliced data's checksum must be {value}" for value in recipe.checksums]
     if recipe.imports:
         lines.append(f"# this imports, from this checkout's Python path: {', '.join(recipe.imports)}")
     return "\n".join([*map(shown, lines), shlex.join(recipe.make())])
@@ -148,14 +154,13 @@ def describe(recipe: Recipe) -> str:
 
 def source_archives(recipe: Recipe) -> list[str]:
     """Name and checksum of each archive of the data; none where it was synthetic."""
-    found = []
-    for source in recipe.abouts("data_source"):
-        if isinstance(source, dict) and not source.get("phantom"):
-            archives = source.get("archives")
-            for archive in archives if isinstance(archives, list) else []:
-                told = archive if isinstance(archive, dict) else {}
-                found.append(f"{told.get('name')}  {told.get('algorithm')} {told.get('checksum')}")
-    return found
+    sources = dict.fromkeys(record.data_source for record in recipe.records)
+    return [
+        f"{archive.name}  {archive.algorithm} {archive.checksum}"
+        for source in sources
+        if source is not None and not source.phantom
+        for archive in source.archives
+    ]
 
 
 def rerun(archive: Path, *, run: bool, make: Sequence[str] = (), trust_code: bool = False) -> None:
@@ -201,7 +206,7 @@ def call(words: list[str]) -> None:
 
 def check_data(recipe: Recipe) -> None:
     found = [str(read_json(Path(path) / SLICING)["checksum"]) for path in recipe.data]
-    wanted = [str(value) for value in recipe.abouts("data_checksum")]
+    wanted = [str(value) for value in recipe.checksums]
     if sorted(found) != sorted(wanted):
         here, archived = ", ".join(recipe.data), shown(", ".join(wanted))
         raise Stop(f"{here} came out with the checksum {', '.join(found)}, the archive's is {archived}")

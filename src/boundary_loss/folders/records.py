@@ -3,6 +3,7 @@
 import re
 import reprlib
 from collections.abc import Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,12 @@ def number(value: Any, key: str, path: Path) -> None:
     """Refuse what is not a number that a float can hold; NaN is one."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     _expect(is_number and not (isinstance(value, int) and abs(value) > _MOST), "a number", value, key, path)
+
+
+def finite(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not a finite number."""
+    number(value, key, path)
+    _expect(isfinite(value), "a finite number", value, key, path)
 
 
 def length(value: Any, key: str, path: Path) -> None:
@@ -171,9 +178,6 @@ def by_name(check: Check) -> Check:
 
 texts = list_of(text)
 """Refuses what is not a list of strings."""
-_ARCHIVE = ("name", "algorithm", "checksum")
-archives = list_of(record(dict.fromkeys(_ARCHIVE, name), needs=_ARCHIVE))
-"""Refuses what does not name archives of data with their checksums, as lineage.json and run.json do."""
 
 
 def _expect(fits: bool, expected: str, value: Any, key: str, path: Path) -> None:

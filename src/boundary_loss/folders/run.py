@@ -38,6 +38,7 @@ from boundary_loss.files import read_array, unfinished
 from boundary_loss.folders import records
 from boundary_loss.folders.epoch import PACKED, read_predictions
 from boundary_loss.folders.naming import by_volume, frame_pairs
+from boundary_loss.folders.run_record import RunRecord
 from boundary_loss.metric_definitions import metric
 
 RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
@@ -46,28 +47,6 @@ BEST_PREDICTIONS = "best_epoch"
 EVALUATION = "evaluation.json"
 VOLUMES = "pred"
 
-_ABOUT: dict[str, records.Check] = {
-    "study": records.name,
-    "terms": records.texts,
-    "losses": records.names,
-    "network": records.text,
-    "epochs": records.count,
-    "batch_size": records.count,
-    "learning_rate": records.number,
-    "num_parameters": records.count,
-    "num_train_slices": records.count,
-    "num_val_slices": records.count,
-    "phantom": records.flag,
-    "arguments": records.texts,
-    "data_arguments": records.texts,
-    "data_checksum": records.name,
-    "data_source": records.record({
-        "archives": records.archives,
-        **dict.fromkeys(("source", "licence", "citation"), records.texts),
-    }),
-    "commit": records.commit,
-    "versions": records.by_name(records.text),
-}  # fmt: skip
 _NAMES: dict[str, records.Check] = {
     "train": records.slices,
     "val": records.slices,
@@ -147,9 +126,9 @@ class RunFolder:
         return f"restore it from an archive or a backup, or remove {self.path} and train it again"
 
     @cached_property
-    def about(self) -> dict[str, Any]:
-        """The content of ``run.json``: settings, commit, versions, data."""
-        return records.read_record(self.path / RUN, _ABOUT, remedy=self._remedy)
+    def record(self) -> RunRecord:
+        """What ``run.json`` says: settings, commit, versions, data."""
+        return RunRecord.read(self.path / RUN, remedy=self._remedy)
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
@@ -246,7 +225,7 @@ class RunFolder:
         if self.names["classes"] != classes:
             found, expected = ", ".join(self.names["classes"]), ", ".join(classes)
             raise ValueError(f"{self.path} was trained on the classes {found}, but {data} has {expected}")
-        trained_on = self.about.get("data_checksum") if (self.path / RUN).is_file() else None
+        trained_on = self.record.data_checksum if (self.path / RUN).is_file() else None
         if trained_on not in (None, checksum):
             raise ValueError(
                 f"{self.path} was trained on other data than {data} now holds (checksum {trained_on[:12]}, now "

@@ -50,7 +50,7 @@ def say(scores: Scores, statistics: Statistics, data: list[Path]) -> None:
     for text in sentences(scores):
         print(text)
     print(f"\n{comparisons.to_text(statistics)}\n")
-    unsure = unverified(run.about for run in scores.runs)
+    unsure = unverified(run.record for run in scores.runs)
     for text in (
         *unsure, *differences(scores.runs), *conventions(scores), *other_data(scores, data), *scores.missing,
     ):  # fmt: skip

@@ -1,9 +1,9 @@
 """What a report says in words: which run has the best mean, and why a comparison may not be fair."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.run_record import RunRecord
 from boundary_loss.report.html import tidy
 from boundary_loss.report.table import Scores
 from boundary_loss.statistics.alike import unlike
@@ -45,8 +45,8 @@ def differences(runs: Sequence[RunFolder]) -> list[str]:
 def conventions(scores: Scores) -> list[str]:
     """Where a challenge's own evaluation treats the data otherwise than these runs did."""
     shows_wmh = any(shown.name == "val_3d_hd95_wmh" for shown in scores.comparisons)
-    counted = [run for run in scores.runs if run.about.get("study") == "wmh" and "--ignore" not in
-               (run.about.get("data_arguments") or [])]  # fmt: skip
+    counted = [run for run in scores.runs if run.record.study == "wmh" and "--ignore" not in
+               run.record.data_arguments]  # fmt: skip
     if shows_wmh and counted:
         return [
             "The WMH challenge leaves label 2 (other pathology) out of every metric; these data were sliced without "
@@ -55,10 +55,10 @@ def conventions(scores: Scores) -> list[str]:
     return []
 
 
-def unverified(about: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What must be said where archives were taken on the user's word; ``about``: of each run."""
-    archives = [each for own in about for each in (own.get("data_source") or {}).get("archives", [])]
-    names = sorted({str(archive["name"]) for archive in archives if archive.get("trusted")})
+def unverified(runs: Iterable[RunRecord]) -> list[str]:
+    """What must be said where archives were taken on the user's word."""
+    sources = [record.data_source for record in runs if record.data_source is not None]
+    names = sorted({archive.name for source in sources for archive in source.archives if archive.trusted})
     if not names:
         return []
     return [

@@ -87,7 +87,7 @@ def _read_split(path: Path) -> dict[str, Any]:
 def identity(scores: Scores) -> list[list[Any]]:
     """What must agree for a kept file to belong to these runs: names, data, best epoch, epochs on disk."""
     return [
-        [name, run.about.get("data_checksum"), run.best_epoch, run.epochs]
+        [name, run.record.data_checksum, run.best_epoch, run.epochs]
         for name, run in zip(names_of(scores.runs), scores.runs, strict=True)
     ]
 

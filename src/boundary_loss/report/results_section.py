@@ -33,7 +33,7 @@ def summary(scores: Scores, statistics: Statistics) -> str:
         f"<p>{CHOICE_OF_EPOCH}</p>",
         paragraphs(
             [
-                *unverified(run.about for run in scores.runs),
+                *unverified(run.record for run in scores.runs),
                 *differences(scores.runs),
                 *conventions(scores),
                 *(f"{text}." for text in scores.missing),

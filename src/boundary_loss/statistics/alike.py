@@ -6,7 +6,6 @@ added here too.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.settings import declared
@@ -78,18 +77,18 @@ def unlike(rows: Mapping[str, Sequence[RunFolder]]) -> list[Unlike]:
 
 def settings_of(run: RunFolder) -> dict[str, str]:
     """What run.json records, in words, with the cases that the run was validated on."""
-    return dict(_flat(run.about)) | {"validation cases": _cases(run)}
+    return dict(_flat(run.record.recorded)) | {"validation cases": _cases(run)}
 
 
-def _flat(about: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in about.items():
+def _flat(recorded: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in recorded.items():
         if isinstance(value, dict) and name not in BESIDE:
             yield from _flat(value, f"{prefix}{name}: ")
         else:
             yield prefix + name, _text(name, value)
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: object) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value)) or "none"
     if isinstance(value, bool):

@@ -126,16 +126,16 @@ def group(runs: Sequence[RunFolder]) -> dict[str, tuple[RunFolder, ...]]:
 
 def study_of(runs: Sequence[RunFolder]) -> str:
     """The study that the runs say they belong to; its folder's name where they do not say."""
-    found = dict.fromkeys(str(run.about.get("study") or run.home.resolve().name) for run in runs)
+    found = dict.fromkeys(run.record.study or run.home.resolve().name for run in runs)
     return ", ".join(found)
 
 
 def warnings_of(runs: Sequence[RunFolder]) -> list[str]:
     """What must stand in every picture of these runs: that the data are synthetic, that it was a debug run."""
     texts = []
-    if any(run.about.get("phantom") for run in runs):
+    if any(run.record.phantom for run in runs):
         texts.append("SYNTHETIC DATA (phantom): these numbers say nothing about patients")
-    if any(run.about.get("debug") for run in runs):
+    if any(run.record.debug for run in runs):
         texts.append("DEBUG RUN: a few slices only")
     return texts
 

@@ -1,0 +1,56 @@
+"""Where the archives of a study came from: unpacking records it, slicing.json and run.json pass it on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from boundary_loss.folders import records
+
+_ARCHIVE = ("name", "algorithm", "checksum")
+_TEXTS = ("source", "licence", "citation", "note")
+FIELDS: dict[str, records.Check] = {
+    "lineage": records.name,
+    "phantom": records.flag,
+    "archives": records.list_of(
+        records.record(dict.fromkeys(_ARCHIVE, records.name) | {"trusted": records.flag}, needs=_ARCHIVE)
+    ),
+    **dict.fromkeys(_TEXTS, records.texts),
+}
+"""A check of each entry, see :func:`boundary_loss.folders.records.read_record`."""
+SOURCE = records.record(FIELDS)
+"""Refuses what :meth:`Source.from_json` cannot take."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive that was unpacked."""
+
+    name: str
+    algorithm: str
+    """``md5`` or ``sha256``."""
+    checksum: str
+    trusted: bool
+    """None of the accepted checksums; it was taken on the user's word."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The archives that were unpacked, and what their lineage file says of them."""
+
+    archives: tuple[Archive, ...]
+    phantom: bool
+    """The archives are synthetic."""
+    source: tuple[str, ...]
+    """Where to get them."""
+    licence: tuple[str, ...]
+    citation: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Source":
+        """Take what :data:`SOURCE` lets pass; an older version may have written less."""
+        archives = [
+            Archive(each["name"], each["algorithm"], each["checksum"], bool(each.get("trusted")))
+            for each in content.get("archives") or ()
+        ]
+        texts = {name: tuple(content.get(name) or ()) for name in ("source", "licence", "citation")}
+        return cls(archives=tuple(archives), phantom=bool(content.get("phantom")), **texts)
