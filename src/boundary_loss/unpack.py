@@ -16,7 +16,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -296,25 +296,19 @@ def unpack(target: Path, lineage: Lineage, zips: Path, selection: Selection, *, 
         check_room(grown, size, len(members), "unpacking", SPARE_BYTES)
         with tqdm(total=size, unit="B", unit_scale=True, desc=f"unpacking {target}", disable=None, leave=False) as bar:
             extract(members, grown, bar.update)
-        write_json(grown / RECORD, provenance(lineage, checked))
+        write_json(grown / RECORD, source_of(lineage, checked).to_json())
         command.record(grown, words)
     return len(members)
 
 
-def provenance(lineage: Lineage, checked: Sequence[Archive]) -> dict:
-    """What ``lineage.json`` holds; slicing hands it on."""
-    titles = [title for title in lineage.header if title != "Phantom"]
-    header = {title.lower(): list(lineage.header[title]) for title in titles}
-    return {
-        "lineage": lineage.name,
-        "phantom": lineage.phantom,
-        "archives": [asdict(archive) for archive in checked],
-        **header,
-    }
+def source_of(lineage: Lineage, archives: Sequence[Archive]) -> Source:
+    """What ``lineage.json`` says; slicing hands it on."""
+    texts = {title.lower(): lines for title, lines in lineage.header.items() if title != "Phantom"}
+    return Source(lineage=lineage.name, phantom=lineage.phantom, archives=tuple(archives), **texts)
 
 
-def read_provenance(folder: Path) -> dict | None:
-    """The content of ``lineage.json``; None for a folder that this module did not make.
+def read_source(folder: Path) -> Source | None:
+    """What ``lineage.json`` says; None for a folder that this module did not make.
 
     Raises:
         ValueError: it is spoilt.
@@ -322,8 +316,8 @@ def read_provenance(folder: Path) -> dict | None:
     path = folder / RECORD
     if not path.is_file():
         return None
-    return records.read_record(path, FIELDS, needs=("phantom",),
-                               remedy=f"remove {folder} and unpack the archives again")  # fmt: skip
+    remedy = f"remove {folder} and unpack the archives again"
+    return Source.from_json(records.read_record(path, FIELDS, needs=("phantom",), remedy=remedy))
 
 
 def lineage_as_recorded(folder: Path, words: list[str]) -> list[str]:
@@ -331,14 +325,14 @@ def lineage_as_recorded(folder: Path, words: list[str]) -> list[str]:
 
     A lineage file may move, or be a copy: what it accepts is the setting, not its path.
     """
-    old, about = command.recorded(folder) or [], read_provenance(folder)
-    if about is None or "--lineage" not in old or "--lineage" not in words:
+    old, source = command.recorded(folder) or [], read_source(folder)
+    if source is None or "--lineage" not in old or "--lineage" not in words:
         return words
     now, then = len(words) - words[::-1].index("--lineage"), old.index("--lineage") + 1
     if words[now] == old[then] or not Path(words[now]).is_file():
         return words
     accepted = Lineage.read(Path(words[now])).archives
-    unpacked = {archive.name: archive.checksum for archive in Source.from_json(about).archives}
+    unpacked = {archive.name: archive.checksum for archive in source.archives}
     same = accepted.keys() == unpacked.keys() and all(unpacked[name] in accepted[name] for name in unpacked)
     return [*words[:now], old[then], *words[now + 1 :]] if same else words
 

@@ -17,7 +17,7 @@ def use(run: RunFolder) -> None:
     assert run.best_epoch >= 0
     assert run.record.study
     run.row_names("tra_dice"), run.column_names("val_loss")
-    run.touched("val_3d_hd95")
+    assert run.counted["val_3d_hd95"].touched >= 0
     command.recorded(run.path)
 
 

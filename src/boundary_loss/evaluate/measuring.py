@@ -76,7 +76,7 @@ def jobs_of(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], places: 
             f"{data.path}/val has no slice {unknown[0]}, which {run.path} predicted "
             f"({len(unknown)} of {len(stems)} are not there): the run belongs to other data or another fold"
         )
-    run.refuse_other_data(data.path, data.classes, data.about["checksum"])
+    run.refuse_other_data(data.path, data.classes, data.about.checksum)
     shared = (tuple(places.values()), len(data.classes), tuple(metrics))
     return [Job(volume, tuple(own), run.path, data.path, *shared) for volume, own in by_volume(stems).items()]
 

@@ -101,7 +101,7 @@ class Row:
 def check_runs(data: SlicedFolder, runs: Sequence[RunFolder]) -> None:
     """Refuse runs of other data: their predictions would lie on the wrong images."""
     for run in runs:
-        run.refuse_other_data(data.path, data.classes, data.about["checksum"])
+        run.refuse_other_data(data.path, data.classes, data.about.checksum)
 
 
 def read_prediction(run: RunFolder, epoch: int | None, stem: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.folders.sliced import SLICING, SlicedFolder
 
 
 def predicted_stems(runs: Sequence[RunFolder]) -> list[str]:
@@ -41,6 +41,8 @@ def check_slices(stems: Sequence[str], known: Sequence[str]) -> None:
 
 
 def pick_modality(data: SlicedFolder, wanted: str | None) -> str:
+    if not data.modalities:
+        raise ValueError(f"{data.path / SLICING} lists no modality, so that there is no image to draw on")
     if wanted is None:
         return data.modalities[-1]
     if wanted not in data.modalities:

@@ -38,6 +38,20 @@ def read_record(path: Path, fields: Mapping[str, Check], *, needs: tuple[str, ..
         raise ValueError(f"{error}; {remedy}") from None
 
 
+def read_entries(path: Path, check: Check, what: str, *, remedy: str) -> dict[str, Any]:
+    """Read a JSON object whose keys are names, of which each is a ``what``, and whose values pass ``check``.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_record`.
+    """
+    content = read_record(path, {}, remedy=remedy)
+    try:
+        by_name(check)(content, what, path)
+    except ValueError as error:
+        raise ValueError(f"{error}; {remedy}") from None
+    return content
+
+
 def checked_record(content: Any, path: Path, fields: Mapping[str, Check], *, needs: tuple[str, ...] = ()) -> dict:
     """Return ``content`` if it is an object whose fields pass their checks, see :func:`read_record`."""
     if not isinstance(content, dict):

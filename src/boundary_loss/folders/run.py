@@ -30,10 +30,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from boundary_loss.empty_masks import Touched
 from boundary_loss.files import read_array, unfinished
 from boundary_loss.folders import records
 from boundary_loss.folders.epoch import PACKED, read_predictions
@@ -59,9 +59,7 @@ _EMPTY = records.record({"cases": records.count, "values": records.list_of(recor
 _COUNTS: dict[str, records.Check] = {
     "touched": records.count, "of": records.count, "both_empty": _EMPTY, "one_empty": _EMPTY
 }  # fmt: skip
-_EVALUATION = records.by_name(
-    records.record(_COUNTS | {"last": records.record(_COUNTS, needs=("touched", "of"))}, needs=("touched", "of"))
-)
+_TOUCHED = records.record(_COUNTS | {"last": records.record(_COUNTS, needs=("touched", "of"))}, needs=("touched", "of"))
 
 _PART = re.compile(r"(?!_)(fold\d+)?(?:(?:^|_)(seed\d+))?")
 
@@ -134,8 +132,11 @@ class RunFolder:
     def names(self) -> dict[str, list[str]]:
         """The lists of ``rows.json``: what each row and column of the arrays stands for."""
         path = self.path / ROWS
-        names = records.read_record(path, _NAMES, needs=("val", "classes"), remedy=self._remedy)
-        names.setdefault("volumes", list(by_volume(names["val"])))
+        content = records.read_record(path, _NAMES, needs=("val", "classes"), remedy=self._remedy)
+        names = {name: listed for name, listed in content.items() if name in _NAMES and listed is not None}
+        volumes = list(by_volume(names["val"]))
+        if sorted(names.setdefault("volumes", volumes)) != sorted(volumes):
+            raise ValueError(f"{path} lists other volumes than those of its slices 'val'; {self._remedy}")
         if len(names.get("patients", names["volumes"])) != len(names["volumes"]):
             raise ValueError(f"{path} lists other numbers of patients and of volumes; {self._remedy}")
         return names
@@ -182,7 +183,10 @@ class RunFolder:
         path = self.path / f"{name}.npy"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; `make -f STUDY.make {path}` computes it")
-        return read_array(path)
+        found = read_array(path)
+        if found.dtype.kind != "f":
+            raise ValueError(f"{path} holds {found.dtype}, expected float32; delete it, and `make` computes it again")
+        return found
 
     def row_names(self, name: str) -> list[str] | None:
         """Names of the array's second axis; None for batches."""
@@ -206,19 +210,15 @@ class RunFolder:
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{error}; {self.path} has predictions of {_epochs_text(self.epochs)}") from None
 
-    def touched(self, name: str) -> dict[str, Any] | None:
-        """How the empty-mask rule touched an array at the best epoch (see ``empty_masks``); None if not counted."""
-        return self._counts.get(name)
-
     @cached_property
-    def _counts(self) -> dict[str, Any]:
+    def counted(self) -> dict[str, Touched]:
+        """How the empty-mask rule touched each array at the best epoch, as ``evaluation.json`` says."""
         path = self.path / EVALUATION
         if not path.is_file():
             return {}
         remedy = f"delete it and val_*.npy in {self.path}, and run make again"
-        counts = records.read_record(path, {}, remedy=remedy)
-        _EVALUATION(counts, "metric", path)
-        return counts
+        counts = records.read_entries(path, _TOUCHED, "metric", remedy=remedy)
+        return {name: Touched.from_json(entry) for name, entry in counts.items()}
 
     def refuse_other_data(self, data: Path, classes: list[str], checksum: str) -> None:
         """Stop where the sliced data is not what the run was trained on: predictions and images would not match."""

@@ -19,7 +19,7 @@
 A study of 8-bit images (ACDC) has ``img/`` and ``gt/`` alone: its network reads the PNGs, divided by 255.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,25 +31,14 @@ from boundary_loss.files import read_array
 from boundary_loss.folders import records
 from boundary_loss.folders.naming import by_volume, checked_stem
 from boundary_loss.folders.pictures import read_png
+from boundary_loss.folders.prepared_record import PreparedRecord
+from boundary_loss.folders.split import Split
 from boundary_loss.names import checked_name
 
 SLICING, SPLIT, SPACING, SPACING_3D = "slicing.json", "split.json", "spacing.json", "spacing_3d.json"
 GRIDS = "grids.json"
 IMAGES, LABELS, MAPS_3D, LABELS_PNG = "in_npy", "gt_npy", "3d_distmap", "gt"
 SETS = ("train", "val")
-
-_ABOUT: dict[str, records.Check] = {
-    "study": records.name,
-    "classes": records.distinct_names,
-    "modalities": records.distinct_names,
-    "kinds": records.distinct_names,
-    "checksum": records.text,
-    "phantom": records.flag,
-    "preparation": records.mapping,
-    "orientation": records.by_name(records.text),
-    "patient": records.by_name(records.name),
-    "source": records.mapping,
-}
 
 
 def _numbers(value: Any, key: str, path: Path) -> None:
@@ -92,29 +81,34 @@ class SlicedFolder:
         return cls(path)
 
     @cached_property
-    def about(self) -> dict[str, Any]:
-        """The content of slicing.json: ``study``, ``classes``, ``modalities``, ``shape``, ``checksum``, ``phantom``."""
-        needs = ("study", "classes", "modalities", "checksum")
-        return records.read_record(self.path / SLICING, _ABOUT, needs=needs, remedy=self._remedy)
+    def about(self) -> PreparedRecord:
+        """What slicing.json says: study, classes, modalities, kinds of files, checksum."""
+        return PreparedRecord.read(self.path / SLICING, remedy=self._remedy)
 
     @property
     def _remedy(self) -> str:
         return f"remove {self.path} and slice it again: the same options give the same slices, and runs stay valid"
 
+    @cached_property
+    def split(self) -> Split | None:
+        """Which patients train and which are held out; None where slicing did not write it down."""
+        path = self.path / SPLIT
+        return Split.read(path, remedy=self._remedy) if path.is_file() else None
+
     @property
     def classes(self) -> list[str]:
         """Class names, background first."""
-        return self.about["classes"]
+        return list(self.about.classes)
 
     @property
     def modalities(self) -> list[str]:
-        return self.about["modalities"]
+        return list(self.about.modalities)
 
     @property
-    def preparation(self) -> dict[str, Any] | None:
+    def preparation(self) -> Mapping[str, Any] | None:
         """How the slices came from volumes (boundary_loss.preparation.shown); None if they were sliced before it was
         written down."""
-        return self.about.get("preparation")
+        return self.about.preparation
 
     def stems(self, which: str) -> list[str]:
         """Names of the slices of ``train`` or ``val``, sorted.
@@ -131,7 +125,7 @@ class SlicedFolder:
 
     def _kinds(self, which: str) -> list[str]:
         """The folders that hold a file of every slice; 3D maps may be removed as a whole, for they can be computed."""
-        kinds = self.about.get("kinds", [LABELS_PNG])
+        kinds = self.about.kinds or (LABELS_PNG,)
         return [kind for kind in kinds if kind != MAPS_3D or (self.path / which / kind).is_dir()]
 
     def _refuse_missing(self, which: str, kind: str, stems: list[str]) -> None:
@@ -146,7 +140,7 @@ class SlicedFolder:
 
     def _has(self, which: str, kind: str) -> bool:
         """Whether slicing wrote this kind; it did not say so in data of an older version."""
-        kinds = self.about.get("kinds")
+        kinds = self.about.kinds
         return kind in kinds if kinds is not None else (self.path / which / kind).is_dir()
 
     def volumes(self, which: str) -> dict[str, list[str]]:
@@ -194,27 +188,31 @@ class SlicedFolder:
     @cached_property
     def _grids(self) -> dict[str, dict[str, Any]]:
         path = self.path / GRIDS
-        grids = records.read_record(path, {}, remedy=self._remedy)
-        try:
-            records.by_name(records.record(_GRID, needs=tuple(_GRID)))(grids, "volume", path)
-        except ValueError as error:
-            raise ValueError(f"{error}; {self._remedy}") from None
-        return grids
+        return records.read_entries(path, records.record(_GRID, needs=tuple(_GRID)), "volume", remedy=self._remedy)
 
     def orientation(self, volume: str) -> str:
         """Where the axes of a volume point in the patient, as ``LPS``; empty if it is not known."""
-        return self.about.get("orientation", {}).get(volume, "")
+        return self.about.orientation.get(volume, "")
 
     def patient(self, volume: str) -> str:
         """Whose volume it is: ACDC has two of each patient."""
-        return self.about.get("patient", {}).get(volume, volume)
+        return self.about.patient.get(volume, volume)
 
     def image(self, which: str, stem: str) -> np.ndarray:
         """(C, X, Y) float32 in [0, 1]: what the network reads."""
         if self._has(which, IMAGES):
-            return read_array(self.path / which / IMAGES / f"{stem}.npy")
+            return self._image(self.path / which / IMAGES / f"{stem}.npy")
         layers = [read_png(self.path / which / name / f"{stem}.png") for name in self.modalities]
         return from_pictures(np.stack(layers))
+
+    def _image(self, npy: Path) -> np.ndarray:
+        image = read_array(npy)
+        if image.ndim != 3 or len(image) != len(self.modalities) or image.dtype.kind not in "buif":
+            raise ValueError(
+                f"{npy} holds {image.dtype} of shape {image.shape}, expected float32 ({len(self.modalities)}, X, Y); "
+                f"{self._remedy}"
+            )
+        return image
 
     def labels(self, which: str, stem: str) -> np.ndarray:
         """(X, Y) uint8 class numbers; 255 = ignored."""
@@ -227,7 +225,7 @@ class SlicedFolder:
         """(K, X, Y) float32 mm: this slice of the volume's signed distance map."""
         npy = self.path / which / MAPS_3D / f"{stem}.npy"
         if not npy.is_file():
-            raise FileNotFoundError(f"{npy} is missing: {self.about['study']} was sliced without 3D distance maps")
+            raise FileNotFoundError(f"{npy} is missing: {self.about.study} was sliced without 3D distance maps")
         signed = read_array(npy)
         if signed.ndim != 3 or len(signed) != len(self.classes) or signed.dtype.kind != "f":
             raise ValueError(

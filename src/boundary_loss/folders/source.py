@@ -1,7 +1,7 @@
 """Where the archives of a study came from: unpacking records it, slicing.json and run.json pass it on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from boundary_loss.folders import records
@@ -37,13 +37,25 @@ class Archive:
 class Source:
     """The archives that were unpacked, and what their lineage file says of them."""
 
-    archives: tuple[Archive, ...]
+    lineage: str | None
+    """Name of that file."""
     phantom: bool
     """The archives are synthetic."""
+    archives: tuple[Archive, ...]
     source: tuple[str, ...]
     """Where to get them."""
     licence: tuple[str, ...]
     citation: tuple[str, ...]
+    note: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of ``lineage.json``."""
+        return {
+            "lineage": self.lineage,
+            "phantom": self.phantom,
+            "archives": [asdict(archive) for archive in self.archives],
+            **{name: list(getattr(self, name)) for name in _TEXTS},
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Source":
@@ -52,5 +64,9 @@ class Source:
             Archive(each["name"], each["algorithm"], each["checksum"], bool(each.get("trusted")))
             for each in content.get("archives") or ()
         ]
-        texts = {name: tuple(content.get(name) or ()) for name in ("source", "licence", "citation")}
-        return cls(archives=tuple(archives), phantom=bool(content.get("phantom")), **texts)
+        return cls(
+            lineage=content.get("lineage"),
+            phantom=bool(content.get("phantom")),
+            archives=tuple(archives),
+            **{name: tuple(content.get(name) or ()) for name in _TEXTS},
+        )

@@ -19,16 +19,18 @@ from boundary_loss.folders.sliced import (
     SPACING,
     SPACING_3D,
     SPLIT,
+    SlicedFolder,
 )
+from boundary_loss.folders.split import Split
 from boundary_loss.names import checked_name
 from boundary_loss.preparation.checks import check_case, refuse_faulty
 from boundary_loss.preparation.options import add_header_options
 from boundary_loss.preparation.shown import Preparation
 from boundary_loss.preparation.slices import Cut, cut_case
-from boundary_loss.preparation.split import Split, draw_split, read_split
+from boundary_loss.preparation.split import draw_split, read_split
 from boundary_loss.preparation.study import Case, Recipe, Study
 from boundary_loss.preparation.workers import workers
-from boundary_loss.unpack import read_provenance
+from boundary_loss.unpack import read_source
 
 
 def run(study: Study) -> None:
@@ -118,14 +120,14 @@ def find_cases(study: Study, source: Path) -> list[Case]:
 
 def refuse_other_sources(dest: Path, source: Path, split: Path | None) -> None:
     """Stop where the same words would now make something else: another archive unpacked, another split written."""
-    about = read_json(dest / SLICING)
-    if source.is_dir() and read_provenance(source) != about["source"]:
+    if source.is_dir() and read_source(source) != SlicedFolder(dest).about.source:
         raise command.Stop(
             f"{source} was unpacked anew from other archives since {dest} was made; FRESH=1 slices it again"
         )
     if split and split.is_file():
-        old, new = read_json(dest / SPLIT), read_json(split)
-        if any(sorted(old[name]) != sorted(new.get(name, [])) for name in SETS):
+        old = Split.read(dest / SPLIT, remedy=f"remove {dest} and slice it again")
+        new = Split.read(split, remedy="give another one, or draw one without --split")
+        if (sorted(old.train), sorted(old.val)) != (sorted(new.train), sorted(new.val)):
             raise command.Stop(f"{split} has changed since {dest} was made; FRESH=1 slices it again")
 
 
@@ -140,7 +142,7 @@ def write_records(
     folder: Path, study: Study, recipe: Recipe, split: Split, cuts: Sequence[tuple[str, Cut]], unpacked: Path
 ) -> None:
     """The JSON files: what the slices are, where they come from, how large their voxels are and where they lay."""
-    source = read_provenance(unpacked)
+    source = read_source(unpacked)
     for which in SETS:
         spacing = {stem: list(cut.spacing_mm[:2]) for side, cut in cuts if side == which for stem in cut.stems}
         write_json(folder / which / SPACING, dict(sorted(spacing.items())))
@@ -162,8 +164,8 @@ def write_records(
         "kinds": sorted({name.split("/")[1] for name in digests} | set(study.modalities)),
         "checksum": checksum(digests),
         "ratio": {which: ratio([cut for side, cut in cuts if side == which]) for which in SETS},
-        "phantom": bool(source and source["phantom"]),
-        "source": source,
+        "phantom": source is not None and source.phantom,
+        "source": None if source is None else source.to_json(),
         "options": {
             "seed": recipe.seed,
             "n_augment": recipe.n_augment,

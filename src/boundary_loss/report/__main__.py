@@ -35,7 +35,7 @@ def other_data(scores: Scores, data: list[Path]) -> list[str]:
         faults = []
         for folder in folders:
             try:
-                run.refuse_other_data(folder.path, folder.classes, folder.about["checksum"])
+                run.refuse_other_data(folder.path, folder.classes, folder.about.checksum)
             except ValueError as error:
                 faults.append(str(error))
         if faults and len(faults) == len(folders):

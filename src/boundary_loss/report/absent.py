@@ -40,6 +40,12 @@ class ClassCounts:
     missed: Sequence[tuple[str, int, Sequence[str]]]
     """Volumes, their true voxels, and the rows that predicted none."""
 
+    @property
+    def num_rows(self) -> int | None:
+        """How many rows were counted; None if the lists are not of one length, as in a file that was changed."""
+        lengths = {len(self.false), len(self.voxels), *(len(each) for _, each in (*self.listed, *self.absent))}
+        return lengths.pop() if len(lengths) == 1 else None
+
 
 def one_of_each_row(
     rows: Iterable[Sequence[RunFolder]], trained: Sequence[tuple[SlicedFolder, Mapping[int, RunFolder]]]

@@ -7,6 +7,7 @@ from typing import Any
 
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.source import Source
+from boundary_loss.folders.split import Split
 from boundary_loss.report.findings import unverified
 from boundary_loss.report.html import named, paragraphs, tidy
 from boundary_loss.report.seen import Seen, Unavailable
@@ -135,13 +136,11 @@ def _source(source: Source) -> list[tuple[str, str]]:
     return rows + [(word, "; ".join(texts)) for word, texts in known.items() if texts]
 
 
-def _split(split: dict[str, Any]) -> str:
-    if not split.get("val"):
+def _split(split: Split) -> str:
+    if not split.val:
         return ""
-    fold = f", fold {split['fold']} of {split['folds']}" if split.get("folds") else ""
-    seed = f", seed {split['seed']}" if "seed" in split else ""
-    sets = [("trained on", split.get("train", [])), ("held out", split["val"])]
-    items = "".join(
-        f"<dt>{len(names)} patients {word}</dt><dd>{escape(', '.join(map(str, names)))}</dd>" for word, names in sets
-    )
+    fold = f", fold {split.fold} of {split.folds}" if split.folds else ""
+    seed = "" if split.seed is None else f", seed {split.seed}"
+    sets = [("trained on", split.train), ("held out", split.val)]
+    items = "".join(f"<dt>{len(names)} patients {word}</dt><dd>{escape(', '.join(names))}</dd>" for word, names in sets)
     return f"<details><summary>Split{escape(seed + fold)}</summary><dl>{items}</dl></details>"

@@ -10,7 +10,8 @@ from typing import Any
 
 from boundary_loss.files import write_text
 from boundary_loss.folders import records
-from boundary_loss.folders.sliced import SLICING, SPLIT, SlicedFolder
+from boundary_loss.folders.sliced import SLICING, SlicedFolder
+from boundary_loss.folders.split import SPLIT
 from boundary_loss.report import absent, gallery
 from boundary_loss.report.payload import to_script
 from boundary_loss.report.seen import Seen, Unavailable
@@ -18,6 +19,7 @@ from boundary_loss.report.table import Scores
 from boundary_loss.statistics.comparison import names_of
 
 KEPT = "report_data.json"
+_REMEDY = "delete it, and a report with the data at hand writes it again"
 
 
 def _run_name(value: Any, key: str, path: Path) -> None:
@@ -45,16 +47,13 @@ _ABSENT: dict[str, records.Check] = {
     **dict.fromkeys(("false", "voxels"), _COUNTS),
     **dict.fromkeys(("listed", "absent", "missed"), records.list_of(_counted)),
 }
-_SPLIT: dict[str, records.Check] = dict.fromkeys(("fold", "folds", "seed"), records.count) | dict.fromkeys(
-    ("train", "val"), records.names
-)
 _KEPT: dict[str, records.Check] = {
     "names": records.list_of(_run_name),
     "words": records.texts,
     "runs": records.list_of(records.list_of(lambda *_: None)),
     "gallery": records.mapping,
     "absent": records.list_of(records.record(_ABSENT, needs=tuple(_ABSENT))),
-    "splits": records.list_of(records.record(_SPLIT)),
+    "splits": records.list_of(SPLIT),
 }
 
 
@@ -74,14 +73,10 @@ def take(scores: Scores, data: Sequence[Path], modality: str | None, words: Sequ
         runs=identity(scores),
         gallery=gallery.build(scores.runs, folders, modality),
         absent=absent.count(scores.labels, absent.one_of_each_row(scores.rows.values(), trained)),
-        splits=[_read_split(data.path / SPLIT) for data, _ in trained if (data.path / SPLIT).is_file()],
+        splits=[split for data, _ in trained if (split := data.split) is not None],
         names=names_of(scores.runs),
         words=list(words),
     )
-
-
-def _read_split(path: Path) -> dict[str, Any]:
-    return records.read_record(path, _SPLIT, remedy=f"remove {path.parent} and slice it again")
 
 
 def identity(scores: Scores) -> list[list[Any]]:
@@ -123,9 +118,13 @@ def kept(scores: Scores, folder: Path) -> Seen | None:
     """What an earlier report read, if it was of these runs as they are now."""
     content = read_kept(folder)
     try:
-        return content if content is not None and content.runs == identity(scores) else None
+        if content is None or content.runs != identity(scores):
+            return None
     except FileNotFoundError:  # a run without best epoch
         return None
+    if any(counts.num_rows != len(scores.rows) for counts in content.absent):
+        raise ValueError(f"{folder / KEPT} does not count {len(scores.rows)} rows, as there are; {_REMEDY}")
+    return content
 
 
 def read_kept(folder: Path) -> Seen | None:
@@ -137,5 +136,4 @@ def read_kept(folder: Path) -> Seen | None:
     path = folder / KEPT
     if not path.is_file():
         return None
-    remedy = "delete it, and a report with the data at hand writes it again"
-    return Seen.from_json(records.read_record(path, _KEPT, needs=tuple(_KEPT), remedy=remedy))
+    return Seen.from_json(records.read_record(path, _KEPT, needs=tuple(_KEPT), remedy=_REMEDY))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from boundary_loss.folders.split import Split
 from boundary_loss.report.absent import ClassCounts
 
 
@@ -24,21 +25,25 @@ class Seen:
     gallery: dict[str, Any]
     """For the page's scripts, see :func:`boundary_loss.report.gallery.build`."""
     absent: Sequence[ClassCounts]
-    splits: Sequence[dict[str, Any]]
-    """``split.json`` of each folder of data that has one."""
+    splits: Sequence[Split]
+    """Of each folder of data that has one."""
     names: Sequence[str]
     """Of the runs, in the report's order."""
     words: Sequence[str]
     """The command's options."""
 
     def to_json(self) -> dict[str, Any]:
-        return vars(self) | {"absent": [vars(counts) for counts in self.absent]}
+        return vars(self) | {
+            "absent": [vars(counts) for counts in self.absent],
+            "splits": [split.as_json() for split in self.splits],
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Seen":
         """Read what :meth:`to_json` made; further keys are left out."""
         absent = [ClassCounts(**_known(ClassCounts, counts)) for counts in content["absent"]]
-        return cls(**_known(cls, content) | {"absent": absent})
+        splits = [Split.from_json(split) for split in content["splits"]]
+        return cls(**_known(cls, content) | {"absent": absent, "splits": splits})
 
 
 def _known(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from boundary_loss.empty_masks import RULE, touched_text
+from boundary_loss.empty_masks import RULE
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metric_definitions import METRICS, expand, metric
 from boundary_loss.statistics import tables
@@ -190,10 +190,10 @@ def touched_texts(shown: Comparison) -> list[str]:
     label, found = short_label(shown.name), []
     runs = [run for measured in shown.runs for run in measured.runs]
     for run, name in zip(runs, names_of(runs), strict=True):
-        entry = run.touched(shown.name) or {}
-        for when, counted in (("best", entry), ("last", entry.get("last", {}))):
-            if counted.get("touched"):
-                found.append(f"{name}, {when} epoch: {label} {touched_text(counted, shown.metric.unit)}")
+        best = run.counted.get(shown.name)
+        for when, counted in (("best", best), ("last", best and best.last)):
+            if counted is not None and counted.touched:
+                found.append(f"{name}, {when} epoch: {label} {counted.text(shown.metric.unit)}")
     return found
 
 

@@ -112,12 +112,12 @@ def extend(folder: Path, grown: Path) -> None:
 def start(run: Path, words: list[str], about: dict[str, Any], data: SlicedFolder, train: Slices, val: Slices) -> None:
     """Write what is known before the first epoch. The settings come last: a folder without them never began."""
     about = about | {
-        "study": data.about["study"],
-        "phantom": bool(data.about.get("phantom")),
+        "study": data.about.study,
+        "phantom": data.about.phantom,
         "arguments": words,
-        "data_checksum": data.about["checksum"],
+        "data_checksum": data.about.checksum,
         "data_arguments": command.recorded(data.path),
-        "data_source": data.about.get("source"),
+        "data_source": None if data.about.source is None else data.about.source.to_json(),
         "num_train_slices": len(train),
         "num_val_slices": len(val),
         "commit": provenance.commit(),

@@ -1,0 +1,75 @@
+"""What data that is ready for training says of itself, as in ``slicing.json``: checked once, where it is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boundary_loss.folders import records
+from boundary_loss.folders.source import SOURCE, Source
+
+_NEEDS = ("study", "classes", "modalities", "checksum")
+_FIELDS: dict[str, records.Check] = {
+    "study": records.name,
+    "classes": records.distinct_names,
+    "modalities": records.distinct_names,
+    "kinds": records.distinct_names,
+    "checksum": records.text,
+    "phantom": records.flag,
+    "preparation": records.mapping,
+    "orientation": records.by_name(records.text),
+    "patient": records.by_name(records.name),
+    "source": SOURCE,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedRecord:
+    """What the images show, where they came from and which files there are of each."""
+
+    study: str
+    classes: tuple[str, ...]
+    """Background first."""
+    modalities: tuple[str, ...]
+    kinds: tuple[str, ...] | None
+    """The folders that hold a file of every slice; None in data of an older version."""
+    checksum: str
+    """sha256 of all arrays that training reads."""
+    phantom: bool
+    """The data are synthetic."""
+    preparation: Mapping[str, Any] | None
+    """How the images came from volumes, for :meth:`boundary_loss.preparation.shown.Preparation.from_json`."""
+    orientation: Mapping[str, str]
+    """Where the axes of a volume point in the patient: ``LPS``."""
+    patient: Mapping[str, str]
+    """Whose each volume is."""
+    source: Source | None
+    """The archives of the data; None if they were not unpacked here."""
+
+    @classmethod
+    def read(cls, path: Path, *, remedy: str) -> "PreparedRecord":
+        """Read the record of a folder.
+
+        Args:
+            remedy: what the user can do about a spoilt file; ends every message.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it cannot be read, or an entry is missing or not what it should be.
+        """
+        content = records.read_record(path, _FIELDS, needs=_NEEDS, remedy=remedy)
+        if not content["classes"]:
+            raise ValueError(f"{path}: 'classes' is empty; {remedy}")
+        kinds, source = content.get("kinds"), content.get("source")
+        return cls(
+            study=content["study"],
+            classes=tuple(content["classes"]),
+            modalities=tuple(content["modalities"]),
+            kinds=None if kinds is None else tuple(kinds),
+            checksum=content["checksum"],
+            phantom=bool(content.get("phantom")),
+            preparation=content.get("preparation"),
+            orientation=content.get("orientation") or {},
+            patient=content.get("patient") or {},
+            source=None if source is None else Source.from_json(source),
+        )
