@@ -19,6 +19,7 @@ from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.metrics.volume import VolumeMeasures, VolumeTruth
 from boundary_loss.processes import pool_of, submit_all
+from boundary_loss.signals import begin_worker
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, list
 
 def _start_worker() -> None:
     """End at once and without a word at Ctrl-C, and with the parent when it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    begin_worker(signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
