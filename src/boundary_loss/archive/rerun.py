@@ -1,12 +1,12 @@
-"""The commands that made an archive, and running them again.
+"""Print the commands that made an archive, or run them again.
 
     python -m boundary_loss.archive rerun archives/boundary-loss-261121-0a1b2c3-host-isles.tar.gz
 
-prints the commit to check out, the archives of the data with their checksums, and one line of make with every setting.
-With --run that line is run here, into a folder of its own, and the new arrays are compared with the packed ones.
+prints the commit to check out, the archives of the data with their checksums, and a make command with every setting.
+With --run that command is run here, into a folder of its own, and the new arrays are compared with the packed ones.
 
-Whoever packed the archive wrote what is printed and run, so all of it is checked: see :mod:`.settings`. The ledger is
-this checkout's own file of that name.
+An archive may come from anybody, so everything in it that is printed or run is checked (:mod:`.settings`). The ledger
+that make runs is this checkout's own file of that name.
 """
 
 import os
@@ -41,7 +41,7 @@ _DATA = re.compile(r"data/\w[\w.-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What an archive says of how it was made, checked."""
+    """How an archive was made, as it records it, checked."""
 
     name: str
     ledger: str
@@ -49,7 +49,7 @@ class Recipe:
     data: list[str]
     runs: tuple[RunFolder, ...]
     records: tuple[RunRecord, ...]
-    """Of the runs: what their run.json says, checked."""
+    """The run.json of each run, checked."""
     imports: list[str]
     """Networks and losses named by import path, ``mypackage.nets:TinyNet``: a training imports and calls them."""
 
@@ -58,10 +58,10 @@ class Recipe:
         """Read an unpacked archive.
 
         Args:
-            given: names of variables that the user sets; the archive's are not read.
+            given: names of variables that the user sets; the archive's values of these are not read.
 
         Raises:
-            ValueError: the archive does not say it, or says what must not reach make or the shell.
+            ValueError: an entry is missing, or holds what must not reach make or the shell.
         """
         path = folder / MADE_WITH
         if not path.is_file():
@@ -90,7 +90,7 @@ class Recipe:
 
     @property
     def commit(self) -> str | None:
-        """The commit that made the last run; None where it is not known."""
+        """The commit that made the last run; None if it is not known."""
         said = self.commits[-1]
         return None if said == "unknown" else said
 
@@ -104,7 +104,7 @@ class Recipe:
         return f"results/{self.name}-rerun"
 
     def make(self, *goals: str, given: Sequence[str] = ()) -> list[str]:
-        """The words of make's command line; ``$`` is doubled, as make would act on a single one."""
+        """Return the words of make's command line; ``$`` is doubled, because make would expand a single one."""
         words = [f"{name}={value}" for name, value in self.variables.items()]
         words = [word.replace("$", "$$") for word in (*words, f"RD={self.results}", *given)]
         return ["make", "-f", self.ledger, *goals, *words]
@@ -127,7 +127,7 @@ def _matching(pattern: re.Pattern[str], text: Any, what: str) -> str:
 
 
 def own_ledger(name: str) -> str:
-    """The study's file of that name in this checkout: make runs what stands in it."""
+    """Return the name if this checkout has a study's file of that name: make runs what is in it."""
     if not _LEDGER.fullmatch(name) or not Path(name).is_file():
         here = ", ".join(sorted(path.name for path in Path().glob("*.make"))) or "none"
         raise ValueError(f"the archive was made with '{shown(name)}', which is no study of this checkout; here: {here}")
@@ -135,7 +135,7 @@ def own_ledger(name: str) -> str:
 
 
 def describe(recipe: Recipe) -> str:
-    """Shell commands, with what cannot be a command as comments."""
+    """Return the shell commands, with everything that is not a command as comments."""
     lines = [f"# {recipe.name}: {len(recipe.runs)} runs"]
     if len(recipe.commits) > 1:
         lines.append(f"# the runs are of several commits: {', '.join(map(str, recipe.commits))}")
@@ -153,7 +153,7 @@ def describe(recipe: Recipe) -> str:
 
 
 def source_archives(recipe: Recipe) -> list[str]:
-    """Name and checksum of each archive of the data; none where it was synthetic."""
+    """Return name and checksum of each archive of the data; none if the data were synthetic."""
     sources = dict.fromkeys(record.data_source for record in recipe.records)
     return [
         f"{archive.name}  {archive.algorithm} {archive.checksum}"
@@ -164,14 +164,14 @@ def source_archives(recipe: Recipe) -> list[str]:
 
 
 def rerun(archive: Path, *, run: bool, make: Sequence[str] = (), trust_code: bool = False) -> None:
-    """Print the commands; with ``run``, run them and compare.
+    """Print the commands; with ``run``, also run them and compare the results.
 
     Args:
         make: further words for make, as ``ZIPS=/where/the/zips/are``; a variable here replaces the archive's.
-        trust_code: also where the archive names networks or losses by import path, whose code would run.
+        trust_code: also if the archive names networks or losses by import path, whose code would run.
 
     Raises:
-        ValueError: the archive says what must not reach make, or names code and ``trust_code`` is not given.
+        ValueError: an entry must not reach make, or names code and ``trust_code`` is not given.
         Stop: another commit is checked out, other data came out of the slicing, or make failed.
     """
     with tempfile.TemporaryDirectory(prefix="archive-") as place:
@@ -198,7 +198,7 @@ def check_commit(recipe: Recipe) -> None:
 
 
 def call(words: list[str]) -> None:
-    """Run make on its own: nothing of a make that may have started this one is handed on."""
+    """Run make without the environment variables of a make that may have started this command."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     if subprocess.run(words, check=False, env=environment).returncode:
         raise Stop(f"make failed: {shlex.join(words)}")
@@ -213,7 +213,7 @@ def check_data(recipe: Recipe) -> None:
 
 
 def compare(recipe: Recipe, results: Path) -> list[str]:
-    """A line a run: whether its arrays came out the same, or by how much they differ."""
+    """Return a line for each run: its arrays are the same, or the largest difference."""
     lines = []
     for before in recipe.runs:
         after = RunFolder.find(results / before.name)
