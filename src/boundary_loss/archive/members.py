@@ -1,7 +1,7 @@
 """Read the members of a ``.tar.gz`` from front to back; every size is checked before memory or time is spent on it.
 
 Python's ``tarfile`` accepts every variant of the format: sparse files of any stated size, headers of any length,
-several gzip files in a row. Here only plain files are accepted, each with at most one extended header, as packing writes.
+several gzip files in a row. Here only plain files with at most one extended header are accepted, as packing writes.
 """
 
 import io
