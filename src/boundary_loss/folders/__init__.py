@@ -1,4 +1,4 @@
-"""What folders on disk hold, written and read in one place each; importable without torch.
+"""The folders that the pipeline writes: the names and formats of their files. Importable without torch.
 
 sliced.py    a folder of slices: images, labels, distance maps, spacings, split
 epoch.py     the predictions of one epoch, as pictures or packed

@@ -1,4 +1,4 @@
-"""What data that is ready for training says of itself, as in ``slicing.json``: checked once, where it is read."""
+"""Read and check the record of data that is ready for training, ``slicing.json``; the result has typed fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _FIELDS: dict[str, records.Check] = {
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedRecord:
-    """What the images show, where they came from and which files there are of each."""
+    """Classes and modalities of the images, their origin, and the files that each of them has."""
 
     study: str
     classes: tuple[str, ...]
@@ -42,7 +42,7 @@ class PreparedRecord:
     orientation: Mapping[str, str]
     """Where the axes of a volume point in the patient: ``LPS``."""
     patient: Mapping[str, str]
-    """Whose each volume is."""
+    """The patient of each volume."""
     source: Source | None
     """The archives of the data; None if they were not unpacked here."""
 

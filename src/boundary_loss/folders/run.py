@@ -1,4 +1,4 @@
-"""What a run folder holds: the names, shapes and meanings of its files, said once.
+"""A run folder: names, shapes and meanings of its files.
 
 results/isles/gdl/
     run.json             arguments, seed, commit, diff, versions, data checksum
@@ -71,13 +71,13 @@ def iteration(epoch: int) -> str:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A finished run, or the part of an interrupted one that is there."""
+    """A finished run, or what an interrupted one has written so far."""
 
     path: Path
 
     @classmethod
     def find(cls, path: Path) -> "RunFolder":
-        """The run at ``path``, or what an interrupted training left beside it."""
+        """Return the run at ``path``, or what an interrupted training left beside it."""
         for place in (path, unfinished(path)):
             if (place / ROWS).is_file():
                 return cls(place)
@@ -90,23 +90,23 @@ class RunFolder:
 
     @property
     def part(self) -> str:
-        """``fold1_seed0`` where the row is trained several times; empty where this is its only run."""
+        """``fold1_seed0`` if the row is trained several times; empty if this is its only run."""
         name = self.path.name.removesuffix("_tmp")
         return name if _PART.fullmatch(name) else ""
 
     @property
     def fold(self) -> str:
-        """``fold1``; empty where the row has no folds."""
+        """``fold1``; empty if the row has no folds."""
         return _in_part(self.part)[0]
 
     @property
     def seed(self) -> str:
-        """``seed0``; empty where the row has no seeds."""
+        """``seed0``; empty if the row has no seeds."""
         return _in_part(self.part)[1]
 
     @property
     def row(self) -> str:
-        """The row of the ledger."""
+        """Name of the row of the ledger."""
         return self.path.resolve().parent.name if self.part else self.path.name.removesuffix("_tmp")
 
     @property
@@ -116,7 +116,7 @@ class RunFolder:
 
     @property
     def home(self) -> Path:
-        """The study's results, ``results/isles``."""
+        """The folder of the study's results, ``results/isles``."""
         return self.path.parent.parent if self.part else self.path.parent
 
     @property
@@ -130,7 +130,7 @@ class RunFolder:
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
-        """The lists of ``rows.json``: what each row and column of the arrays stands for."""
+        """The lists of ``rows.json``, which name the rows and columns of the arrays."""
         path = self.path / ROWS
         content = records.read_record(path, _NAMES, needs=("val", "classes"), remedy=self._remedy)
         names = {name: listed for name, listed in content.items() if name in _NAMES and listed is not None}
@@ -148,7 +148,7 @@ class RunFolder:
 
     @property
     def patients(self) -> dict[str, str]:
-        """Whose each validation volume is; a run of an older version knows volumes only."""
+        """The patient of each validation volume; in a run of an older version, the volume itself."""
         volumes = self.names["volumes"]
         return dict(zip(volumes, self.names.get("patients", volumes), strict=True))
 
@@ -179,7 +179,7 @@ class RunFolder:
         return (self.path / f"{name}.npy").is_file()
 
     def array(self, name: str) -> np.ndarray:
-        """An array by metric name, e.g. ``val_dice``: float32, epochs first; NaN where nothing was measured."""
+        """Return a metric's array, e.g. ``val_dice``: float32, epochs first; NaN for what was not measured."""
         path = self.path / f"{name}.npy"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; `make -f STUDY.make {path}` computes it")
@@ -189,7 +189,7 @@ class RunFolder:
         return found
 
     def row_names(self, name: str) -> list[str] | None:
-        """Names of the array's second axis; None for batches."""
+        """Return the names along the array's second axis; None for batches, which have no names."""
         rows = metric(name).rows
         if rows == "patients":
             return list(frame_pairs(self.patients))
@@ -199,7 +199,7 @@ class RunFolder:
         return self._named(metric(name).columns)
 
     def predictions(self, epoch: int | None, stems: Sequence[str]) -> list[np.ndarray]:
-        """The predicted classes of validation slices at an epoch (None = the best): arrays (X, Y) uint8.
+        """Return the predicted classes of validation slices at an epoch (None = the best): arrays (X, Y) uint8.
 
         Raises:
             FileNotFoundError: a slice, or the whole epoch, is not on disk.
@@ -221,7 +221,7 @@ class RunFolder:
         return {name: Touched.from_json(entry) for name, entry in counts.items()}
 
     def refuse_other_data(self, data: Path, classes: list[str], checksum: str) -> None:
-        """Stop where the sliced data is not what the run was trained on: predictions and images would not match."""
+        """Refuse data that the run was not trained on, because predictions and images would not match."""
         if self.names["classes"] != classes:
             found, expected = ", ".join(self.names["classes"]), ", ".join(classes)
             raise ValueError(f"{self.path} was trained on the classes {found}, but {data} has {expected}")
@@ -234,7 +234,7 @@ class RunFolder:
 
 
 def _epochs_text(epochs: list[int]) -> str:
-    """``epochs 0 to 99``, ``epochs 0, 5 and the best``."""
+    """Return ``epochs 0 to 99``, or ``epochs 0, 5 and the best``."""
     if len(epochs) > 1 and epochs == list(range(epochs[0], epochs[-1] + 1)):
         return f"epochs {epochs[0]} to {epochs[-1]}"
     return f"epochs {', '.join(map(str, epochs)) or 'none'} and the best"
@@ -246,6 +246,6 @@ def _in_part(part: str) -> tuple[str, str]:
 
 
 def parts_in(row: Path) -> list[Path]:
-    """The finished runs of a row that is trained several times, in the order of their numbers."""
+    """Return the finished runs of a row that is trained several times, sorted by fold and seed."""
     found = [path for path in row.glob("*") if _PART.fullmatch(path.name) and (path / ROWS).is_file()]
     return sorted(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)])

@@ -1,4 +1,4 @@
-"""What a run folder's ``run.json`` says: checked once, where it is read, and typed from there on."""
+"""Read and check a run's ``run.json``; the result has typed fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from boundary_loss.folders.source import SOURCE, Source
 from boundary_loss.settings import declared
 
 _MAX_DEPTH = 8
-"""Lists and objects inside each other, in an entry that this version does not know."""
+"""Nested lists and objects, in an entry that this version does not know."""
 _OF_TYPE: dict[Any, records.Check] = {
     str: records.text,
     int: records.whole,
@@ -41,7 +41,7 @@ class RunRecord:
     """The settings of a run and the facts about it; an older version may not have recorded all of them."""
 
     recorded: Mapping[str, object]
-    """Every entry under its key, in the order of the file: for what compares or shows whatever was recorded."""
+    """Every entry under its key, in the file's order, for tables that show or compare all of them."""
     study: str | None
     terms: tuple[str, ...]
     """The losses as the ledger has them: ``gdl:1``."""
@@ -61,14 +61,14 @@ class RunRecord:
     data_source: Source | None
     """The archives of the data; None if the data did not come from archives that were checked."""
     commit: str | None
-    """Of the code; ``unknown`` without git."""
+    """git commit of the code; ``unknown`` without git."""
     device: str | None
     num_processes: int | None
     num_threads: int | None
     versions: Mapping[str, str]
-    """Of Python and the packages that decide how numbers round."""
+    """Versions of Python and of the packages that affect rounding."""
     other_arithmetic: tuple[str, ...]
-    """What rounded differently before an interruption, one entry an interruption."""
+    """What rounded differently before an interruption, one entry for each interruption."""
 
     @classmethod
     def read(cls, path: Path, *, remedy: str) -> "RunRecord":
@@ -89,7 +89,7 @@ class RunRecord:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "RunRecord":
-        """Take the entries of a run that is being described, or that :meth:`read` has checked."""
+        """Make a record from entries that training has just made, or that :meth:`read` has checked."""
         source = content.get("data_source")
         return cls(
             recorded=content,
@@ -114,7 +114,7 @@ class RunRecord:
 
 
 def _depth(value: object, level: int = 0) -> int:
-    """Lists and objects inside each other, counted up to one more than are allowed."""
+    """Return the depth of nested lists and objects, counted up to one more than allowed."""
     if level > _MAX_DEPTH or not isinstance(value, dict | list):
         return level
     inside = value.values() if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""Where the archives of a study came from: unpacking records it, slicing.json and run.json pass it on."""
+"""The origin of a study's archives; unpacking records it, and slicing.json and run.json repeat it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -30,7 +30,7 @@ class Archive:
     """``md5`` or ``sha256``."""
     checksum: str
     trusted: bool
-    """None of the accepted checksums; it was taken on the user's word."""
+    """True if the checksum is not an accepted one and the user accepted it (TRUST=1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Source:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Source":
-        """Take what :data:`SOURCE` lets pass; an older version may have written less."""
+        """Make a source from content that :data:`SOURCE` has checked; an older version may have written less."""
         archives = [
             Archive(each["name"], each["algorithm"], each["checksum"], bool(each.get("trusted")))
             for each in content.get("archives") or ()

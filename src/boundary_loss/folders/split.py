@@ -1,4 +1,4 @@
-"""Which patients train and which are held out: what ``split.json`` says, checked where it is read."""
+"""Read and check ``split.json``: the patients that train and those that are held out."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ SPLIT = records.record(FIELDS)
 
 @dataclass(frozen=True)
 class Split:
-    """The patients of both sides. The ``folds`` of one seed partition the patients; a given split may have none."""
+    """The patients of both sides. The ``folds`` of one seed partition the patients; a given split has none."""
 
     seed: int | None
     fold: int | None
@@ -35,7 +35,7 @@ class Split:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Split":
-        """Take what :data:`SPLIT` lets pass; a side that is not there is empty."""
+        """Make a split from content that :data:`SPLIT` has checked; a missing side is empty."""
         drawn = {key: content.get(key) for key in ("seed", "fold", "folds", "retain")}
         return cls(**drawn, train=list(content.get("train") or ()), val=list(content.get("val") or ()))
 
