@@ -28,7 +28,7 @@ from boundary_loss.statistics.comparison import warnings_of
 
 
 def other_data(scores: Scores, data: list[Path]) -> list[str]:
-    """What is to be said where the data has changed since a run was trained: no folder is its own any more."""
+    """Return a note for each run whose data is in none of the folders any more, because it was sliced anew."""
     folders = [SlicedFolder.open(path) for path in data if (path / SLICING).is_file()]
     found = []
     for run in scores.runs:

@@ -1,4 +1,4 @@
-"""How the runs were made: settings side by side, ledger rows, commands, data and split."""
+"""Write the section on how the runs were made: settings side by side, ledger rows, commands, data and split."""
 
 import shlex
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _HEADINGS = {setting.key: setting.heading for setting in declared()} | {
     "versions": "versions",
     "device": "device",
 }
-"""The settings, then the facts of a run that follow from them; whatever else a run records comes after."""
+"""Headings of the settings, then of facts that follow from them; other entries of run.json come last."""
 _ELSEWHERE = {"name", "losses", "study", "arguments", "data_arguments", "data_source"}
 
 
@@ -65,13 +65,13 @@ def _settings(scores: Scores) -> str:
 
 
 def _row_value(setting: str, runs: Sequence[RunFolder]) -> str:
-    """A setting of a row as HTML; all of its values where its runs differ, as in their seeds."""
+    """Return a row's value of a setting as HTML; all its values if its runs differ, as in their seeds."""
     values = [_value(setting, run.record.recorded.get(setting)) for run in runs]
     return ", ".join(dict.fromkeys(filter(None, values)))
 
 
 def _value(setting: str, value: Any) -> str:
-    """A setting as HTML."""
+    """Format a setting as HTML."""
     if value is None or value == []:
         return ""
     if isinstance(value, bool):
@@ -88,7 +88,7 @@ def _value(setting: str, value: Any) -> str:
 
 
 def _ledger(scores: Scores) -> str:
-    """The rows as a study file has them."""
+    """Return the rows as they are written in a study's makefile."""
     lines = []
     for run, *_ in scores.rows.values():
         lines.append(f"{run.row}.losses := {' '.join(run.record.terms)}")
@@ -110,7 +110,7 @@ def _block(text: str) -> str:
 
 
 def _data(scores: Scores) -> str:
-    """Each different kind of data the runs were trained on: checksum, slicing, archives."""
+    """Describe each data set that the runs were trained on: checksum, slicing, archives."""
     parts = []
     for record in {run.record.data_checksum: run.record for run in scores.runs}.values():
         rows = [("checksum of the sliced data", record.data_checksum or "unknown")]
@@ -127,7 +127,7 @@ def _data(scores: Scores) -> str:
 
 
 def _source(source: Source) -> list[tuple[str, str]]:
-    """Lines of the table: the archives and what is known of them."""
+    """Return the table's rows on the archives and their origin."""
     rows = []
     for archive in source.archives:
         trusted = ", unknown and trusted" if archive.trusted else ""

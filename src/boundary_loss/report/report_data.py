@@ -1,7 +1,7 @@
-"""What a report takes from the sliced data: the gallery, the cases without foreground, the splits.
+"""Read what a report needs of the sliced data: the gallery, the cases without foreground, the splits.
 
-It is kept beside the report as ``report_data.json``, so that the same page can be made again where the data is not, as
-from an archive.
+It is saved beside the report as ``report_data.json``, so that the page can be rebuilt without the data, as from an
+archive.
 """
 
 from collections.abc import Sequence
@@ -58,10 +58,10 @@ _KEPT: dict[str, records.Check] = {
 
 
 def take(scores: Scores, data: Sequence[Path], modality: str | None, words: Sequence[str]) -> Seen:
-    """Read the data, a folder a fold.
+    """Read the data, one folder for each fold.
 
     Args:
-        words: the command's options, kept too.
+        words: the command's options, which are saved too.
 
     Raises:
         FileNotFoundError: no data there, or no predictions.
@@ -80,7 +80,7 @@ def take(scores: Scores, data: Sequence[Path], modality: str | None, words: Sequ
 
 
 def identity(scores: Scores) -> list[list[Any]]:
-    """What must agree for a kept file to belong to these runs: names, data, best epoch, epochs on disk."""
+    """Return what a saved file must agree with to belong to these runs: names, data, best epoch, epochs on disk."""
     return [
         [name, run.record.data_checksum, run.best_epoch, run.epochs]
         for name, run in zip(names_of(scores.runs), scores.runs, strict=True)
@@ -90,9 +90,9 @@ def identity(scores: Scores) -> list[list[Any]]:
 def take_or_kept(
     scores: Scores, data: Sequence[Path], modality: str | None, folder: Path, words: Sequence[str]
 ) -> Seen | Unavailable:
-    """From the data, or else from what an earlier report kept in ``folder``, or else the reason why there is nothing.
+    """Read the data and save what was read, or take what an earlier report saved in ``folder``.
 
-    What was read is kept.
+    If there is neither, the result is the reason.
 
     Args:
         data: sliced folders, of the folds.
@@ -103,7 +103,7 @@ def take_or_kept(
     """
     for path in data:
         if (path / SLICING).is_file():
-            SlicedFolder.open(path).stems("val")  # spoilt data is an error; data that is elsewhere, or other, is not
+            SlicedFolder.open(path).stems("val")  # spoilt data is an error; missing or other data is not
     try:
         if not data:
             raise FileNotFoundError("no data were given (--data data/ISLES)")
@@ -115,7 +115,7 @@ def take_or_kept(
 
 
 def kept(scores: Scores, folder: Path) -> Seen | None:
-    """What an earlier report read, if it was of these runs as they are now."""
+    """Return what an earlier report read, if it was of these runs as they are now; otherwise None."""
     content = read_kept(folder)
     try:
         if content is None or content.runs != identity(scores):
@@ -128,10 +128,10 @@ def kept(scores: Scores, folder: Path) -> Seen | None:
 
 
 def read_kept(folder: Path) -> Seen | None:
-    """What an earlier report kept in the folder; None where it kept nothing.
+    """Return what an earlier report saved in the folder; None if it saved nothing.
 
     Raises:
-        ValueError: it cannot be read, or holds something else; that of the user's own report may be deleted.
+        ValueError: it cannot be read, or a field is not what it should be.
     """
     path = folder / KEPT
     if not path.is_file():
