@@ -135,7 +135,7 @@ class RunFolder:
         content = records.read_record(path, _NAMES, needs=("val", "classes"), remedy=self._remedy)
         names = {name: listed for name, listed in content.items() if name in _NAMES and listed is not None}
         volumes = list(by_volume(names["val"]))
-        if sorted(names.setdefault("volumes", volumes)) != sorted(volumes):
+        if not set(volumes) <= set(names.setdefault("volumes", volumes)):
             raise ValueError(f"{path} lists other volumes than those of its slices 'val'; {self._remedy}")
         if len(names.get("patients", names["volumes"])) != len(names["volumes"]):
             raise ValueError(f"{path} lists other numbers of patients and of volumes; {self._remedy}")
