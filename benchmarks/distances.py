@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
-from turns import machine, write_section
+from turns import copy_bandwidth, machine, ratio, replayed, take_turns_on_device, write_section
 
 from boundary_loss import command
 from boundary_loss.distance import approximate_distance, euclidean_distance, minplus, signed_distance
@@ -43,7 +43,7 @@ def installed(name: str) -> ModuleType | None:
 def organ(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """One ellipsoid, a tenth to a third of the image long."""
     centre, radius = rng.uniform(0.35, 0.65, len(shape)), rng.uniform(0.06, 0.17, len(shape))
-    axes = np.meshgrid(*[np.linspace(0, 1, n) for n in shape], indexing="ij")
+    axes = np.meshgrid(*[np.linspace(0, 1, n) for n in shape], indexing="ij", sparse=True)
     return sum(((x - c) / r) ** 2 for x, c, r in zip(axes, centre, radius)) < 1
 
 
@@ -122,14 +122,13 @@ def signed_methods(masks: np.ndarray, spacing: list[float]) -> Methods:
     return methods
 
 
-def race(methods: Methods, rounds: int, *, wait: Callable[[], Any] = lambda: None) -> dict[str, list[float]]:
+def race(methods: Methods, rounds: int) -> dict[str, list[float]]:
     """Seconds of each method in each round, after one round that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in methods}
     for turn in range(rounds + 1):
         for name, method in methods.items():
             start = clock()
             method()
-            wait()
             if turn:
                 seconds[name].append(clock() - start)
     return seconds
@@ -199,55 +198,100 @@ def brute_force(masks: torch.Tensor) -> torch.Tensor:
     return torch.stack(found)
 
 
-def replayed(method: Callable[[], Any]) -> Callable[[], None]:
-    """The same work on the device without Python's time for launching it: a CUDA graph."""
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(3):
-            method()
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        method()
-    return graph.replay
+CUDA_CASES = [
+    ("24 x 256x256, organ", "organ", 24, (256, 256)),
+    ("24 x 256x256, noise", "noise", 24, (256, 256)),
+    ("160x160x128, lesions", "lesions", 1, (160, 160, 128)),
+    ("256x256x256, organ", "organ", 1, (256, 256, 256)),
+    ("512x512x512, organ", "organ", 1, (512, 512, 512)),
+]
+SLOW = 1 << 22
+"""Voxels above which what takes seconds is left out: SciPy, brute force, kornia."""
+
+
+def cuda_methods(host: np.ndarray, masks: torch.Tensor) -> Methods:
+    """Distance to the mask, of each map on the device."""
+    spacing = np.ones(host.ndim - 1)
+    methods: Methods = {
+        "ours": lambda: euclidean_distance(masks, spacing, spatial_dims=len(spacing)),
+        "plain torch": lambda: minplus.distances_to(masks, spacing, torch.float32),
+    }
+    if cupy_edt := cupy_transform():
+        arrays = as_cupy(~masks)
+        methods["CuPy"] = lambda: [cupy_edt(mask) for mask in arrays]
+    if exacta := installed("exacta._triton_edt"):
+        methods["exacta"] = lambda: exacta.edt_sq(masks, spacing.tolist(), batch_ndim=1).sqrt_()
+    if host.size <= SLOW:
+        methods["SciPy on the host"] = lambda: [distance_transform_edt(~mask) for mask in host]
+        methods["brute force"] = lambda: brute_force(masks)
+        if kornia := installed("kornia.contrib"):
+            floats = masks.float()
+            image = floats[:, None] if host.ndim == 3 else floats[None]
+            methods["kornia, approximate"] = lambda: kornia.distance_transform(image)
+    return methods
+
+
+def cuda_signed_methods(host: np.ndarray, masks: torch.Tensor) -> Methods:
+    """Both sides of each map on the device."""
+    spacing, one_hot = np.ones(host.ndim - 1), masks[:, None]
+    methods: Methods = {"ours": lambda: signed_distance(one_hot, spacing, ignore_index=None)}
+    if cupy_edt := cupy_transform():
+        inside, outside = as_cupy(masks), as_cupy(~masks)
+        methods["CuPy"] = lambda: [cupy_edt(o) - cupy_edt(i) for i, o in zip(inside, outside, strict=True)]
+    if exacta := installed("exacta.losses.geometry"):
+        methods["exacta"] = lambda: exacta.distance_maps(one_hot, spacing=1.0, signed=True)
+    if host.size <= SLOW:
+        methods["SciPy on the host"] = lambda: [
+            distance_transform_edt(~mask) - distance_transform_edt(mask) for mask in host
+        ]
+    return methods
+
+
+def cupy_transform() -> Callable[[Any], Any] | None:
+    """CuPy's transform (PBA+ and its kin), or None: it compiles its kernels here and now, for which much may lack."""
+    if not (ndimage := installed("cupyx.scipy.ndimage")):
+        return None
+    try:
+        ndimage.distance_transform_edt(installed("cupy").ones((4, 4), bool))
+    except Exception as error:  # of whatever is half installed: ours are still to be measured
+        say(f"\nCuPy is left out: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+        return None
+    transform: Callable[[Any], Any] = ndimage.distance_transform_edt
+    return transform
+
+
+def as_cupy(masks: torch.Tensor) -> list[Any]:
+    return [importlib.import_module("cupy").asarray(mask) for mask in masks]
+
+
+def same_bits(host: np.ndarray, masks: torch.Tensor) -> str:
+    """How ours on the device differ from ours on the CPU."""
+    spacing = np.ones(host.ndim - 1)
+    there = signed_distance(masks[:, None], spacing, ignore_index=None).cpu().numpy()
+    here = signed_distance(host[:, None], spacing, ignore_index=None)
+    return "the CPU's bits" if np.array_equal(there, here) else f"up to {abs(there - here).max():.1e} mm off"
 
 
 def on_cuda(rounds: int) -> None:
-    """Ours beside the pure torch engine, brute force and the floors; SciPy on the host as the reference."""
-    rows = {}
-    for case, kind, count, shape in (
-        ("16 x 256x256, organ", "organ", 16, (256, 256)),
-        ("128x128x128, organ", "organ", 1, (128, 128, 128)),
-        ("160x160x128, lesions", "lesions", 1, (160, 160, 128)),
-    ):
-        host = masks_of(kind, count, shape)
-        masks = torch.from_numpy(host).cuda()
-        spacing = np.ones(len(shape))
-        floats = masks.float()
-        methods: Methods = {
-            "SciPy on the host": lambda m=host: [distance_transform_edt(~mask) for mask in m],
-            "ours": lambda m=masks, s=spacing: euclidean_distance(m, s, spatial_dims=len(s)),
-            "ours, signed": lambda m=masks, s=spacing: signed_distance(m[:, None], s, ignore_index=None),
-            "plain torch": lambda m=masks, s=spacing: minplus.distances_to(m, s, torch.float32),
-            "brute force": lambda m=masks: brute_force(m),
-            "memory floor": lambda f=floats: [f.clone() for _ in f.shape[1:]],  # one pass an axis
-        }
-        for name in ("ours", "ours, signed"):
-            methods[f"{name}, replayed"] = replayed(methods[name])
-        if cupy_edt := installed("cupyx.scipy.ndimage"):
-            try:  # it compiles its kernels here and now, which takes more than the package
-                arrays = [~importlib.import_module("cupy").asarray(mask) for mask in masks]
-                cupy_edt.distance_transform_edt(arrays[0])
-                methods["CuPy"] = lambda a=arrays: [cupy_edt.distance_transform_edt(mask) for mask in a]
-            except Exception as error:  # of whatever is half installed: ours are still to be measured
-                say(f"\nCuPy is left out: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
-        if kornia := installed("kornia.contrib"):
-            as_image = floats[:, None] if len(shape) == 2 else floats[None]
-            methods["kornia"] = lambda f=as_image: kornia.distance_transform(f)
-        rows[case] = race(methods, rounds, wait=torch.cuda.synchronize)
-    device = torch.cuda.get_device_name()
-    table(f"Distance to the mask ({device}): SciPy's time over the method's (ms)", rows, "SciPy on the host")
+    """Ours beside the peers, all on tensors that lie on the device, by its clock."""
+    bandwidth = copy_bandwidth()
+    for title, build in (("Distance to the mask", cuda_methods), ("Signed distance, both sides", cuda_signed_methods)):
+        rows: dict[str, dict[str, list[float]]] = {}
+        say(
+            f"\n{title}: ms, and their time over ours as called from Python; replayed = as a CUDA graph, without "
+            "Python's time; floor = one pass an axis at the bandwidth of a copy\n"
+        )
+        for case, kind, count, shape in CUDA_CASES:
+            host = masks_of(kind, count, shape)
+            masks = torch.from_numpy(host).cuda()
+            methods = build(host, masks)
+            methods["ours, replayed"] = replayed(methods["ours"])
+            rows[case] = take_turns_on_device(methods, 1 if host.size > SLOW and rounds == 1 else rounds)
+            rows[case]["floor"] = [(host.size * (1 + 4 + 8 * (len(shape) - 1))) / bandwidth] * rounds
+            ours = rows[case]["ours"]
+            cells = [f"{name} {statistics.median(t):.3g} ({ratio(t, ours):.3g}x)" for name, t in rows[case].items()]
+            say(f"- {case}: {'; '.join(cells)}; {same_bits(host, masks)}")
+            torch.cuda.empty_cache()
 
 
 def main() -> None:

@@ -40,15 +40,19 @@ def benchmark(name: str, limit: float, *options: str) -> Part:
 
 PARTS = {
     # warnings of whatever versions are here are shown, and fail nothing
-    "tests": Part(("-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "-o", "filterwarnings=default"), 240),
-    "distances": benchmark("distances", 120),
-    "dice": benchmark("dice", 120),
-    "hausdorff": benchmark("hausdorff_step", 150),
-    "metrics": benchmark("metrics", 120),
-    "network": benchmark("network", 180, "--compile", "--size", "256"),
-    "epoch": benchmark("epoch", 240, "--networks", "Dimwit;UNet(width=8)"),
-    "epoch_bf16": benchmark("epoch", 180, "--networks", "UNet(width=8)", "--amp", "bf16"),
-    "study": benchmark("memory", 240, "--network", "UNet(width=8)", "--epochs", "3"),
+    "tests": Part(("-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "-o", "filterwarnings=default"), 150),
+    "distances": benchmark("distances", 90, "--rounds", "5"),
+    "dice": benchmark("dice", 90, "--rounds", "5"),
+    "hausdorff": benchmark("hausdorff_step", 60, "--rounds", "3"),
+    "metrics": benchmark("metrics", 60, "--rounds", "3"),
+    "epoch": benchmark("epoch", 90, "--networks", "UNet", "--studies", "isles", "--epochs", "3"),
+    "epoch_bf16": benchmark("epoch", 60, "--networks", "UNet", "--studies", "isles", "--epochs", "3", "--amp", "bf16"),
+    "vnet": benchmark("vnet_step", 60),
+    "occupancy": benchmark("occupancy", 60),
+    "windows": benchmark("windows", 60),
+    "study": benchmark("study", 180, "--settings", "float32;AMP=bf16"),
+    "network": benchmark("network", 120, "--compile", "--size", "256"),
+    "tiles": benchmark("tiles", 150),
 }
 
 
@@ -85,7 +89,7 @@ def run(name: str, device: str, results: Path, left: float, log: int) -> str:
     if left < _LEAST:
         return "no time left"
     part = PARTS[name]
-    words = [*part.words, *(test_files() if name == "tests" else ("--device", device, "--write", str(results)))]
+    words = [*part.words, *(test_words() if name == "tests" else ("--device", device, "--write", str(results)))]
     # a session of its own, so that what a part has started ends with it
     process = subprocess.Popen(
         [sys.executable, *words],
@@ -127,13 +131,14 @@ def follow(process: "subprocess.Popen[bytes]", log: int, limit: float) -> int | 
     return None
 
 
-def test_files() -> list[str]:
-    """Those with a test for the GPU that can be imported here."""
+def test_words() -> list[str]:
+    """The files with a test for the GPU that can be imported here, and a few processes where pytest-xdist is there."""
     files = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if "pytest.mark.gpu" in path.read_text()]
     if not find_spec("nibabel"):  # its tests read NIfTI files
         files = [path for path in files if path.parent.name != "predict"]
         print("nibabel is missing: without tests/predict", flush=True)
-    return [str(path.relative_to(ROOT)) for path in files]
+    processes = ["--numprocesses", "6"] if find_spec("xdist") else []
+    return [*processes, *(str(path.relative_to(ROOT)) for path in files)]
 
 
 if __name__ == "__main__":

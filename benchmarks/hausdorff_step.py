@@ -1,8 +1,10 @@
-"""One step (forward and backward) of the Hausdorff loss: ours, MONAI's, and SciPy's transform map by map.
+"""One step (forward and backward) of the Hausdorff and the boundary loss: ours, MONAI's, and SciPy's, map by map.
 
     PYTHONPATH=src python benchmarks/hausdorff_step.py [--device cuda] [--small] [--write benchmarks/RESULTS.md]
 
-The SciPy way is what the original and its peers do: predictions go to the host and each mask is transformed alone.
+The SciPy way is what the original and its peers do: predictions go to the host and each mask is transformed alone. The
+boundary loss is measured with its maps made anew at each step, as MONAI's does it, and with maps made before, as a
+training has them.
 """
 
 import argparse
@@ -17,7 +19,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
 from turns import machine, ratio, take_turns, write_section
 
-from boundary_loss import HausdorffLoss, class2one_hot
+from boundary_loss import BoundaryLoss, HausdorffLoss, class2one_hot, signed_distance
 
 SHAPES = [(8, 2, 256, 256), (2, 2, 96, 144, 224)]
 SMALL = [(8, 2, 256, 256), (1, 2, 48, 72, 112)]
@@ -63,13 +65,36 @@ def rows(shape: tuple[int, ...], device: str, rounds: int) -> list[str]:
 
         monai = HausdorffDTLoss(include_background=True)
         losses["MONAI HausdorffDTLoss (both sides)"] = lambda p: monai(p, one_hot)
+    losses |= boundary_losses(labels, one_hot)
     times = take_turns({name: step(loss, logits) for name, loss in losses.items()}, rounds)
     lines = []
     for name, took in times.items():
-        ours = times["ours, inside" if name.endswith("inside") else "ours, both sides"]
+        ours = next(times[own] for own, others in RIVALS.items() if name in (own, *others))
         lines.append(f"| {list(shape)} | {name} | {statistics.median(took):.3g} | {ratio(took, ours):.2f} |")
         print(lines[-1], flush=True)
     return lines
+
+
+RIVALS = {
+    "ours, inside": ["SciPy, inside"],
+    "ours, both sides": ["SciPy, both sides", "MONAI HausdorffDTLoss (both sides)"],
+    "ours, boundary loss": ["ours, boundary loss of maps made before", "MONAI BoundaryLoss"],
+}
+
+
+def boundary_losses(labels: Tensor, one_hot: Tensor) -> dict[str, Callable[[Tensor], Tensor]]:
+    ours, K = BoundaryLoss(), one_hot.shape[1]
+    maps = signed_distance(labels, num_classes=K)
+    losses: dict[str, Callable[[Tensor], Tensor]] = {
+        "ours, boundary loss": lambda p: ours(p, signed_distance(labels, num_classes=K)),
+        "ours, boundary loss of maps made before": lambda p: ours(p, maps),
+    }
+    if find_spec("monai"):
+        from monai.losses import BoundaryLoss as MonaiBoundary
+
+        monai = MonaiBoundary()
+        losses["MONAI BoundaryLoss"] = lambda p: monai(p, one_hot)
+    return losses
 
 
 def step(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Callable[[], object]:

@@ -38,6 +38,50 @@ def milliseconds(step: Step, now: Now = time.perf_counter) -> float:
     return 1e3 * (now() - start)
 
 
+def replayed(step: Step) -> Step:
+    """The same work on the device without Python's time for launching it: a CUDA graph."""
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
+def take_turns_on_device(steps: dict[str, Step], rounds: int, least: float = 5.0) -> dict[str, list[float]]:
+    """Milliseconds of each step in each round by the device's clock, of as many calls in a row as take ``least`` ms."""
+    repeats = {}
+    for name, step in steps.items():
+        step()
+        repeats[name] = max(1, min(50, int(least / max(milliseconds(step), 1e-3))))
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            times[name].append(device_milliseconds(step, repeats[name]))
+    return times
+
+
+def device_milliseconds(step: Step, repeats: int) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    for _ in range(repeats):
+        step()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / repeats
+
+
+def copy_bandwidth(device: str = "cuda") -> float:
+    """Bytes a millisecond, read and written, that a large copy reaches."""
+    source = torch.empty(1 << 30, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return 2 * source.numel() / min(device_milliseconds(lambda: target.copy_(source), 5) for _ in range(5))
+
+
 def processor_time(device: str) -> bool:
     """With one thread on a CPU, what counts is that thread's time: other work on the machine does not blur it."""
     return device == "cpu" and torch.get_num_threads() == 1

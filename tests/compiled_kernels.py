@@ -20,6 +20,7 @@ from triton.runtime.jit import JITFunction
 from boundary_loss.distance import triton_edt
 from boundary_loss.distance.maps import Maps
 from boundary_loss.losses import triton_fused
+from boundary_loss.networks import triton_pade
 
 
 class Absent:
@@ -58,12 +59,19 @@ def measure(
     triton_edt.distances(maps, spacing, faces=faces, signed=signed, limit=limit)
 
 
-def sums(dtype: torch.dtype, labels: torch.dtype, K: int, N: int, maps: bool, p: int) -> None:
+def sums(dtype: torch.dtype, labels: torch.dtype, K: int, N: int, maps: bool, p: int, entropy: bool) -> None:
     logits, distances = torch.zeros(2, K, N, dtype=dtype), torch.zeros(2, max(K, 2), N) if maps else None
     classes = torch.zeros(2, N, dtype=labels)
-    triton_fused.sums(logits, classes, distances, -1, p)
+    costs = torch.zeros(2, max(K, 2), dtype=torch.float64) if entropy else None
+    triton_fused.sums(logits, classes, distances, -1, p, None if costs is None else costs[0])
     pulls = torch.zeros(2, 3, max(K, 2), dtype=torch.float64)
-    triton_fused.gradient(logits, classes, distances, 255, p, pulls)
+    triton_fused.gradient(logits, classes, distances, 255, p, pulls, costs)
+
+
+def units(dtype: torch.dtype, N: int) -> None:
+    x, numerator, denominator = torch.zeros(N, dtype=dtype), torch.zeros(6), torch.zeros(4)
+    triton_pade.values(x, numerator, denominator)
+    triton_pade.gradients(x, numerator, denominator, x)
 
 
 def main() -> None:
@@ -80,14 +88,18 @@ def main() -> None:
     here = mock.patch.multiple(torch.cuda, device=nullcontext, device_of=nullcontext)
     with mock.patch.object(JITFunction, "run", compile_only), here:
         distances()
-        for dtype, labels, K, N, maps, p in (
-            (torch.float32, torch.int64, 2, 40, False, 1),
-            (torch.float32, torch.uint8, 3, 4096, True, 2),
-            (torch.bfloat16, torch.uint8, 1, 41, True, 1),
-            (torch.float16, torch.int32, 5, 1, False, 3),
-            (torch.float64, torch.int64, 3, 40, True, 2),
+        for dtype, labels, K, N, maps, p, entropy in (
+            (torch.float32, torch.int64, 2, 40, False, 1, False),
+            (torch.float32, torch.uint8, 3, 4096, True, 2, False),
+            (torch.bfloat16, torch.uint8, 1, 41, True, 1, True),
+            (torch.float16, torch.int32, 5, 1, False, 3, True),
+            (torch.float64, torch.int64, 3, 40, True, 2, True),
         ):
-            sums(dtype, labels, K, N, maps, p)
+            sums(dtype, labels, K, N, maps, p, entropy)
+        for dtype, N in (
+            (torch.float32, 4096), (torch.float32, 41), (torch.bfloat16, 4096), (torch.float16, 1), (torch.float64, 40),
+        ):  # fmt: skip
+            units(dtype, N)
     for name, variants in sorted(found.items()):
         print(name, len(variants))
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from trainings import train_here
 
 from boundary_loss import (
+    FusedDiceCELoss,
     FusedDiceLoss,
     FusedGeneralizedDiceBoundary,
     HausdorffLoss,
@@ -213,6 +214,8 @@ def losses() -> Iterator[tuple[str, Any, str, str]]:
     yield "SDFLoss", SDFLoss(), "both", "channel"
     for weight in (None, [1, 2.0, 3]):
         yield f"fused {weight}", FusedDiceLoss(weight, ignore_label=255, check_labels=False), "logits", "labels"
+        cross = FusedDiceCELoss(ce_weight=weight, ignore_label=255, check_labels=False)
+        yield f"fused with cross-entropy {weight}", cross, "logits", "labels"
     yield "fused both", FusedGeneralizedDiceBoundary(check_labels=False, classes=[0, 2]), "logits", "labels and maps"
 
 

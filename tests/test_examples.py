@@ -12,7 +12,9 @@ import pytest
 from toys import REPOSITORY
 
 import boundary_loss
+from boundary_loss.call_syntax import options_of
 from boundary_loss.losses import LOSSES
+from boundary_loss.networks import NETWORKS
 
 MODULES = [
     module.name
@@ -52,6 +54,16 @@ def test_the_calls_in_the_table_of_other_names_run() -> None:
 def test_the_page_on_losses_names_every_loss_of_the_ledger() -> None:
     page = (REPOSITORY / "docs" / "losses.md").read_text(encoding="utf-8")
     assert not [name for name in LOSSES if not re.search(rf"`{name}[`(]", page)]
+
+
+def test_the_page_on_networks_names_every_network_and_option_with_its_default() -> None:
+    page = (REPOSITORY / "docs" / "networks.md").read_text(encoding="utf-8")
+    for name, network in NETWORKS.items():
+        assert re.search(rf"`{name}`", page), name
+        for option, parameter in options_of(network, ("in_channels", "num_classes")).items():
+            default = parameter.default
+            shown = "" if default is None else f"{default:g}" if isinstance(default, float) else str(default).lower()
+            assert re.search(rf"[` ]{option}={shown}", page), (name, option)
 
 
 def test_the_page_on_variables_names_every_one_that_can_be_set() -> None:

@@ -20,5 +20,7 @@ def test_the_kernels_compile_for_a_gpu(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     variants = dict(line.split() for line in done.stdout.splitlines())
-    assert variants.keys() == {"_scan_lines", "_min_plus", "_sums_kernel", "_gradient_kernel"}
+    assert variants.keys() == {
+        "_scan_lines", "_min_plus", "_sums_kernel", "_gradient_kernel", "_pade_kernel", "_pade_gradient_kernel",
+    }  # fmt: skip
     assert all(int(count) >= 5 for count in variants.values()), "as many as kinds of calls"

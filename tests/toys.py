@@ -81,7 +81,8 @@ class Steep(Brier):
 
 def load_study(name: str) -> "Study":
     """The ``STUDY`` that a file of preprocess/ declares: ``load_study("isles")``."""
-    spec = importlib.util.spec_from_file_location(f"slice_{name}", REPOSITORY / "preprocess" / f"slice_{name}.py")
+    (path,) = (REPOSITORY / "preprocess").glob(f"*_{name}.py")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -151,13 +151,13 @@ def interpreted():
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         patch.delenv("TRITON_INTERPRET")  # the tests on a GPU, in this same process, compile
-        for tile, size in {"ROWS": 4, "COLUMNS": 4, "SCAN_ELEMENTS": 64}.items():
+        for tile, size in {"ROWS": 4, "COLUMNS": 4, "KNOTS": 2, "FEW": 4, "SCAN_ELEMENTS": 64}.items():
             patch.setattr(module, tile, size)  # the interpreter's time is in the tiles, full or not
         yield module
 
 
 @pytest.mark.filterwarnings("ignore")  # the interpreter computes inf - inf on masked lanes
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, (29, 3), (13, 2, 3)])
 @pytest.mark.parametrize("faces", [False, True])
 def test_triton_equals_cpu(interpreted, shape, faces):
     maps = torch.from_numpy(drawn(shape))

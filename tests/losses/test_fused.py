@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from boundary_loss import (
     BoundaryLoss,
+    FusedDiceCELoss,
     FusedDiceLoss,
     FusedGeneralizedDiceBoundary,
     GeneralizedDice,
@@ -97,6 +98,146 @@ def test_generalized_dice_and_boundary_together(absent, shape):
     torch.testing.assert_close(ours, theirs)
     torch.testing.assert_close(*(torch.autograd.grad(v, logits)[0] for v in (ours, theirs)))
     assert torch.autograd.gradcheck(lambda x: loss(x, labels, maps), logits)
+
+
+def plain_with_entropy(logits, labels, weights, ce_weight=None, ignore_label=-1, **of_dice):
+    """By the plain Dice and PyTorch's cross-entropy, of each item alone where the Dice is."""
+    dice = plain(logits, labels, ignore_label=ignore_label, **of_dice)
+    if logits.shape[1] == 1:
+        logits = torch.cat([torch.zeros_like(logits), logits], 1)
+    known = torch.where(labels == ignore_label, -100, labels)
+    of = None if ce_weight is None else torch.tensor(ce_weight, dtype=logits.dtype)
+    if of_dice.get("reduction") in ("none", "sum"):
+        entropy = torch.stack([F.cross_entropy(x[None], y[None], of) for x, y in zip(logits, known, strict=True)])
+        entropy = entropy.sum() if of_dice["reduction"] == "sum" else entropy
+    else:
+        entropy = F.cross_entropy(logits, known, of)
+    return weights[0] * dice + weights[1] * entropy
+
+
+WITH_ENTROPY = [
+    {},
+    {"ce_weight": [0.2, 3.0, 1.0], "weight": [1.0, 0.5, 2.0]},
+    {"ce_weight": [0.0, 3.0, 1.0], "ignore_channel": 0, "reduction": "none"},
+    {"ignore_label": 9, "p": 2, "smooth": 1.0, "reduction": "batch"},
+    {"ignore_label": 1, "ce_weight": [0.2, 3.0, 1.0], "reduction": "sum"},
+]
+
+
+@pytest.mark.parametrize("settings", WITH_ENTROPY, ids=str)
+@pytest.mark.parametrize("shape", [(7, 5), (3, 4, 5)])
+def test_dice_and_cross_entropy_are_the_plain_ones(settings, shape):
+    logits, labels = example(shape=shape, ignored=9 if settings.get("ignore_label") == 9 else None)
+    loss = FusedDiceCELoss((0.7, 1.3), **settings)
+    ours, theirs = loss(logits, labels), plain_with_entropy(logits, labels, (0.7, 1.3), **settings)
+    torch.testing.assert_close(ours, theirs)
+    push = torch.rand_like(ours)
+    torch.testing.assert_close(*(torch.autograd.grad(v, logits, push)[0] for v in (ours, theirs)))
+
+
+@pytest.mark.parametrize("settings", WITH_ENTROPY, ids=str)
+def test_gradcheck_of_dice_and_cross_entropy(settings):
+    logits, labels = example(shape=(3, 4))
+    assert torch.autograd.gradcheck(lambda x: FusedDiceCELoss((0.7, 1.3), **settings)(x, labels), logits)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("K", [1, 2, 3, 5, 14])
+def test_dice_and_cross_entropy_of_any_type_and_number_of_classes(K, dtype):
+    logits, labels = example(K=K, shape=(40, 50), dtype=dtype, ignored=99)
+    settings = {"ce_weight": torch.linspace(0.5, 2, max(K, 2)).tolist(), "ignore_label": 99}
+    ours = FusedDiceCELoss((0.7, 1.3), **settings)(logits, labels)
+    exact = logits.detach().double().requires_grad_()
+    theirs = plain_with_entropy(exact, labels, (0.7, 1.3), **settings)
+    assert ours.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    torch.testing.assert_close(ours.double(), theirs, rtol=1e-6, atol=1e-7)
+    gradients = [torch.autograd.grad(v, x)[0] for v, x in ((ours, logits), (theirs, exact))]
+    assert gradients[0].dtype == dtype
+    torch.testing.assert_close(gradients[0].double(), gradients[1], rtol=2 * torch.finfo(dtype).eps, atol=1e-7)
+
+
+def test_the_two_parts_can_be_weighed_anew():
+    logits, labels = example()
+    loss = FusedDiceCELoss()
+    for loss.weights in ((1.0, 0.0), (0.0, 1.0), (0.25, 2.0)):
+        torch.testing.assert_close(loss(logits, labels), plain_with_entropy(logits, labels, loss.weights))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("K", [1, 2, 3])
+def test_cross_entropy_of_extreme_logits_is_exact(K, dtype):
+    """Where the probability of the class is 0 in every type: log-sum-exp, not the logarithm of a softmax."""
+    classes = max(K, 2)
+    values = torch.cartesian_prod(*[torch.tensor([-1000.0, 0.0, 1000.0], dtype=dtype)] * K).reshape(-1, K)
+    for label in range(classes):
+        logits = values.T.reshape(1, K, 1, -1).clone().requires_grad_()
+        labels = torch.full((1, 1, logits.shape[3]), label)
+        ours = FusedDiceCELoss((0.0, 1.0))(logits, labels)
+        theirs = plain_with_entropy(logits, labels, (0.0, 1.0))
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-6, atol=0)
+        torch.testing.assert_close(*(torch.autograd.grad(v, logits)[0] for v in (ours, theirs)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_cross_entropy_of_no_voxel_is_nothing(dtype):
+    logits, labels = example(dtype=dtype)
+    value = FusedDiceCELoss()(logits, labels, mask=torch.zeros_like(labels, dtype=torch.bool))
+    assert value.item() == 0
+    assert not torch.autograd.grad(value, logits)[0].any()
+    mask = torch.ones_like(labels, dtype=torch.bool)
+    mask[1] = False
+    one_each = FusedDiceCELoss((0.0, 1.0), reduction="none")(logits, labels, mask=mask)
+    torch.testing.assert_close(one_each[0], F.cross_entropy(logits[:1], labels[:1]))
+    assert one_each[1] == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_cross_entropy_of_one_voxel(dtype):
+    logits, labels = example(B=1, shape=(1, 1), dtype=dtype)
+    torch.testing.assert_close(FusedDiceCELoss((0.0, 1.0))(logits, labels), F.cross_entropy(logits, labels))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_mask_counts_as_ignored_labels_in_the_cross_entropy(dtype):
+    logits, labels = example(shape=(9, 7), dtype=dtype)
+    mask = torch.rand(2, 9, 7, generator=torch.Generator().manual_seed(1)) < 0.6
+    marked = labels.where(mask, 77)
+    expected = FusedDiceCELoss(ignore_label=77)(logits, marked)
+    with torch.no_grad():
+        logits.masked_fill_(~mask.unsqueeze(1), torch.nan)
+    value = FusedDiceCELoss()(logits, labels.where(mask, 100), mask=mask)
+    torch.testing.assert_close(value, expected, rtol=0, atol=0)
+    gradient = torch.autograd.grad(value, logits)[0]
+    assert not gradient.masked_select(~mask.unsqueeze(1)).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_labels_that_are_no_class_have_no_cross_entropy(dtype):
+    """Where the labels are trusted: these do not read beyond the logits."""
+    logits, labels = example(dtype=dtype)
+    strays = labels.clone()
+    strays[:, 0], strays[:, 1] = 3, -7
+    sure = FusedDiceCELoss((0.0, 1.0), check_labels=False)(logits, strays)
+    torch.testing.assert_close(sure, F.cross_entropy(logits[:, :, 2:], labels[:, 2:]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("K", [1, 2, 3])
+def test_cross_entropy_of_logits_that_are_no_numbers(K, dtype):
+    for stray in (torch.nan, torch.inf):
+        logits, labels = example(K=K, dtype=dtype)
+        with torch.no_grad():
+            logits[0, 0, 0, 0] = stray
+        assert FusedDiceCELoss((0.0, 1.0))(logits, labels).isnan()
+
+
+def test_nothing_is_stored_but_the_inputs_of_both():
+    logits, labels = example(dtype=torch.float32)
+    stored = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: stored.append(t) or t, lambda t: t):
+        FusedDiceCELoss()(logits, labels)
+    large = [t for t in stored if t.numel() >= labels[0].numel()]
+    assert {t.data_ptr() for t in large} == {logits.data_ptr(), labels.data_ptr()}
 
 
 def test_ignored_voxels_have_no_gradient_even_where_they_are_not_numbers():
@@ -260,6 +401,8 @@ class TestRefusals:
     def test_too_few_weights(self):
         with pytest.raises(ValueError, match="2 numbers, but there are 3"):
             FusedDiceLoss(weight=[1, 2])(*example())
+        with pytest.raises(ValueError, match="ce_weight has 2 numbers, but there are 3"):
+            FusedDiceCELoss(ce_weight=[1, 2])(*example())
 
 
 AGAINST_CPU = """
@@ -274,14 +417,20 @@ for K, p, dtype, with_maps in [(1, 2, torch.float32, True), (3, 1, torch.float64
     y[:, :70] = 255
     maps = torch.randn(2, classes, 700, generator=draw) if with_maps else None
     pulls = torch.stack([torch.randn(2, classes, generator=draw, dtype=torch.float64) for _ in range(3)], dim=1)
-    for engine in (x, x.contiguous()):
-        ours = triton_fused.sums(engine, y, maps, 255, p)
-        for a, b in zip(ours, fused_plain.sums(x, y, maps, 255, p), strict=True):
+    costs = torch.rand(2, classes, generator=draw, dtype=torch.float64)
+    for engine, of in ((x, None), (x.contiguous(), costs)):
+        one = None if of is None else of[0]
+        ours = triton_fused.sums(engine, y, maps, 255, p, one)
+        assert len(ours) == (4 if of is None else 5)
+        for a, b in zip(ours, fused_plain.sums(x, y, maps, 255, p, one), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-3)
-        ours = triton_fused.gradient(engine, y, maps, 255, p, pulls)
-        theirs = fused_plain.gradient(x, y, maps, 255, p, pulls)
+        ours = triton_fused.gradient(engine, y, maps, 255, p, pulls, of)
+        theirs = fused_plain.gradient(x, y, maps, 255, p, pulls, of)
         tolerance = {torch.bfloat16: 2e-2, torch.float16: 2e-3}.get(dtype, 1e-5)
         torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+far = torch.tensor([[[1000.0, -1000.0, torch.nan], [-1000.0, 1000.0, 0.0]]])
+y, costs = torch.tensor([[0, 0, 255]]), torch.tensor([1.0, 7.0], dtype=torch.float64)
+assert triton_fused.sums(far, y, None, 255, 1, costs)[4].item() == 2000
 """
 
 
@@ -306,6 +455,24 @@ class TestOnTheDevice:
         torch.testing.assert_close(ours.cpu(), theirs)
         gradients = [torch.autograd.grad(v.sum(), x)[0].cpu() for v, x in ((ours, on_device), (theirs, logits))]
         torch.testing.assert_close(*gradients, rtol=2e-2 if dtype == torch.bfloat16 else 1e-4, atol=1e-7)
+
+    @pytest.mark.parametrize("settings", WITH_ENTROPY, ids=str)
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+    def test_cross_entropy_too(self, settings, dtype):
+        logits, labels = example(shape=(70, 50), dtype=dtype, ignored=settings.get("ignore_label"))
+        loss = FusedDiceCELoss((0.7, 1.3), **settings)
+        on_device = logits.detach().cuda().requires_grad_()
+        ours, theirs = loss.cuda()(on_device, labels.cuda()), loss.cpu()(logits, labels)
+        torch.testing.assert_close(ours.cpu(), theirs)
+        gradients = [torch.autograd.grad(v.sum(), x)[0].cpu() for v, x in ((ours, on_device), (theirs, logits))]
+        torch.testing.assert_close(*gradients, rtol=2e-2 if dtype == torch.bfloat16 else 1e-4, atol=1e-7)
+
+    def test_extreme_logits(self):
+        logits = torch.tensor([[[[1000.0, -1000.0]], [[-1000.0, 1000.0]]]], device="cuda").requires_grad_()
+        value = FusedDiceCELoss((0.0, 1.0))(logits, torch.zeros(1, 1, 2, dtype=torch.long, device="cuda"))
+        assert value.item() == 1000
+        expected = torch.tensor([[[[0.0, -0.5]], [[0.0, 0.5]]]])
+        assert torch.equal(torch.autograd.grad(value, logits)[0].cpu(), expected)
 
     def test_same_bits_again(self):
         logits, labels = (t.cuda() for t in example(K=5, shape=(64, 64, 32), dtype=torch.float32))

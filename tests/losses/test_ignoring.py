@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from boundary_loss import (
     BoundaryLoss,
     DistanceHeadLoss,
+    FusedDiceCELoss,
     FusedDiceLoss,
     FusedGeneralizedDiceBoundary,
     HausdorffDTLoss,
@@ -32,6 +33,7 @@ ACTIVE |= {
 HEAD = {name: cls() for name, cls in HEADS.items()}
 OTHERS = {
     "fused": FusedDiceLoss(ignore_label=255),
+    "fused with cross-entropy": FusedDiceCELoss(ignore_label=255, ce_weight=[0.5, 1, 2]),
     "HDLoss": HDLoss(softmax=True, to_onehot_y=True),
     "HausdorffDTLoss": HausdorffDTLoss(sigmoid=True, to_onehot_y=True),
 }
@@ -51,7 +53,7 @@ def value(name, logits, labels, mask=None):
     if name in ACTIVE:
         loss = ACTIVE[name]
         return loss(logits, maps, mask=known) if loss.target == "distance" else loss(logits, labels, mask=mask)
-    if name in HEAD or name == "fused":
+    if name in HEAD or name in ("fused", "fused with cross-entropy"):
         return (HEAD | OTHERS)[name](logits, labels, mask=mask)
     if name in OTHERS:
         return OTHERS[name](logits, labels.unsqueeze(1), mask=mask)

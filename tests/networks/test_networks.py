@@ -13,11 +13,14 @@ COUNTS = {
     (5, 2): {"Dimwit": 392, "UNet": 18_704_855, "ENet": 461_385, "ResidualUNet": 19_646_402, "UNet3D": 56_090_711},
     (1, 4): {"Dimwit": 414, "UNet": 18_702_681, "ENet": 463_475, "ResidualUNet": 19_645_828, "UNet3D": 56_083_929},
 }
-SMALL = ["Dimwit", "UNet(width=4)", "ENet(kernels=4, factor=2)", "ResidualUNet(width=4)", "Dimwit3D", "UNet3D(width=2)"]
+SMALL = [
+    *("Dimwit", "UNet(width=4)", "ENet(kernels=4, factor=2)", "ResidualUNet(width=4)"),
+    *("Dimwit3D", "UNet3D(width=2)", "VNet(width=2, kernel=3)"),
+]
 
 
 def image(text, *, channels=3, sizes=(24, 20, 9)):
-    dims = 3 if "3D" in text else 2
+    dims = 3 if "3D" in text or "VNet" in text else 2
     generator = torch.Generator().manual_seed(0)
     return torch.rand(2, channels, *sizes[:dims], generator=generator)
 

@@ -73,6 +73,8 @@ def signed(
     if labels.is_cuda and dtype == torch.float32 and has_triton():
         from boundary_loss.distance import triton_edt
 
+        if math.isinf(limit):
+            return triton_edt.distances(maps, spacing, faces=faces, signed=True, inside=inside, nowhere=nowhere)
         found = _limited(triton_edt.distances(maps, spacing, faces=faces, signed=True, limit=limit), limit)
     else:
         found = distances_to(maps, spacing, dtype, faces=faces, limit=limit)

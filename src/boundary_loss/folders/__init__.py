@@ -1,8 +1,10 @@
 """The folders that the pipeline writes: the names and formats of their files. Importable without torch.
 
 sliced.py    a folder of slices: images, labels, distance maps, spacings, split
+whole.py     a folder of whole volumes, one preparation for slices, patches and points of them
 epoch.py     the predictions of one epoch, as pictures or packed
 run.py       a run: arrays, weights, settings, best epoch
+grids.py     where the voxels of a source file lay
 naming.py    the names of slices
 pictures.py  arrays of bytes as PNGs
 records.py   JSON files, checked as they are read

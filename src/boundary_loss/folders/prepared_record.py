@@ -60,7 +60,7 @@ class PreparedRecord:
         content = records.read_record(path, _FIELDS, needs=_NEEDS, remedy=remedy)
         if not content["classes"]:
             raise ValueError(f"{path}: 'classes' is empty; {remedy}")
-        kinds, source = content.get("kinds"), content.get("source")
+        kinds = content.get("kinds")
         return cls(
             study=content["study"],
             classes=tuple(content["classes"]),
@@ -71,5 +71,5 @@ class PreparedRecord:
             preparation=content.get("preparation"),
             orientation=content.get("orientation") or {},
             patient=content.get("patient") or {},
-            source=None if source is None else Source.from_json(source),
+            source=Source.recorded(content.get("source")),
         )

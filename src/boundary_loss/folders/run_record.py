@@ -90,7 +90,6 @@ class RunRecord:
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "RunRecord":
         """Make a record from entries that training has just made, or that :meth:`read` has checked."""
-        source = content.get("data_source")
         return cls(
             recorded=content,
             study=content.get("study"),
@@ -103,7 +102,7 @@ class RunRecord:
             arguments=tuple(content.get("arguments") or ()),
             data_arguments=tuple(content.get("data_arguments") or ()),
             data_checksum=content.get("data_checksum"),
-            data_source=None if source is None else Source.from_json(source),
+            data_source=Source.recorded(content.get("data_source")),
             commit=content.get("commit"),
             device=content.get("device"),
             num_processes=content.get("num_processes"),

@@ -58,6 +58,11 @@ class Source:
         }
 
     @classmethod
+    def recorded(cls, content: Mapping[str, Any] | None) -> "Source | None":
+        """Make a source from an entry ``source`` that may be null."""
+        return None if content is None else cls.from_json(content)
+
+    @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Source":
         """Make a source from content that :data:`SOURCE` has checked; an older version may have written less."""
         archives = [

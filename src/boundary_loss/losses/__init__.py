@@ -3,7 +3,7 @@
 from boundary_loss.losses.balance import gradient_norms, propose_weight
 from boundary_loss.losses.boundary import BoundaryLoss, SurfaceLoss
 from boundary_loss.losses.dropin import HausdorffDTLoss, HDLoss
-from boundary_loss.losses.fused import FusedDiceLoss, FusedGeneralizedDiceBoundary
+from boundary_loss.losses.fused import FusedDiceCELoss, FusedDiceLoss, FusedGeneralizedDiceBoundary
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
 from boundary_loss.losses.region import (
     CrossEntropy,
@@ -23,6 +23,7 @@ __all__ = [
     "DiceLoss",
     "DistanceHeadLoss",
     "FocalLoss",
+    "FusedDiceCELoss",
     "FusedDiceLoss",
     "FusedGeneralizedDiceBoundary",
     "GeneralizedDice",

@@ -1,4 +1,5 @@
-"""Dice, generalized Dice and boundary losses from logits and labels, without softmax or one-hot in memory.
+"""Dice, cross-entropy, generalized Dice and boundary losses from logits and labels, without softmax or one-hot in
+memory.
 
 All of them need only a few sums per item and class. Forward computes the sums piece by piece and keeps the inputs;
 backward computes the probabilities of a piece again and writes its gradient. Peak memory above the inputs is the
@@ -230,26 +231,140 @@ class _Dice(torch.autograd.Function):
         sums = Sums(*engine(logits).sums(logits.flatten(2), labels, None, ignored, loss.p))
         if loss.check_labels:
             _check_labels(labels, sums.true, ignored)
-        both, predicted, true, _ = (s.sum(0, keepdim=True) for s in sums) if loss.reduction == "batch" else sums
-        below = predicted + true + loss.smooth
-        undefined = below == 0  # a NaN is no reason to be 0
-        share = below.reciprocal().masked_fill_(undefined, 0)
-        ratio = both.mul(2).add_(loss.smooth).mul_(share).masked_fill_(undefined, 1)
-        factors = loss.factors(ratio.shape[1], ratio)
-        of_items = factors / max(len(ratio), 1) if loss.reduction == "mean" else factors
-        ctx.save_for_backward(logits, labels, share.mul_(of_items), ratio)
+        value, share, ratio = _dice(sums, loss)
+        ctx.save_for_backward(logits, labels, share, ratio)
         ctx.settings = ignored, loss.p
-        items = ((1 - ratio) * factors).sum(1)
-        return reduce(items, "sum" if loss.reduction == "batch" else loss.reduction).to(wide(logits))
+        return value.to(wide(logits))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         logits, labels, share, ratio = ctx.saved_tensors
-        pull = (gradient.unsqueeze(-1) * share).expand(len(logits), -1)
-        pulls = torch.stack([-2 * pull, pull * ratio, torch.zeros_like(pull)], dim=1)
+        pulls = _dice_pulls(gradient, share, ratio, len(logits))
         result = engine(logits).gradient(logits.flatten(2), labels, None, *ctx.settings, pulls)
         return result.view(logits.shape), None, None, None
+
+
+def _dice(sums: Sums, loss: FusedDiceLoss) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss, and what its derivative needs: factor / denominator and 1 − loss of each class, (B or 1, K)."""
+    both, predicted, true, _ = (s.sum(0, keepdim=True) for s in sums) if loss.reduction == "batch" else sums
+    below = predicted + true + loss.smooth
+    undefined = below == 0  # a NaN is no reason to be 0
+    share = below.reciprocal().masked_fill_(undefined, 0)
+    ratio = both.mul(2).add_(loss.smooth).mul_(share).masked_fill_(undefined, 1)
+    factors = loss.factors(ratio.shape[1], ratio)
+    of_items = factors / max(len(ratio), 1) if loss.reduction == "mean" else factors
+    items = ((1 - ratio) * factors).sum(1)
+    value = reduce(items, "sum" if loss.reduction == "batch" else loss.reduction)
+    return value, share.mul_(of_items), ratio
+
+
+def _dice_pulls(gradient: Tensor, share: Tensor, ratio: Tensor, B: int) -> Tensor:
+    """(B, 3, K) derivatives with respect to Σ s g, Σ s^p and Σ s φ."""
+    pull = (gradient.unsqueeze(-1) * share).expand(B, -1)
+    return torch.stack([-2 * pull, pull * ratio, torch.zeros_like(pull)], dim=1)
+
+
+class FusedDiceCELoss(nn.Module):
+    """a · Dice + b · cross-entropy from logits and labels, in one pass and little memory.
+
+    The same value and gradient as ``a * FusedDiceLoss(...)(logits, labels) + b * torch.nn.functional.cross_entropy(
+    logits, labels, ce_weight, ignore_index=ignore_label)``. The cross-entropy is computed from the logits by
+    log-sum-exp, so it stays exact where the probability of the true class rounds to 0.
+
+    Args:
+        weights: (a, b); ``loss.weights`` may be set anew at each epoch.
+        weight: (K,) factors of the classes' Dice losses, as in :class:`FusedDiceLoss`.
+        ce_weight: (K,) factors of the voxels of each class in the cross-entropy, which is divided by their sum over
+            the voxels, as torch does; None = 1.
+        ignore_channel: a class whose Dice loss counts 0; the cross-entropy counts all classes.
+        ignore_label: voxels of this label count nowhere.
+        smooth: of the Dice loss, added above and below.
+        p: an integer power of the probabilities in the denominator of the Dice loss.
+        reduction: of the Dice loss. With "mean" and "batch" the cross-entropy is the mean over the batch's voxels;
+            with "none" (B,) each item's own mean, and "sum" adds these. Where no voxel counts it is 0.
+        check_labels: as in :class:`FusedDiceLoss`.
+
+    >>> logits = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    >>> labels = torch.zeros(1, 4, 4, dtype=torch.long)
+    >>> labels[:, :2] = 1
+    >>> FusedDiceCELoss()(logits, labels)  # 0.5 + log 2
+    tensor(1.1931, grad_fn=<_DiceCEBackward>)
+    """
+
+    def __init__(
+        self,
+        weights: tuple[float, float] = (1.0, 1.0),
+        *,
+        weight: Sequence[float] | Tensor | None = None,
+        ce_weight: Sequence[float] | Tensor | None = None,
+        ignore_channel: int = -1,
+        ignore_label: int = -1,
+        smooth: float = 0,
+        p: int = 1,
+        reduction: str = "mean",
+        check_labels: bool = True,
+    ) -> None:
+        super().__init__()
+        self.weights = weights
+        self.dice = FusedDiceLoss(weight, ignore_channel, ignore_label, smooth, p, reduction, check_labels=check_labels)
+        self.ce_weight: Tensor | None
+        held = None if ce_weight is None else torch.as_tensor(ce_weight, dtype=torch.float64)
+        self.register_buffer("ce_weight", held)
+
+    @torch.compiler.disable
+    def forward(self, logits: Logits, labels: Labels, *, mask: Tensor | None = None) -> Scalar:
+        """(B, K, ...) logits and (B, ...) labels -> scalar, or (B,) with "none"; float32, float64 for float64.
+
+        ``mask``: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere.
+        """
+        dice = self.dice
+        labels, ignored = _read(logits, labels, None, mask, dice.ignore_label, check_labels=dice.check_labels)
+        return _DiceCE.apply(logits, labels.flatten(1), ignored, self)
+
+    def costs(self, K: int, device: torch.device) -> Tensor:
+        """(K,) factors of the classes' voxels in the cross-entropy."""
+        if self.ce_weight is None:
+            return torch.ones(K, dtype=torch.float64, device=device)
+        if self.ce_weight.numel() != K:
+            raise ValueError(f"ce_weight has {self.ce_weight.numel()} numbers, but there are {K} classes")
+        return self.ce_weight.to(device, torch.float64)
+
+
+class _DiceCE(torch.autograd.Function):
+    """What FusedDiceCELoss says, and its derivative by hand, as in ``_Dice``."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, ignored: int, loss: FusedDiceCELoss) -> Tensor:
+        dice, (a, b) = loss.dice, loss.weights
+        costs = loss.costs(max(logits.shape[1], 2), logits.device)
+        *of_classes, entropy = engine(logits).sums(logits.flatten(2), labels, None, ignored, dice.p, costs)
+        sums = Sums(*of_classes)
+        if dice.check_labels:
+            _check_labels(labels, sums.true, ignored)
+        region, share, ratio = _dice(sums, dice)
+        of_items = b * _entropy_shares(sums.true, costs, dice.reduction)
+        items = entropy * of_items
+        ctx.save_for_backward(logits, labels, a * share, ratio, of_items.unsqueeze(1) * costs)
+        ctx.settings = ignored, dice.p
+        return (a * region + (items if dice.reduction == "none" else items.sum())).to(wide(logits))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        logits, labels, share, ratio, costs = ctx.saved_tensors
+        pulls = _dice_pulls(gradient, share, ratio, len(logits))
+        work, of_voxels = engine(logits), gradient.unsqueeze(-1) * costs
+        result = work.gradient(logits.flatten(2), labels, None, *ctx.settings, pulls, of_voxels)
+        return result.view(logits.shape), None, None, None
+
+
+def _entropy_shares(true: Tensor, costs: Tensor, reduction: str) -> Tensor:
+    """(B,): what each item's Σ costs_y (−log s_y) is multiplied by: 1 / Σ costs_y, over the batch or the item."""
+    counted = (true * costs).sum(1)
+    if reduction in ("mean", "batch"):
+        counted = counted.sum().expand(len(true))
+    return counted.reciprocal().masked_fill_(counted == 0, 0)
 
 
 class FusedGeneralizedDiceBoundary(nn.Module):

@@ -16,28 +16,44 @@ PIECE = 1 << 18
 
 
 def sums(
-    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums."""
+    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, costs: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums.
+
+    With ``costs``, (K,) float64, a fifth, (B,): Σ costs_y (−log s_y) over the voxels, y the class of each.
+    """
     B, K = logits.shape[0], max(logits.shape[1], 2)
     total = torch.zeros(B, 4, K, dtype=torch.float64, device=logits.device)
+    entropy = torch.zeros(B, dtype=torch.float64, device=logits.device)
     for items, piece in _pieces(logits):
         maps = None if distances is None else distances[items, :, piece]
         total[items] += _piece_sums(logits[items, :, piece], labels[items, piece], maps, ignore_label, p)
-    both, predicted, true, boundary = total.unbind(1)
-    return both, predicted, true, boundary
+        if costs is not None:
+            entropy[items] += _piece_entropy(logits[items, :, piece], labels[items, piece], ignore_label, costs)
+    return total.unbind(1) if costs is None else (*total.unbind(1), entropy)
 
 
 def gradient(
-    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, pulls: Tensor
+    logits: Tensor,
+    labels: Tensor,
+    distances: Tensor | None,
+    ignore_label: int,
+    p: int,
+    pulls: Tensor,
+    costs: Tensor | None = None,
 ) -> Tensor:
-    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary."""
+    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary.
+
+    ``costs``, (B, K) float64: the costs of the classes times the gradient of each item's fifth sum.
+    """
     result = torch.empty_like(logits)
     factors = pulls.to(wide(logits))
+    costs = None if costs is None else costs.to(wide(logits))
     for items, piece in _pieces(logits):
         maps = None if distances is None else distances[items, :, piece]
-        part = logits[items, :, piece]
-        _piece_gradient(result[items, :, piece], part, labels[items, piece], maps, ignore_label, p, factors[items])
+        part, classes = logits[items, :, piece], labels[items, piece]
+        of_items = None if costs is None else costs[items]
+        _piece_gradient(result[items, :, piece], part, classes, maps, ignore_label, p, factors[items], of_items)
     return result
 
 
@@ -50,10 +66,27 @@ def _piece_sums(logits: Tensor, labels: Tensor, maps: Tensor | None, ignore_labe
     return torch.stack([both, predicted, mine.sum(2), boundary], dim=1).double()
 
 
+def _piece_entropy(logits: Tensor, labels: Tensor, ignore_label: int, costs: Tensor) -> Tensor:
+    """(b, K, n), (b, n), (K,) -> (b,): Σ costs_y (−log s_y), by log-sum-exp, so that no large logit overflows."""
+    scores = _scores(logits)
+    labels = labels.long()
+    known = (labels >= 0) & (labels < scores.shape[1]) & (labels != ignore_label)
+    own = labels.where(known, 0)
+    likelihood = scores.log_softmax(1).gather(1, own.unsqueeze(1)).squeeze(1)
+    return -(likelihood * costs.to(scores.dtype)[own]).masked_fill_(~known, 0).sum(1).double()
+
+
 def _piece_gradient(
-    out: Tensor, logits: Tensor, labels: Tensor, maps: Tensor | None, ignore_label: int, p: int, factors: Tensor
+    out: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    maps: Tensor | None,
+    ignore_label: int,
+    p: int,
+    factors: Tensor,
+    costs: Tensor | None,
 ) -> None:
-    """Write the logits' gradient: s_k (u_k − Σ_j s_j u_j), u = ∂loss/∂s."""
+    """Write the logits' gradient: s_k (u_k − Σ_j s_j u_j) + costs_y (s_k − [k = y]), u = ∂loss/∂s, y the class."""
     s, mine = _probabilities(logits, labels, ignore_label)
     of_both, of_predicted, of_boundary = factors.unsqueeze(3).unbind(1)  # (b, K, 1) each
     if p == 1:
@@ -65,22 +98,28 @@ def _piece_gradient(
     weighed = s * pull
     mean_pull = weighed.sum(1, keepdim=True)
     gradient = weighed.addcmul_(s, mean_pull, value=-1)
+    if costs is not None:
+        own = mine * costs.unsqueeze(2)
+        gradient.addcmul_(s, own.sum(1, keepdim=True)).sub_(own)
     out.copy_(gradient[:, -out.shape[1] :])  # of one channel's two classes, the first has a constant score
 
 
 def _probabilities(logits: Tensor, labels: Tensor, ignore_label: int) -> tuple[Tensor, Tensor]:
     """(b, K, n) softmax and (b, K, n) bool, true for the voxel's class; both 0 where the label is ignored."""
-    scores = logits.to(wide(logits))
-    if scores.shape[1] == 1:
-        scores = torch.cat([torch.zeros_like(scores), scores], dim=1)
     labels = labels.long().unsqueeze(1)  # a comparison in uint8 would take -1 for 255
-    s = scores.softmax(1)
+    s = _scores(logits).softmax(1)
     ignored = labels == ignore_label
     if ignored.is_cuda or ignored.any():  # on CUDA the look would make the host wait
         s.masked_fill_(ignored, 0)
         labels = labels.masked_fill(ignored, -1)
     classes = torch.arange(s.shape[1], device=labels.device).unsqueeze(1)
     return s, labels == classes
+
+
+def _scores(logits: Tensor) -> Tensor:
+    """(b, K, n) in the type of the arithmetic; of one channel x the two scores (0, x)."""
+    scores = logits.to(wide(logits))
+    return torch.cat([torch.zeros_like(scores), scores], dim=1) if scores.shape[1] == 1 else scores
 
 
 def _pieces(logits: Tensor) -> Iterator[tuple[slice, slice]]:

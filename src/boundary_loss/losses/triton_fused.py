@@ -1,10 +1,13 @@
 """The sums and the gradient of the fused losses as two Triton kernels; same interface as ``fused_plain``.
 
-Each program walks over several blocks of voxels of one item with the logits of all its classes in registers. It adds
-its sums in float32 and writes them to a row of its own; the rows are added in float64. No atomics: equal inputs give
-equal bits. Each logit and label is read once forward and once backward, each gradient written once. The grid has one
-axis, for the others of CUDA end at 65535.
+Each program walks over several blocks of voxels of one item with the logits of all its classes in registers. Each of
+its threads holds all classes of its voxels, so that the softmax needs no exchange between threads, and adds sums of its
+own in float32, which meet once, at the end, in a row of the program's own; the rows are added in float64. No atomics:
+equal inputs give equal bits. Each logit and label is read once forward and once backward, each gradient written once.
+The grid has one axis, for the others of CUDA end at 65535.
 """
+
+from typing import NamedTuple
 
 import torch
 import triton
@@ -13,55 +16,93 @@ from torch import Tensor
 
 from boundary_loss.losses import base
 
-ELEMENTS = 4096
-"""Logits (of padded classes) that a program holds at a time."""
 PROGRAMS = 1024
 """Programs for one item at most, so that there are few rows of sums."""
 
 
+class Tile(NamedTuple):
+    """How a program's block of voxels is shared out."""
+
+    K: int
+    """Classes."""
+    KP: int
+    """Classes padded to a power of two."""
+    VEC: int
+    """Neighbouring voxels of one thread, read at once."""
+    warps: int
+    """Of 32 threads."""
+
+    @property
+    def BLOCK(self) -> int:
+        """Voxels; each thread has ``VEC``."""
+        return 32 * self.warps * self.VEC
+
+    @staticmethod
+    def of(logits: Tensor) -> "Tile":
+        K = max(logits.shape[1], 2)
+        padded = triton.next_power_of_2(K)
+        return Tile(K, padded, max(1, min(VEC, HELD // padded)), WARPS)
+
+
+HELD = 32
+"""Logits that a thread holds at most, unless one voxel has more."""
+VEC = 4
+"""Neighbouring voxels that a thread reads at once at most: 16 bytes of float32."""
+WARPS = 4
+
+
 def sums(
-    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums."""
+    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, costs: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums.
+
+    With ``costs``, (K,) float64, a fifth, (B,): Σ costs_y (−log s_y) over the voxels, y the class of each.
+    """
     B, _, N = logits.shape
-    K, padded, block = _sizes(logits)
-    programs = min(PROGRAMS, triton.cdiv(N, block))
-    rows = torch.empty(B, programs, 4, padded, dtype=base.wide(logits), device=logits.device)
+    tile = Tile.of(logits)
+    programs = min(PROGRAMS, triton.cdiv(N, tile.BLOCK))
+    lines = 4 if costs is None else 5
+    rows = torch.empty(B, programs, lines, tile.KP, dtype=base.wide(logits), device=logits.device)
     maps = logits if distances is None else distances  # never read without distances
     with _device(logits):
         _sums_kernel[(B * programs,)](
-            logits, labels, maps, rows, programs,
+            logits, labels, maps, rows if costs is None else costs.contiguous(), rows, programs,
             N, ignore_label, *logits.stride(), *labels.stride(), *maps.stride(),
-            K=K, KP=padded, BLOCK=block, ONE=logits.shape[1] == 1, MAPS=distances is not None, P=p,
+            K=tile.K, KP=tile.KP, VEC=tile.VEC, BLOCK=tile.BLOCK,
+            ONE=logits.shape[1] == 1, MAPS=distances is not None, P=p, ENTROPY=costs is not None, num_warps=tile.warps,
         )  # fmt: skip
-    both, predicted, true, boundary = rows.sum(1, dtype=torch.float64)[..., :K].unbind(1)
-    return both, predicted, true, boundary
+    total = rows.sum(1, dtype=torch.float64)
+    of_classes = total[:, :4, : tile.K].unbind(1)
+    return of_classes if costs is None else (*of_classes, total[:, 4, 0])
 
 
 def gradient(
-    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, pulls: Tensor
+    logits: Tensor,
+    labels: Tensor,
+    distances: Tensor | None,
+    ignore_label: int,
+    p: int,
+    pulls: Tensor,
+    costs: Tensor | None = None,
 ) -> Tensor:
-    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary."""
+    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary.
+
+    ``costs``, (B, K) float64: the costs of the classes times the gradient of each item's fifth sum.
+    """
     B, _, N = logits.shape
-    K, padded, block = _sizes(logits)
-    blocks = triton.cdiv(N, block)
+    tile = Tile.of(logits)
+    blocks = triton.cdiv(N, tile.BLOCK)
     result = torch.empty_like(logits)
     factors = pulls.to(base.wide(logits)).contiguous()
     maps = logits if distances is None else distances
     with _device(logits):
         _gradient_kernel[(B * blocks,)](
-            logits, labels, maps, factors, result, blocks,
+            logits, labels, maps, factors, factors if costs is None else costs.contiguous(), result, blocks,
             N, ignore_label, *logits.stride(), *labels.stride(), *maps.stride(), *result.stride(),
-            K=K, KP=padded, BLOCK=block, ONE=logits.shape[1] == 1, MAPS=distances is not None, P=p,
+            K=tile.K, KP=tile.KP, VEC=tile.VEC, BLOCK=tile.BLOCK,
+            ONE=logits.shape[1] == 1, MAPS=distances is not None, P=p, ENTROPY=costs is not None, num_warps=tile.warps,
         )  # fmt: skip
     return result
-
-
-def _sizes(logits: Tensor) -> tuple[int, int, int]:
-    """Classes, classes padded to a power of two, voxels in a block."""
-    K = max(logits.shape[1], 2)
-    padded = triton.next_power_of_2(K)
-    return K, padded, max(16, ELEMENTS // padded)
 
 
 def _device(logits: Tensor) -> torch.cuda.device:
@@ -69,11 +110,18 @@ def _device(logits: Tensor) -> torch.cuda.device:
 
 
 @triton.jit
+def _neighbours(start, VEC: tl.constexpr, BLOCK: tl.constexpr):
+    """The block's voxels, VEC neighbours a thread: without the hint the compiler gives it as many as 16 bytes hold."""
+    return tl.max_contiguous(start + tl.arange(0, BLOCK).to(tl.int64), VEC)
+
+
+@triton.jit
 def _probabilities(
     logits, labels, b, n, inside, k, ignore, sb, sk, sn, lb, ln,
     K: tl.constexpr, ONE: tl.constexpr, wide: tl.constexpr,
 ):  # fmt: skip
-    """(KP, BLOCK) softmax, 0 where ignored or outside; (BLOCK,) labels, -1 there."""
+    """(KP, BLOCK) softmax s, 0 where ignored or outside; (BLOCK,) labels, -1 there; depth and total of which
+    log s = depth − log(total), (KP, BLOCK) and (BLOCK,)."""
     label = tl.load(labels + b * lb + n * ln, mask=inside, other=0).to(tl.int64)
     known = inside & (label != ignore)
     if ONE:  # one channel x: the scores are (0, x)
@@ -83,9 +131,11 @@ def _probabilities(
         there = inside[None, :] & (k[:, None] < K)
         x = tl.load(logits + b * sb + k[:, None] * sk + n[None, :] * sn, mask=there, other=0.0).to(wide)
     x = tl.where(k[:, None] < K, x, -float("inf"))
-    e = tl.exp(x - tl.max(x, axis=0)[None, :])
-    s = e / tl.sum(e, axis=0)[None, :]
-    return tl.where(known[None, :], s, 0.0), tl.where(known, label, -1)
+    depth = x - tl.max(x, axis=0)[None, :]
+    e = tl.exp(depth)
+    total = tl.sum(e, axis=0)
+    s = e / total[None, :]
+    return tl.where(known[None, :], s, 0.0), tl.where(known, label, -1), depth, total
 
 
 @triton.jit
@@ -98,46 +148,59 @@ def _power(s, P: tl.constexpr):
 
 @triton.jit
 def _sums_kernel(
-    logits, labels, maps, rows, programs, N, ignore, sb, sk, sn, lb, ln, mb, mk, mn,
-    K: tl.constexpr, KP: tl.constexpr, BLOCK: tl.constexpr, ONE: tl.constexpr, MAPS: tl.constexpr, P: tl.constexpr,
+    logits, labels, maps, costs, rows, programs, N, ignore, sb, sk, sn, lb, ln, mb, mk, mn,
+    K: tl.constexpr, KP: tl.constexpr, VEC: tl.constexpr, BLOCK: tl.constexpr,
+    ONE: tl.constexpr, MAPS: tl.constexpr, P: tl.constexpr, ENTROPY: tl.constexpr,
 ):  # fmt: skip
     wide: tl.constexpr = rows.dtype.element_ty
     b = (tl.program_id(0) // programs).to(tl.int64)
     k = tl.arange(0, KP).to(tl.int64)
-    both = tl.zeros((KP,), wide)
-    predicted = tl.zeros((KP,), wide)
-    true = tl.zeros((KP,), wide)
-    boundary = tl.zeros((KP,), wide)
+    both = tl.zeros((KP, BLOCK), wide)
+    predicted = tl.zeros((KP, BLOCK), wide)
+    true = tl.zeros((KP, BLOCK), wide)
+    boundary = tl.zeros((KP, BLOCK), wide)
+    if ENTROPY:
+        cost = tl.load(costs + k, mask=k < K, other=0.0).to(wide)
+        entropy = tl.zeros((BLOCK,), wide)
     for start in range(tl.program_id(0) % programs * BLOCK, N, programs * BLOCK):
-        n = start + tl.arange(0, BLOCK).to(tl.int64)
+        n = _neighbours(start, VEC, BLOCK)
         inside = n < N
-        s, label = _probabilities(logits, labels, b, n, inside, k, ignore, sb, sk, sn, lb, ln, K, ONE, wide)
+        s, label, depth, total = _probabilities(
+            logits, labels, b, n, inside, k, ignore, sb, sk, sn, lb, ln, K, ONE, wide
+        )
         mine = label[None, :] == k[:, None]
-        both += tl.sum(tl.where(mine, s, 0.0), axis=1)
-        predicted += tl.sum(_power(s, P), axis=1)
-        true += tl.sum(mine.to(wide), axis=1)
+        both += tl.where(mine, s, 0.0)
+        predicted += _power(s, P)
+        true += mine.to(wide)
         if MAPS:
             there = inside[None, :] & (k[:, None] < K)
             phi = tl.load(maps + b * mb + k[:, None] * mk + n[None, :] * mn, mask=there, other=0.0).to(wide)
-            boundary += tl.sum(s * phi, axis=1)
-    row = rows + tl.program_id(0).to(tl.int64) * 4 * KP + k
-    tl.store(row, both)
-    tl.store(row + KP, predicted)
-    tl.store(row + 2 * KP, true)
-    tl.store(row + 3 * KP, boundary)
+            boundary += s * phi
+        if ENTROPY:
+            own_cost = tl.sum(tl.where(mine, cost[:, None], 0.0), axis=0)
+            own_depth = tl.sum(tl.where(mine, depth, 0.0), axis=0)
+            entropy += tl.where((label >= 0) & (label < K), own_cost * (tl.log(total) - own_depth), 0.0)
+    row = rows + tl.program_id(0).to(tl.int64) * (5 if ENTROPY else 4) * KP + k
+    tl.store(row, tl.sum(both, axis=1))
+    tl.store(row + KP, tl.sum(predicted, axis=1))
+    tl.store(row + 2 * KP, tl.sum(true, axis=1))
+    tl.store(row + 3 * KP, tl.sum(boundary, axis=1))
+    if ENTROPY:
+        tl.store(row + 4 * KP, tl.where(k == 0, tl.sum(entropy, axis=0), 0.0))
 
 
 @triton.jit
 def _gradient_kernel(
-    logits, labels, maps, factors, out, blocks, N, ignore, sb, sk, sn, lb, ln, mb, mk, mn, ob, ok, on,
-    K: tl.constexpr, KP: tl.constexpr, BLOCK: tl.constexpr, ONE: tl.constexpr, MAPS: tl.constexpr, P: tl.constexpr,
+    logits, labels, maps, factors, costs, out, blocks, N, ignore, sb, sk, sn, lb, ln, mb, mk, mn, ob, ok, on,
+    K: tl.constexpr, KP: tl.constexpr, VEC: tl.constexpr, BLOCK: tl.constexpr,
+    ONE: tl.constexpr, MAPS: tl.constexpr, P: tl.constexpr, ENTROPY: tl.constexpr,
 ):  # fmt: skip
     wide: tl.constexpr = factors.dtype.element_ty
     b = (tl.program_id(0) // blocks).to(tl.int64)
     k = tl.arange(0, KP).to(tl.int64)
-    n = (tl.program_id(0) % blocks).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    n = _neighbours((tl.program_id(0) % blocks).to(tl.int64) * BLOCK, VEC, BLOCK)
     inside = n < N
-    s, label = _probabilities(logits, labels, b, n, inside, k, ignore, sb, sk, sn, lb, ln, K, ONE, wide)
+    s, label, _, _ = _probabilities(logits, labels, b, n, inside, k, ignore, sb, sk, sn, lb, ln, K, ONE, wide)
     factor = factors + b * 3 * K + k
     of_both = tl.load(factor, mask=k < K, other=0.0)
     of_predicted = tl.load(factor + K, mask=k < K, other=0.0)
@@ -152,6 +215,10 @@ def _gradient_kernel(
         phi = tl.load(maps + b * mb + k[:, None] * mk + n[None, :] * mn, mask=there, other=0.0).to(wide)
         pull += of_boundary[:, None] * phi
     gradient = s * (pull - tl.sum(s * pull, axis=0)[None, :])
+    if ENTROPY:
+        cost = tl.load(costs + b * K + k, mask=k < K, other=0.0).to(wide)
+        own = tl.where(label[None, :] == k[:, None], cost[:, None], 0.0)
+        gradient += s * tl.sum(own, axis=0)[None, :] - own
     channel = k - 1 if ONE else k
     written = inside[None, :] & (k[:, None] < K) & (channel[:, None] >= 0)
     tl.store(out + b * ob + channel[:, None] * ok + n[None, :] * on, gradient, mask=written)

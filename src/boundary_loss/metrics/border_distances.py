@@ -30,8 +30,9 @@ class SurfaceDistances:
         """
         if not 0 <= percent <= 100:
             raise ValueError(f"a percentile is from 0 to 100, got {percent}")
-        if self.rule is not None:
-            return self.rule
+        return self._percentile(percent, directed=directed) if self.rule is None else self.rule
+
+    def _percentile(self, percent: float, *, directed: bool) -> float:
         if directed:
             return float(max(np.percentile(self.from_pred, percent), np.percentile(self.from_gt, percent)))
         return float(np.percentile(np.concatenate([self.from_pred, self.from_gt]), percent))
@@ -61,9 +62,12 @@ class SurfaceDistances:
         Raises:
             ValueError: a tolerance below 0.
         """
-        if not tolerance_mm >= 0:
-            raise ValueError(f"tolerance_mm must be 0 mm or more, got {tolerance_mm}")
+        self._check_tolerance(tolerance_mm)
         if self.rule is not None:
             return 0.0 if self.rule else 1.0
         close = np.count_nonzero(self.from_pred <= tolerance_mm) + np.count_nonzero(self.from_gt <= tolerance_mm)
         return float(close / (len(self.from_pred) + len(self.from_gt)))
+
+    def _check_tolerance(self, tolerance_mm: float) -> None:
+        if not tolerance_mm >= 0:
+            raise ValueError(f"tolerance_mm must be 0 mm or more, got {tolerance_mm}")

@@ -1,19 +1,79 @@
-"""Surface distances on a device: borders, distance maps and look-up where the tensors are.
+"""Surface distances on a device: borders, distance maps, look-up and the metrics themselves where the tensors are.
 
-Only the distances of the border voxels come back, to be sorted on the CPU.
+The device is waited for as rarely as the sizes of things allow: once for the box around both masks, once for the number
+of border voxels, and once for each metric that is asked for.
 """
 
+import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from boundary_loss.distance import euclidean_distance
 from boundary_loss.empty_masks import diagonal_mm, distance_where_empty
 from boundary_loss.metrics.border_distances import SurfaceDistances
 from boundary_loss.metrics.reading import as_mask, as_spacing, is_cuda
+
+
+class DeviceDistances(SurfaceDistances):
+    """Distances between two surfaces that stay on a device; only the metrics come back, or the arrays if asked for.
+
+    Args:
+        from_pred: (n,) float32 mm, from each border voxel of the prediction to the nearest of the ground truth.
+        from_gt: (m,) the other way.
+    """
+
+    def __init__(self, from_pred: Tensor, from_gt: Tensor) -> None:
+        object.__setattr__(self, "_sides", (from_pred, from_gt))
+        object.__setattr__(self, "rule", None)
+
+    _sides: tuple[Tensor, Tensor]
+
+    @cached_property
+    def from_pred(self) -> NDArray[np.float64]:
+        return self._sides[0].double().cpu().numpy()
+
+    @cached_property
+    def from_gt(self) -> NDArray[np.float64]:
+        return self._sides[1].double().cpu().numpy()
+
+    @cached_property
+    def _sorted(self) -> tuple[Tensor, ...]:
+        """The prediction's side, the ground truth's, and both pooled."""
+        return tuple(side.sort().values for side in (*self._sides, torch.cat(self._sides)))
+
+    @property
+    def hausdorff(self) -> float:
+        return float(torch.cat(self._sides).amax())
+
+    def _percentile(self, percent: float, *, directed: bool) -> float:
+        sides = self._sorted[:2] if directed else self._sorted[2:]
+        return max(percentile_of_sorted(side, percent) for side in sides)
+
+    @property
+    def assd(self) -> float:
+        pooled = torch.cat(self._sides)
+        return float(pooled.sum(dtype=torch.float64)) / len(pooled)
+
+    def surface_dice(self, tolerance_mm: float) -> float:
+        self._check_tolerance(tolerance_mm)
+        pooled = torch.cat(self._sides)
+        return float((pooled.double() <= tolerance_mm).sum()) / len(pooled)
+
+
+def percentile_of_sorted(values: Tensor, percent: float) -> float:
+    """Percentile of sorted values, interpolated linearly between the two that are nearest, as ``numpy.percentile``."""
+    position = (len(values) - 1) * percent / 100
+    first = math.floor(position)
+    low, high = values[[first, min(first + 1, len(values) - 1)]].tolist()
+    share = position - first
+    return float(low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share))
 
 
 def distances_on_device(
@@ -27,14 +87,15 @@ def distances_on_device(
     spacing = as_spacing(spacing_mm, masks.ndim - 1).tolist()
     if masks.ndim > 4:
         raise ValueError(f"a device measures masks with 1 to 3 axes, got {masks.ndim - 1}; leave device out")
-    pred_empty, gt_empty = (~masks.flatten(1).any(dim=1)).tolist()
+    shadows = _shadows(masks)
+    pred_empty, gt_empty = (not bool(side.any()) for side in shadows[0])
     rule = distance_where_empty(pred_empty, gt_empty, diagonal_mm(masks.shape[1:], spacing))
-    nowhere = torch.zeros(0, dtype=torch.float64).numpy()
     if rule is not None:
+        nowhere = np.zeros(0)
         return SurfaceDistances(nowhere, nowhere, rule)
-    borders = _borders(_cropped(masks))
+    borders = _borders(_cropped(masks, shadows))
     to_pred, to_gt = euclidean_distance(borders, spacing, spatial_dims=borders.ndim - 1)
-    return SurfaceDistances(*(found.double().cpu().numpy() for found in (to_gt[borders[0]], to_pred[borders[1]])))
+    return DeviceDistances(to_gt[borders[0]], to_pred[borders[1]])
 
 
 def _as_mask(mask: Any, name: str, device: torch.device) -> Tensor:
@@ -47,24 +108,30 @@ def _as_mask(mask: Any, name: str, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(as_mask(mask, name))).to(device)
 
 
-def _cropped(masks: Tensor) -> Tensor:
+def _shadows(masks: Tensor) -> list[NDArray[np.bool_]]:
+    """(2, size) for each axis: in which planes across it each mask has voxels."""
+    axes = range(1, masks.ndim)
+    found = [masks.any(dim=[other for other in axes if other != axis]) if len(axes) > 1 else masks for axis in axes]
+    together = torch.cat(found, dim=1).cpu().numpy()
+    return np.split(together, np.cumsum(masks.shape[1:])[:-1], axis=1)
+
+
+def _cropped(masks: Tensor, shadows: list[NDArray[np.bool_]]) -> Tensor:
     """Both masks in the box around them: distances between them do not leave it."""
-    either = masks.any(dim=0)
-    for axis in range(either.ndim):
-        others = [other for other in range(either.ndim) if other != axis]
-        occupied = either.any(dim=others) if others else either
-        first, last = occupied.nonzero()[[0, -1], 0].tolist()
-        masks, either = (array.narrow(axis - either.ndim, first, last + 1 - first) for array in (masks, either))
+    for axis, shadow in enumerate(shadows, start=1):
+        first, last = np.flatnonzero(shadow.any(axis=0))[[0, -1]].tolist()
+        masks = masks.narrow(axis, first, last + 1 - first)
     return masks
 
 
 def _borders(masks: Tensor) -> Tensor:
     """(2, ...) bool: voxels of each mask with a face neighbour outside it; beyond the box is outside too."""
-    inside = masks.clone()
+    padded = F.pad(masks, [1, 1] * (masks.ndim - 1))
+    inside = masks.clone(memory_format=torch.contiguous_format)
     for axis in range(1, masks.ndim):
-        size = masks.shape[axis]
-        inside.narrow(axis, 1, size - 1).logical_and_(masks.narrow(axis, 0, size - 1))
-        inside.narrow(axis, 0, size - 1).logical_and_(masks.narrow(axis, 1, size - 1))
-        inside.narrow(axis, 0, 1).fill_(False)
-        inside.narrow(axis, size - 1, 1).fill_(False)
+        for shift in (0, 2):
+            neighbour = padded
+            for other in range(1, masks.ndim):
+                neighbour = neighbour.narrow(other, shift if other == axis else 1, masks.shape[other])
+            inside &= neighbour
     return masks & ~inside

@@ -9,8 +9,10 @@ from boundary_loss.call_syntax import bind, import_named, parse_call
 from boundary_loss.networks.dimwit import Dimwit, Dimwit3D
 from boundary_loss.networks.distance_head import SUFFIX, WithDistanceHead
 from boundary_loss.networks.enet import ENet
+from boundary_loss.networks.occupancy import OSSNet
 from boundary_loss.networks.residual_unet import ResidualUNet
 from boundary_loss.networks.unet import UNet, UNet3D
+from boundary_loss.networks.vnet import VNet
 from boundary_loss.owncode import described, lacks_memory
 
 __all__ = [
@@ -18,16 +20,18 @@ __all__ = [
     "Dimwit",
     "Dimwit3D",
     "ENet",
+    "OSSNet",
     "ResidualUNet",
     "UNet",
     "UNet3D",
+    "VNet",
     "WithDistanceHead",
     "build_network",
     "outline_network",
 ]
 
 NETWORKS: dict[str, type[nn.Module]] = {
-    network.__name__: network for network in (Dimwit, UNet, ENet, ResidualUNet, Dimwit3D, UNet3D)
+    network.__name__: network for network in (Dimwit, UNet, ENet, ResidualUNet, Dimwit3D, UNet3D, VNet, OSSNet)
 }
 
 

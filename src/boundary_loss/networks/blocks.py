@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_PER_IMAGE = (nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm)
 
 
 def conv_norm_prelu(
@@ -29,21 +30,22 @@ def at_multiple(
     """Run ``network`` on the image padded with zeros to a multiple of ``multiple``, and crop its answer to fit.
 
     A single small image, as the last batch of an epoch may be, is padded to two multiples a side where a training
-    batch norm at the deepest level would see one value a channel, which has no variance.
+    batch norm at the deepest level would see one value a channel, which has no variance. So is every small image
+    where an instance norm or a group norm would.
 
     Args:
         network: (B, C, ...) -> (B, K, ...) of equal size.
         image: (B, C, ...) of any size.
         multiple: what each side must be divisible by, from the network's poolings.
         dims: 2 or 3 spatial axes.
-        normed: the module that ``network`` belongs to, if it has batch norms at the deepest level.
+        normed: the module that ``network`` belongs to, if it has norms at the deepest level.
     """
     if image.ndim != dims + 2:
         axes = "B, C, X, Y" if dims == 2 else "B, C, X, Y, Z"
         raise ValueError(f"this network takes {dims}D images ({axes}), got shape {tuple(image.shape)}")
     sizes = image.shape[2:]
     missing = [-size % multiple for size in sizes]
-    if normed is not None and normed.training and len(image) == 1 and max(sizes) <= multiple and _is_alone(normed):
+    if normed is not None and max(sizes) <= multiple and _sees_one_value(normed, len(image)):
         missing = [2 * multiple - size for size in sizes]
     if not any(missing):
         return network(image)
@@ -54,8 +56,15 @@ def at_multiple(
     return answer
 
 
-def _is_alone(network: nn.Module) -> bool:
-    """True if its batch norms see the values of this process only, not those of a batch shared by several."""
+def _sees_one_value(network: nn.Module, images: int) -> bool:
+    """True if a norm of the network would see one value a channel of a batch whose images are one voxel large."""
+    if any(isinstance(module, _PER_IMAGE) for module in network.modules()):
+        return True
+    return network.training and images == 1 and is_alone(network)
+
+
+def is_alone(network: nn.Module) -> bool:
+    """True if batch norms see the values of this process only, not those of a batch shared by several."""
     if not (dist.is_available() and dist.is_initialized()):
         return True
     norms: list[Any] = [module for module in network.modules() if isinstance(module, _BatchNorm)]

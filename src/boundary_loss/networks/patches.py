@@ -1,0 +1,46 @@
+"""Small cubes of a volume around points, read from strided views: only the cubes that are asked for are copied."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SIDE = 7
+"""Entries of a patch along each axis."""
+
+
+@dataclass(frozen=True)
+class PatchView:
+    """Every patch of volumes (B, C, X, Y, Z) as views; what takes memory is one padded copy of each scale."""
+
+    scales: tuple[Tensor, ...]
+    """Per scale (B, X, Y, Z, C, 7, 7, 7)."""
+
+    @classmethod
+    def of(cls, volume: Tensor, *, wide: bool = False) -> "PatchView":
+        """View the 7³ voxels around each voxel and, if ``wide``, the 14³ around it averaged to 7³ as further channels.
+
+        The patch of voxel x is x - 3 to x + 3; the wide one x - 7 to x + 6, in pairs. Outside are zeros.
+        """
+        near = _windows(F.pad(volume, (3,) * 6), SIDE)
+        if not wide:
+            return cls((near,))
+        means = F.avg_pool3d(F.pad(volume, (7, 6) * 3), 2, stride=1)  # entry i is the mean of x = i - 7 and i - 6
+        return cls((near, _windows(means, 2 * SIDE - 1)[..., ::2, ::2, ::2]))
+
+    def at(self, item: int, points: Tensor) -> Tensor:
+        """Patches (P, C, 7, 7, 7) of volume ``item`` around positions (P, 3) in voxels; wide ones are C more channels.
+
+        Each position takes the patch of the nearest voxel of the volume.
+        """
+        sizes = self.scales[0].shape[1:4]
+        x, y, z = (points[:, axis].round().long().clamp(0, size - 1) for axis, size in enumerate(sizes))
+        return torch.cat([view[item][x, y, z] for view in self.scales], dim=1)
+
+
+def _windows(padded: Tensor, side: int) -> Tensor:
+    """(B, C, X + side - 1, ...) -> view (B, X, Y, Z, C, side, side, side)."""
+    for axis in (2, 3, 4):
+        padded = padded.unfold(axis, side, 1)
+    return padded.movedim(1, 4)
