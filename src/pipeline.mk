@@ -20,7 +20,7 @@ include src/venv.mk
 # ---- Variables a user sets on the command line; `make -f STUDY.make help` lists them -------------------------------
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE SPACING NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
-	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
+	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS KEEP SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
 	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN RERUN
 # Of these, the ones that shape no result: an archive does not record them
 local    := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
@@ -164,7 +164,7 @@ row_settings      = $(call list,--losses,$($1.losses)) $(call option,--schedule,
 	$(call list,--augment,$(or $(call given,$1.augment),$(AUGMENT))) \
 	--network $(call quoted,$(NET)) --epochs $(EPC) --batch_size $(BS) --lr $(call quoted,$(LR)) --rate $(call quoted,$(RATE)) \
 	$(call option,--amp,$(filter-out off,$(AMP))) $(call switch,--compile,$(COMPILE)) \
-	$(call switch,--deterministic,$(DETERMINISTIC)) $(call option,--predictions,$(PREDICTIONS))
+	$(call switch,--deterministic,$(DETERMINISTIC)) $(call option,--predictions,$(PREDICTIONS)) $(call option,--keep,$(KEEP))
 
 # A run is also stale that is asked as one and holds seeds or folds: its command says the ways on
 stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcard $(RD)/$1/seed*/arguments.txt $(RD)/$1/fold*/arguments.txt),FORCE))

@@ -27,7 +27,7 @@ from boundary_loss import (
     euclidean_distance,
     signed_distance,
 )
-from boundary_loss.data import Slices
+from boundary_loss.data import Slices, samples
 from boundary_loss.distance import nearest_foreground
 from boundary_loss.encoding import probs2class
 from boundary_loss.events import heard_by
@@ -39,7 +39,6 @@ from boundary_loss.metrics import surface_distances
 from boundary_loss.networks import build_network
 from boundary_loss.shapes import IGNORED
 from boundary_loss.signals import TERMINATED
-from boundary_loss.training import epoch as loop
 from boundary_loss.training.arithmetic import make_optimiser
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.epoch_sums import EpochLog, Tally
@@ -51,6 +50,7 @@ ALTERED = ["flip", "rotate(15)", "scale(0.9,1.1)", "elastic(2,6)", "intensity(0.
 EPOCHS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "2d": (GDL, {}),
     "3d": (["gdl:1", "boundary(map=3d):0.01@1"], {}),
+    "own altered": (GDL, {"augment": ALTERED}),
     "step": (["gdl:1", "boundary(map=step,convention=symmetric,absent=far,normalise=maximum):0.01@1"], {}),
     "step altered": (["gdl:1", "boundary(map=step):0.01@1", "hausdorff(sides=both):0.1@1"], {"augment": ALTERED}),
     "region": (["ce:1", "focal:1", "dice:1", "tversky:1", "hausdorff_erosion:0.1@1"], {"layout": "first"}),
@@ -152,12 +152,12 @@ def test_a_wait_in_a_step_is_found_with_its_line(
         wait(probs)
         return probs2class(probs, **options)
 
-    monkeypatch.setattr(loop, "probs2class", waiting)
+    monkeypatch.setattr(samples, "probs2class", waiting)
     with PretendGpu() as gpu:
         epochs = waits_between(gpu, monkeypatch)
         an_epoch(data, tmp_path / "gpu", GDL, "cuda", {})
     assert [len(waits) for waits in epochs] == [3, 2], "one a step, but the last"
-    assert "training/epoch.py" in epochs[0][0].where
+    assert "data/samples.py" in epochs[0][0].where
 
 
 MISPLACED: dict[str, Callable[[Tensor], object]] = {

@@ -60,7 +60,7 @@ def follows(commands: list[list[str]], option: str) -> list[list[str]]:
     ("name", "option"),
     {
         "NET": "--network", "LR": "--lr", "RATE": "--rate", "AMP": "--amp", "PREDICTIONS": "--predictions",
-        "DEVICE": "--device", "GPUS": "--gpus", "SAVE_MINUTES": "--save_minutes", "TRACK": "--track",
+        "KEEP": "--keep", "DEVICE": "--device", "GPUS": "--gpus", "SAVE_MINUTES": "--save_minutes", "TRACK": "--track",
         "LINEAGE": "--lineage", "ZIPS": "--zips", "gdl.schedule": "--schedule", "MODALITY": "--modality",
         "EPOCH": "--epoch", "SAVE": "--save", "CASES": "--source", "ARCHIVE": "verify",
     }.items(),

@@ -38,7 +38,7 @@ def _write_run(run: Path, data: SlicedFolder, epochs: int, seed: int, *, phantom
     names = {"train": data.stems("train"), "val": stems, "volumes": volumes, "classes": data.classes}
     write_json(run / "rows.json", names | {"losses": list(losses)})
     write_json(run / "run.json", _about(RunFolder(run).name, losses, epochs, data, phantom=phantom, debug=debug))
-    rows = {"train": len(names["train"]), "val": len(stems), "volumes": len(volumes), "": 3}
+    rows = {"train": len(names["train"]), "val": len(stems), "slices": len(stems), "volumes": len(volumes), "": 3}
     for name in ("tra_loss", "val_loss", "tra_dice", "val_dice", *EVALUATION_ARRAYS):
         columns = len(losses) if metric(name).columns == "losses" else len(data.classes)
         array = _values(rng, epochs, rows[metric(name).rows], columns, bounded=metric(name).unit == "")

@@ -14,7 +14,8 @@ from torch import nn
 from boundary_loss import losses
 from boundary_loss.call_syntax import parse_call, parse_term
 from boundary_loss.data import Augmentation
-from boundary_loss.networks.distance_head import SUFFIX
+from boundary_loss.data.augmentation.transforms import written as transform_text
+from boundary_loss.networks.distance_head import DISTANCES, SUFFIX
 from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule, written
 from boundary_loss.settings import Settings, declared
 
@@ -53,7 +54,7 @@ class Term:
 
     @property
     def reads(self) -> str:
-        """Which output of the network the loss takes: ``probs``, or ``distances``, those of a distance head."""
+        """The name of the output that the loss takes: ``probs``, or another of the network's, as ``distances``."""
         return getattr(self.build(), "reads", "probs")
 
 
@@ -126,7 +127,7 @@ class Experiment(Settings):
     @cached_property
     def distance_head(self) -> bool:
         """Whether a term reads a distance head, which the network then has."""
-        return any(term.reads == "distances" for term in self.terms)
+        return any(term.reads == DISTANCES for term in self.terms)
 
     @property
     def built_network(self) -> str:
@@ -144,19 +145,17 @@ class Experiment(Settings):
             "weights": str(self.initial_weights) if self.initial_weights else None,
         }
 
+    def keeps(self, epoch: int) -> bool:
+        """Whether the predictions of an epoch stay on the disk, be they neither the best nor the last."""
+        return self.keep > 0 and (epoch + 1) % self.keep == 0
+
     def weights(self, epoch: int, history: Sequence[float]) -> tuple[float, ...]:
         """Weight of each term during ``epoch``; ``history``: validation Dice of the epochs before."""
         return self.weight_rule.weights(epoch, tuple(term.weight for term in self.terms), history)
 
 
 def _transforms(augmentation: Augmentation | None) -> list[str]:
-    """``["flip(x)", "rotate(15)"]``, in the order in which they are applied."""
+    """``["flip(x)", "rotate(15)"]``, in one order whatever the ledger's."""
     if augmentation is None:
         return []
-    used = [(name, transform) for name, transform in vars(augmentation).items() if transform is not None]
-    return [f"{name}({','.join(map(_plainly, vars(transform).values()))})" for name, transform in used]
-
-
-def _plainly(value: float | str) -> str:
-    """``15.0`` -> ``15``, so that one setting has one text."""
-    return value if isinstance(value, str) else f"{value:.12g}"
+    return [transform_text(name, transform) for name, transform in vars(augmentation).items() if transform is not None]

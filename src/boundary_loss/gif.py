@@ -30,8 +30,8 @@ from boundary_loss.figures.overlays import (
 )
 from boundary_loss.figures.selection import check_slices, pick_modality
 from boundary_loss.files import write_file
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.statistics.comparison import warnings_of
 
 WIDTH = 512
@@ -87,7 +87,7 @@ def _places(classes: Sequence[str], across: int) -> list[tuple[int, int]]:
     return found
 
 
-def frames(run: RunFolder, data: SlicedFolder, stem: str, look: Look) -> list[Image.Image]:
+def frames(run: RunFolder, data: PreparedFolder, stem: str, look: Look) -> list[Image.Image]:
     """Return a frame for each epoch whose predictions are on disk."""
     epochs = run.epochs
     if not epochs:
@@ -132,9 +132,9 @@ def main() -> None:
         raise ValueError(f"{args.gif} should be RUN/SLICE.gif, as results/isles/gdl/case_14_00_0003.gif")
     if args.ms < 20:
         raise ValueError(f"--ms {args.ms}: viewers show a frame for 20 ms at least")
-    run, data = RunFolder.find(args.gif.parent), SlicedFolder.open(args.data)
+    run, data = RunFolder.find(args.gif.parent), PreparedFolder.open(args.data)
     check_runs(data, [run])
-    check_slices([args.gif.stem], sorted(run.names["val"]))
+    check_slices([args.gif.stem], sorted(run.slices))
     look = Look(modality=pick_modality(data, args.modality), crop=args.crop)
     pictures = frames(run, data, args.gif.stem, look)
     write_file(run.path / args.gif.name, lambda grown: encode(grown, pictures, args.ms))

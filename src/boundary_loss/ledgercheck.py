@@ -24,11 +24,11 @@ import torch
 
 from boundary_loss import command, train
 from boundary_loss.command import USERS_FAULTS, Stop
-from boundary_loss.data import check_needs
 from boundary_loss.files import unfinished
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.training import folder
+from boundary_loss.training.samples import check_samples
 from boundary_loss.training.terms import activate
 from boundary_loss.training.trial import try_losses, try_network
 
@@ -60,14 +60,11 @@ def check(words: Sequence[str], built: set[tuple[str, Path, Path | None]]) -> No
     """
     args = parsed(words)
     folder.refuse(args.folder, command.settings(words, train.BESIDE), fresh=args.fresh)
-    data = SlicedFolder.open(args.data)
+    data = PreparedFolder.open(args.data)
     experiment = train.read_experiment(args, len(data.classes))
     terms = activate(experiment)
-    needs, cpu = train.needs(terms), torch.device("cpu")
-    deforms = experiment.augmentation is not None and experiment.augmentation.deforms
-    stems: dict[str, list[str]] = {}
-    for which, deformed in (("train", deforms), ("val", False)):
-        stems[which] = check_needs(needs, data, which, limit=train.limit(experiment), deformed=deformed)
+    cpu = torch.device("cpu")
+    stems = {which: check_samples(experiment, terms, data, which) for which in ("train", "val")}
     try_losses(terms, data, stems["train"], cpu)
     if (network := (experiment.built_network, args.data, experiment.initial_weights)) not in built:
         net, _ = train.network(experiment, data)

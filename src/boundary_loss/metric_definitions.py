@@ -5,9 +5,17 @@ make reads the names of arrays and sets from this file with sed, so each begins 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from boundary_loss.empty_masks import DISTANCE, EJECTION, NO_RULE, PERCENT, SCORE
+
+SLICES = "slices"
+ITEMS = {
+    SLICES: "",
+    "volumes": "Dice coefficient of all voxels of a case, in the grid of its source.",
+    "points": "Dice coefficient of the points of a case that were sampled, not of its voxels.",
+}
+"""What ``tra_dice`` and ``val_dice`` have a row for, and what their Dice then is; that of slices is defined below."""
 
 TOLERANCE_MM = 2.0
 """Of ``val_3d_nsd``."""
@@ -27,11 +35,14 @@ class Metric:
     definition: str = ""
     where_empty: str = NO_RULE
     """Which part of the empty-mask rule (:mod:`boundary_loss.empty_masks`) holds for it."""
+    items: str = SLICES
+    """What the lists ``train`` and ``val`` name: one of ITEMS."""
 
     @property
     def noun(self) -> str:
         """What is counted along axis 1: volumes, patients, slices or batches."""
-        return {"": "batches", "volumes": "volumes", "patients": "patients"}.get(self.rows, "slices")
+        of_items = SLICES if self.items == SLICES else "volumes"
+        return {"": "batches", "train": of_items, "val": of_items}.get(self.rows, self.rows)
 
     @property
     def decimals(self) -> int:
@@ -108,9 +119,9 @@ _OF_EVERY_STUDY: dict[str, Metric] = {
                                "it beside Dice."),
     "val_3d_lesion_difference": _error("lesion count difference", "Number of predicted lesions against those of the "
                                        f"ground truth, absolute difference. {_LESION}.", "lesions"),
-    "val_hausdorff": Metric("validation Hausdorff distance per slice", "mm", True, where_empty=DISTANCE,
+    "val_hausdorff": Metric("validation Hausdorff distance per slice", "mm", True, SLICES, where_empty=DISTANCE,
                             definition="Hausdorff distance within a single slice, in mm with the slice's spacing."),
-    "val_boundary": Metric("validation boundary value per slice", "mm", True,
+    "val_boundary": Metric("validation boundary value per slice", "mm", True, SLICES,
                            definition="Boundary loss of the hard prediction (Kervadec et al. 2019): the mean over a "
                            "slice of the signed distance map of the ground truth (mm, negative inside) where the class "
                            "is predicted, 0 elsewhere."),
@@ -142,10 +153,16 @@ METRIC_SETS: dict[str, tuple[str, ...]] = {
 """By name: today's default, and what each challenge ranked by (ISLES 2018, WMH 2017, ACDC 2017)."""
 
 
-def metric(name: str) -> Metric:
+def metric(name: str, items: str = SLICES) -> Metric:
+    """Return the metric of that name, of a run whose items are these."""
     if name not in METRICS:
         raise ValueError(f"unknown metric '{name}'; known: {', '.join(METRICS)}")
-    return METRICS[name]
+    found = METRICS[name]
+    if items == SLICES or found.rows not in ("train", "val"):
+        return found
+    which = "training" if found.rows == "train" else "validation"
+    label = f"{which} Dice {'per volume' if items == 'volumes' else 'on sampled points'}"
+    return replace(found, label=label, definition=ITEMS[items], items=items)
 
 
 def expand(words: Sequence[str]) -> list[str]:

@@ -143,6 +143,13 @@ class Settings:
         default="png",
         metadata=_about(RUN, "a PNG a slice, or a file an epoch", choices=PREDICTIONS, shapes_result=False),
     )
+    keep: int = field(
+        default=1,
+        metadata=_about(
+            RUN, "predictions of every so many epochs stay; 0: of the best and the last alone", least=0, most=_MOST,
+            shapes_result=False,
+        ),
+    )  # fmt: skip
     gradients: bool = field(
         default=False,
         metadata=_about(RUN, "log each term's gradient norm and propose weights", shapes_result=False),

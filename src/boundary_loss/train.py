@@ -25,11 +25,11 @@ from torch import nn
 
 from boundary_loss import command, settings
 from boundary_loss.command import Stop
-from boundary_loss.data import MapNeed, Slices
+from boundary_loss.data import Samples
 from boundary_loss.experiment import Experiment
 from boundary_loss.files import sole_maker, unfinished
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SLICING, SlicedFolder
 from boundary_loss.networks import build_network
 from boundary_loss.preparation.shown import Preparation
 from boundary_loss.signals import is_rank
@@ -41,7 +41,8 @@ from boundary_loss.training.gpus import hold_gpus, parse_gpus
 from boundary_loss.training.launch import launch, leave_to_parent
 from boundary_loss.training.ranks import PARENT, Ranks, joined
 from boundary_loss.training.run import Training
-from boundary_loss.training.terms import ActiveTerm, activate
+from boundary_loss.training.samples import limit, make_samples
+from boundary_loss.training.terms import activate
 from boundary_loss.training.tracking import TRACKERS, tracker
 from boundary_loss.training.trial import try_losses, try_network
 from boundary_loss.training.weights import Weights
@@ -117,7 +118,7 @@ def train_run(args: argparse.Namespace, words: list[str]) -> None:
 
 def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device: torch.device) -> None:
     """What one process does of it: all, or its part of each batch."""
-    data = SlicedFolder.open(args.data)
+    data = PreparedFolder.open(args.data)
     experiment = read_experiment(args, len(data.classes))
     share_processors(min(args.share, len(args.queue)))
     configure(experiment, device)
@@ -128,9 +129,7 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
     if stems:
         try_network(net, experiment, data, stems, device)
         try_losses(terms, data, stems, device)
-    options: dict[str, Any] = {"needs": needs(terms), "limit": limit(experiment), "device": device}
-    train = Slices(data, "train", augmentation=experiment.augmentation, **options)
-    val = Slices(data, "val", **options)
+    train, val = (make_samples(experiment, terms, data, which, device) for which in ("train", "val"))
     run = unfinished(args.folder)
     if ranks.is_first:
         say_absent(RunFolder(args.folder).name, train)
@@ -150,26 +149,17 @@ def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
     return Experiment(num_classes=num_classes, **settings.given(args))
 
 
-def say_absent(name: str, train: Slices) -> None:
+def say_absent(name: str, train: Samples) -> None:
     """Warn of classes that cannot be learned."""
     if train.absent:
         absent = ", ".join(f"{train.folder.classes[k]} ({k})" for k in train.absent)
         print(f"{name}  warning: no training slice has the class {absent}: it cannot be learned", flush=True)
 
 
-def needs(terms: Sequence[ActiveTerm]) -> list[MapNeed]:
-    return [term.need for term in terms if term.need]
-
-
-def limit(experiment: Experiment) -> int | None:
-    """How many slices of a set are used; None is all."""
-    return settings.DEBUG_SLICES if experiment.debug else None
-
-
-def network(experiment: Experiment, data: SlicedFolder) -> tuple[nn.Module, dict[str, Any]]:
+def network(experiment: Experiment, data: PreparedFolder) -> tuple[nn.Module, dict[str, Any]]:
     """The seeded network, and what is needed to build it again."""
     if data.preparation is not None:  # what cannot be used must not reach the weights, which pass it on
-        Preparation.from_json(data.preparation, data.path / SLICING, len(data.classes))
+        Preparation.from_json(data.preparation, data.record_path, len(data.classes))
     torch.manual_seed(experiment.seed)
     about: dict[str, Any] = {
         "network": experiment.built_network,

@@ -23,8 +23,8 @@ from boundary_loss.figures.overlays import Look, check_runs, draw_grid, grid_siz
 from boundary_loss.figures.selection import check_slices, pick_modality, pick_slices, predicted_stems
 from boundary_loss.files import write_text
 from boundary_loss.folders.naming import Stem
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.report import gallery
 from boundary_loss.report.page import gallery_page
 from boundary_loss.statistics.comparison import find_runs, study_of
@@ -45,7 +45,7 @@ def pages(stems: Sequence[str]) -> list[list[str]]:
     return [list(stems[i : i + ROWS_A_PAGE]) for i in range(0, len(stems), ROWS_A_PAGE)]
 
 
-def fill(figure: Figure, data: SlicedFolder, runs: Sequence[RunFolder], stems: Sequence[str], epoch: int | None,
+def fill(figure: Figure, data: PreparedFolder, runs: Sequence[RunFolder], stems: Sequence[str], epoch: int | None,
          look: Look) -> None:  # fmt: skip
     """Draw a page into ``figure`` and set its size."""
     rows = [read_row(data, runs, stem, epoch, look, _title(stem)) for stem in stems]
@@ -59,7 +59,7 @@ def _title(stem: str) -> str:
     return f"{volume}, slice {index}"
 
 
-def show(data: SlicedFolder, runs: Sequence[RunFolder], args: argparse.Namespace, room: int) -> Path:
+def show(data: PreparedFolder, runs: Sequence[RunFolder], args: argparse.Namespace, room: int) -> Path:
     """Write the gallery as a page, open it if there is a display, and return its path."""
     wanted = list(dict.fromkeys(Stem.parse(stem).volume for stem in args.slices or []))
     content = gallery.build(
@@ -74,7 +74,7 @@ def show(data: SlicedFolder, runs: Sequence[RunFolder], args: argparse.Namespace
 
 
 def write(
-    folder: Path, data: SlicedFolder, runs: Sequence[RunFolder], stems: Sequence[str], epoch: int | None, look: Look
+    folder: Path, data: PreparedFolder, runs: Sequence[RunFolder], stems: Sequence[str], epoch: int | None, look: Look
 ) -> list[Path]:
     """Write a PNG for each page, named after its first slice."""
     written = []
@@ -116,7 +116,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
-    data, runs = SlicedFolder.open(args.data), find_runs(args.runs)
+    data, runs = PreparedFolder.open(args.data), find_runs(args.runs)
     check_runs(data, runs)
     look = Look(modality=pick_modality(data, args.modality), crop=args.crop, filled=args.filled)
     known = predicted_stems(runs)

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from boundary_loss.data import Augmentation, MapNeed, Slices
-from boundary_loss.data.augmentation import compiled, warp
+from boundary_loss.data.augmentation import compiled, plain, warp
+from boundary_loss.data.augmentation.drawn import Drawn, Turn, rotations
 from boundary_loss.data.augmentation.transforms import TRANSFORMS, Elastic, Flip, Intensity, Noise, Rotate, Scale
 from boundary_loss.distance import signed_distance
 from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.losses import HausdorffLoss
 from boundary_loss.native import library
 
-ALL = ["flip", "rotate(30)", "scale(0.8,1.2)", "elastic(3,8)", "intensity(0.2)", "noise(0.05)"]
+ALL = ["flip", "rotate(30)", "scale(0.8,1.2)", "elastic(3,8)", "intensity(0.2)", "noise(0.05)", "shift(2)"]
 
 
 @pytest.fixture(autouse=True, params=["compiled", "plain"])
@@ -68,7 +69,8 @@ def test_text_is_read() -> None:
     [
         ("turn(3)", "known: flip"), ("rotate", "written rotate"), ("rotate(a)", "written rotate"), ("rotate(1,2)", "w"),
         ("rotate(200)", "between 0 and 180"), ("scale(1.1,0.9)", "most"), ("elastic(8,10)", "between 0 and 4.8"),
-        ("flip(z)", "x, y or xy"), ("noise(-1)", "between"), ("intensity(true)", "written"), ("rotate(", "cannot"),
+        ("flip(yx)", "x, y, z or several"), ("rotate(3,w)", "x, y, z or several"), ("shift(-1)", "between 0 and 1000"),
+        ("noise(-1)", "between"), ("intensity(true)", "written"), ("rotate(", "cannot"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(text: str, says: str) -> None:
@@ -122,8 +124,9 @@ def test_a_turn_is_one_in_millimetres(spacing: tuple[float, float]) -> None:
     """A disc off the centre comes to rest where the rotation says, and is still a disc."""
     size, angle, factor = (80, 24) if spacing[0] < 1 else (48, 56), 0.7, 1.2
     disc = disc_mm(size, spacing, (4.0, 6.0), 5.0)
-    tensors = torch.tensor([spacing]), torch.tensor([angle]), torch.tensor([factor])
-    grid = warp.sampling_grid(warp.source_mm(size, *tensors), tensors[0])
+    turn = Turn.of(rotations(np.array([[angle]]), "z", 2), np.array([factor]), np.zeros((1, 2)))
+    drawn = Drawn(np.array([spacing]), turn=turn)
+    grid = warp.sampling_grid(plain.source_mm(size, drawn, torch.device("cpu")), torch.tensor([spacing]))
     turned = warp.warp_labels(disc[None], grid)[0]
     cos, sin = factor * np.cos(angle), factor * np.sin(angle)
     expected = disc_mm(size, spacing, (cos * 4 - sin * 6, sin * 4 + cos * 6), 5.0 * factor)
@@ -134,8 +137,8 @@ def test_a_turn_is_one_in_millimetres(spacing: tuple[float, float]) -> None:
 def test_what_comes_from_outside_is_background_and_the_least_value() -> None:
     images, labels = blobs()
     labels[:] = 1
-    spacings, ones = torch.ones(6, 2), torch.ones(6)
-    grid = warp.sampling_grid(warp.source_mm((32, 40), spacings, 0 * ones, 0.5 * ones), spacings)  # half as large
+    spacings, linear = torch.ones(6, 2), 2 * torch.eye(2).expand(6, 2, 2)  # half as large
+    grid = warp.sampling_grid(warp.source_mm((32, 40), spacings, linear, torch.zeros(6, 2)), spacings)
     altered, classes = warp.warp_images(images, grid), warp.warp_labels(labels, grid)
     assert (classes[:, 0] == 0).all() and (classes[:, 9:23, 11:29] == 1).all()
     torch.testing.assert_close(altered[:, :, 0, 0], images.amin((2, 3)))
@@ -158,7 +161,7 @@ def test_a_spline_is_smooth_passes_through_constants_and_never_folds() -> None:
     for seed in range(20):
         control = torch.from_numpy(elastic.draw(np.random.default_rng(seed), np.array(size) * spacings[0].numpy()))
         moved = warp.spline_displacement(control[None].float(), size, spacings, 6.0)[0]
-        x, y = moved + warp.source_mm(size, spacings, torch.zeros(1), torch.ones(1))[0]
+        x, y = moved + warp.source_mm(size, spacings, torch.eye(2)[None], torch.zeros(1, 2))[0]
         jacobian = (
             torch.diff(x, dim=0)[:, :-1] * torch.diff(y, dim=1)[:-1]
             - torch.diff(x, dim=1)[:-1] * torch.diff(y, dim=0)[:, :-1]
@@ -193,26 +196,27 @@ def test_draws_cover_their_ranges() -> None:
     noisy, _, _ = parse("noise(0.1)")(images, images[:, 0].byte(), [], torch.ones(400, 2), torch.arange(400), 0)
     deviations = noisy.std(dim=(1, 2, 3))
     assert deviations.min() < 0.01 and 0.09 < deviations.max() < 0.13 and abs(noisy.mean()) < 0.002
-    assert set(TRANSFORMS) == {"flip", "rotate", "scale", "elastic", "intensity", "noise"} and Noise(0.1).most == 0.1
+    assert list(TRANSFORMS) == ["flip", "rotate", "scale", "elastic", "intensity", "noise", "shift"]
+    assert Noise(0.1).most == 0.1
 
 
 def test_maps_follow_flips_and_are_made_after_everything_else(sliced: Path) -> None:
     """A 2D map flipped is the map of the flipped labels; a step map is that of the deformed ones."""
     folder, rows = SlicedFolder.open(sliced), [torch.tensor([0, 5, 2]), torch.tensor([1, 7])]
-    flat, step = MapNeed("2d", (1,)), MapNeed("step", (1,))
-    for texts, need in ((["flip", "noise(0.1)"], flat), (ALL, step)):
+    flat, step, own = (MapNeed(source, (1,)) for source in ("2d", "step", "own"))
+    for texts, need in ((["flip", "noise(0.1)"], flat), (ALL, step), (["flip", "noise(0.1)"], own), (ALL, own)):
         slices = Slices(folder, "train", needs=[need], augmentation=parse(*texts))
         for batch, chosen in zip(slices.batches(rows, torch.device("cpu"), seed=3), rows, strict=True):
-            expected = signed_distance(batch["labels"], batch["spacings"], num_classes=2, classes=[1])
-            torch.testing.assert_close(batch["maps"][need], expected)
-            assert batch["filenames"] == [slices.stems[i] for i in chosen.tolist()]
-            assert (batch["gt"][:, 1] == (batch["labels"] == 1)).all()
-            assert not torch.equal(batch["images"], slices.images[chosen])
+            expected = signed_distance(batch.labels, batch.spacings, num_classes=2, classes=[1])
+            torch.testing.assert_close(batch.maps[need], expected)
+            assert batch.names == [slices.names[i] for i in chosen.tolist()]
+            assert (batch.gt[:, 1] == (batch.labels == 1)).all()
+            assert not torch.equal(batch.inputs[0], slices.images[chosen])
 
 
 def test_a_map_made_before_a_deformation_is_refused(sliced: Path) -> None:
     for source in ("2d", "3d"):
-        with pytest.raises(ValueError, match=r"map=step"):
+        with pytest.raises(ValueError, match=rf"map={source}.* write boundary without map"):
             need = MapNeed(source, (1,))
             Slices(SlicedFolder.open(sliced), "train", needs=[need], augmentation=parse("rotate(5)"))
 
@@ -223,13 +227,13 @@ def test_the_hausdorff_loss_measures_deformed_targets(sliced: Path) -> None:
     for texts in (["rotate(40)", "scale(0.5,2)"], ["flip"]):
         slices = Slices(SlicedFolder.open(sliced), "train", needs=[need], augmentation=parse(*texts))
         (batch,) = slices.batches([torch.arange(12)], torch.device("cpu"), seed=1)
-        torch.testing.assert_close(batch["maps"][need], loss.measure_target(batch["gt"], batch["spacings"]))
+        torch.testing.assert_close(batch.maps[need], loss.measure_target(batch.gt, batch.spacings))
 
 
 def test_single_items_and_batches_are_as_on_the_disk(sliced: Path) -> None:
     slices = Slices(SlicedFolder.open(sliced), "train", augmentation=parse(*ALL))
     assert torch.equal(slices[3]["images"], slices.images[3])
-    assert torch.equal(slices.batch(torch.tensor([2, 0]))["labels"], slices.labels[[2, 0]])
+    assert torch.equal(slices.batch(torch.tensor([2, 0])).labels, slices.labels[[2, 0]])
 
 
 @pytest.mark.gpu
@@ -253,6 +257,6 @@ def test_batches_that_travel_ahead_are_those_that_do_not(sliced: Path, monkeypat
     travelling = Slices(folder, "train", needs=needs, device=device)
     assert kept.images.is_cuda and not travelling.images.is_cuda
     for a, b in zip(kept.batches(rows, device), travelling.batches(rows, device), strict=True):
-        assert a["filenames"] == b["filenames"] and b["images"].is_cuda
-        assert torch.equal(a["images"], b["images"]) and torch.equal(a["labels"], b["labels"])
-        assert all(torch.equal(a["maps"][need], b["maps"][need]) for need in needs)
+        assert a.names == b.names and b.inputs[0].is_cuda
+        assert torch.equal(a.inputs[0], b.inputs[0]) and torch.equal(a.labels, b.labels)
+        assert all(torch.equal(a.maps[need], b.maps[need]) for need in needs)

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from boundary_loss.data import Augmentation
 from boundary_loss.data.augmentation import compiled, plain
-from boundary_loss.data.augmentation.drawn import Drawn, Speckle, Turn
+from boundary_loss.data.augmentation.drawn import Drawn, Speckle, Turn, rotations
 from boundary_loss.data.augmentation.noise import normal
 from boundary_loss.native import library
 
-ALL = ["flip", "rotate(180)", "scale(0.5,2)", "elastic(4,9)", "intensity(0.9)", "noise(0.1)"]
+ALL = ["flip", "rotate(180)", "scale(0.5,2)", "elastic(4,9)", "intensity(0.9)", "noise(0.1)", "shift(5)"]
 needs_kernels = pytest.mark.skipif(library() is None, reason="the kernels are not compiled")
 
 
@@ -50,7 +50,7 @@ def test_flips_and_quarter_turns_are_exact() -> None:
     """Of an odd number of pixels, so that the centre is one."""
     images, labels = slices((4, 2, 33, 33))
     axes: list[tuple[int, ...]] = [(), (-2,), (-1,), (-2, -1)]
-    turn = Turn(np.full(4, np.pi / 2), np.ones(4))
+    turn = Turn.of(rotations(np.full((4, 1), np.pi / 2), "z", 2), np.ones(4), np.zeros((4, 2)))
     found = compiled.altered(images, labels, Drawn(np.ones((4, 2)), axes=axes))
     for b, along in enumerate(axes):
         assert torch.equal(found[0][b], images[b].flip(along)) and torch.equal(found[1][b], labels[b].flip(along))
@@ -84,6 +84,7 @@ def test_what_there_is_no_kernel_for_goes_the_other_way() -> None:
     assert compiled.can_alter(images, labels) == (library() is not None)
     assert not compiled.can_alter(images.double(), labels) and not compiled.can_alter(images, labels.long())
     assert not compiled.can_alter(images.to("meta"), labels)
+    assert not compiled.can_alter(images[..., None], labels[..., None]), "volumes"
 
 
 @needs_kernels

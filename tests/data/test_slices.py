@@ -18,6 +18,7 @@ from boundary_loss.training.epoch_sums import Tally
 from boundary_loss.training.ranks import Ranks
 
 FLAT = MapNeed("2d", (1,))
+OWN = MapNeed("own", (1,))
 STEP = MapNeed("step", (1,))
 SOLID = MapNeed("3d", (1,))
 
@@ -25,7 +26,7 @@ SOLID = MapNeed("3d", (1,))
 def test_an_item_is_a_dictionary_as_the_original_hands_out(sliced: Path) -> None:
     slices = Slices(SlicedFolder.open(sliced), "train", needs=[FLAT])
     item = slices[3]
-    assert item["filenames"] == slices.stems[3]
+    assert item["filenames"] == slices.names[3]
     assert item["images"].shape == (2, 20, 24) and item["images"].dtype == torch.float32
     assert item["gt"].shape == (2, 20, 24) and (item["gt"].sum(dim=0) == 1).all()
     assert item["spacings"].tolist() == pytest.approx([0.8, 1.2])
@@ -33,13 +34,14 @@ def test_an_item_is_a_dictionary_as_the_original_hands_out(sliced: Path) -> None
 
 
 def test_maps_of_slices_are_the_papers_at_each_slices_spacing(sliced: Path) -> None:
-    slices = Slices(SlicedFolder.open(sliced), "train", needs=[FLAT, STEP])
+    slices = Slices(SlicedFolder.open(sliced), "train", needs=[FLAT, STEP, OWN])
     batch = slices.batch(torch.arange(len(slices)))
     for i in range(len(slices)):
-        expected = one_hot2dist(batch["gt"][i].numpy(), (0.8, 1.2))
-        np.testing.assert_allclose(batch["maps"][FLAT][i, 1], expected[1], atol=1e-5)
-        np.testing.assert_allclose(batch["maps"][STEP][i, 1], expected[1], atol=1e-5)
-    assert (batch["maps"][FLAT][:, 0] == 0).all(), "a class that no loss reads costs no map"
+        expected = one_hot2dist(batch.gt[i].numpy(), (0.8, 1.2))
+        np.testing.assert_allclose(batch.maps[FLAT][i, 1], expected[1], atol=1e-5)
+        np.testing.assert_array_equal(batch.maps[OWN][i], batch.maps[FLAT][i])
+        np.testing.assert_allclose(batch.maps[STEP][i, 1], expected[1], atol=1e-5)
+    assert (batch.maps[FLAT][:, 0] == 0).all(), "a class that no loss reads costs no map"
 
 
 def test_saved_volume_maps_are_read_and_others_computed_from_the_volume(sliced: Path) -> None:
@@ -48,13 +50,13 @@ def test_saved_volume_maps_are_read_and_others_computed_from_the_volume(sliced: 
     assert other.options == (("convention", "symmetric"),)
     slices = Slices(folder, "val", needs=[SOLID, other])
     batch = slices.batch(torch.arange(len(slices)))
-    saved = np.stack([folder.map_3d("val", stem)[1] for stem in slices.stems])
-    np.testing.assert_array_equal(batch["maps"][SOLID][:, 1], saved)
+    saved = np.stack([folder.map_3d("val", stem)[1] for stem in slices.names])
+    np.testing.assert_array_equal(batch.maps[SOLID][:, 1], saved)
     stems = folder.volumes("val")["case_4"]
     volume = torch.from_numpy(np.stack([folder.labels("val", stem) for stem in stems], axis=-1))
     expected = signed_distance(volume, (0.8, 1.2, 5.0), num_classes=2, convention="symmetric")
-    rows = [slices.stems.index(stem) for stem in stems]
-    np.testing.assert_allclose(batch["maps"][other][rows].movedim(0, -1), expected, atol=1e-5)
+    rows = [slices.names.index(stem) for stem in stems]
+    np.testing.assert_allclose(batch.maps[other][rows].movedim(0, -1), expected, atol=1e-5)
 
 
 def test_eight_bit_studies_are_read_from_their_pictures(sliced: Path) -> None:
@@ -64,12 +66,12 @@ def test_eight_bit_studies_are_read_from_their_pictures(sliced: Path) -> None:
         shutil.rmtree(sliced / "val" / kind)
     folder = SlicedFolder.open(sliced)
     slices = Slices(folder, "val")
-    expected = folder.picture("val", slices.stems[0], "mtt") / np.float32(255)
+    expected = folder.picture("val", slices.names[0], "mtt") / np.float32(255)
     np.testing.assert_array_equal(slices[0]["images"][1], expected)
 
 
 def test_debug_keeps_the_first_slices(sliced: Path) -> None:
-    assert Slices(SlicedFolder.open(sliced), "train", limit=5).stems == SlicedFolder.open(sliced).stems("train")[:5]
+    assert Slices(SlicedFolder.open(sliced), "train", limit=5).names == SlicedFolder.open(sliced).stems("train")[:5]
 
 
 def test_faults_in_the_data_are_named(tmp_path: Path) -> None:
@@ -105,9 +107,9 @@ def test_slices_of_background_and_ignored_voxels_alone_are_no_masks(sliced: Path
         write_array(sliced / "val" / "gt_npy" / f"{stem}.npy", labels)
     slices = Slices(folder, "val", needs=[need])
     batch = slices.batch(torch.arange(len(slices)))
-    assert not batch["maps"][need].any()
+    assert not batch.maps[need].any()
     tally = Tally(slices, [torch.arange(len(slices))], ["gdl:1"], torch.device("cpu"), Ranks())
-    tally.add_counts(torch.arange(len(slices)), torch.ones_like(batch["labels"]), batch["labels"])
+    tally.add_counts(torch.arange(len(slices)), torch.ones_like(batch.labels), batch.labels)
     assert not tally.counts[2, :, 1].any() and tally.counts[2, :, 0].any()
 
 

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from trainings import DROPPER, ROW, same_run, train_here
 
-from boundary_loss.data import Slices
+from boundary_loss.data import Batch, Slices
 from boundary_loss.folders.run import RunFolder
 
 Arrange = Callable[..., None]
@@ -21,11 +22,11 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     """``poison(6, 7)``: the images of the batches 6 to 7, counted from 1 over all epochs, are NaN."""
     original, calls = Slices._complete, []
 
-    def complete(self: Slices, *arguments: Any, **options: Any) -> dict[str, Any]:
+    def complete(self: Slices, *arguments: Any, **options: Any) -> Batch:
         found = original(self, *arguments, **options)
         calls.append(0)
         if first <= len(calls) <= last:
-            found["images"] = torch.full_like(found["images"], torch.nan)
+            found = replace(found, inputs=(torch.full_like(found.inputs[0], torch.nan),))
         return found
 
     first = last = 0

@@ -9,6 +9,7 @@ import pytest
 from boundary_loss import command
 from boundary_loss.files import read_json, write_json, write_text
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.metric_definitions import metric
 from boundary_loss.settings import declared
 from boundary_loss.statistics.comparison import runs_in
 
@@ -38,6 +39,8 @@ def test_an_empty_or_cut_file_is_named_with_the_remedy(runs: list[Path], name: s
         ("rows.json", {"classes": None}, "does not say 'classes'"),
         ("rows.json", {"losses": None, "train": None}, "does not say"),
         ("rows.json", {"classes": ["a", 3]}, "int, not text"),
+        ("rows.json", {"items": "voxels"}, "expected one of slices, volumes, points"),
+        ("rows.json", {"items": "volumes"}, "does not say 'slices'"),
         ("rows.json", {"patients": ["one"]}, "other numbers of patients"),
         ("run.json", {"study": "../x"}, "slash"),
         ("run.json", {"commit": "x; reboot"}, "expected a commit"),
@@ -90,3 +93,22 @@ def test_an_entry_of_a_later_version_is_kept_but_not_nested_without_end(runs: li
     write_json(runs[0] / "run.json", about | {"of_the_future": nested})
     with pytest.raises(ValueError, match="'of_the_future' is nested deeper than 8 levels; restore it"):
         use(RunFolder.find(runs[0]))
+
+
+@pytest.mark.parametrize(("items", "label"), [("volumes", "Dice per volume"), ("points", "Dice on sampled points")])
+def test_items_that_are_no_slices(runs: list[Path], items: str, label: str) -> None:
+    """The arrays have a row a case, and the planes on the disk are named apart."""
+    planes = RunFolder.find(runs[0]).names["val"]
+    before = read_json(runs[0] / "rows.json")
+    write_json(runs[0] / "rows.json", before | {"val": before["volumes"], "items": items, "slices": planes})
+    run = RunFolder.find(runs[0])
+    assert run.slices == planes and run.row_names("val_dice") == before["volumes"] and run.items == items
+    found = run.metric("val_dice")
+    assert found.label == f"validation {label}" and found.noun == "volumes" and "slice" not in found.definition
+    assert run.metric("val_3d_dsc") == metric("val_3d_dsc") and run.row_names("val_hausdorff") == planes
+
+
+def test_slices_are_the_items_of_a_run_that_does_not_say_it(runs: list[Path]) -> None:
+    run = RunFolder.find(runs[0])
+    assert run.slices == run.names["val"] and run.metric("val_dice") == metric("val_dice")
+    assert run.metric("val_dice").noun == "slices"

@@ -10,7 +10,8 @@ import pytest
 
 from boundary_loss.data import Slices
 from boundary_loss.files import read_json, write_json, write_text
-from boundary_loss.folders.sliced import SETS, SlicedFolder
+from boundary_loss.folders.prepared import SETS, PreparedFolder
+from boundary_loss.folders.sliced import SlicedFolder
 
 
 def without_five_truths(folder: Path) -> None:
@@ -112,3 +113,11 @@ def test_saved_maps_of_other_shapes_and_types_are_refused(sliced: Path, array: n
     np.save(sliced / "train" / "3d_distmap" / "case_1_00_0000.npy", array)
     with pytest.raises(ValueError, match=r"case_1_00_0000\.npy holds .*expected float32 \(2, X, Y\); .*slice it again"):
         SlicedFolder.open(sliced).map_3d("train", "case_1_00_0000")
+
+
+def test_a_prepared_folder_is_opened_as_the_kind_that_its_record_says(sliced: Path, tmp_path: Path) -> None:
+    found = PreparedFolder.open(sliced)
+    assert isinstance(found, SlicedFolder) and found.volumes("val") == SlicedFolder.open(sliced).volumes("val")
+    assert PreparedFolder.is_at(sliced) and not PreparedFolder.is_at(tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match=r"no sliced data at .*none \(slicing.json is missing\)"):
+        PreparedFolder.open(tmp_path / "none")

@@ -86,7 +86,7 @@ def test_a_ledger_chooses_the_map():
     assert loss.distance_options == {"convention": "interface", "absent": "far", "normalise": "sides"}
     assert build("boundary").distance_options["normalise"] is None
     assert loss.map == "step"
-    with pytest.raises(ValueError, match="loss 'boundary': map='4d' is unknown; known: '2d', '3d', 'step'"):
+    with pytest.raises(ValueError, match="loss 'boundary': map='4d' is unknown; known: 'own', '2d', '3d', 'step'"):
         build("boundary", map="4d")
 
 

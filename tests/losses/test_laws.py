@@ -271,8 +271,11 @@ class TestRefusals:
     def test_one_image_without_a_batch(self, name, example):
         loss = build(name)
         probs, _, target = example(loss, B, K, (5, 4))
-        with pytest.raises(ValueError, match=r"got shape \(3, 5, 4\); a single image needs a batch axis"):
+        with pytest.raises(ValueError, match=r"shape \(3, 5, 4\).*; a single image needs a batch axis"):
             loss(probs[0], target[0])
+        encoded = target[0] if loss.target == "distance" else class2one_hot(target, K)[0]
+        with pytest.raises(ValueError, match=r"shape \(3, 5, 4\).*; a single image needs a batch axis"):
+            loss(probs[0], encoded)
 
     @pytest.mark.parametrize("shape", [(0, 3, 5, 4), (2, 3, 0, 4)])
     def test_nothing(self, name, shape):

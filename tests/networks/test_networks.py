@@ -45,9 +45,10 @@ def test_any_size_and_any_number_of_channels(text):
 def test_a_distance_head_beside_the_segmentation(text):
     network = build_network(text + "+distances", 3, 4).eval()
     given = image(text)
-    logits, distances = network(given, distances=True)
-    assert logits.shape == distances.shape == (2, 4, *given.shape[2:])
-    torch.testing.assert_close(network(given), logits, rtol=0, atol=0)
+    found = network(given)
+    assert list(found) == ["logits", "distances"]
+    assert found["logits"].shape == found["distances"].shape == (2, 4, *given.shape[2:])
+    torch.testing.assert_close(torch.cat(list(found.values()), dim=1), network.net(given), rtol=0, atol=0)
     with pytest.raises(ValueError, match="unknown network 'UNot'"):
         build_network("UNot+distances", 3, 4)
 

@@ -86,7 +86,8 @@ def test_what_does_not_go_together_is_refused_before_anything_is_made(call: Call
     for options, says in (
         (["--augment", "flip", "--save_train"], "save_train"),
         (["--augment", "flop"], "known: flip"),
-        (["--augment", "rotate(3)", "--losses", "gdl:1", "boundary:0.01@1"], "map=step"),
+        (["--augment", "flip(xyz)"], "slices have the axes x and y"),
+        (["--augment", "rotate(3)", "--losses", "gdl:1", "boundary(map=2d):0.01@1"], "boundary without map"),
     ):
         with pytest.raises(ValueError, match=says):
             run(call, tmp_path / "run", sliced, "--epochs", "1", *options)

@@ -71,6 +71,23 @@ def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_p
     assert not list(tmp_path.glob("*_tmp"))
 
 
+def test_keep_leaves_out_epochs_killed_or_extended(finished: Path, data: Path, tmp_path: Path) -> None:
+    """Those of every second epoch, of the best and of the last stay; all else is as if all did."""
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    words = [*ROW, "--keep", "2"]
+    train_here(straight, data, *words, "--epochs", "4")
+    kept = RunFolder.find(straight).epochs
+    assert kept == sorted({1, 3, RunFolder.find(straight).best_epoch})
+    same_run(finished, straight, leave_out=[f"iter00{epoch}" for epoch in range(4) if epoch not in kept])
+    for moment, nth in (("settling *", 2), ("publishing *", 1)):
+        train_killed(killed, data, *words, "--epochs", "3", at=moment, nth=nth)
+    for epochs in ("3", "4"):
+        train_here(killed, data, *words, "--epochs", epochs)
+    same_run(straight, killed)
+    train_here(tmp_path / "none", data, *ROW, "--keep", "0", "--epochs", "4")
+    assert RunFolder.find(tmp_path / "none").epochs == sorted({RunFolder.find(straight).best_epoch, 3})
+
+
 def test_a_spoilt_checkpoint_falls_back_to_the_one_before(finished: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     train(folder, data, *ROW, "--epochs", "2")

@@ -23,6 +23,8 @@ NETWORKS = {
     "toys:Odd(kind=classes)": "of shape (2, 1, 20, 24), expected logits (2, 2, 20, 24)",
     "toys:Odd(kind=nan)": "it gives NaN or infinite logits before any training",
     "toys:Odd(kind=tuple)": "it gives a tuple, not a tensor of logits",
+    "toys:Odd(kind=unnamed)": "it gives the dictionary {'aux': Tensor}, not a tensor of logits (B, K, ...), nor a",
+    "toys:Odd(kind=empty)": "it gives the dictionary {}, not a tensor of logits",
     "toys:Odd(kind=pooling)": "it takes 24 x 24, as SLICE='--shape 24 24' gives",
     "toys:number": "cannot be built: TypeError: number() takes 0 positional arguments but 2 were given",
     "toys:Nothing": "module toys has no Nothing",
@@ -38,6 +40,7 @@ LOSSES = {
     "toys:Peculiar(kind=float):1": "it gives float, expected a tensor of one number",
     "toys:Peculiar(kind=items):1": "it gives shape (3,), expected a tensor of one number",
     "builtins:len(obj=1):1": "loss 'builtins:len' cannot be built: TypeError",
+    "toys:Rim:1": "it has no output 'rim', which 'toys:Rim:1' reads; it has logits",
     "torch.nn:CTCLoss:1": "loss 'torch.nn:CTCLoss:1' fails on the training slice",
 }
 
@@ -85,6 +88,13 @@ def test_a_trial_leaves_no_trace(data: Path, tmp_path: Path, monkeypatch: pytest
         monkeypatch.setattr(f"boundary_loss.train.{name}", lambda *_: None)
     assert train_here(tmp_path / "untried", data, *words).status == 0
     same_run(tmp_path / "untried", tmp_path / "tried")
+
+
+def test_a_loss_of_ones_own_reads_an_output_of_ones_own_network(data: Path, tmp_path: Path) -> None:
+    words = [*GOOD, "--losses", "gdl:1", "toys:Rim:1", "--network", "toys:Odd(kind=named)", "--gradients"]
+    trained = train_here(tmp_path / "run", data, *words)
+    assert trained.status == 0, trained.err
+    assert (np.load(tmp_path / "run" / "tra_loss.npy")[..., 1] > 0).all()
 
 
 def test_a_study_of_the_background_alone_is_refused(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from boundary_loss.data import Batch
 from boundary_loss.losses import build
-from boundary_loss.networks import build_network
+from boundary_loss.networks import build_network, outputs
 from boundary_loss.training.ranks import Ranks
 from boundary_loss.training.terms import ActiveTerm
 
@@ -21,20 +22,28 @@ def steps(ranks: Ranks) -> dict[str, torch.Tensor]:
     mask = torch.rand(12, 1, 32, 32, generator=generator) > 0.2
     one_hot = torch.nn.functional.one_hot(labels, 2).movedim(-1, 1) * mask.double()
     torch.manual_seed(0)
-    net = build_network("UNet(width=2)", 2, 2).double().train()
+    net = build_network("UNet(width=2)+distances", 2, 2).double().train()
     net.unused = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))  # as ENet has some
     model, optimiser = ranks.parallel(net), torch.optim.Adam(net.parameters(), lr=1e-3)
     terms = [
         ActiveTerm("gdl", build("gdl"), None, over_items=True, takes_mask=True),
         ActiveTerm("ce", build("ce", classes=[1]), None, takes_mask=True),  # no mean over items
+        ActiveTerm("sdf", build("sdf"), None, "distances", over_items=True, takes_spacing=True, takes_mask=True),
+        ActiveTerm("gathered", build("sdf", classes=[1]), None, "distances", takes_spacing=True, takes_mask=True),
     ]
+    spacings = 0.5 + torch.rand(12, 2, generator=generator)
     losses = []
-    for rows in [*torch.arange(12).split(11)] * 2:
-        part = ranks.part(rows)
+    for drawn in [*torch.arange(12).split(11)] * 2:
+        part = ranks.part(drawn)
         ranks.begin(net, part)
-        probs = model(images[part.rows]).softmax(dim=1)
-        batch = {"gt": one_hot[part.rows], "mask": mask[part.rows]}
-        values = [ranks.value(term, probs, batch, part) for term in terms]
+        found = outputs(model(images[part.rows]))
+        found["probs"] = found["logits"].softmax(dim=1)
+        rows = part.rows
+        batch = Batch(
+            index=rows, names=[], inputs=(), labels=labels[rows], gt=one_hot[rows], maps={}, mask=mask[rows],
+            spacings=spacings[rows],
+        )  # fmt: skip
+        values = [ranks.value(term, found, batch, part) for term in terms]
         losses.append(ranks.add_up(torch.stack([value.detach() for value in values])))
         optimiser.zero_grad()
         (ranks.size * torch.stack(values).sum()).backward()

@@ -25,9 +25,9 @@ from boundary_loss.archive.reading import unpack
 from boundary_loss.archive.settings import PLAIN, read_variables, shown
 from boundary_loss.command import Stop
 from boundary_loss.files import read_array, read_json
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.run_record import RunRecord
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.metric_definitions import EVALUATION_ARRAYS, TRAINING_ARRAYS
 from boundary_loss.provenance import commit
 from boundary_loss.statistics.comparison import find_runs, runs_in
@@ -205,7 +205,7 @@ def call(words: list[str]) -> None:
 
 
 def check_data(recipe: Recipe) -> None:
-    found = [SlicedFolder.open(Path(path)).about.checksum for path in recipe.data]
+    found = [PreparedFolder.open(Path(path)).about.checksum for path in recipe.data]
     wanted = [str(value) for value in recipe.checksums]
     if sorted(found) != sorted(wanted):
         here, archived = ", ".join(recipe.data), shown(", ".join(wanted))

@@ -82,6 +82,11 @@ def _whole(text: str) -> None:
         raise ValueError(f"'{text}' is not a whole number")
 
 
+def _whole_or_none(text: str) -> None:
+    if text:
+        _whole(text)
+
+
 def _number(text: str) -> None:
     float(text)
 
@@ -156,6 +161,7 @@ _READERS: dict[str, Reader] = {
     "AMP": partial(_one_of, ("", *PRECISIONS)),
     **dict.fromkeys(("COMPILE", "DETERMINISTIC", "SKIP_NAN"), partial(_one_of, SWITCH)),
     "PREDICTIONS": partial(_one_of, ("", *PREDICTIONS)),
+    "KEEP": _whole_or_none,
     "RUNS": partial(_each, _row),
     "METRICS": partial(_each, partial(_one_of, (*METRIC_SETS, *METRICS))),
     "REPORT": partial(_options, REPORT_OPTIONS),

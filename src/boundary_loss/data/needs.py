@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from boundary_loss.distance import signed_distance
-from boundary_loss.folders.sliced import MAPS_3D, SlicedFolder
+from boundary_loss.folders.prepared import PreparedFolder
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,9 @@ class MapNeed:
     """A distance map that some loss reads."""
 
     source: str
-    """``target``: what the loss measures of the labels alone. Or a signed map: ``2d``, of each slice; ``3d``, of the
-    whole volume; ``step``, of each slice, at each step on its device."""
+    """``target``: what the loss measures of the labels alone. Or a signed map: ``own``, of what a sample is of, a slice
+    or a whole case, once; ``2d``, of each slice; ``3d``, of the whole volume; ``step``, of what is shown, at each step
+    on its device. Where samples are deformed, ``target`` and ``own`` are of what is shown too."""
     classes: tuple[int, ...]
     options: tuple[tuple[str, Any], ...] = ()
     """Arguments of ``signed_distance`` that differ from its defaults, which are the paper's."""
@@ -43,24 +44,24 @@ class MapNeed:
         if deformed and self.source in ("2d", "3d"):
             raise ValueError(
                 f"a map computed beforehand (map={self.source}) does not fit slices that are rotated, scaled or "
-                "deformed; write boundary(map=step), which computes it afterwards, or augment with flip, intensity "
-                "and noise alone"
+                "deformed; write boundary without map, which then measures what is shown at each step, or augment "
+                "with flip, intensity and noise alone"
             )
-        return self.source == "step" or (deformed and self.source == "target")
+        return self.source == "step" or (deformed and self.source in ("target", "own"))
 
-    def is_saved_in(self, folder: SlicedFolder, which: str) -> bool:
+    def is_saved_in(self, folder: PreparedFolder, which: str) -> bool:
         """Whether slicing already computed it: whole volumes, in the paper's convention."""
-        return self.source == "3d" and not self.options and (folder.path / which / MAPS_3D).is_dir()
+        return self.source == "3d" and not self.options and folder.has_maps_3d(which)
 
-    def check(self, folder: SlicedFolder, which: str, stems: Sequence[str], *, deformed: bool) -> None:
+    def check(self, folder: PreparedFolder, which: str, stems: Sequence[str], *, deformed: bool) -> None:
         """Refuse, before anything is read, what these slices cannot have.
 
         Raises:
             ValueError: an unknown option of the map, a map made before a deformation, a volume of which there are not
                 all slices.
         """
-        if self.source not in ("target", "2d", "3d", "step"):
-            raise ValueError(f"a loss asks for map='{self.source}', which is none of 2d, 3d, step")
+        if self.source not in ("target", "own", "2d", "3d", "step"):
+            raise ValueError(f"a loss asks for map='{self.source}', which is none of own, 2d, 3d, step")
         self.at_each_step(deformed=deformed)
         signed_distance(torch.zeros(1, 2, 2, dtype=torch.uint8), num_classes=1, **dict(self.options))
         if self.source != "3d" or self.is_saved_in(folder, which):
@@ -69,12 +70,12 @@ class MapNeed:
         if whole != set(stems):  # augmented copies have no volume of their own
             raise ValueError(
                 f"the 3D map that is asked for is not in {folder.path / which} and is computed of whole volumes; slice "
-                "without --n_augment, leave DEBUG out, or write boundary(map=2d) or boundary(map=step)"
+                "without --n_augment, leave DEBUG out, or write boundary without map"
             )
 
 
 def check_needs(
-    needs: Sequence[MapNeed], folder: SlicedFolder, which: str, *, limit: int | None, deformed: bool
+    needs: Sequence[MapNeed], folder: PreparedFolder, which: str, *, limit: int | None, deformed: bool
 ) -> list[str]:
     """The slices of ``train`` or ``val``, the first ``limit`` of them, if they can have these maps.
 

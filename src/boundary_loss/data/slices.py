@@ -16,18 +16,20 @@ from tqdm import tqdm
 from boundary_loss.data.augmentation import Augmentation
 from boundary_loss.data.needs import MapNeed, check_needs
 from boundary_loss.data.prefetch import onto_device, prefetched
+from boundary_loss.data.samples import Batch, Samples
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot, scatter_classes
-from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.shapes import IGNORED
 
 
-class Slices(Dataset):
-    """The slices of ``train`` or ``val``.
+class Slices(Samples, Dataset):
+    """The slices of ``train`` or ``val``; a sample is a slice, and so is an item.
 
     One item, ``slices[i]``, is a dictionary, as the original's: ``filenames`` (the slice's name), ``images``
     (C, X, Y) float32 in [0, 1], ``gt`` (K, X, Y) one-hot, ``labels`` (X, Y) uint8, ``spacings`` (2,) mm, and
-    ``maps``: {need: (K, X, Y) float32 mm}. ``batch`` gives many at once, which is what training uses.
+    ``maps``: {need: (K, X, Y) float32 mm}. ``batch`` gives many at once, and ``batches`` what training uses.
 
     Args:
         limit: keep the first so many slices (debugging).
@@ -40,7 +42,7 @@ class Slices(Dataset):
 
     def __init__(
         self,
-        folder: SlicedFolder,
+        folder: PreparedFolder,
         which: str,
         *,
         needs: Sequence[MapNeed] = (),
@@ -49,18 +51,21 @@ class Slices(Dataset):
         augmentation: Augmentation | None = None,
     ) -> None:
         self.folder, self.which, self.augmentation = folder, which, augmentation
+        if augmentation is not None:
+            augmentation.check_slices()
         deformed = augmentation is not None and augmentation.deforms
-        self.stems = check_needs(needs, folder, which, limit=limit, deformed=deformed)
+        self.names = check_needs(needs, folder, which, limit=limit, deformed=deformed)
+        rows = {name: row for row, name in enumerate(self.names)}
+        self.volumes = {volume: [rows[stem] for stem in stems] for volume, stems in by_volume(self.names).items()}
         at_each_step = {need: need.at_each_step(deformed=deformed) for need in needs}
         self.num_classes = len(folder.classes)
         self.images, self.labels, found = self._read()
         """(N, C, X, Y) float32 and (N, X, Y) uint8."""
         self.has_ignored = IGNORED in found
         self.absent = [k for k in range(self.num_classes) if k not in found]
-        """Classes that no slice has."""
         if len(self.absent) == self.num_classes:
             raise ValueError(f"{folder.path / which} has no labelled pixel: all are {IGNORED}, which is ignored")
-        self.spacings = torch.tensor([folder.spacing(which, stem) for stem in self.stems])
+        self.spacings = torch.tensor([folder.spacing(which, stem) for stem in self.names])
         self.maps = {need: self._maps(need) for need, later in at_each_step.items() if not later}
         self.steps = [need for need, later in at_each_step.items() if later]
         self._move(torch.device(device))
@@ -68,18 +73,18 @@ class Slices(Dataset):
     def _read(self) -> tuple[Tensor, Tensor, set[int]]:
         """Images and labels, checked, each read straight to its place so that nothing is in memory twice; and which
         labels there are."""
-        size = self.folder.labels(self.which, self.stems[0]).shape
-        images = np.empty((len(self.stems), len(self.folder.modalities), *size), np.float32)
-        labels = np.empty((len(self.stems), *size), np.uint8)
+        size = self.folder.labels(self.which, self.names[0]).shape
+        images = np.empty((len(self.names), len(self.folder.modalities), *size), np.float32)
+        labels = np.empty((len(self.names), *size), np.uint8)
 
         def read(i: int) -> list[int]:
-            image, classes = self.folder.image(self.which, self.stems[i]), self.folder.labels(self.which, self.stems[i])
-            found = self._check(self.stems[i], image, classes, images.shape[1:])
+            image, classes = self.folder.image(self.which, self.names[i]), self.folder.labels(self.which, self.names[i])
+            found = self._check(self.names[i], image, classes, images.shape[1:])
             images[i], labels[i] = image, classes
             return found
 
         with ThreadPoolExecutor(4) as pool:
-            found = pool.map(read, self._progress(range(len(self.stems)), "reading"))
+            found = pool.map(read, self._progress(range(len(self.names)), "reading"))
             return torch.from_numpy(images), torch.from_numpy(labels), set().union(*found)
 
     def _check(self, stem: str, image: np.ndarray, labels: np.ndarray, expected: tuple[int, ...]) -> list[int]:
@@ -100,29 +105,28 @@ class Slices(Dataset):
 
     def _maps(self, need: MapNeed) -> Tensor:
         """(N, classes of the need, X, Y) float32 mm."""
-        compute = {"3d": self._volume_maps, "2d": self._slice_maps, "target": self._target_maps}[need.source]
-        maps = torch.empty(len(self.stems), len(need.classes), *self.labels.shape[1:])
+        of_slice = dict.fromkeys(("own", "2d"), self._slice_maps)
+        compute = (of_slice | {"3d": self._volume_maps, "target": self._target_maps})[need.source]
+        maps = torch.empty(len(self.names), len(need.classes), *self.labels.shape[1:])
         (self._saved_maps if need.is_saved_in(self.folder, self.which) else compute)(maps, need)
         return maps
 
     def _saved_maps(self, maps: Tensor, need: MapNeed) -> None:
-        for i, stem in enumerate(self._progress(self.stems, "reading 3D distance maps")):
+        for i, stem in enumerate(self._progress(self.names, "reading 3D distance maps")):
             maps[i] = torch.from_numpy(self.folder.map_3d(self.which, stem)[list(need.classes)])
 
     def _slice_maps(self, maps: Tensor, need: MapNeed) -> None:
-        chunks = torch.arange(len(self.stems)).split(32)  # the maps of all classes exist for one chunk at a time
+        chunks = torch.arange(len(self.names)).split(32)  # the maps of all classes exist for one chunk at a time
         for rows in self._progress(chunks, "distance maps"):
             maps[rows] = self._signed(self.labels[rows], self.spacings[rows], need)[:, list(need.classes)]
 
     def _target_maps(self, maps: Tensor, need: MapNeed) -> None:
-        for rows in self._progress(torch.arange(len(self.stems)).split(32), "distances"):
+        for rows in self._progress(torch.arange(len(self.names)).split(32), "distances"):
             maps[rows] = self._measured(self.labels[rows], self.spacings[rows], need)[:, list(need.classes)]
 
     def _volume_maps(self, maps: Tensor, need: MapNeed) -> None:
         """Of the volumes as they were sliced."""
-        row = {stem: i for i, stem in enumerate(self.stems)}
-        for volume, stems in self._progress(self.folder.volumes(self.which).items(), "3D distance maps"):
-            rows = [row[stem] for stem in stems]
+        for volume, rows in self._progress(self.volumes.items(), "3D distance maps"):
             labels = self.labels[rows].movedim(0, -1)
             signed = self._signed(labels, self.folder.spacing_3d(volume), need)[list(need.classes)]
             maps[rows] = signed.movedim(-1, 0)
@@ -155,16 +159,14 @@ class Slices(Dataset):
             self.images, self.labels = self.images.to(device), self.labels.to(device)
             self.maps = {need: maps.to(device) for need, maps in self.maps.items()}
 
-    def __len__(self) -> int:
-        return len(self.stems)
-
     def __getitem__(self, index: int) -> dict[str, Any]:
         batch = self.batch(torch.tensor([index]))
-        item = {key: batch[key][0] for key in ("filenames", "images", "gt", "labels", "spacings")}
-        return item | {"index": index, "maps": {need: maps[0] for need, maps in batch["maps"].items()}}
+        item: dict[str, Any] = {"filenames": batch.names[0], "images": batch.inputs[0][0], "gt": batch.gt[0]}
+        item |= {"labels": batch.labels[0], "spacings": batch.spacings[0], "index": index}
+        return item | {"maps": {need: maps[0] for need, maps in batch.maps.items()}}
 
-    def batch(self, indices: Tensor, device: torch.device | str | None = None) -> dict[str, Any]:
-        """The slices at ``indices`` (B,), on ``device``: the keys of an item, each with a leading axis B.
+    def batch(self, indices: Tensor, device: torch.device | str | None = None) -> Batch:
+        """The slices at ``indices`` (B,), on ``device``, as they are on the disk.
 
         ``indices`` are on the host, and come back on the device as ``index``; nothing here makes a GPU wait.
         """
@@ -172,8 +174,8 @@ class Slices(Dataset):
         kept = [tensor.to(device, non_blocking=True) for tensor in self._kept(indices)]
         return self._complete(indices, kept, seed=None)
 
-    def batches(self, batches: Sequence[Tensor], device: torch.device, seed: int = 0) -> Iterator[dict[str, Any]]:
-        """Each batch in turn, altered by the augmentation if there is one; ``seed`` is the epoch's.
+    def batches(self, batches: Sequence[Tensor], device: torch.device, seed: int = 0) -> Iterator[Batch]:
+        """As every set of samples.
 
         Where a GPU's slices stay on the host, the next batch travels while the network works on this one.
         """
@@ -189,7 +191,7 @@ class Slices(Dataset):
         where = onto_device(rows, self.images.device)
         return [tensor.index_select(0, where) for tensor in (self.images, self.labels, *self.maps.values())]
 
-    def _complete(self, rows: Tensor, kept: Sequence[Tensor], seed: int | None) -> dict[str, Any]:
+    def _complete(self, rows: Tensor, kept: Sequence[Tensor], seed: int | None) -> Batch:
         """The batch of what :meth:`_kept` took out, altered if there is a seed; the other maps are made of that."""
         images, labels, *maps = kept
         spacings = self.spacings[rows]
@@ -201,13 +203,13 @@ class Slices(Dataset):
         for need in self.steps:
             compute = self._measured if need.measure else self._signed
             found[need] = compute(labels, spacings, need)
-        return {
-            "index": onto_device(rows, images.device),
-            "filenames": [self.stems[i] for i in rows.tolist()],
-            "images": images,
-            "labels": labels,
-            "gt": encode_one_hot(labels, self.num_classes, torch.float32),
-            "mask": self._mask(labels),
-            "spacings": spacings,
-            "maps": found,
-        }
+        return Batch(
+            index=onto_device(rows, images.device),
+            names=self.names_of(rows),
+            inputs=(images,),
+            labels=labels,
+            gt=encode_one_hot(labels, self.num_classes, torch.float32),
+            maps=found,
+            mask=self._mask(labels),
+            spacings=spacings,
+        )

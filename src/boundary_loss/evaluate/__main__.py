@@ -25,8 +25,8 @@ from boundary_loss.empty_masks import RULE, Touched
 from boundary_loss.evaluate.assembling import EJECTION, EJECTS, assemble, short, touched, ventricles
 from boundary_loss.evaluate.measuring import jobs_of, measure
 from boundary_loss.files import sweep, write_array, write_json
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import BEST_EPOCH, EVALUATION, RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, metric
 
 
@@ -41,12 +41,12 @@ def main(argv: Sequence[str] | None = None) -> None:
                         help="all, best, or every N (also the best and the last)")  # fmt: skip
     parser.add_argument("--workers", type=int, default=command.num_cores(), help="processes that measure at once")
     args = parser.parse_args(argv)
-    run, data = RunFolder.find(args.run), SlicedFolder.open(args.data)
+    run, data = RunFolder.find(args.run), PreparedFolder.open(args.data)
     metrics = _parse_metrics(args.metrics, run)
     evaluate(run, data, metrics, args.epochs, args.workers)
 
 
-def evaluate(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], epochs: Sequence[str], workers: int) -> None:
+def evaluate(run: RunFolder, data: PreparedFolder, metrics: Sequence[str], epochs: Sequence[str], workers: int) -> None:
     """Measure, write the arrays, print the best epoch."""
     if workers < 1:
         raise ValueError(f"--workers must be at least 1, got {workers}")

@@ -39,8 +39,8 @@ def assemble(
     num_epochs: int,
 ) -> dict[str, np.ndarray]:
     """``{array name: (E, rows, K) float32}``, rows in the order of rows.json."""
-    row_of = {stem: row for row, stem in enumerate(run.names["val"])}
-    stems_of = by_volume(run.names["val"])
+    row_of = {stem: row for row, stem in enumerate(run.slices)}
+    stems_of = by_volume(run.slices)
     num_classes = len(run.names["classes"])
     arrays: dict[str, np.ndarray] = {}
     for name in metrics:
@@ -96,7 +96,7 @@ def _touched_at(
     measured = {volume: comparisons[position] for volume, comparisons in results.items()}
     volumes = np.array([comparison.empty_volume for comparison in measured.values()])
     slices = np.concatenate([comparison.empty_slices for comparison in measured.values()])
-    stems = [stem for own in by_volume(run.names["val"]).values() for stem in own]
+    stems = [stem for own in by_volume(run.slices).values() for stem in own]
     found = {}
     for name, array in arrays.items():
         if metric(name).where_empty == NO_RULE:

@@ -15,8 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.metrics.volume import VolumeMeasures, VolumeTruth
 from boundary_loss.processes import pool_of, submit_all
 from boundary_loss.signals import begin_worker
@@ -42,7 +42,7 @@ class Job:
         return [self._compare(truth, run, epoch, known) for epoch in self.epochs]
 
     def _truth(self) -> VolumeTruth:
-        data = SlicedFolder.open(self.data)
+        data = PreparedFolder.open(self.data)
         spacing = data.spacing_3d(self.volume)
         slice_spacing = [data.spacing("val", stem) for stem in self.stems]
         labels = [data.labels("val", stem) for stem in self.stems]
@@ -69,8 +69,8 @@ class Job:
             raise ValueError(f"{what} holds class {labels.max()}; the run has classes 0..{self.num_classes - 1}")
 
 
-def jobs_of(run: RunFolder, data: SlicedFolder, metrics: Sequence[str], places: dict[int, int | None]) -> list[Job]:
-    stems = run.names["val"]
+def jobs_of(run: RunFolder, data: PreparedFolder, metrics: Sequence[str], places: dict[int, int | None]) -> list[Job]:
+    stems = run.slices
     unknown = sorted(set(stems) - set(data.stems("val")))
     if unknown:
         raise ValueError(

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.folders.prepared import PreparedFolder
 
 BLACK, WHITE = 1.0, 99.0
 """Percentiles shown as black and white, over a volume's voxels above its minimum, which is background."""
@@ -55,7 +55,7 @@ class Window:
 
 
 @lru_cache(maxsize=64)
-def windows(data: SlicedFolder, volume: str) -> dict[str, Window]:
+def windows(data: PreparedFolder, volume: str) -> dict[str, Window]:
     """The window of each modality of a validation volume, the same for all its slices."""
     stems = data.volumes("val")[volume]
     channels, *shape = data.image("val", stems[0]).shape

@@ -24,8 +24,8 @@ from boundary_loss.figures.drawing import (
     wrapped,
 )
 from boundary_loss.folders.naming import Stem
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.statistics.comparison import names_of, warnings_of
 
 CLASS_COLOURS = (
@@ -98,7 +98,7 @@ class Row:
     """Height of a pixel over its width, in mm."""
 
 
-def check_runs(data: SlicedFolder, runs: Sequence[RunFolder]) -> None:
+def check_runs(data: PreparedFolder, runs: Sequence[RunFolder]) -> None:
     """Refuse runs of other data, whose predictions do not belong to these images."""
     for run in runs:
         run.refuse_other_data(data.path, data.classes, data.about.checksum)
@@ -121,7 +121,7 @@ def read_predictions(
 
 
 def read_row(
-    data: SlicedFolder, runs: Sequence[RunFolder], stem: str, epoch: int | None, look: Look, title: str = ""
+    data: PreparedFolder, runs: Sequence[RunFolder], stem: str, epoch: int | None, look: Look, title: str = ""
 ) -> Row:
     """Return a validation slice with every run's prediction at ``epoch`` (None = each run's best)."""
     truth = data.labels("val", stem)

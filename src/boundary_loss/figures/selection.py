@@ -4,16 +4,16 @@ import difflib
 import random
 from collections.abc import Sequence
 
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SLICING, SlicedFolder
 
 
 def predicted_stems(runs: Sequence[RunFolder]) -> list[str]:
     """Return the validation slices that every run predicted, sorted; a debug run has only a few."""
-    return sorted(set.intersection(*(set(run.names["val"]) for run in runs)))
+    return sorted(set.intersection(*(set(run.slices) for run in runs)))
 
 
-def pick_slices(data: SlicedFolder, stems: Sequence[str], num: int, seed: int, kind: str) -> list[str]:
+def pick_slices(data: PreparedFolder, stems: Sequence[str], num: int, seed: int, kind: str) -> list[str]:
     """Draw ``num`` slices at random, sorted; from those with foreground (``lesions``) or from ``any``."""
     if num < 1:
         raise ValueError(f"--num {num}: at least one slice is needed to see something")
@@ -40,9 +40,9 @@ def check_slices(stems: Sequence[str], known: Sequence[str]) -> None:
             raise ValueError(f"'{stem}' is not a validation slice of these runs; close: {', '.join(close)}")
 
 
-def pick_modality(data: SlicedFolder, wanted: str | None) -> str:
+def pick_modality(data: PreparedFolder, wanted: str | None) -> str:
     if not data.modalities:
-        raise ValueError(f"{data.path / SLICING} lists no modality, so that there is no image to draw on")
+        raise ValueError(f"{data.record_path} lists no modality, so that there is no image to draw on")
     if wanted is None:
         return data.modalities[-1]
     if wanted not in data.modalities:

@@ -1,6 +1,7 @@
 """The folders that the pipeline writes: the names and formats of their files. Importable without torch.
 
-sliced.py    a folder of slices: images, labels, distance maps, spacings, split
+prepared.py  a folder of data ready for training, whatever kind: what its readers may ask
+sliced.py    one of slices: images, labels, distance maps, spacings, split
 whole.py     a folder of whole volumes, one preparation for slices, patches and points of them
 epoch.py     the predictions of one epoch, as pictures or packed
 run.py       a run: arrays, weights, settings, best epoch

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from boundary_loss.folders import records
 from boundary_loss.folders.source import SOURCE, Source
 
-_NEEDS = ("study", "classes", "modalities", "checksum")
-_FIELDS: dict[str, records.Check] = {
+NEEDS = ("study", "classes", "modalities", "checksum")
+FIELDS: dict[str, records.Check] = {
     "study": records.name,
     "classes": records.distinct_names,
     "modalities": records.distinct_names,
@@ -21,6 +20,7 @@ _FIELDS: dict[str, records.Check] = {
     "patient": records.by_name(records.name),
     "source": SOURCE,
 }
+"""Checks of the fields that every kind of folder has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +47,8 @@ class PreparedRecord:
     """The archives of the data; None if they were not unpacked here."""
 
     @classmethod
-    def read(cls, path: Path, *, remedy: str) -> "PreparedRecord":
-        """Read the record of a folder.
-
-        Args:
-            remedy: what the user can do about a spoilt file; ends every message.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: it cannot be read, or an entry is missing or not what it should be.
-        """
-        content = records.read_record(path, _FIELDS, needs=_NEEDS, remedy=remedy)
-        if not content["classes"]:
-            raise ValueError(f"{path}: 'classes' is empty; {remedy}")
+    def of(cls, content: Mapping[str, Any]) -> "PreparedRecord":
+        """Make a record from content that :data:`FIELDS` have checked."""
         kinds = content.get("kinds")
         return cls(
             study=content["study"],

@@ -145,6 +145,15 @@ def distinct_names(value: Any, key: str, path: Path) -> None:
         raise ValueError(f"{path}: '{key}' lists {twice} twice")
 
 
+def one_of(known: tuple[str, ...]) -> Check:
+    """Return a check of words that are one of these."""
+
+    def check(value: Any, key: str, path: Path) -> None:
+        _expect(value in known, f"one of {', '.join(known)}", value, key, path)
+
+    return check
+
+
 def slices(value: Any, key: str, path: Path) -> None:
     """Refuse what is not a list of slices' names without repeats."""
     distinct_names(value, key, path)

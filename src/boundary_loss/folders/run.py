@@ -3,15 +3,16 @@
 results/isles/gdl/
     run.json             arguments, seed, commit, diff, versions, data checksum
     arguments.txt        the settings, as typed; make compares them
-    rows.json            names along the arrays' axes: lists "train", "val" (slices), "volumes",
-                         "patients" (of the volumes), "classes", "losses"
+    rows.json            names along the arrays' axes: lists "train", "val" (items), "volumes",
+                         "patients" (of the volumes), "classes", "losses"; where items are no slices, also what
+                         they are, "items": "volumes" or "points", and the planes of "val", "slices"
     metrics.csv          one line an epoch
     best_epoch.txt       number of the best epoch (0 = the first)
     best.pkl             weights of the best epoch: plain tensors, torch.load(weights_only=True)
     checkpoint.pt        everything needed to go on with training; previous_checkpoint.pt: of the epoch before,
                          midway_checkpoint.pt: within the epoch that was running
     {tra,val}_loss.npy   (E, batches, losses)   unweighted loss values
-    {tra,val}_dice.npy   (E, slices, K)         2D Dice; a slice empty in both counts 1
+    {tra,val}_dice.npy   (E, items, K)          of slices: 2D Dice; a slice empty in both counts 1
     val_3d_*.npy         (E, volumes, K)        as val_3d_dsc, val_3d_hd95: see boundary_loss.metric_definitions
     val_*.npy            (E, slices, K)         as val_hausdorff, val_boundary
     val_ejection_error.npy (E, patients, K)     of patients with two volumes
@@ -30,6 +31,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +41,7 @@ from boundary_loss.folders import records
 from boundary_loss.folders.epoch import PACKED, read_predictions
 from boundary_loss.folders.naming import by_volume, frame_pairs
 from boundary_loss.folders.run_record import RunRecord
-from boundary_loss.metric_definitions import metric
+from boundary_loss.metric_definitions import ITEMS, SLICES, Metric, metric
 
 RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
 BEST_EPOCH, BEST_WEIGHTS, CHECKPOINT = "best_epoch.txt", "best.pkl", "checkpoint.pt"
@@ -48,8 +50,10 @@ EVALUATION = "evaluation.json"
 VOLUMES = "pred"
 
 _NAMES: dict[str, records.Check] = {
-    "train": records.slices,
-    "val": records.slices,
+    "train": records.distinct_names,
+    "val": records.distinct_names,
+    "items": records.one_of(tuple(ITEMS)),
+    "slices": records.slices,
     "volumes": records.distinct_names,
     "patients": records.names,
     "classes": records.distinct_names,
@@ -132,14 +136,39 @@ class RunFolder:
     def names(self) -> dict[str, list[str]]:
         """The lists of ``rows.json``, which name the rows and columns of the arrays."""
         path = self.path / ROWS
-        content = records.read_record(path, _NAMES, needs=("val", "classes"), remedy=self._remedy)
-        names = {name: listed for name, listed in content.items() if name in _NAMES and listed is not None}
-        volumes = list(by_volume(names["val"]))
+        names = {name: listed for name, listed in self._rows.items() if name != "items" and listed is not None}
+        volumes = list(by_volume(names.setdefault("slices", names["val"])))
         if not set(volumes) <= set(names.setdefault("volumes", volumes)):
-            raise ValueError(f"{path} lists other volumes than those of its slices 'val'; {self._remedy}")
+            raise ValueError(f"{path} lists other volumes than those of its slices; {self._remedy}")
         if len(names.get("patients", names["volumes"])) != len(names["volumes"]):
             raise ValueError(f"{path} lists other numbers of patients and of volumes; {self._remedy}")
         return names
+
+    @cached_property
+    def _rows(self) -> dict[str, Any]:
+        """The content of ``rows.json``."""
+        path = self.path / ROWS
+        content = records.read_record(path, _NAMES, needs=("val", "classes"), remedy=self._remedy)
+        if (content.get("items") or SLICES) == SLICES:
+            of_slices = dict.fromkeys(("train", "val"), records.slices)
+            records.read_record(path, of_slices, remedy=self._remedy)
+        elif content.get("slices") is None:
+            raise ValueError(f"{path} does not say 'slices'; {self._remedy}")
+        return content
+
+    @property
+    def items(self) -> str:
+        """What the rows of ``tra_dice`` and ``val_dice`` are: one of ``metric_definitions.ITEMS``."""
+        return self._rows.get("items") or SLICES
+
+    @property
+    def slices(self) -> list[str]:
+        """The slices, or planes of whole volumes, that are predicted of the validation set."""
+        return self.names["slices"]
+
+    def metric(self, name: str) -> Metric:
+        """How an array of this run is drawn and read."""
+        return metric(name, self.items)
 
     def _named(self, which: str) -> list[str]:
         if which not in self.names:

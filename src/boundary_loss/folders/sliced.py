@@ -19,7 +19,7 @@
 A study of 8-bit images (ACDC) has ``img/`` and ``gt/`` alone: its network reads the PNGs, divided by 255.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,62 +30,28 @@ import numpy as np
 from boundary_loss.files import read_array
 from boundary_loss.folders import records
 from boundary_loss.folders.grids import check_grid
-from boundary_loss.folders.naming import by_volume, checked_stem
+from boundary_loss.folders.naming import checked_stem
 from boundary_loss.folders.pictures import read_png
-from boundary_loss.folders.prepared_record import PreparedRecord
-from boundary_loss.folders.split import Split
+from boundary_loss.folders.prepared import SETS, PreparedFolder
 from boundary_loss.names import checked_name
 
-SLICING, SPLIT, SPACING, SPACING_3D = "slicing.json", "split.json", "spacing.json", "spacing_3d.json"
+SLICING, SPACING, SPACING_3D = "slicing.json", "spacing.json", "spacing_3d.json"
 GRIDS = "grids.json"
 IMAGES, LABELS, MAPS_3D, LABELS_PNG = "in_npy", "gt_npy", "3d_distmap", "gt"
-SETS = ("train", "val")
 
 
 @dataclass(frozen=True)
-class SlicedFolder:
-    """A folder of sliced data. What its files say is checked where it is read; errors name the file and the remedy."""
+class SlicedFolder(PreparedFolder):
+    """A folder of sliced data."""
 
-    path: Path
+    record = SLICING
+    what = "sliced data"
+
     _complete: dict[str, list[str]] = field(default_factory=dict, init=False, compare=False, repr=False)
-
-    @classmethod
-    def open(cls, path: Path) -> "SlicedFolder":
-        if not (path / SLICING).is_file():
-            raise FileNotFoundError(
-                f"no sliced data at {path} ({SLICING} is missing); make -f STUDY.make {path} makes it"
-            )
-        return cls(path)
-
-    @cached_property
-    def about(self) -> PreparedRecord:
-        """What slicing.json says: study, classes, modalities, kinds of files, checksum."""
-        return PreparedRecord.read(self.path / SLICING, remedy=self._remedy)
 
     @property
     def _remedy(self) -> str:
         return f"remove {self.path} and slice it again: the same options give the same slices, and runs stay valid"
-
-    @cached_property
-    def split(self) -> Split | None:
-        """Which patients train and which are held out; None where slicing did not write it down."""
-        path = self.path / SPLIT
-        return Split.read(path, remedy=self._remedy) if path.is_file() else None
-
-    @property
-    def classes(self) -> list[str]:
-        """Class names, background first."""
-        return list(self.about.classes)
-
-    @property
-    def modalities(self) -> list[str]:
-        return list(self.about.modalities)
-
-    @property
-    def preparation(self) -> Mapping[str, Any] | None:
-        """How the slices came from volumes (boundary_loss.preparation.shown); None if they were sliced before it was
-        written down."""
-        return self.about.preparation
 
     def stems(self, which: str) -> list[str]:
         """Names of the slices of ``train`` or ``val``, sorted.
@@ -103,7 +69,7 @@ class SlicedFolder:
     def _kinds(self, which: str) -> list[str]:
         """The folders that hold a file of every slice; 3D maps may be removed as a whole, for they can be computed."""
         kinds = self.about.kinds or (LABELS_PNG,)
-        return [kind for kind in kinds if kind != MAPS_3D or (self.path / which / kind).is_dir()]
+        return [kind for kind in kinds if kind != MAPS_3D or self.has_maps_3d(which)]
 
     def _refuse_missing(self, which: str, kind: str, stems: list[str]) -> None:
         folder, ending = self.path / which / kind, ".npy" if kind in (IMAGES, LABELS, MAPS_3D) else ".png"
@@ -119,9 +85,6 @@ class SlicedFolder:
         """Whether slicing wrote this kind; it did not say so in data of an older version."""
         kinds = self.about.kinds
         return kind in kinds if kinds is not None else (self.path / which / kind).is_dir()
-
-    def volumes(self, which: str) -> dict[str, list[str]]:
-        return by_volume(self.stems(which))
 
     @cached_property
     def _spacing(self) -> dict[str, dict[str, tuple[float, ...]]]:
@@ -167,14 +130,6 @@ class SlicedFolder:
         path = self.path / GRIDS
         return records.read_entries(path, check_grid, "volume", remedy=self._remedy)
 
-    def orientation(self, volume: str) -> str:
-        """Where the axes of a volume point in the patient, as ``LPS``; empty if it is not known."""
-        return self.about.orientation.get(volume, "")
-
-    def patient(self, volume: str) -> str:
-        """Whose volume it is: ACDC has two of each patient."""
-        return self.about.patient.get(volume, volume)
-
     def image(self, which: str, stem: str) -> np.ndarray:
         """(C, X, Y) float32 in [0, 1]: what the network reads."""
         if self._has(which, IMAGES):
@@ -184,7 +139,7 @@ class SlicedFolder:
 
     def _image(self, npy: Path) -> np.ndarray:
         image = read_array(npy)
-        if image.ndim != 3 or len(image) != len(self.modalities) or image.dtype.kind not in "buif":
+        if image.ndim != 3 or len(image) != len(self.modalities):
             raise ValueError(
                 f"{npy} holds {image.dtype} of shape {image.shape}, expected float32 ({len(self.modalities)}, X, Y); "
                 f"{self._remedy}"
@@ -197,6 +152,9 @@ class SlicedFolder:
         if self._has(which, LABELS):
             return class_numbers(read_array(npy), npy)
         return read_png(self.path / which / LABELS_PNG / f"{stem}.png")
+
+    def has_maps_3d(self, which: str) -> bool:
+        return (self.path / which / MAPS_3D).is_dir()
 
     def map_3d(self, which: str, stem: str) -> np.ndarray:
         """(K, X, Y) float32 mm: this slice of the volume's signed distance map."""

@@ -26,9 +26,9 @@ import numpy as np
 from boundary_loss.files import map_array
 from boundary_loss.folders import records
 from boundary_loss.folders.grids import check_grid, voxels
-from boundary_loss.folders.naming import Stem, by_volume
-from boundary_loss.folders.sliced import SETS, SPLIT
-from boundary_loss.folders.source import SOURCE
+from boundary_loss.folders.naming import Stem
+from boundary_loss.folders.prepared import SETS, SPLIT, PreparedFolder
+from boundary_loss.folders.prepared_record import FIELDS, NEEDS
 
 WHOLE = "whole.json"
 GT = "gt"
@@ -98,48 +98,30 @@ _CASE: dict[str, records.Check] = {
     "digests": records.by_name(records.text),
     "counts": _counts,
 }
-_ABOUT: dict[str, records.Check] = {
-    "kind": records.text,
-    "study": records.name,
-    "classes": records.distinct_names,
-    "modalities": records.distinct_names,
-    "checksum": records.text,
-    "phantom": records.flag,
-    "preparation": records.mapping,
-    "source": SOURCE,
-    "cases": records.by_name(records.record(_CASE, needs=tuple(_CASE))),
-}
+_FIELDS = FIELDS | {"kind": records.text, "cases": records.by_name(records.record(_CASE, needs=tuple(_CASE)))}
 
 
 @dataclass(frozen=True)
-class WholeFolder:
-    """A folder of whole volumes. What its files say is checked where it is read; errors name the file and the remedy.
+class WholeFolder(PreparedFolder):
+    """A folder of whole volumes. Planes are those of the last axis; ``which`` is ``train`` or ``val`` of split.json."""
 
-    Planes are those of the last axis. ``which`` is ``train`` or ``val``: the patients of split.json.
-    """
+    record = WHOLE
+    what = "whole volumes"
+    fields = _FIELDS
 
-    path: Path
     _mapped: dict[Path, np.ndarray] = field(default_factory=dict, init=False, compare=False, repr=False)
 
-    @classmethod
-    def open(cls, path: Path) -> "WholeFolder":
-        if not (path / WHOLE).is_file():
-            raise FileNotFoundError(
-                f"no whole volumes at {path} ({WHOLE} is missing); make -f STUDY.make {path} makes it"
-            )
-        return cls(path)
-
     @cached_property
-    def about(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         """The content of whole.json: ``study``, ``classes``, ``modalities``, ``checksum``, ``phantom``, ``cases``."""
-        needs = ("kind", "study", "classes", "modalities", "preparation", "checksum", "cases")
-        about = records.read_record(self.path / WHOLE, _ABOUT, needs=needs, remedy=self._remedy)
-        for case, entry in about["cases"].items():
-            self._refuse_contradiction(case, entry, about["modalities"])
-        return about
+        needs = (*NEEDS, "kind", "preparation", "cases")
+        content = records.read_record(self.record_path, self.fields, needs=needs, remedy=self._remedy)
+        for case, entry in content["cases"].items():
+            self._refuse_contradiction(case, entry, content["modalities"])
+        return content
 
     def _refuse_contradiction(self, case: str, entry: dict[str, Any], modalities: list[str]) -> None:
-        path = self.path / WHOLE
+        path = self.record_path
         if entry["shape"] != entry["grid"]["shape"]:
             raise ValueError(f"{path}: {case} has another shape than its grid; {self._remedy}")
         for key in ("scale", "window", "moments", "digests"):
@@ -152,18 +134,9 @@ class WholeFolder:
         return f"remove {self.path} and prepare it again: the same options give the same volumes, and runs stay valid"
 
     @property
-    def classes(self) -> list[str]:
-        """Class names, background first."""
-        return self.about["classes"]
-
-    @property
-    def modalities(self) -> list[str]:
-        return self.about["modalities"]
-
-    @property
     def preparation(self) -> dict[str, Any]:
         """How a new case is prepared alike (boundary_loss.preparation.shown)."""
-        return self.about["preparation"]
+        return self.content["preparation"]
 
     @cached_property
     def _split(self) -> dict[str, list[str]]:
@@ -172,7 +145,7 @@ class WholeFolder:
         split = records.read_record(path, dict.fromkeys(SETS, records.names), needs=SETS, remedy=self._remedy)
         sides = {patient: which for which in SETS for patient in split[which]}
         cases: dict[str, list[str]] = {which: [] for which in SETS}
-        for case in sorted(self.about["cases"]):
+        for case in sorted(self.content["cases"]):
             patient = self.patient(case)
             if patient not in sides:
                 raise ValueError(f"{path} has patient {patient} of {case} on neither side; {self._remedy}")
@@ -194,20 +167,16 @@ class WholeFolder:
     def stems(self, which: str) -> list[str]:
         """Names of the planes of ``train`` or ``val``, sorted."""
         return sorted(
-            f"{case}_00_{z:04d}" for case in self.cases(which) for z in range(self.about["cases"][case]["shape"][2])
+            f"{case}_00_{z:04d}" for case in self.cases(which) for z in range(self.content["cases"][case]["shape"][2])
         )
-
-    def volumes(self, which: str) -> dict[str, list[str]]:
-        """``{volume: its planes in order}``."""
-        return by_volume(self.stems(which))
 
     def _array(self, case: str, name: str) -> Path:
         return self.path / name / f"{case}.npy"
 
     def _entry(self, case: str) -> dict[str, Any]:
-        if case not in self.about["cases"]:
+        if case not in self.content["cases"]:
             raise ValueError(f"{self.path / WHOLE} has no entry of {case}; {self._remedy}")
-        return self.about["cases"][case]
+        return self.content["cases"][case]
 
     def volume(self, case: str, modality: str) -> np.ndarray:
         """(X, Y, Z) one modality as in its file, mapped into memory: to be scaled where it is used."""
@@ -268,10 +237,6 @@ class WholeFolder:
     def labels(self, which: str, stem: str) -> np.ndarray:
         """(X, Y) uint8 class numbers; 255 = ignored."""
         return np.array(self._plane(self.truth(Stem.parse(stem).volume), stem))
-
-    def map_3d(self, which: str, stem: str) -> np.ndarray:
-        """Raise FileNotFoundError: distance maps of whole volumes are computed where they are needed, never stored."""
-        raise FileNotFoundError(f"{self.path} holds no 3D distance maps: those of whole volumes are not stored")
 
     def picture(self, which: str, stem: str, modality: str) -> np.ndarray:
         """(X, Y) uint8, one modality of a plane between the two values of its window."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from boundary_loss.distance.layout import Spacing
 from boundary_loss.encoding import check_probabilities
-from boundary_loss.losses.target import TargetReader, check_prediction, check_sums, number_of, zero_unless
+from boundary_loss.losses.target import NEEDS_BATCH, TargetReader, check_prediction, check_sums, number_of, zero_unless
 from boundary_loss.shapes import Labels, OneHot, Probs, Scalar
 
 Activation = Literal["softmax", "sigmoid"]
@@ -61,6 +61,8 @@ class Loss(nn.Module):
     """Whether a call takes ``spacing_mm``, (D,) or (B, D): the loss measures distances by itself."""
     takes_mask: ClassVar[bool] = True
     """Whether a call takes ``mask``, (B, 1, ...) bool, True where a voxel counts."""
+    on_points: ClassVar[bool] = False
+    """Whether predictions may be (B, K, P), at points: the loss needs no grid around each value."""
     activations: ClassVar[tuple[str | None, ...]] = (None, "softmax", "sigmoid")
     reductions: ClassVar[tuple[str, ...]] = ("mean", "sum", "none", "classes")
 
@@ -128,7 +130,7 @@ class RegionLoss(Loss, ABC):
 
         Args:
             probs: (B, K, X, Y[, Z]) probabilities, or logits if an ``activation`` was given; float16 and bfloat16 are
-                computed in float32, under autocast too.
+                computed in float32, under autocast too. Losses that need no grid take (B, K, P) at points as well.
             target: (B, ...) or (B, 1, ...) labels, integers or whole numbers of any type; or (B, K, ...) one-hot of any
                 type. Labels are looked at, for which the host waits where they are on a GPU; one-hot targets are on
                 the first call.
@@ -142,9 +144,17 @@ class RegionLoss(Loss, ABC):
             ValueError: shapes or devices that do not fit, labels or classes outside the range, values that are no
                 probabilities, voxels of a one-hot target that belong to no class.
         """
-        check_prediction(probs)
+        check_prediction(probs, on_points=self.on_points)
         with torch.autocast(probs.device.type, enabled=False):
-            return self.compute(self.pair(probs, target, mask))
+            return self.compute(
+                self.pair(probs, target, mask) if probs.ndim > 3 else self._at_points(probs, target, mask)
+            )
+
+    def _at_points(self, probs: Tensor, target: Tensor, mask: Tensor | None) -> Pair:
+        try:
+            return self.pair(probs, target, mask)
+        except ValueError as error:
+            raise image_without_batch(error, probs) from None
 
     @abstractmethod
     def compute(self, pair: Pair) -> Tensor:
@@ -163,6 +173,12 @@ class RegionLoss(Loss, ABC):
         if probs.shape[1] == 1:
             probs = torch.cat([1 - probs, probs], dim=1)
         return Pair(probs if known is None else probs * known, one_hot, known)
+
+
+def image_without_batch(error: ValueError, prediction: Tensor) -> ValueError:
+    """The error, and that its three axes were read as those of points."""
+    shape = tuple(prediction.shape)
+    return ValueError(f"{error} (predictions of shape {shape} are points, (B, K, P); {NEEDS_BATCH})")
 
 
 def select(of_classes: Tensor, classes: tuple[int, ...] | None) -> Tensor:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from boundary_loss.encoding import can_read_values, check_tensors
-from boundary_loss.losses.base import Activation, Loss, Reduction, one_of, wide
+from boundary_loss.losses.base import Activation, Loss, Reduction, image_without_batch, one_of, wide
 from boundary_loss.losses.signed_maps import as_batch, check_shape, pulling, refuse_masks, with_distances
-from boundary_loss.losses.target import check_prediction, mean_over_voxels, read_mask, zero_unless
+from boundary_loss.losses.target import check_prediction, check_sums, mean_over_voxels, read_mask, zero_unless
 from boundary_loss.shapes import DistMaps, Probs, Scalar
 
 
@@ -43,6 +43,7 @@ class BoundaryLoss(Loss):
     """
 
     target: ClassVar[str] = "distance"
+    on_points: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -64,7 +65,8 @@ class BoundaryLoss(Loss):
         """The loss of a batch.
 
         Args:
-            probs: (B, K, X, Y[, Z]) probabilities, or logits if an ``activation`` was given.
+            probs: (B, K, X, Y[, Z]) probabilities, or logits if an ``activation`` was given; or (B, K, P) at points,
+                where the maps were read.
             target: (B, K, ...) signed distances, or a list of B maps (K, ...), as the original's example has it.
             mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts. None = wherever some class has a distance:
                 :func:`boundary_loss.signed_distance` leaves 0 in every class at ignored voxels alone, if the classes
@@ -75,12 +77,13 @@ class BoundaryLoss(Loss):
         Raises:
             ValueError: shapes or devices that differ, labels or a one-hot mask where distances belong.
         """
-        check_prediction(probs)
+        check_prediction(probs, on_points=True)
         maps = as_batch(target, probs) if isinstance(target, list | tuple) else target
         check_tensors(probs, target=maps)
         with torch.autocast(probs.device.type, enabled=False):
             self._check_maps(probs, maps)
             known = read_mask(mask, probs)
+            self._check_points(probs, known)
             counted = known if mask is not None or self.activation == "sigmoid" else with_distances(maps)
             phi = zero_unless(known, self._chosen(maps).to(wide(probs)))
             values = self._values(probs, phi, known, counted, as_pair=probs.shape[1] < maps.shape[1])
@@ -107,6 +110,15 @@ class BoundaryLoss(Loss):
         if not self._checked_maps and not torch.compiler.is_compiling():
             refuse_masks(maps)
             self._checked_maps = True
+
+    def _check_points(self, probs: Tensor, known: Tensor | None) -> None:
+        """Refuse (K, X, Y), an image without its batch axis: its rows would be taken for classes."""
+        several = probs.ndim == 3 and probs.shape[1] > 1 and self.activation is None
+        if several and not self._checked_range and not torch.compiler.is_compiling():
+            try:
+                check_sums(probs, known)
+            except ValueError as error:
+                raise image_without_batch(error, probs) from None
 
     def _chosen(self, of_classes: Tensor) -> Tensor:
         """The chosen classes; one channel is the object, which may be called 0, its channel, or 1, its class."""

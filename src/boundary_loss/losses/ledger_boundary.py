@@ -11,7 +11,9 @@ class LedgerBoundaryLoss(BoundaryLoss):
     """:class:`BoundaryLoss`, and which distance maps it reads: ``boundary(map=3d,convention=interface)``.
 
     Args:
-        map: "2d" (of the slice), "3d" (of the volume) or "step" (in the training step, after augmentation).
+        map: "own" is right under every augmentation: of what a sample is of (a slice, a whole case), made once, and
+            where the augmentation deforms, of what is shown, at each step. "2d" (of the slice) and "3d" (of the
+            volume) are made once and refuse to be deformed; "step" is made at each step always.
         convention, absent, normalise: as in :func:`boundary_loss.signed_distance`; "none" does not normalise.
     """
 
@@ -19,7 +21,7 @@ class LedgerBoundaryLoss(BoundaryLoss):
         self,
         *,
         shift: Literal["none", "optimum"] = "none",
-        map: Literal["2d", "3d", "step"] = "2d",
+        map: Literal["own", "2d", "3d", "step"] = "own",
         convention: str = "paper",
         absent: str = "zero",
         normalise: str = "none",
@@ -37,7 +39,7 @@ class LedgerBoundaryLoss(BoundaryLoss):
             ignore_index=ignore_index,
             reduction=reduction,
         )
-        self.map = one_of("map", map, ("2d", "3d", "step"))
+        self.map = one_of("map", map, ("own", "2d", "3d", "step"))
         self.distance_options = {
             "convention": convention,
             "absent": absent,

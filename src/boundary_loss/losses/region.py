@@ -77,6 +77,7 @@ class CrossEntropy(RegionLoss):
     """
 
     over_items: ClassVar = False
+    on_points: ClassVar = True
     activations: ClassVar = (None, "softmax")
     reductions: ClassVar = ("mean", "sum", "none")
 
@@ -135,6 +136,8 @@ class _Overlap(RegionLoss):
         "skip": nothing;
         "penalise": its mean probability, so that false positives on lesion-free slices cost.
     """
+
+    on_points: ClassVar = True
 
     def __init__(
         self,

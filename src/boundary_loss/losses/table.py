@@ -53,7 +53,7 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
     ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options, read as its
     annotations or defaults say, and with ``classes`` if it takes them.
     With ``target = "distance"`` it gets signed distance maps, as BoundaryLoss,
-    with ``reads = "distances"`` the network's distance head instead of the probabilities, as HeadLoss, and with
+    with ``reads = NAME`` the network's output of that name instead of the probabilities, as HeadLoss, and with
     ``takes_spacing = True`` the keyword ``spacing_mm``, (B, D) mm, as HausdorffLoss. With ``takes_mask = True`` it gets
     the keyword ``mask``, (B, 1, ...) bool, True where a voxel counts, or None if all do; without, probabilities and
     one-hot labels are zero in ignored voxels.

@@ -28,6 +28,9 @@ TOLERANCE = 1e-2
 """By how much the classes of a voxel may fail to add up to 1: bfloat16 rounds to 1/256."""
 
 
+NEEDS_BATCH = "a single image needs a batch axis: unsqueeze(0)"
+
+
 class Target(NamedTuple):
     """A target ready for arithmetic."""
 
@@ -164,14 +167,15 @@ def check_sums(probs: Tensor, known: Tensor | None) -> None:
         )
 
 
-def check_prediction(prediction: Any, name: str = "predictions") -> None:
-    """Refuse what is no batch of images: arrays, integers, an axis too few, nothing at all."""
+def check_prediction(prediction: Any, name: str = "predictions", *, on_points: bool = False) -> None:
+    """Refuse what is no batch of images, or of points where a loss knows them: arrays, integers, an axis too few."""
     check_tensors(prediction)
-    if prediction.ndim < 4:
-        raise ValueError(
-            f"{name} must be (B, K, X, Y[, Z]), got shape {tuple(prediction.shape)}; "
-            "a single image needs a batch axis: unsqueeze(0)"
-        )
+    if prediction.ndim < (3 if on_points else 4):
+        or_points = ", or (B, K, P) at points" if on_points else ""
+        advice = NEEDS_BATCH
+        if prediction.ndim == 3:
+            advice += "; of points (B, K, P), which have no grid, take ce, focal, dice, gdl, tversky or boundary"
+        raise ValueError(f"{name} must be (B, K, X, Y[, Z]){or_points}, got shape {tuple(prediction.shape)}; {advice}")
     if not prediction.is_floating_point():
         raise ValueError(f"{name} must be floating point, got {prediction.dtype}")
     if prediction.numel() == 0:

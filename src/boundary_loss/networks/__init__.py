@@ -10,12 +10,14 @@ from boundary_loss.networks.dimwit import Dimwit, Dimwit3D
 from boundary_loss.networks.distance_head import SUFFIX, WithDistanceHead
 from boundary_loss.networks.enet import ENet
 from boundary_loss.networks.occupancy import OSSNet
+from boundary_loss.networks.outputs import LOGITS, outputs
 from boundary_loss.networks.residual_unet import ResidualUNet
 from boundary_loss.networks.unet import UNet, UNet3D
 from boundary_loss.networks.vnet import VNet
 from boundary_loss.owncode import described, lacks_memory
 
 __all__ = [
+    "LOGITS",
     "NETWORKS",
     "Dimwit",
     "Dimwit3D",
@@ -28,6 +30,7 @@ __all__ = [
     "WithDistanceHead",
     "build_network",
     "outline_network",
+    "outputs",
 ]
 
 NETWORKS: dict[str, type[nn.Module]] = {

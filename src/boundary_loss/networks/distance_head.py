@@ -1,10 +1,12 @@
 """A second output beside the segmentation: one distance a class, from the same features."""
 
-from typing import Literal, overload
-
 from torch import Tensor, nn
 
-SUFFIX = "+distances"
+from boundary_loss.networks.outputs import LOGITS, Outputs
+
+DISTANCES = "distances"
+"""What losses of a distance head read."""
+SUFFIX = f"+{DISTANCES}"
 """What follows the name of a network with a distance head, as in ``UNet(width=8)+distances``."""
 
 
@@ -12,8 +14,7 @@ class WithDistanceHead(nn.Module):
     """A network of 2K output channels, read as K logits and K distances.
 
     Every network here ends in one linear layer, and a layer of twice the channels is two heads side by side: the
-    second costs K filters and nothing else, for networks of the user's own as well. Called as any network it gives
-    the logits, so that whatever predicts need not know of it.
+    second costs K filters and nothing else, for networks of the user's own as well.
 
     Args:
         net: gives (B, 2K, ...).
@@ -24,13 +25,7 @@ class WithDistanceHead(nn.Module):
         super().__init__()
         self.net, self.num_classes = net, num_classes
 
-    @overload
-    def forward(self, image: Tensor, distances: Literal[False] = False) -> Tensor: ...
-    @overload
-    def forward(self, image: Tensor, distances: Literal[True]) -> tuple[Tensor, Tensor]: ...
-
-    def forward(self, image: Tensor, distances: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """(B, C, ...) -> logits (B, K, ...); with ``distances`` also the head's values (B, K, ...)."""
-        outputs = self.net(image)
-        logits = outputs[:, : self.num_classes]
-        return (logits, outputs[:, self.num_classes :]) if distances else logits
+    def forward(self, *inputs: Tensor) -> Outputs:
+        """Inputs, as (B, C, ...) -> ``logits`` (B, K, ...) and ``distances`` (B, K, ...), the head's values."""
+        both = self.net(*inputs)
+        return {LOGITS: both[:, : self.num_classes], DISTANCES: both[:, self.num_classes :]}

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from boundary_loss import command
 from boundary_loss.files import sole_maker
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.predict.cases import CASE, cases_in, given_cases
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.new import Trained, predict_new
@@ -80,7 +80,7 @@ def predict_saved(args: argparse.Namespace, words: list[str]) -> None:
     if args.epoch != "best" and not args.epoch.isdigit():
         raise ValueError(f"EPOCH={args.epoch} is not understood; use best, or the number of an epoch")
     epoch = None if args.epoch == "best" else int(args.epoch)
-    write_saved(args.folder, RunFolder.find(args.run), SlicedFolder.open(args.data), epoch, words)
+    write_saved(args.folder, RunFolder.find(args.run), PreparedFolder.open(args.data), epoch, words)
 
 
 def predict_cases(args: argparse.Namespace, words: list[str]) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 
 from boundary_loss.command import Stop
 from boundary_loss.encoding import probs2class
+from boundary_loss.networks import LOGITS, outputs
 from boundary_loss.predict.largest import keep_largest
 from boundary_loss.predict.restore import Prediction
 
@@ -51,7 +52,7 @@ class Predictor:
     def _probs(self, batch: torch.Tensor) -> torch.Tensor:
         """(B, C, X, Y) -> (B, K, X, Y) on the device."""
         try:
-            logits = self.net(batch.to(self.device).contiguous()).float()
+            logits = outputs(self.net(batch.to(self.device).contiguous()))[LOGITS].float()
         except torch.OutOfMemoryError:
             raise Stop(
                 f"{self.device} has no memory for {len(batch)} slices at once; --batch_size 1 needs less"

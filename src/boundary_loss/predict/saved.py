@@ -8,8 +8,8 @@ from tqdm import tqdm
 from boundary_loss import command
 from boundary_loss.files import new_folder, write_json
 from boundary_loss.folders.naming import Stem, by_volume
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SLICING, SlicedFolder
 from boundary_loss.predict.restore import Prediction, write_prediction
 from boundary_loss.preparation.shown import Preparation
 from boundary_loss.volumes import Geometry
@@ -17,7 +17,7 @@ from boundary_loss.volumes import Geometry
 ABOUT = "predictions.json"
 
 
-def write_saved(target: Path, run: RunFolder, data: SlicedFolder, epoch: int | None, words: list[str]) -> None:
+def write_saved(target: Path, run: RunFolder, data: PreparedFolder, epoch: int | None, words: list[str]) -> None:
     """Write ``target/VOLUME.nii.gz``, or in its source's format, of each validation volume; ``epoch`` None is the best.
 
     Raises:
@@ -26,12 +26,12 @@ def write_saved(target: Path, run: RunFolder, data: SlicedFolder, epoch: int | N
         Stop: no volume was predicted whole.
     """
     run.refuse_other_data(data.path, data.classes, data.about.checksum)
-    geometries = {volume: Geometry.from_json(data.grid(volume)) for volume in by_volume(run.names["val"])}
+    geometries = {volume: Geometry.from_json(data.grid(volume)) for volume in by_volume(run.slices)}
     whole = whole_volumes(run, geometries)
     refuse_missing(run, epoch, [stem for stems in whole.values() for stem in stems])
     if data.preparation is None:
-        raise ValueError(f"{data.path / SLICING} does not say how the slices were prepared; slice the data anew")
-    preparation = Preparation.from_json(data.preparation, data.path / SLICING, len(data.classes))
+        raise ValueError(f"{data.record_path} does not say how the slices were prepared; slice the data anew")
+    preparation = Preparation.from_json(data.preparation, data.record_path, len(data.classes))
     label_values = preparation.label_values
     with new_folder(target) as grown:
         for volume, stems in tqdm(whole.items(), desc="volumes", disable=None, leave=False):
@@ -54,7 +54,7 @@ def write_saved(target: Path, run: RunFolder, data: SlicedFolder, epoch: int | N
 def whole_volumes(run: RunFolder, geometries: dict[str, Geometry]) -> dict[str, list[str]]:
     """``{volume: its slices}`` of the validation volumes that were predicted from the first slice to the last."""
     whole, parts = {}, []
-    for volume, stems in by_volume(run.names["val"]).items():
+    for volume, stems in by_volume(run.slices).items():
         count = geometries[volume].shape[2]
         if [Stem.parse(stem).position for stem in stems] == list(range(count)):
             whole[volume] = stems

@@ -7,7 +7,7 @@ from pathlib import Path
 from boundary_loss import command
 from boundary_loss.files import new_folder, read_json
 from boundary_loss.folders import records
-from boundary_loss.folders.sliced import SETS, SPLIT
+from boundary_loss.folders.prepared import SETS, SPLIT
 from boundary_loss.folders.source import SOURCE, Source
 from boundary_loss.folders.split import Split
 from boundary_loss.names import checked_name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boundary_loss.folders.sliced import SETS
+from boundary_loss.folders.prepared import SETS
 from boundary_loss.folders.split import Split
 from boundary_loss.preparation.shown import Preparation
 from boundary_loss.preparation.study import Case, Recipe, Study

@@ -16,7 +16,7 @@ import numpy as np
 
 from boundary_loss import command
 from boundary_loss.files import link_folder, write_array, write_json
-from boundary_loss.folders.sliced import SPLIT
+from boundary_loss.folders.prepared import SPLIT
 from boundary_loss.folders.source import Source
 from boundary_loss.folders.split import Split
 from boundary_loss.folders.whole import GT, WHOLE, WholeFolder
@@ -216,7 +216,7 @@ def standing(sibling: Path, words: Sequence[str], cases: Sequence[Case], unpacke
     """
     if not (sibling / WHOLE).is_file() or _arrays(command.recorded(sibling) or []) != _arrays(words):
         return []
-    about = WholeFolder.open(sibling).about
+    about = WholeFolder.open(sibling).content
     entries = about["cases"]
     if Source.recorded(about.get("source")) != read_source(unpacked) or set(entries) != {case.volume for case in cases}:
         return []

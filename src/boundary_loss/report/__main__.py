@@ -16,7 +16,7 @@ from pathlib import Path
 
 from boundary_loss import command
 from boundary_loss.files import write_text
-from boundary_loss.folders.sliced import SLICING, SlicedFolder
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.report import comparisons, report_data, table
 from boundary_loss.report.findings import conventions, differences, sentences, unverified
 from boundary_loss.report.latex import to_latex
@@ -29,7 +29,7 @@ from boundary_loss.statistics.comparison import warnings_of
 
 def other_data(scores: Scores, data: list[Path]) -> list[str]:
     """Return a note for each run whose data is in none of the folders any more, because it was sliced anew."""
-    folders = [SlicedFolder.open(path) for path in data if (path / SLICING).is_file()]
+    folders = [PreparedFolder.open(path) for path in data if PreparedFolder.is_at(path)]
     found = []
     for run in scores.runs:
         faults = []

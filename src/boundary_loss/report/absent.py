@@ -11,12 +11,12 @@ import numpy as np
 from boundary_loss.figures.overlays import read_prediction
 from boundary_loss.figures.selection import predicted_stems
 from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.labels import IGNORED
 from boundary_loss.report.gallery import leading
 
-Fold = tuple[SlicedFolder, Sequence[RunFolder]]
+Fold = tuple[PreparedFolder, Sequence[RunFolder]]
 """The data of a fold, and for each row a run that was trained on it."""
 
 
@@ -48,7 +48,7 @@ class ClassCounts:
 
 
 def one_of_each_row(
-    rows: Iterable[Sequence[RunFolder]], trained: Sequence[tuple[SlicedFolder, Mapping[int, RunFolder]]]
+    rows: Iterable[Sequence[RunFolder]], trained: Sequence[tuple[PreparedFolder, Mapping[int, RunFolder]]]
 ) -> list[Fold]:
     """Return the folds on which every row has a run, each with the rows' first runs; seeds are not pooled.
 
@@ -86,7 +86,7 @@ def count(labels: Sequence[str], folds: Sequence[Fold]) -> list[ClassCounts]:
     ]
 
 
-def _voxels(runs: Sequence[RunFolder], data: SlicedFolder, stems: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def _voxels(runs: Sequence[RunFolder], data: PreparedFolder, stems: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Count voxels: (slices, K) of the ground truth, (runs, slices, K) of the predictions, without ignored ones."""
     num_classes = len(data.classes)
     truth = np.zeros((len(stems), num_classes), np.int64)

@@ -12,8 +12,8 @@ from typing import Any
 from boundary_loss.figures.contrast import IN_WORDS, KNEE
 from boundary_loss.figures.overlays import check_runs, class_colour
 from boundary_loss.figures.selection import pick_modality
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.report import slicemaps
 from boundary_loss.report.gallery_cases import Case, FoldCases, Room
 from boundary_loss.statistics.comparison import group
@@ -32,7 +32,7 @@ STEPS: tuple[Step, ...] = (
 
 def build(
     runs: Sequence[RunFolder],
-    data: Sequence[SlicedFolder],
+    data: Sequence[PreparedFolder],
     modality: str | None = None,
     *,
     wanted: Sequence[str] = (),
@@ -87,8 +87,8 @@ def build(
 
 
 def trained_on(
-    runs: Sequence[RunFolder], data: Sequence[SlicedFolder]
-) -> list[tuple[SlicedFolder, dict[int, RunFolder]]]:
+    runs: Sequence[RunFolder], data: Sequence[PreparedFolder]
+) -> list[tuple[PreparedFolder, dict[int, RunFolder]]]:
     """Return the folders with the runs that were trained on each, keyed by their index in ``runs``."""
     left, found = dict(enumerate(runs)), []
     for folder in data:
@@ -101,7 +101,7 @@ def trained_on(
     return found
 
 
-def _fits(run: RunFolder, folder: SlicedFolder) -> bool:
+def _fits(run: RunFolder, folder: PreparedFolder) -> bool:
     try:
         check_runs(folder, [run])
     except ValueError:

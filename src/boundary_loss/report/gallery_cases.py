@@ -13,8 +13,8 @@ from boundary_loss.figures.contrast import windows
 from boundary_loss.figures.overlays import is_turned, read_predictions, upright
 from boundary_loss.figures.selection import predicted_stems
 from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.folders.sliced import MAPS_3D, SlicedFolder
 from boundary_loss.report import pixels, slicemaps
 from boundary_loss.report.excerpt import MOST_VOXELS, WHOLE, Excerpt, excerpt
 from boundary_loss.report.payload import rounded
@@ -85,7 +85,7 @@ class FoldCases:
     """
 
     def __init__(
-        self, data: SlicedFolder, runs: Mapping[int, RunFolder], leading: Sequence[int], num_runs: int,
+        self, data: PreparedFolder, runs: Mapping[int, RunFolder], leading: Sequence[int], num_runs: int,
         modalities: list[str], num_epochs: int,
     ) -> None:  # fmt: skip
         self.data, self.runs, self.modalities, self.num_runs = data, dict(runs), modalities, num_runs
@@ -225,7 +225,7 @@ class FoldCases:
     @property
     def has_maps_3d(self) -> bool:
         """True if slicing saved the maps of the volumes; otherwise those of the slices are computed."""
-        return (self.data.path / "val" / MAPS_3D).is_dir()
+        return self.data.has_maps_3d("val")
 
     def add_maps(self, case: Case, room: Room) -> None:
         """Add the signed distance maps of the foreground classes."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from boundary_loss.files import write_text
 from boundary_loss.folders import records
-from boundary_loss.folders.sliced import SLICING, SlicedFolder
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.split import SPLIT
 from boundary_loss.report import absent, gallery
 from boundary_loss.report.payload import to_script
@@ -67,7 +67,7 @@ def take(scores: Scores, data: Sequence[Path], modality: str | None, words: Sequ
         FileNotFoundError: no data there, or no predictions.
         ValueError: other data than the runs were trained on.
     """
-    folders = [SlicedFolder.open(path) for path in data]
+    folders = [PreparedFolder.open(path) for path in data]
     trained = gallery.trained_on(scores.runs, folders)
     return Seen(
         runs=identity(scores),
@@ -102,8 +102,8 @@ def take_or_kept(
         FileNotFoundError, ValueError: the data is there, but lacks files or is spoilt.
     """
     for path in data:
-        if (path / SLICING).is_file():
-            SlicedFolder.open(path).stems("val")  # spoilt data is an error; missing or other data is not
+        if PreparedFolder.is_at(path):
+            PreparedFolder.open(path).stems("val")  # spoilt data is an error; missing or other data is not
     try:
         if not data:
             raise FileNotFoundError("no data were given (--data data/ISLES)")

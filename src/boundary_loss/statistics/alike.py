@@ -110,4 +110,4 @@ def words(name: str) -> str:
 
 def _cases(run: RunFolder) -> str:
     volumes = run.names["volumes"]
-    return f"{len(volumes)} from {volumes[0]} to {volumes[-1]}, {len(run.names['val'])} slices" if volumes else "none"
+    return f"{len(volumes)} from {volumes[0]} to {volumes[-1]}, {len(run.slices)} slices" if volumes else "none"

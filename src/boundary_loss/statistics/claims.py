@@ -138,7 +138,7 @@ def compare(
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is a chance between 0 and 1, usually 0.05, not {alpha:g}")
     for name in tested:
-        if metric(name).rows not in ("volumes", "patients", "val"):
+        if metric(name).rows not in ("volumes", "patients", "val", "slices"):
             raise ValueError(f"{name} cannot be tested: it is not of validation cases")
     labels = list(dict.fromkeys(measured.label for shown in comparisons for measured in shown.runs))
     if baseline is not None and baseline not in labels:

@@ -2,14 +2,13 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from boundary_loss.command import Stop
 from boundary_loss.experiment import Experiment
-from boundary_loss.shapes import Logits
+from boundary_loss.networks.outputs import Outputs, outputs
 from boundary_loss.training.devices import keep_freed_memory
 from boundary_loss.training.optimisers import LookaheadRAdam, grouped
 
@@ -52,22 +51,16 @@ class Arithmetic:
             # They need NCCL's error watching off, so distributed runs compile without them
             net.compile(mode="reduce-overhead" if self.device.type == "cuda" and alone else "default")
 
-    def logits(self, net: nn.Module, images: Tensor) -> Logits:
-        """(B, C, X, Y) images -> (B, K, X, Y) float32."""
-        return self._answer(net, images).float().contiguous()
-
-    def logits_and_distances(self, net: nn.Module, images: Tensor) -> tuple[Logits, Tensor]:
-        """The same of a network with a distance head, and the head's values (B, K, X, Y) float32."""
-        logits, distances = self._answer(net, images, distances=True)
-        return logits.float().contiguous(), distances.float().contiguous()
-
-    def _answer(self, net: nn.Module, images: Tensor, **asked: bool) -> Any:
+    def outputs(self, net: nn.Module, *inputs: Tensor) -> Outputs:
+        """Inputs, as images (B, C, ...) -> the network's outputs by name, float32; ``logits`` (B, K, ...) first."""
         if self.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
+            last = torch.channels_last
+            inputs = tuple(given.contiguous(memory_format=last) if given.ndim == 4 else given for given in inputs)
         if self.compiled and self.device.type == "cuda":
             torch.compiler.cudagraph_mark_step_begin()  # the answer before may be overwritten: it has been used
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            return net(images, **asked)
+            answer = net(*inputs)
+        return {name: output.float().contiguous() for name, output in outputs(answer).items()}
 
 
 def configure(experiment: Experiment, device: torch.device) -> None:

@@ -5,18 +5,18 @@ Axis letters as in :mod:`boundary_loss.shapes`.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from boundary_loss.data import Slices
-from boundary_loss.encoding import probs2class
+from boundary_loss.data import Batch, Samples
 from boundary_loss.experiment import Experiment
-from boundary_loss.folders.naming import by_volume
 from boundary_loss.losses.balance import norms_on_device
-from boundary_loss.shapes import IGNORED, Probs
+from boundary_loss.networks.outputs import LOGITS, Outputs
+from boundary_loss.shapes import Probs
 from boundary_loss.training.arithmetic import Arithmetic
 from boundary_loss.training.clock import Clock
 from boundary_loss.training.epoch_sums import EpochLog, Tally
@@ -24,20 +24,7 @@ from boundary_loss.training.mid_epoch import AfterStep, Midway, nothing
 from boundary_loss.training.predictions import PredictionWriter
 from boundary_loss.training.ranks import Part, Ranks
 from boundary_loss.training.skipping import is_finite, recall, remember
-from boundary_loss.training.terms import ActiveTerm
-
-
-def shuffled_batches(num_slices: int, batch_size: int, seed: int) -> list[Tensor]:
-    order = torch.randperm(num_slices, generator=torch.Generator().manual_seed(seed))
-    return list(order.split(batch_size))
-
-
-def ordered_batches(slices: Slices, batch_size: int, *, group: bool) -> list[Tensor]:
-    """Slices in order; with ``group`` one batch a volume."""
-    if not group:
-        return list(torch.arange(len(slices)).split(batch_size))
-    row = {stem: i for i, stem in enumerate(slices.stems)}
-    return [torch.tensor([row[stem] for stem in stems]) for stems in by_volume(slices.stems).values()]
+from boundary_loss.training.terms import PROBS, ActiveTerm
 
 
 @dataclass
@@ -63,7 +50,7 @@ class EpochRunner:
 
     def train(
         self,
-        slices: Slices,
+        samples: Samples,
         epoch: int,
         weights: Sequence[float],
         writer: PredictionWriter,
@@ -71,7 +58,7 @@ class EpochRunner:
         begun: Midway | None = None,
         after_step: AfterStep = nothing,
     ) -> EpochLog:
-        """One pass over the shuffled slices; the order and every draw follow from (seed, epoch) alone.
+        """One pass over the shuffled samples; the order and every draw follow from (seed, epoch) alone.
 
         Args:
             begun: go on from here instead of from the first batch.
@@ -79,8 +66,7 @@ class EpochRunner:
         """
         seed = self.experiment.seed * 1_000_003 + epoch
         self.net.train()
-        batches = shuffled_batches(len(slices), self.experiment.batch_size, seed)
-        tally = self._tally(slices, batches)
+        tally = self._tally(samples, samples.shuffled(self.experiment.batch_size, seed))
         torch.manual_seed(seed + self.ranks.rank)
         if begun is not None:
             begun.restore(tally, self.device)
@@ -89,7 +75,7 @@ class EpochRunner:
 
     def validate(
         self,
-        slices: Slices,
+        samples: Samples,
         epoch: int,
         weights: Sequence[float],
         writer: PredictionWriter,
@@ -97,14 +83,13 @@ class EpochRunner:
         after_step: AfterStep = nothing,
     ) -> EpochLog:
         self.net.eval()
-        batches = ordered_batches(slices, self.experiment.batch_size, group=self.experiment.group)
-        tally = self._tally(slices, batches)
+        tally = self._tally(samples, samples.in_order(self.experiment.batch_size, group=self.experiment.group))
         with torch.no_grad():
             return self._run(tally, weights, f"{epoch:3d} validation", writer, after_step, learn=False)
 
-    def _tally(self, slices: Slices, batches: list[Tensor]) -> Tally:
+    def _tally(self, samples: Samples, batches: list[Tensor]) -> Tally:
         return Tally(
-            slices, batches, [term.text for term in self.terms], self.device, self.ranks, skip_nan=self.skip_nan
+            samples, batches, [term.text for term in self.terms], self.device, self.ranks, skip_nan=self.skip_nan
         )
 
     def state(self) -> dict[str, Any]:
@@ -134,32 +119,32 @@ class EpochRunner:
         learn: bool,
     ) -> EpochLog:
         """The batches that the tally does not have yet."""
-        slices, batches = tally.slices, tally.batches
+        samples, batches = tally.samples, tally.batches
         clock = self.new_clock()
         with tqdm(
             total=len(batches), initial=tally.done, desc=title, leave=False, disable=None, mininterval=0.5
         ) as bar:
-            for part, batch in self._load(slices, batches[tally.done :], seed, clock):
+            for part, batch in self._load(samples, batches[tally.done :], seed, clock):
                 self.ranks.begin(self.net, part)
                 before = remember(self.net) if learn and self.skip_nan else []
-                logits, probs = self._forward(batch, slices.has_ignored, clock)
+                outputs, probs = self._forward(samples, batch, clock)
                 with clock("loss"):
-                    values = [self.ranks.value(term, probs, batch, part) for term in self.terms]
+                    values = [self.ranks.value(term, outputs | {PROBS: probs}, batch, part) for term in self.terms]
                     tally.add_losses(values)
                 if learn and self.experiment.gradients:
                     with clock("gradients"):
-                        outputs = [logits, batch["head"]] if "head" in batch else logits
-                        tally.gradients.append(self.ranks.norms(norms_on_device(values, outputs), part))
+                        norms = norms_on_device(values, list(outputs.values()))
+                        tally.gradients.append(self.ranks.norms(norms, part))
                 if learn and not self._step(values, weights, clock):
                     recall(self.net, before)
                     tally.skipped.append(tally.done - 1)
                 with clock("metrics"):
-                    classes = probs2class(probs.detach(), dtype=torch.uint8)
+                    predicted, true = samples.classes(probs.detach(), batch)
                     if part.reports:
-                        tally.add_counts(batch["index"], classes, batch["labels"])
+                        tally.add_counts(batch.index, predicted, true)
                 with clock("writing"):
                     if writer is not None and part.reports:
-                        writer.write(slices.which, batch["filenames"], classes)
+                        writer.write(samples.which, batch.names, predicted)
                 bar.update()
                 if tally.looks and not bar.disable:
                     bar.set_postfix_str("Dice " + " ".join(f"{d:.3f}" for d in tally.dice_so_far()), refresh=False)
@@ -167,28 +152,25 @@ class EpochRunner:
         return tally.log(clock)
 
     def _load(
-        self, slices: Slices, batches: Sequence[Tensor], seed: int, clock: Clock
-    ) -> Iterator[tuple[Part, dict[str, Any]]]:
+        self, samples: Samples, batches: Sequence[Tensor], seed: int, clock: Clock
+    ) -> Iterator[tuple[Part, Batch]]:
         parts = [self.ranks.part(rows) for rows in batches]
-        arriving = slices.batches([part.rows for part in parts], self.device, seed)
+        arriving = samples.batches([part.rows for part in parts], self.device, seed)
         for part in parts:
             with clock("data"):
                 batch = next(arriving)
             yield part, batch
 
-    def _forward(self, batch: dict[str, Any], has_ignored: bool, clock: Clock) -> tuple[Tensor, Probs]:
-        """Logits and probabilities, (B, K, X, Y) float32; zero in every class where the label is ignored."""
+    def _forward(self, samples: Samples, batch: Batch, clock: Clock) -> tuple[Outputs, Probs]:
+        """Outputs and probabilities, (B, K, ...) float32; these are zero in every class where the label is ignored."""
         with clock("forward"):
             net = self.model if self.net.training else self.net
-            if self.experiment.distance_head:
-                logits, batch["head"] = self.arithmetic.logits_and_distances(net, batch["images"])
-            else:
-                logits = self.arithmetic.logits(net, batch["images"])
-            temperature = self.experiment.temperature
+            outputs = samples.forward(partial(self.arithmetic.outputs, net), batch)
+            logits, temperature = outputs[LOGITS], self.experiment.temperature
             probs = torch.softmax(logits if temperature == 1 else logits / temperature, dim=1)
-            if has_ignored:
-                probs = probs * (batch["labels"] != IGNORED).unsqueeze(1)  # so that no loss counts it
-            return logits, probs
+            if batch.mask is not None:
+                probs = probs * batch.mask  # so that no loss counts what is ignored
+            return outputs, probs
 
     def _step(self, values: list[Tensor], weights: Sequence[float], clock: Clock) -> bool:
         """Whether the step was taken."""

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from boundary_loss.command import Stop
-from boundary_loss.data import Slices
-from boundary_loss.folders.naming import by_volume
+from boundary_loss.data import Samples
 from boundary_loss.metrics import dice_from_counts, slice_counts
 from boundary_loss.shapes import IGNORED, Labels
 from boundary_loss.training.clock import Clock
@@ -25,7 +24,7 @@ _LOOK_EVERY = 64  # batches, on a GPU: reading a number there makes it wait for 
 
 @dataclass
 class EpochLog:
-    """What an epoch leaves: per batch, per slice, per volume."""
+    """What an epoch leaves: per batch, per item, per volume."""
 
     losses: np.ndarray  # (M, T) float32, unweighted
     dice: np.ndarray  # (N, K) float32
@@ -47,8 +46,8 @@ class Tally:
     """Grows batch by batch.
 
     Args:
-        slices: what the epoch runs over.
-        batches: rows of ``slices`` in each batch.
+        samples: what the epoch runs over.
+        batches: the samples (B,) of each batch.
         terms: the losses as the ledger has them, for messages.
         device: where the numbers are made and kept.
         ranks: who measures, each rank its part; the losses are added up when they are looked at, the rest at the end.
@@ -57,7 +56,7 @@ class Tally:
 
     def __init__(
         self,
-        slices: Slices,
+        samples: Samples,
         batches: Sequence[Tensor],
         terms: Sequence[str],
         device: torch.device,
@@ -65,11 +64,11 @@ class Tally:
         *,
         skip_nan: bool = False,
     ) -> None:
-        self.slices, self.batches, self.terms, self.skip_nan = slices, batches, terms, skip_nan
+        self.samples, self.batches, self.terms, self.skip_nan = samples, batches, terms, skip_nan
         self.ranks = ranks
         self.losses = torch.zeros(len(batches), len(terms), device=device)
         # intersection, predicted, true
-        self.counts = torch.zeros(3, len(slices), slices.num_classes, dtype=torch.int64, device=device)
+        self.counts = torch.zeros(3, len(samples.names), samples.num_classes, dtype=torch.int64, device=device)
         self.gradients: list[Tensor] = []
         """Norms of the terms' gradients (T,), one a batch; empty where not asked for."""
         self.done = 0
@@ -91,10 +90,13 @@ class Tally:
             self.check_finite()
 
     def add_counts(self, rows: Tensor, classes: Labels, labels: Labels) -> None:
-        """Predicted and true classes (B, X, Y) of the slices ``rows`` (B,), all on the device."""
-        counted = labels != IGNORED if self.slices.has_ignored else None
-        found = slice_counts(classes, labels, self.slices.num_classes, mask=counted)
-        self.counts[:, rows] = torch.stack(list(found))
+        """Predicted and true classes (B, ...) of samples of the items ``rows`` (B,), all on the device.
+
+        An item may have several samples in an epoch: what they count adds up.
+        """
+        counted = labels != IGNORED if self.samples.has_ignored else None
+        found = slice_counts(classes, labels, self.samples.num_classes, mask=counted)
+        self.counts.index_add_(1, rows, torch.stack(list(found)))
 
     def state(self) -> dict[str, Any]:
         """What is measured so far, for a checkpoint within the epoch."""
@@ -110,10 +112,6 @@ class Tally:
         self.gradients = list(torch.tensor(state["gradients"]).to(self.losses.device))
         self.done, self.skipped = state["done"], state["skipped"]
         self._checked = self.done
-
-    def stems_of(self, batch: int) -> str:
-        """The names of a batch's slices, for messages."""
-        return ", ".join(self.slices.stems[row] for row in self.batches[batch].tolist())
 
     def check_finite(self) -> None:
         """Stop where a loss so far is NaN or infinite; the message names the first such batch."""
@@ -131,8 +129,8 @@ class Tally:
             found = fresh[int(bad[0])].tolist()
             values = ", ".join(f"{term} = {value:g}" for term, value in zip(self.terms, found, strict=True))
             raise Stop(
-                f"the loss is not finite ({values}) on batch {batch} of {len(self.batches)}, the {self.slices.which} "
-                f"slices {self.stems_of(batch)}; what was saved before is kept. "
+                f"the loss is not finite ({values}) on batch {batch} of {len(self.batches)}, the {self.samples.which} "
+                f"slices {', '.join(self.samples.names_of(self.batches[batch]))}; what was saved before is kept. "
                 "A lower LR or another SEED may help; SKIP_NAN=1 leaves such steps out and goes on"
             )
 
@@ -141,7 +139,7 @@ class Tally:
         return torch.stack(self.gradients).cpu() if self.gradients else torch.zeros(0, len(self.terms))
 
     def dice_so_far(self) -> list[float]:
-        """Dice of each foreground class over the slices so far, as one volume."""
+        """Dice of each foreground class over the items so far, as one volume."""
         return _dice(self.counts.sum(dim=1, keepdim=True).cpu().numpy())[0, 1:].tolist()
 
     def log(self, clock: Clock) -> EpochLog:
@@ -153,7 +151,7 @@ class Tally:
         return EpochLog(
             losses=self.losses.cpu().numpy(),
             dice=_dice(counts),
-            volume_dice=_dice(_by_volume(counts, self.slices.stems)),
+            volume_dice=_dice(_by_volume(counts, list(self.samples.volumes.values()))),
             foreground=int(counts[1, :, 1:].sum()),
             gradients=gradients.mean(axis=0) if len(gradients) else np.zeros(0),
             skipped=len(self.skipped),
@@ -167,11 +165,9 @@ def _dice(counts: np.ndarray) -> np.ndarray:
     return np.asarray(dice_from_counts(intersection, predicted, true), np.float32)
 
 
-def _by_volume(counts: np.ndarray, stems: Sequence[str]) -> np.ndarray:
-    """Sum the counts of each volume's slices: (3, N, K) -> (3, P, K), volumes sorted."""
-    row = {stem: i for i, stem in enumerate(stems)}
-    volumes = by_volume(stems).values()
-    return np.stack([counts[:, [row[stem] for stem in stems]].sum(axis=1) for stems in volumes], axis=1)
+def _by_volume(counts: np.ndarray, volumes: Sequence[Sequence[int]]) -> np.ndarray:
+    """Sum the counts of each volume's rows: (3, N, K) -> (3, P, K)."""
+    return np.stack([counts[:, rows].sum(axis=1) for rows in volumes], axis=1)
 
 
 def foreground_mean(dice: np.ndarray) -> float:

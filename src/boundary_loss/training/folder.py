@@ -7,7 +7,7 @@ from typing import Any
 
 from boundary_loss import command, provenance
 from boundary_loss.command import Stop
-from boundary_loss.data import Slices
+from boundary_loss.data import Samples
 from boundary_loss.files import (
     begin_folder,
     clear_folder,
@@ -19,11 +19,10 @@ from boundary_loss.files import (
     write_bytes,
     write_json,
 )
-from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import EVALUATION, ROWS, RUN, VOLUMES, RunFolder
 from boundary_loss.folders.run_record import RunRecord
-from boundary_loss.folders.sliced import SlicedFolder
-from boundary_loss.metric_definitions import EVALUATION_ARRAYS, PAIR_ARRAYS
+from boundary_loss.metric_definitions import EVALUATION_ARRAYS, PAIR_ARRAYS, SLICES
 
 
 def refuse_mixture(folder: Path) -> None:
@@ -109,7 +108,9 @@ def extend(folder: Path, grown: Path) -> None:
     print(f"{folder} goes on to more epochs in {grown}")
 
 
-def start(run: Path, words: list[str], about: dict[str, Any], data: SlicedFolder, train: Slices, val: Slices) -> None:
+def start(
+    run: Path, words: list[str], about: dict[str, Any], data: PreparedFolder, train: Samples, val: Samples
+) -> None:
     """Write what is known before the first epoch. The settings come last: a folder without them never began."""
     about = about | {
         "study": data.about.study,
@@ -118,8 +119,8 @@ def start(run: Path, words: list[str], about: dict[str, Any], data: SlicedFolder
         "data_checksum": data.about.checksum,
         "data_arguments": command.recorded(data.path),
         "data_source": None if data.about.source is None else data.about.source.to_json(),
-        "num_train_slices": len(train),
-        "num_val_slices": len(val),
+        "num_train_slices": len(train.names),
+        "num_val_slices": len(val.names),
         "commit": provenance.commit(),
         "versions": provenance.versions(),
     }
@@ -128,8 +129,10 @@ def start(run: Path, words: list[str], about: dict[str, Any], data: SlicedFolder
     about |= note_arithmetic(run, about["name"], RunRecord.of(about))
     if not run.exists():
         begin_folder(run)
-    volumes = list(by_volume(val.stems))
-    rows = {"train": train.stems, "val": val.stems, "volumes": volumes, "classes": data.classes}
+    volumes = list(val.volumes)
+    rows: dict[str, Any] = {"train": train.names, "val": val.names, "volumes": volumes, "classes": data.classes}
+    if val.items != SLICES:
+        rows |= {"items": val.items, "slices": val.planes}
     patients = [data.patient(volume) for volume in volumes]
     write_json(run / ROWS, rows | {"patients": patients, "losses": about["losses"]})
     write_json(run / RUN, about)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from boundary_loss.shapes import Probs
+from boundary_loss.data import Batch
+from boundary_loss.networks.outputs import Outputs
 from boundary_loss.signals import MEETING, is_rank
 from boundary_loss.training.sharednorm import share_statistics
 from boundary_loss.training.terms import ActiveTerm
@@ -79,21 +80,28 @@ class Ranks:
         if self.size > 1:
             share_statistics(net, None if part.sizes else self.alone)
 
-    def value(self, term: ActiveTerm, probs: Probs, batch: dict[str, Any], part: Part) -> Tensor:
+    def value(self, term: ActiveTerm, outputs: Outputs, batch: Batch, part: Part) -> Tensor:
         """This rank's summand of the loss: over all ranks they add up to the term's value on the batch."""
         if self.size == 1:
-            return term(probs, batch)
+            return term(outputs, batch)
         if part.sizes is not None and not term.over_items:  # of parts the value would be another one
-            read = {"gt": batch["gt"], "maps": {need: batch["maps"][need] for need in [term.need] if need}}
-            read |= {name: batch[name] for name in ("head", "mask") if batch.get(name) is not None}
-            probs, batch = self._whole(probs, part.sizes), self._whole(read, part.sizes)
-        return part.share * term(probs, batch)
+            outputs = {term.reads: self._whole(outputs[term.reads], part.sizes)}
+            batch = self._whole_target(term, batch, part.sizes)
+        return part.share * term(outputs, batch)
 
-    def _whole(self, of_part: Any, sizes: tuple[int, ...]) -> Any:
-        """The tensors (B, ...) of the whole batch, also those within a dictionary."""
-        if isinstance(of_part, dict):
-            return {key: self._whole(value, sizes) for key, value in of_part.items()}
+    def _whole(self, of_part: Tensor, sizes: tuple[int, ...]) -> Tensor:
+        """(B, ...) of the whole batch."""
         return _Gather.apply(of_part, sizes, self.rank)
+
+    def _whole_target(self, term: ActiveTerm, batch: Batch, sizes: tuple[int, ...]) -> Batch:
+        """The whole batch, of what the term reads beside the output; the rest stays that of this part."""
+        return replace(
+            batch,
+            gt=self._whole(batch.gt, sizes),
+            maps={need: self._whole(batch.maps[need], sizes) for need in [term.need] if need},
+            mask=None if batch.mask is None else self._whole(batch.mask, sizes),
+            spacings=self._whole(batch.spacings, sizes) if term.takes_spacing else batch.spacings,
+        )
 
     def norms(self, norms: Tensor, part: Part) -> Tensor:
         """Euclidean norms (T,) of what lies in parts on the ranks, from the norms of the parts."""

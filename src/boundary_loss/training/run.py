@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +13,15 @@ import numpy as np
 import torch
 
 from boundary_loss.command import Stop
-from boundary_loss.data import Slices
+from boundary_loss.data import Samples
 from boundary_loss.files import sweep, write_array, write_text
-from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, RunFolder
+from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, RunFolder, iteration
 from boundary_loss.losses import propose_weight
 from boundary_loss.metric_definitions import TRAINING_ARRAYS
 from boundary_loss.owncode import lacks_memory
 from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway
 from boundary_loss.training.clock import hours
-from boundary_loss.training.epoch import EpochRunner, ordered_batches, shuffled_batches
+from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.epoch_sums import EpochLog, foreground_mean
 from boundary_loss.training.fitting import Fitting, identity
 from boundary_loss.training.interruption import Interruption
@@ -57,7 +58,11 @@ class History:
     @property
     def best(self) -> int:
         """The first epoch with the highest score."""
-        return int(np.argmax(self.scores))
+        return self.best_of(self.epochs - 1)
+
+    def best_of(self, last: int) -> int:
+        """The best of the epochs up to ``last``; -1 where there is none."""
+        return int(np.argmax(self.scores[: last + 1])) if last >= 0 else -1
 
     def collapsed(self) -> bool:
         """Whether nothing but background was predicted for some epochs, and this has just become so."""
@@ -94,8 +99,8 @@ class Training:
 
     run: Path
     runner: EpochRunner
-    train: Slices
-    val: Slices
+    train: Samples
+    val: Samples
     about_network: dict[str, Any]
     queue: Sequence[Path] = ()
     """The study's runs that are not trained yet, this one included: for the estimate of the time left."""
@@ -124,10 +129,10 @@ class Training:
         """What a state of this run looks like."""
         runner, terms = self.runner, len(self.runner.terms)
         experiment, classes = runner.experiment, self.train.num_classes
-        train = shuffled_batches(len(self.train), experiment.batch_size, 0)
-        val = ordered_batches(self.val, experiment.batch_size, group=experiment.group)
+        train = self.train.shuffled(experiment.batch_size, 0)
+        val = self.val.in_order(experiment.batch_size, group=experiment.group)
         losses = [(len(train), terms), (len(val), terms)]
-        shapes = [*losses, (len(self.train), classes), (len(self.val), classes)]
+        shapes = [*losses, (len(self.train.names), classes), (len(self.val.names), classes)]
         return Fitting(
             net=runner.net,
             optimiser=runner.optimiser,
@@ -161,6 +166,9 @@ class Training:
             for epoch in range(self.history.epochs, self.runner.experiment.epochs):
                 self._epoch(epoch)
                 self.track(self.history.lines)
+            self.checkpoints.wait()
+            if self.runner.ranks.is_first:
+                self._remove_predictions(self.history.epochs - 1)
 
     def _epoch(self, epoch: int) -> None:
         experiment, runner = self.runner.experiment, self.runner
@@ -206,12 +214,25 @@ class Training:
     def _write(self, epoch: int) -> None:
         """Everything of the epoch on disk; the checkpoint comes last and makes it count."""
         self.checkpoints.wait()
+        self._remove_predictions(epoch - 1, best_before=True)
         if self.history.best == epoch:
             save_weights(self.run / BEST_WEIGHTS, self.runner.net, self.about_network | {"epoch": epoch})
             keep_best(self.run, epoch)
             write_text(self.run / BEST_EPOCH, f"{epoch}\n")
         self.history.write(self.run)
         self.checkpoints.write(self._state())
+
+    def _remove_predictions(self, last: int, *, best_before: bool = False) -> None:
+        """Remove what KEEP leaves out of the epochs up to ``last``, whose checkpoint is on the disk.
+
+        Args:
+            best_before: keep the best of the epochs before ``last`` too: if that checkpoint is spoilt, the run goes
+                back to the one before.
+        """
+        bests = {self.history.best_of(last), self.history.best_of(last - 1) if best_before else last}
+        for epoch in range(last):
+            if not (self.runner.experiment.keeps(epoch) or epoch in bests):
+                shutil.rmtree(self.run / iteration(epoch), ignore_errors=True)
 
     def _state(self) -> dict[str, Any]:
         return self.runner.state() | {"history": self.history.state(), "run": self.identity}

@@ -6,9 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from boundary_loss.data import MapNeed
+from boundary_loss.data import Batch, MapNeed
 from boundary_loss.experiment import Experiment
-from boundary_loss.shapes import Probs
+from boundary_loss.networks.outputs import Outputs
+
+PROBS = "probs"
+"""The softmax of the logits, beside the network's own outputs."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,8 @@ class ActiveTerm:
     text: str
     loss: nn.Module
     need: MapNeed | None
-    reads: str = "probs"
-    """``probs``, or ``distances``: the network's distance head, in the batch as ``head``."""
+    reads: str = PROBS
+    """The name of the output that it takes: ``probs``, or another of the network's, as ``distances``."""
     over_items: bool = False
     """Whether the value on a batch is the mean of its items' values."""
     takes_spacing: bool = False
@@ -27,20 +30,20 @@ class ActiveTerm:
     takes_mask: bool = False
     """Whether the loss leaves out by itself what is ignored; others get zeros there, in probabilities and target."""
 
-    def __call__(self, probs: Probs, batch: dict[str, Any]) -> Tensor:
-        if self.reads == "distances":
-            probs = batch["head"]
-        more = {"spacing_mm": batch["spacings"]} if self.takes_spacing else {}
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """The value on a batch; ``outputs`` has the one that the term reads."""
+        output = outputs[self.reads]
+        more: dict[str, Any] = {"spacing_mm": batch.spacings} if self.takes_spacing else {}
         if self.takes_mask:
-            more["mask"] = batch.get("mask")
+            more["mask"] = batch.mask
         if self.need is None:
-            return self.loss(probs, batch["gt"], **more)
-        distances = batch["maps"][self.need]
+            return self.loss(output, batch.gt, **more)
+        distances = batch.maps[self.need]
         if self.need.measure:
-            return self.loss(probs, batch["gt"], distances, **more)
+            return self.loss(output, batch.gt, distances, **more)
         if self.takes_mask and more["mask"] is None:
             more["mask"] = torch.ones_like(distances[:, :1], dtype=torch.bool)  # maps alone may be 0 at edges too
-        return self.loss(probs, distances, **more)
+        return self.loss(output, distances, **more)
 
 
 def activate(experiment: Experiment) -> list[ActiveTerm]:
@@ -51,7 +54,7 @@ def activate(experiment: Experiment) -> list[ActiveTerm]:
         need = None
         if getattr(loss, "target", "one_hot") == "distance":
             options = getattr(loss, "distance_options", {})
-            need = MapNeed.of(getattr(loss, "map", "2d"), term.classes, options)
+            need = MapNeed.of(getattr(loss, "map", "own"), term.classes, options)
         elif hasattr(loss, "measure_target"):
             need = MapNeed("target", term.classes, measure=loss.measure_target)
         takes = {name: getattr(loss, name, False) for name in ("over_items", "takes_spacing", "takes_mask")}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from boundary_loss.command import Stop
-from boundary_loss.data import Slices
+from boundary_loss.data import Samples
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.shapes import IGNORED
 
@@ -31,7 +31,7 @@ def untracked(_: Sequence[dict[str, float]]) -> None:
 
 
 @contextmanager
-def tracker(name: str | None, run: Path, val: Slices) -> Iterator[Track]:
+def tracker(name: str | None, run: Path, val: Samples) -> Iterator[Track]:
     """What ``--track`` names; within, epochs are shown as they are done."""
     if name is None:
         yield untracked
@@ -46,15 +46,14 @@ def tracker(name: str | None, run: Path, val: Slices) -> Iterator[Track]:
 class TensorBoard:
     """Event files in the run's folder ``tensorboard/``: a curve a column of the CSV, a picture an epoch."""
 
-    def __init__(self, run: Path, val: Slices) -> None:
+    def __init__(self, run: Path, val: Samples) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise Stop("TRACK=tensorboard needs a package: python -m pip install tensorboard") from None
-        self.run, self.val = run, val
-        labels = val.labels.cpu().numpy()
-        self.row = int(((labels > 0) & (labels != IGNORED)).sum(axis=(1, 2)).argmax())
-        """The slice with most to find."""
+        self.run, self.data = run, val.folder
+        self.slice = max(val.names, key=self._foreground)
+        """The first of those with most to find."""
         shutil.rmtree(run / FOLDER, ignore_errors=True)
         # purge_step: a viewer that is open forgets what it read before
         self._writer: Any = SummaryWriter(str(run / FOLDER), purge_step=0)
@@ -68,19 +67,23 @@ class TensorBoard:
                     self._writer.add_scalar(_title(column), value, epoch)
             picture = self._picture(epoch)
             if picture is not None:
-                self._writer.add_image(self.val.stems[self.row], picture, epoch, dataformats="HW")
+                self._writer.add_image(self.slice, picture, epoch, dataformats="HW")
         self._shown = len(lines)
         self._writer.flush()
+
+    def _foreground(self, name: str) -> int:
+        """Pixels of any class but the background."""
+        labels = self.data.labels("val", name)
+        return int(((labels > 0) & (labels != IGNORED)).sum())
 
     def _picture(self, epoch: int) -> np.ndarray | None:
         """(X, 3 Y) uint8: the first modality, the truth and the prediction, side by side; None if that is gone."""
         try:
-            (predicted,) = RunFolder(self.run).predictions(epoch, [self.val.stems[self.row]])
+            (predicted,) = RunFolder(self.run).predictions(epoch, [self.slice])
         except FileNotFoundError:
             return None
-        image = (self.val.images[self.row, 0].cpu().numpy() * 255).astype(np.uint8)
-        bright = 255 // max(self.val.num_classes - 1, 1)
-        truth = self.val.labels[self.row].cpu().numpy()
+        image = self.data.picture("val", self.slice, self.data.modalities[0])
+        bright, truth = 255 // max(len(self.data.classes) - 1, 1), self.data.labels("val", self.slice)
         classes = [np.where(found == IGNORED, 0, found) * bright for found in (truth, predicted)]
         return np.concatenate([image, *classes], axis=1).astype(np.uint8)
 

@@ -5,20 +5,20 @@ Axis letters as in :mod:`boundary_loss.shapes`.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from boundary_loss.data import MapNeed
+from boundary_loss.data import Batch, MapNeed
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot
 from boundary_loss.experiment import Experiment
-from boundary_loss.folders.sliced import SlicedFolder
-from boundary_loss.networks import NETWORKS
+from boundary_loss.folders.prepared import PreparedFolder
+from boundary_loss.networks import LOGITS, NETWORKS, outputs
+from boundary_loss.networks.distance_head import DISTANCES
 from boundary_loss.owncode import explained, lacks_memory
 from boundary_loss.training.skipping import recall, remember
-from boundary_loss.training.terms import ActiveTerm
+from boundary_loss.training.terms import PROBS, ActiveTerm
 
 _ENOUGH = 8
 """Pixels along a side that show what our own networks do: they take any number."""
@@ -26,7 +26,7 @@ _MULTIPLES = (2, 4, 8, 16, 32, 64)
 
 
 def try_network(
-    net: nn.Module, experiment: Experiment, data: SlicedFolder, stems: Sequence[str], device: torch.device
+    net: nn.Module, experiment: Experiment, data: PreparedFolder, stems: Sequence[str], device: torch.device
 ) -> None:
     """Refuse a network that cannot be trained on slices of this study; leaves it, and torch's generators, as they were.
 
@@ -49,10 +49,13 @@ def try_network(
     def call(batch: int, training: bool, sides: Sequence[int]) -> None:
         images = torch.rand(batch, channels, *sides, generator=torch.Generator().manual_seed(0)).to(device)
         net.train(training)
-        answer = net(images, distances=True) if experiment.distance_head else net(images)
-        outputs = answer if experiment.distance_head else (answer,)
-        for output in outputs:
-            _check(output, (batch, num_classes, *sides))
+        found = outputs(net(images))
+        for name, output in found.items():
+            _check(name, output, (batch, num_classes, *sides))
+        for term in experiment.terms:
+            if term.reads not in (PROBS, *found):
+                known = ", ".join(found)
+                raise LookupError(f"it has no output '{term.reads}', which '{term.text}' reads; it has {known}")
 
     was_training, before = net.training, remember(net)
     gpus = [device] if device.type == "cuda" else []
@@ -94,16 +97,18 @@ def _by(size: Sequence[int]) -> str:
     return " x ".join(map(str, size))
 
 
-def _check(output: Any, expected: tuple[int, ...]) -> None:
-    if not isinstance(output, Tensor):
-        raise TypeError(f"it gives a {type(output).__name__}, not a tensor of logits (B, K, X, Y)")
-    if output.shape != expected or not output.is_floating_point():
-        raise TypeError(f"it gives {output.dtype} of shape {tuple(output.shape)}, expected logits {expected}")
+def _check(name: str, output: Tensor, expected: tuple[int, ...]) -> None:
+    """Refuse an output that no loss can read; those beside logits and distances may be of other sizes."""
+    full = name in (LOGITS, DISTANCES)
+    fits = output.shape == expected if full else output.shape[:1] == expected[:1] and output.ndim > 1
+    if not fits or not output.is_floating_point():
+        wanted = expected if full else f"({expected[0]}, ...)"
+        raise TypeError(f"it gives {output.dtype} of shape {tuple(output.shape)}, expected {name} {wanted}")
     if not output.isfinite().all():
-        raise ArithmeticError("it gives NaN or infinite logits before any training")
+        raise ArithmeticError(f"it gives NaN or infinite {name} before any training")
 
 
-def try_losses(terms: Sequence[ActiveTerm], data: SlicedFolder, stems: Sequence[str], device: torch.device) -> None:
+def try_losses(terms: Sequence[ActiveTerm], data: PreparedFolder, stems: Sequence[str], device: torch.device) -> None:
     """Refuse losses of the user's own, by import path, that fail on slices of this study.
 
     Raises:
@@ -117,12 +122,15 @@ def try_losses(terms: Sequence[ActiveTerm], data: SlicedFolder, stems: Sequence[
     spacing, num_classes = torch.tensor([data.spacing("train", middle)]), len(data.classes)
     gt = encode_one_hot(labels, num_classes, torch.float32)
     for term in own:
-        probs, head = gt.clone().mul_(0.5).add_(0.5 / num_classes).requires_grad_(), torch.zeros_like(gt)
-        batch = {"gt": gt, "spacings": spacing, "head": head.requires_grad_(), "maps": {}}
+        probs, other = gt.clone().mul_(0.5).add_(0.5 / num_classes), torch.zeros_like(gt)
+        given = {term.reads: (probs if term.reads == PROBS else other).requires_grad_()}
         with explained(f"loss '{term.text}' fails on the training slice {middle}"):
-            if term.need:
-                batch["maps"] = {term.need: _map(term.need, labels, gt, spacing)}
-            value = term(probs, batch)
+            maps = {need: _map(need, labels, gt, spacing) for need in [term.need] if need}
+            batch = Batch(
+                index=torch.zeros(1, dtype=torch.int64), names=[middle], inputs=(), labels=labels, gt=gt, maps=maps,
+                mask=None, spacings=spacing,
+            )  # fmt: skip
+            value = term(given, batch)
             if not (isinstance(value, Tensor) and value.shape == () and value.is_floating_point()):
                 found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
                 raise TypeError(f"it gives {found}, expected a tensor of one number, as .mean() makes")

@@ -10,8 +10,9 @@ from boundary_loss.shapes import Labels
 
 
 def can_alter(images: Tensor, labels: Labels) -> bool:
-    """Whether there is a kernel for these."""
-    fits = images.dtype == torch.float32 and labels.dtype == torch.uint8 and images[0].numel() < 2**31
+    """Whether there is a kernel for these: slices on the host."""
+    fits = images.ndim == 4 and images.dtype == torch.float32 and labels.dtype == torch.uint8
+    fits = fits and images[0].numel() < 2**31
     return fits and images.device.type == "cpu" and 0 not in images.shape and library() is not None
 
 
@@ -42,8 +43,8 @@ def altered(images: Tensor, labels: Labels, drawn: Drawn) -> tuple[Tensor, Label
 
 def _affine(size: torch.Size, spacings: np.ndarray, turn: Turn) -> np.ndarray:
     """(B, 2, 3): pixel (x, y) comes from a + b x + c y along each axis; :func:`warp.source_mm` in pixels."""
-    centre = (np.array(size) - 1) / 2
-    cos, sin = np.cos(turn.angles) / turn.factors, np.sin(turn.angles) / turn.factors
-    ratio = spacings[:, 1] / spacings[:, 0]
-    linear = np.stack([cos, sin * ratio, -sin / ratio, cos], axis=1).reshape(-1, 2, 2)
-    return np.ascontiguousarray(np.concatenate([(centre - linear @ centre)[:, :, None], linear], axis=2))
+    centre, ratio = (np.array(size) - 1) / 2, spacings[:, 1] / spacings[:, 0]
+    (xx, xy), (yx, yy) = turn.linear.transpose(1, 2, 0)
+    linear = np.stack([xx, xy * ratio, yx / ratio, yy], axis=1).reshape(-1, 2, 2)
+    origin = centre - linear @ centre + turn.shift / spacings
+    return np.ascontiguousarray(np.concatenate([origin[:, :, None], linear], axis=2))

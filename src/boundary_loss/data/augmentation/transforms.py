@@ -1,4 +1,4 @@
-"""The transforms that a ledger can name, with their ranges; what each draws for one slice.
+"""The transforms that a ledger can name, with their ranges; what each draws for one sample, a slice or a volume.
 
 Whatever is drawn here are few numbers on the host, so that they are the same on every device.
 """
@@ -17,32 +17,36 @@ _SAFE_SHARE = 0.48
 
 @dataclass(frozen=True)
 class Flip:
-    """Mirror along X, along Y, each with even odds; ``flip(x)`` along X alone."""
+    """Mirror along X, along Y, each with even odds; ``flip(x)`` along X alone, ``flip(xyz)`` along Z too."""
 
     axes: str = "xy"
 
     def __post_init__(self) -> None:
-        if self.axes not in ("x", "y", "xy"):
-            raise ValueError(f"flip({self.axes}): the axes are x, y or xy")
+        _check_axes("flip", self.axes)
 
-    def draw(self, rng: Generator) -> tuple[int, ...]:
-        """The axes to mirror along: -2 is X, -1 is Y."""
-        odds = rng.random(2)
-        return tuple(axis for axis, name, u in zip((-2, -1), "xy", odds) if name in self.axes and u < 0.5)
+    def draw(self, rng: Generator, dims: int = 2) -> tuple[int, ...]:
+        """The axes to mirror along, counted from the last: of a slice -2 is X and -1 is Y."""
+        odds = rng.random(dims)
+        return tuple(axis - dims for axis, u in enumerate(odds) if "xyz"[axis] in self.axes and u < 0.5)
 
 
 @dataclass(frozen=True)
 class Rotate:
-    """Turn about the centre by an angle drawn evenly between -degrees and +degrees, in millimetres."""
+    """Turn about the centre by an angle drawn evenly between -degrees and +degrees, in millimetres.
+
+    In the plane of slices, about z; ``rotate(10,xyz)`` turns volumes about x, then y, then z, by an angle each.
+    """
 
     degrees: float
+    axes: str = "z"
 
     def __post_init__(self) -> None:
         _within("rotate", "degrees", self.degrees, 0, 180)
+        _check_axes("rotate", self.axes)
 
     def draw(self, rng: Generator) -> np.ndarray:
-        """() radians."""
-        return np.asarray(np.deg2rad(rng.uniform(-self.degrees, self.degrees)))
+        """(axes,) radians."""
+        return np.array([np.deg2rad(rng.uniform(-self.degrees, self.degrees)) for _ in self.axes])
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,9 @@ class Elastic:
         _within("elastic", "most_mm", self.most_mm, 0, _SAFE_SHARE * self.apart_mm)
 
     def draw(self, rng: Generator, size_mm: np.ndarray) -> np.ndarray:
-        """(2, G, H) mm: where the control points of a slice of this size (2,) move along X and along Y."""
-        points = np.ceil(size_mm / self.apart_mm).astype(int) + 3  # one before the slice and two after it
-        return rng.uniform(-self.most_mm, self.most_mm, (2, *points))
+        """(D, G...) mm: where the control points of a sample of this size (D,) move along each axis."""
+        points = np.ceil(size_mm / self.apart_mm).astype(int) + 3  # one before the sample and two after it
+        return rng.uniform(-self.most_mm, self.most_mm, (len(points), *points))
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,21 @@ class Noise:
         return rng.uniform(0, self.most), int(rng.integers(2**62))
 
 
-Transform = Flip | Rotate | Scale | Elastic | Intensity | Noise
+@dataclass(frozen=True)
+class Shift:
+    """Move along each axis by a length drawn evenly between -most_mm and +most_mm, after turning and enlarging."""
+
+    most_mm: float
+
+    def __post_init__(self) -> None:
+        _within("shift", "most_mm", self.most_mm, 0, 1000)
+
+    def draw(self, rng: Generator, dims: int) -> np.ndarray:
+        """(D,) mm."""
+        return rng.uniform(-self.most_mm, self.most_mm, dims)
+
+
+Transform = Flip | Rotate | Scale | Elastic | Intensity | Noise | Shift
 
 TRANSFORMS: dict[str, type[Transform]] = {
     "flip": Flip,
@@ -120,7 +138,9 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "elastic": Elastic,
     "intensity": Intensity,
     "noise": Noise,
+    "shift": Shift,
 }
+"""A transform's place among them is part of its draws' seed: new ones come last."""
 
 
 def parse_transform(text: str) -> tuple[str, Transform]:
@@ -132,6 +152,20 @@ def parse_transform(text: str) -> tuple[str, Transform]:
         )
     named: Callable[..., Transform] = TRANSFORMS[name]
     return name, bind(named, options, "augmentation", name=name, numbered=True)()
+
+
+def written(name: str, transform: Transform) -> str:
+    """``rotate(15)``: a transform with its numbers, one text for one setting; a rotation's axis where it is not z."""
+    values = dict(vars(transform))
+    if isinstance(transform, Rotate) and transform.axes == "z":
+        del values["axes"]
+    plain = [value if isinstance(value, str) else f"{value:.12g}" for value in values.values()]
+    return f"{name}({','.join(plain)})"
+
+
+def _check_axes(name: str, axes: str) -> None:
+    if not axes or axes != "".join(axis for axis in "xyz" if axis in axes):
+        raise ValueError(f"{name}: axes={axes} must be x, y, z or several of them in this order, as xy")
 
 
 def _within(name: str, option: str, value: float, least: float, most: float) -> None:

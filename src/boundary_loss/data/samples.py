@@ -1,0 +1,98 @@
+"""What the training engine knows of its data: samples of a set, which arrive in batches.
+
+A sample is what the network is shown at once: a slice, a patch of a volume, points of space. An item is what the
+arrays of a run have a row for: a slice, or a case. Axis letters: B samples of a batch (see
+:mod:`boundary_loss.shapes`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from boundary_loss.data.needs import MapNeed
+from boundary_loss.encoding import probs2class
+from boundary_loss.folders.prepared import PreparedFolder
+from boundary_loss.metric_definitions import SLICES
+from boundary_loss.shapes import DistMaps, Labels, OneHot, Probs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Samples on the device. The labels lie where the logits do: at pixels, voxels or points."""
+
+    index: Tensor
+    """(B,) the rows of the samples' items in the run's arrays."""
+    names: list[str]
+    """Of these items."""
+    inputs: tuple[Tensor, ...]
+    """What the network is called with, as (images,), (B, C, ...) float32 each."""
+    labels: Labels
+    """(B, ...) uint8."""
+    gt: OneHot
+    """(B, K, ...) float32."""
+    maps: dict[MapNeed, DistMaps]
+    """(B, K, ...) float32 each."""
+    mask: Tensor | None
+    """(B, 1, ...) bool, True where a voxel counts; None if no item of the set has ignored voxels."""
+    spacings: Tensor
+    """(B, D) mm, on the host."""
+
+
+class Samples(ABC):
+    """The samples of ``train`` or ``val``; what is drawn of sample s in an epoch follows from s and the epoch alone."""
+
+    folder: PreparedFolder
+    which: str
+    names: list[str]
+    """Of the items, in the order of the arrays' rows."""
+    volumes: dict[str, list[int]]
+    """The rows of each volume, in the order of its planes."""
+    num_classes: int
+    has_ignored: bool
+    absent: list[int]
+    """Classes that no item has."""
+    each: int = 1
+    """Samples of each item in an epoch: sample s is of item s // each."""
+    items: str = SLICES
+    """What the items are: one of ``metric_definitions.ITEMS``."""
+
+    @property
+    def planes(self) -> list[str]:
+        """The planes of the items on the disk; of slices, themselves."""
+        return self.names
+
+    def __len__(self) -> int:
+        """The number of samples in an epoch."""
+        return len(self.names) * self.each
+
+    def shuffled(self, batch_size: int, seed: int) -> list[Tensor]:
+        """All samples in batches, in an order that follows from the seed."""
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        return list(order.split(batch_size))
+
+    def in_order(self, batch_size: int, *, group: bool) -> list[Tensor]:
+        """All samples in batches, in their order; with ``group`` one batch a volume."""
+        if not group:
+            return list(torch.arange(len(self)).split(batch_size))
+        own = range(self.each)
+        return [torch.tensor([row * self.each + k for row in rows for k in own]) for rows in self.volumes.values()]
+
+    def names_of(self, samples: Tensor) -> list[str]:
+        """The items' names of these samples (B,)."""
+        return [self.names[sample // self.each] for sample in samples.tolist()]
+
+    @abstractmethod
+    def batches(self, batches: Sequence[Tensor], device: torch.device, seed: int = 0) -> Iterator[Batch]:
+        """Each batch of samples (B,) in turn, altered by the augmentation if there is one; ``seed`` is the epoch's."""
+
+    def forward(self, call: Callable[..., Any], batch: Batch) -> Any:
+        """Call the network on a batch: once, unless a set is shown in parts that are then put together."""
+        return call(*batch.inputs)
+
+    def classes(self, probs: Probs, batch: Batch) -> tuple[Labels, Labels]:
+        """Predicted and true classes (B, ...) uint8, as they are counted and kept."""
+        return probs2class(probs, dtype=torch.uint8), batch.labels
