@@ -155,6 +155,7 @@ class Odd(torch.nn.Module):
             logits = logits + torch.nn.functional.interpolate(pooled, scale_factor=8)
         answers = {"half": logits[..., ::2], "classes": logits[:, :1], "nan": logits * torch.nan, "tuple": (logits,)}
         answers |= {"unnamed": {"aux": logits}, "empty": {}, "named": {"logits": logits, "rim": logits[..., ::2, ::2]}}
+        answers |= {"coarse": {"logits": logits, "aux": torch.nn.functional.avg_pool2d(logits, 4)}}
         return answers.get(self.kind, self.norm(logits))
 
 

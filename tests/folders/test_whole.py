@@ -24,7 +24,7 @@ def whole(tmp_path: Path) -> Path:
 
 
 def public(kind: type) -> set[str]:
-    return {name for name in vars(kind) if not name.startswith("_")}
+    return {name for name in dir(kind) if not name.startswith("_")}
 
 
 def test_it_answers_what_a_sliced_folder_does(whole: Path) -> None:
@@ -58,7 +58,7 @@ def test_what_reads_slices_reads_planes(whole: Path) -> None:
     """Training's slices of one size, the window of pictures, and rows of the gallery."""
     folder: Any = WholeFolder.open(whole)
     slices = Slices(folder, "val")
-    assert slices.stems == folder.stems("val") and slices.images.shape == (5, 2, 6, 7)
+    assert slices.names == folder.stems("val") and slices.images.shape == (5, 2, 6, 7)
     np.testing.assert_array_equal(slices.labels[2], folder.labels("val", "case_3_00_0002"))
     assert set(windows(folder, "case_3")) == {"ct", "mtt"}
     row = read_row(folder, [], "case_3_00_0002", None, Look(modality="ct"))

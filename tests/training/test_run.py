@@ -11,6 +11,7 @@ from trainings import ROW, same_run, train, train_here, train_killed
 from boundary_loss.files import sole_maker, write_array
 from boundary_loss.folders.naming import by_volume
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.networks import LOGITS, outputs
 from boundary_loss.training.weights import Weights
 
 
@@ -69,6 +70,14 @@ def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_p
     same_run(finished, folder)
     assert sorted(p.name for p in folder.glob("iter*")) == ["iter000", "iter001", "iter002", "iter003"]
     assert not list(tmp_path.glob("*_tmp"))
+
+
+def test_the_slow_weights_of_lookahead_survive_a_kill(data: Path, tmp_path: Path) -> None:
+    row = [*ROW, "--epochs", "3", "--optimiser", "lookahead", "--rate", "steps(2)"]
+    train(tmp_path / "whole", data, *row)
+    train_killed(tmp_path / "killed", data, *row, at="settling *", nth=1)
+    train(tmp_path / "killed", data, *row)
+    same_run(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_keep_leaves_out_epochs_killed_or_extended(finished: Path, data: Path, tmp_path: Path) -> None:
@@ -152,7 +161,8 @@ def test_a_row_with_a_distance_term_gives_the_network_a_second_output(
     assert measured["gradient_0"] > 0 and measured["gradient_1"] > 0 and measured["gradient_2"] > 0
     weights = Weights.read(run.path / "best.pkl")
     assert weights.network == "Dimwit+distances" == run.record.network
-    assert weights.build()(torch.zeros(1, 2, 20, 24)).shape == (1, 2, 20, 24), "what predicts sees the segmentation"
+    answer = outputs(weights.build()(torch.zeros(1, 2, 20, 24)))
+    assert answer[LOGITS].shape == (1, 2, 20, 24), "what predicts sees the segmentation"
     warm = train_here(tmp_path / "warm", data, *row, "--epochs", "1", "--weights", str(run.path / "best.pkl"))
     assert warm.status == 0
     misfit = train_here(tmp_path / "misfit", data, *row, "--epochs", "1", "--weights", str(finished / "best.pkl"))

@@ -97,6 +97,15 @@ def test_a_loss_of_ones_own_reads_an_output_of_ones_own_network(data: Path, tmp_
     assert (np.load(tmp_path / "run" / "tra_loss.npy")[..., 1] > 0).all()
 
 
+def test_an_auxiliary_output_is_trained(data: Path, tmp_path: Path) -> None:
+    words = [*GOOD, "--losses", "gdl:1", "aux_ce:0.1", "aux_dice:0.1@1", "--gradients"]
+    trained = train_here(tmp_path / "run", data, *words, "--network", "toys:Odd(kind=coarse)")
+    assert trained.status == 0, trained.err
+    assert (np.load(tmp_path / "run" / "tra_loss.npy")[..., 1:] > 0).all()
+    refused = train_here(tmp_path / "other", data, *words)
+    assert refused.status == 2 and "it has no output 'aux', which 'aux_ce:0.1' reads; it has logits" in refused.err
+
+
 def test_a_study_of_the_background_alone_is_refused(tmp_path: Path) -> None:
     sliced = write_sliced(tmp_path / "TOY")
     about = read_json(sliced / "slicing.json")

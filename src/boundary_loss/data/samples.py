@@ -40,6 +40,8 @@ class Batch:
     """(B, 1, ...) bool, True where a voxel counts; None if no item of the set has ignored voxels."""
     spacings: Tensor
     """(B, D) mm, on the host."""
+    dense: Labels | None = None
+    """(B, X, Y, Z) where the labels are of points: those of the whole volumes, for an auxiliary output."""
 
 
 class Samples(ABC):

@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from boundary_loss.call_syntax import bind, import_named, options_of
-from boundary_loss.losses.base import Loss
+from boundary_loss.losses.auxiliary import PREFIX, AuxiliaryLoss
+from boundary_loss.losses.base import Loss, RegionLoss
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
 from boundary_loss.losses.head import HEADS, HeadLoss
 from boundary_loss.losses.ledger_boundary import LedgerBoundaryLoss
@@ -40,7 +41,16 @@ def options(name: str) -> dict[str, inspect.Parameter]:
 
 
 def find(name: str) -> type[Loss] | type[HeadLoss]:
+    """The class of a loss; of ``aux_NAME``, that of NAME, where an auxiliary output can be compared with it.
+
+    Raises:
+        ValueError: unknown name, with the known ones.
+    """
     known: dict[str, type[Loss] | type[HeadLoss]] = {**LOSSES, **HEADS}
+    if name.startswith(PREFIX):
+        known = {
+            f"{PREFIX}{own}": made for own, made in LOSSES.items() if issubclass(made, RegionLoss) and made.on_points
+        }
     if name not in known:
         raise ValueError(f"unknown loss '{name}'; known: {', '.join(sorted(known))}")
     return known[name]
@@ -48,6 +58,8 @@ def find(name: str) -> type[Loss] | type[HeadLoss]:
 
 def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> nn.Module:
     """The loss of that name with these options; ``build("gdl", classes=[0, 1], absent="penalise")``.
+
+    ``aux_NAME`` is loss NAME of the network's output ``aux``, see :class:`AuxiliaryLoss`.
 
     Values may be text, as in a ledger; numbers are read from it. A loss of your own is named by its import path,
     ``mypackage.losses:MyLoss``: a module called as ``loss(probs, one_hot)``, made with the options, read as its
@@ -65,7 +77,8 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
         return build_own(name, classes, given)
     make = bind(find(name), given, "loss", name=name, filled=SHARED)
     try:
-        return make(classes=classes)
+        loss = make(classes=classes)
+        return AuxiliaryLoss(loss) if name.startswith(PREFIX) and isinstance(loss, RegionLoss) else loss
     except ValueError as error:
         raise ValueError(f"loss '{name}': {error}") from None
 

@@ -101,6 +101,7 @@ class Ranks:
             maps={need: self._whole(batch.maps[need], sizes) for need in [term.need] if need},
             mask=None if batch.mask is None else self._whole(batch.mask, sizes),
             spacings=self._whole(batch.spacings, sizes) if term.takes_spacing else batch.spacings,
+            dense=None if batch.dense is None or not term.takes_dense else self._whole(batch.dense, sizes),
         )
 
     def norms(self, norms: Tensor, part: Part) -> Tensor:

@@ -1,17 +1,23 @@
 """The losses of an experiment at work: their modules, and the distance maps that they read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from boundary_loss.data import Batch, MapNeed
+from boundary_loss.encoding import encode_one_hot
 from boundary_loss.experiment import Experiment
 from boundary_loss.networks.outputs import Outputs
+from boundary_loss.shapes import IGNORED, Labels
 
 PROBS = "probs"
 """The softmax of the logits, beside the network's own outputs."""
+
+
+TAKES = ("over_items", "takes_spacing", "takes_mask", "takes_dense")
+"""What a loss may say of itself."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,14 @@ class ActiveTerm:
     """Whether the loss measures distances by itself, and so needs each item's spacing."""
     takes_mask: bool = False
     """Whether the loss leaves out by itself what is ignored; others get zeros there, in probabilities and target."""
+    takes_dense: bool = False
+    """Whether the target is the labels of the whole volumes, where a batch is of points."""
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """The value on a batch; ``outputs`` has the one that the term reads."""
         output = outputs[self.reads]
+        if self.takes_dense and batch.dense is not None:
+            batch = _of_whole_volumes(batch, batch.dense)
         more: dict[str, Any] = {"spacing_mm": batch.spacings} if self.takes_spacing else {}
         if self.takes_mask:
             more["mask"] = batch.mask
@@ -46,6 +56,12 @@ class ActiveTerm:
         return self.loss(output, distances, **more)
 
 
+def _of_whole_volumes(batch: Batch, dense: Labels) -> Batch:
+    """The batch with the labels of the whole volumes in place of those of points."""
+    mask = None if batch.mask is None else (dense != IGNORED).unsqueeze(1)
+    return replace(batch, gt=encode_one_hot(dense, batch.gt.shape[1], torch.float32), mask=mask)
+
+
 def activate(experiment: Experiment) -> list[ActiveTerm]:
     """The modules of the experiment's terms, with the maps they need."""
     terms = []
@@ -57,6 +73,6 @@ def activate(experiment: Experiment) -> list[ActiveTerm]:
             need = MapNeed.of(getattr(loss, "map", "own"), term.classes, options)
         elif hasattr(loss, "measure_target"):
             need = MapNeed("target", term.classes, measure=loss.measure_target)
-        takes = {name: getattr(loss, name, False) for name in ("over_items", "takes_spacing", "takes_mask")}
+        takes = {name: getattr(loss, name, False) for name in TAKES}
         terms.append(ActiveTerm(term.text, loss, need, term.reads, **takes))
     return terms
