@@ -69,7 +69,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=50, help="no further round begins after so many")
+    parser.add_argument("--seconds", type=float, default=35, help="no further round begins after so many")
     parser.add_argument("--compile", action="store_true", help="torch.compile too (minutes)")
     parser.add_argument("--small", action="store_true", help=f"volumes of {SMALL} instead of {FULL}")
     parser.add_argument("--write", type=Path, help="replace the section in this file")

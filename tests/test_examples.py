@@ -61,7 +61,7 @@ def test_the_page_on_networks_names_every_network_and_option_with_its_default() 
         assert re.search(rf"`{name}`", page), name
         for option, parameter in options_of(network, ("in_channels", "num_classes")).items():
             default = parameter.default
-            shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
+            shown = "" if default is None else f"{default:g}" if isinstance(default, float) else str(default).lower()
             assert re.search(rf"[` ]{option}={shown}", page), (name, option)
 
 

@@ -60,7 +60,7 @@ def test_a_wrong_checksum_shows_all_expected_and_the_found(tmp_path):
     assert trusted.checksum == hashlib.sha256(b"content").hexdigest()
 
 
-@pytest.mark.parametrize("name, count", [("ISLES", 2), ("wmh", 3), ("acdc", 1)])
+@pytest.mark.parametrize("name, count", [("ISLES", 2), ("wmh", 3), ("acdc", 1), ("ATRIA", 1)])
 def test_the_studies_lineages(name, count, request):
     lineage = Lineage.read(request.config.rootpath / "lineage" / f"{name}.lineage")
     assert len(lineage.archives) == count

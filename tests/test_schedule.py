@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boundary_loss.schedule import parse_rate, parse_schedule
+from boundary_loss.schedule import parse_rate, parse_schedule, written
 
 FROZEN = np.load(Path(__file__).parent / "losses" / "original.npz")
 SCORES = st.lists(st.floats(0, 1), max_size=60)
@@ -84,7 +84,7 @@ def test_plateau():
 
 
 @settings(max_examples=40, deadline=None)
-@given(SCORES, st.sampled_from(["plateau(2)", "halve_when_due", "cosine(30)", "poly(30)", "constant"]))
+@given(SCORES, st.sampled_from(["plateau(2)", "halve_when_due", "cosine(30)", "poly(30)", "steps(3,9)", "constant"]))
 def test_a_rate_never_grows_nor_depends_on_the_future(history, text):
     rule = parse_rate(text)
     rates = [rule.at(e, 0.1, history[:e]) for e in range(len(history))]
@@ -96,6 +96,14 @@ def test_cosine_and_poly():
     cosine, poly = parse_rate("cosine(10)"), parse_rate("poly(10, 2)")
     assert [cosine.at(e, 2.0, []) for e in (0, 5, 10, 20)] == pytest.approx([2, 1, 0, 0])
     assert [poly.at(e, 2.0, []) for e in (0, 5, 10, 20)] == pytest.approx([2, 0.5, 0, 0])
+
+
+def test_steps():
+    rule = parse_rate("steps(20,30)")
+    assert [rule.at(e, 3e-4, []) for e in (0, 19, 20, 29, 30, 49)] == pytest.approx(
+        [3e-4, 3e-4, 3e-5, 3e-5, 3e-6, 3e-6]
+    )
+    assert written(rule) == "steps(20,30)"
 
 
 @pytest.mark.parametrize(
@@ -138,6 +146,10 @@ def test_a_dice_that_cannot_be_reached():
         ("plateau(0)", "patience=0"),
         ("plateau(x)", "patience='x' does not fit; expected int"),
         ("cosine", "needs the option 'epochs'"),
+        ("steps", "needs one epoch or more"),
+        ("steps(3,3)", "rising"),
+        ("steps(0,3)", "from 1 on"),
+        ("steps(0.5)", "expected int"),
         ("poly(0)", "epochs=0"),
         ("poly(3,-1)", "power=-1"),
         ("halve_when_due(0)", "patience=0"),

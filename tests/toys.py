@@ -90,7 +90,8 @@ class Steep(Brier):
 
 def load_study(name: str) -> "Study":
     """The ``STUDY`` that a file of preprocess/ declares: ``load_study("isles")``."""
-    spec = importlib.util.spec_from_file_location(f"slice_{name}", REPOSITORY / "preprocess" / f"slice_{name}.py")
+    (path,) = (REPOSITORY / "preprocess").glob(f"*_{name}.py")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -152,9 +153,10 @@ class Odd(torch.nn.Module):
         if self.kind == "pooling":  # three halvings, and back
             pooled = torch.nn.functional.max_pool2d(logits, 8)
             logits = logits + torch.nn.functional.interpolate(pooled, scale_factor=8)
+        if self.kind == "coarse":
+            return {"logits": self.norm(logits), "aux": torch.nn.functional.avg_pool2d(logits, 4)}
         answers = {"half": logits[..., ::2], "classes": logits[:, :1], "nan": logits * torch.nan, "tuple": (logits,)}
         answers |= {"unnamed": {"aux": logits}, "empty": {}, "named": {"logits": logits, "rim": logits[..., ::2, ::2]}}
-        answers |= {"coarse": {"logits": logits, "aux": torch.nn.functional.avg_pool2d(logits, 4)}}
         return answers.get(self.kind, self.norm(logits))
 
 

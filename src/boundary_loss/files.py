@@ -300,6 +300,19 @@ def read_array(path: Path) -> np.ndarray:
     return numbers.reshape(shape, order="F" if is_fortran else "C")
 
 
+def map_array(path: Path) -> np.ndarray:
+    """Map a ``.npy`` into memory, read-only: of a large array, what is read of it is all that is read of the disk."""
+    try:
+        with path.open("rb") as file:
+            shape, is_fortran, dtype = array_header(file)
+            start, size = file.tell(), math.prod(shape) * dtype.itemsize
+            if start + size != os.fstat(file.fileno()).st_size:
+                raise ValueError("its length is not that of its array")
+            return np.memmap(file, dtype, "r", start, shape, "F" if is_fortran else "C")
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read as a NumPy array ({error}); delete it and run make again") from None
+
+
 def array_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Read the header of a ``.npy``: shape, whether in Fortran's order, dtype. No objects, which would be unpickled."""
     version = np.lib.format.read_magic(file)

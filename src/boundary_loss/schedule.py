@@ -191,6 +191,21 @@ class Poly:
         return base * max(0.0, 1 - epoch / self.epochs) ** self.power
 
 
+@dataclass(frozen=True, init=False)
+class Steps:
+    """``steps(epoch, epoch, ...)``: a tenth of the rate from each of these epochs on, as OSS-Net: steps(20,30)."""
+
+    epochs: tuple[int, ...]
+
+    def __init__(self, *epochs: int) -> None:
+        if not epochs or list(epochs) != sorted({*epochs}) or epochs[0] < 1:
+            raise ValueError("steps needs one epoch or more, from 1 on and rising, as steps(20,30)")
+        object.__setattr__(self, "epochs", epochs)
+
+    def at(self, epoch: int, base: float, history: Sequence[float]) -> float:
+        return base * 0.1 ** sum(step <= epoch for step in self.epochs)
+
+
 SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "steal": Steal,
@@ -205,6 +220,7 @@ RATES: dict[str, type[Rate]] = {
     "halve_when_due": HalveWhenDue,
     "cosine": Cosine,
     "poly": Poly,
+    "steps": Steps,
 }
 
 

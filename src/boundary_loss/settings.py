@@ -101,8 +101,8 @@ class Settings:
         default="plateau(20)",
         metadata=_about(NETWORK, "rule of the learning rate", make="RATE", words="rule of the learning rate"),
     )
-    optimiser: str = field(default="adam", metadata=_about(NETWORK, choices=("adam", "sgd")))
-    """``adam``: betas 0.9, 0.99; ``sgd``: momentum 0.99, weight decay 5e-4."""
+    optimiser: str = field(default="adam", metadata=_about(NETWORK, choices=("adam", "sgd", "lookahead")))
+    """``adam``: betas 0.9, 0.99; ``sgd``: momentum 0.99, weight decay 5e-4; ``lookahead``: each 5 steps of RAdam."""
     temperature: float = field(default=1.0, metadata=_about(NETWORK, "of the softmax", least=1e-30, most=1e30))
     seed: int = field(default=0, metadata=_about(NETWORK, make="SEED", least=-_SEEDS, most=_SEEDS, shapes_result=False))
     """Runs of one row differ in it, as they should."""

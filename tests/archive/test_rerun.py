@@ -215,7 +215,7 @@ def options(arguments: Callable[[], object], monkeypatch: pytest.MonkeyPatch) ->
 def test_every_option_that_shapes_a_result_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others are for this machine, set by make, or have a variable of their own, of which code may be imported."""
     own_variables = {setting.flag for setting in declared() if setting.option.make}
-    study = SimpleNamespace(name="toy", expects="", shape=None)
+    study = SimpleNamespace(name="toy", kind="slices", expects="", shape=None)
     for arguments, known, others in (
         (train.arguments, TRAINING_OPTIONS, {"--data", *own_variables, *train.BESIDE}),
         (lambda: engine.arguments(study, []), SLICING_OPTIONS, {"--source", "--retain", "--fold"}),

@@ -28,20 +28,26 @@ def example(B=2, K=3, N=1000, dtype=torch.float32, ignored=None, maps=True, seed
     return logits, labels, distances, pulls
 
 
-def agree(logits, labels, distances, pulls, ignore_label=-1, p=1, exact=None):
-    """Sums and gradient of both; ``exact`` are the logits for the reference, where they are not the same tensor."""
+def agree(logits, labels, distances, pulls, ignore_label=-1, p=1, exact=None, costs=None):
+    """Sums and gradient of both; ``exact`` are the logits for the reference, where they are not the same tensor.
+
+    ``costs``: (B, K) of the classes' voxels in the cross-entropy; the sums are with those of the first item.
+    """
     wide = (logits if exact is None else exact).double()
     maps = None if distances is None else distances.double()
-    ours = fused_compiled.sums(logits, labels, distances, ignore_label, p)
-    theirs = fused_plain.sums(wide, labels, maps, ignore_label, p)
+    one = None if costs is None else costs[0]
+    ours = fused_compiled.sums(logits, labels, distances, ignore_label, p, one)
+    theirs = fused_plain.sums(wide, labels, maps, ignore_label, p, one)
     size = max(labels.shape[1], 1) ** 0.5
-    for a, b in zip(ours, theirs, strict=True):
+    if one is not None:
+        torch.testing.assert_close(ours[4], theirs[4], rtol=1e-6, atol=1e-6 * size, equal_nan=True)
+    for a, b in zip(ours[:4], theirs[:4], strict=True):
         good = ~theirs[1].isnan()  # of what is NaN by Σ s^p, the other sums are free
         torch.testing.assert_close(a[good], b[good], rtol=1e-6, atol=1e-6 * size)
     assert torch.equal(ours[1].isnan(), ~good)
     assert torch.equal(ours[2], theirs[2])
-    ours = fused_compiled.gradient(logits, labels, distances, ignore_label, p, pulls)
-    theirs = fused_plain.gradient(wide, labels, maps, ignore_label, p, pulls)
+    ours = fused_compiled.gradient(logits, labels, distances, ignore_label, p, pulls, costs)
+    theirs = fused_plain.gradient(wide, labels, maps, ignore_label, p, pulls, costs)
     assert ours.dtype == logits.dtype and ours.stride() == torch.empty_like(logits).stride()
     eps = EPS[logits.dtype]
     torch.testing.assert_close(ours.double(), theirs, rtol=eps, atol=max(1e-5 * p, eps / 256), equal_nan=True)
@@ -52,6 +58,27 @@ def agree(logits, labels, distances, pulls, ignore_label=-1, p=1, exact=None):
 def test_any_number_of_classes(K, dtype):
     for maps in (True, False):
         agree(*example(K=K, dtype=dtype, ignored=200, maps=maps), ignore_label=200)
+
+
+def some_costs(logits):
+    """(B, K): from 0 to 3, other ones in each item."""
+    B, K = logits.shape[0], max(logits.shape[1], 2)
+    return torch.linspace(0, 3, B * K, dtype=torch.float64).reshape(K, B).T
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("K", [1, 2, 3, 4, 5, 8, 13])
+def test_cross_entropy(K, dtype):
+    for maps, p, N in ((True, 2, 1000), (False, 1, 1), (False, 1, 129), (False, 3, (1 << 14) + 77)):
+        logits, *others = example(K=K, N=N, dtype=dtype, ignored=200, maps=maps)
+        agree(logits, *others, ignore_label=200, p=p, costs=some_costs(logits))
+
+
+@pytest.mark.parametrize("labels", [torch.uint8, torch.int8, torch.int64])
+def test_cross_entropy_of_labels_that_are_no_class(labels):
+    logits, classes, distances, pulls = example()
+    classes[:, :100], classes[:, 100:200] = 3, 100
+    agree(logits, classes.to(labels), distances, pulls, ignore_label=100, costs=some_costs(logits))
 
 
 @pytest.mark.parametrize("N", [0, 1, 15, 127, 128, 129, (1 << 14) - 1, (1 << 14) + 1, 3 * (1 << 14) + 77])
@@ -118,6 +145,7 @@ def test_extreme_logits(K, dtype):
     )
     agree(logits, labels, None, pulls)
     agree(logits, labels, None, pulls, p=2)
+    agree(logits, labels, None, pulls, costs=some_costs(logits).flip(0))
 
 
 def test_exponential():
@@ -153,8 +181,9 @@ def test_threads_do_not_show(K):
     before, runs = torch.get_num_threads(), []
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
-        ours = fused_compiled.sums(logits, labels, distances, 9, 2)
-        runs.append([*ours, fused_compiled.gradient(logits, labels, distances, 9, 2, pulls)])
+        costs = some_costs(logits)
+        ours = fused_compiled.sums(logits, labels, distances, 9, 2, costs[0])
+        runs.append([*ours, fused_compiled.gradient(logits, labels, distances, 9, 2, pulls, costs)])
     torch.set_num_threads(before)
     assert all(torch.equal(a, b) for run in runs[1:] for a, b in zip(runs[0], run, strict=True))
 

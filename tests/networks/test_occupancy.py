@@ -204,6 +204,26 @@ def test_encoding_once_and_asking_in_pieces_is_the_same(text):
     torch.testing.assert_close(pieces, whole)
 
 
+@pytest.mark.parametrize("planes", [34, 32 * 3 + 2])
+def test_inference_in_slabs_is_the_same(planes):
+    net = network().eval()
+    for module in net.encoder.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            torch.nn.init.uniform_(module.running_mean), torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    volume = draw(1, 2, 2 * planes, 32, 32)
+    with torch.no_grad():
+        slabs = net.encode(volume)
+    for mine, whole in zip(slabs[:2], net.encode(volume)[:2]):
+        torch.testing.assert_close(mine, whole)
+
+
+def test_patches_are_kept_in_the_type_of_autocast():
+    net = network()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert net.encode(draw(1, 2, 8, 8, 8)).patches.scales[0].dtype == torch.bfloat16
+    assert net.encode(draw(1, 2, 8, 8, 8)).patches.scales[0].dtype == torch.float32
+
+
 def test_two_classes_are_one_logit():
     net = network()
     assert net.decoder.out.out_features == net.encoder.aux.out_channels == 1
@@ -243,6 +263,16 @@ def test_bfloat16_is_close_at_positions_beyond_its_whole_numbers():
     with torch.autocast("cpu", torch.bfloat16):
         rough = net.at(code, points)
     torch.testing.assert_close(rough.float(), net.at(code, points), rtol=0.1, atol=0.1)
+
+
+def test_a_step_in_bfloat16():
+    net = randomised(network("config=oss_d"))
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = net(draw(1, 2, 16, 16, 16), places(30, (16, 16, 16)))
+    sum(x.float().square().mean() for x in answer.values()).backward()
+    assert answer["logits"].dtype == torch.bfloat16
+    for parameter in net.parameters():
+        assert parameter.grad.dtype == torch.float32 and parameter.grad.isfinite().all()
 
 
 def test_learns_a_ball():

@@ -98,6 +98,23 @@ def test_recomputing_gives_the_same_bits(text, amp):
     assert all(torch.equal(a, b) for a, b in results)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("amp", [False, True])
+def test_recomputing_on_a_gpu(amp):
+    given = image(40, 24, 17).cuda()
+    results = []
+    for recompute in ("false", "true"):
+        network = made(f"VNet(width=4,norm=batch,attention=serial,recompute={recompute})").cuda()
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True):
+            with torch.autocast("cuda", torch.bfloat16, enabled=amp):
+                logits = network(given)
+            logits.float().square().mean().backward()
+        results.append([logits.detach(), *(p.grad for p in network.parameters()), *network.buffers()])
+    for kept, anew in zip(*results, strict=True):
+        torch.testing.assert_close(anew, kept)
+
+
 def test_recomputing_keeps_fewer_values():
     def kept(text):
         counted = {}

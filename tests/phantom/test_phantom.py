@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from boundary_loss.phantom import __main__ as phantom
-from boundary_loss.phantom import acdc, isles, wmh
+from boundary_loss.phantom import acdc, atria, brats, isles, lits, wmh
+from boundary_loss.phantom.archive import new_archive
 from boundary_loss.phantom.grid import Grid, scanner_affine, soft
 from boundary_loss.phantom.head import largest
 from boundary_loss.volumes import orientation, read_volume
@@ -18,8 +19,10 @@ def write(study, path, monkeypatch, *options):
     return path
 
 
-@pytest.mark.parametrize("study", ["isles", "wmh", "acdc"])
+@pytest.mark.parametrize("study", ["isles", "wmh", "acdc", "atria", "brats", "lits"])
 def test_the_seed_decides_every_byte(study, tmp_path, monkeypatch):
+    if study == "atria":
+        pytest.importorskip("nrrd")
     first = write(study, tmp_path / "a", monkeypatch, "--cases", "3")
     second = write(study, tmp_path / "b", monkeypatch, "--cases", "3")
     other = write(study, tmp_path / "c", monkeypatch, "--cases", "3", "--seed", "1")
@@ -124,6 +127,126 @@ def test_acdc_hearts_beat_and_end():
         partial += sum(0 < len(classes) < 3 for classes in present)
     assert without
     assert partial
+
+
+def test_atria_are_laid_out_as_the_challenge_with_an_edge_and_an_empty_case(tmp_path, monkeypatch):
+    nrrd = pytest.importorskip("nrrd")
+    path = write("atria", tmp_path / "a", monkeypatch, "--cases", "6")
+    sides, cut, empty = set(), 0, 0
+    for archive in atria.ARCHIVES:
+        zipfile.ZipFile(path / archive).extractall(tmp_path / "files")
+    for image_path in sorted((tmp_path / "files").glob("*/*/lgemri.nrrd")):
+        image, header = nrrd.read(str(image_path))
+        sides.add(image.shape)
+        assert image.dtype == np.uint8 and image.max() > 100
+        assert header["space"] == "left-posterior-superior" and np.any(header["space origin"])
+        np.testing.assert_allclose(np.linalg.norm(header["space directions"], axis=1), 0.625 * 640 / 40)
+        assert np.count_nonzero(np.abs(header["space directions"]) > 1e-3) == 9
+        label_path = image_path.with_name("laendo.nrrd")
+        assert label_path.exists() == (image_path.parent.parent.name != "test")
+        if label_path.exists():
+            label, other = nrrd.read(str(label_path))
+            assert label.dtype == np.uint8 and set(np.unique(label)) <= {0, 255}
+            np.testing.assert_array_equal(other["space directions"], header["space directions"])
+            empty += not label.any()
+            cut += bool(label[-1].any())
+    assert sides == {(40, 40, 8), (36, 36, 8)}
+    assert (empty, cut) == (1, 1)
+    places = [path.parent.name for path in (tmp_path / "files").glob("*/*/")]
+    assert {place: places.count(place) for place in places} == {"train": 5, "validate": 1, "test": 1}
+
+
+def test_an_atrium_is_one_bright_piece_beside_others_as_bright():
+    from scipy.ndimage import label as pieces
+
+    for seed in range(3):
+        image, label, _ = atria.draw_case(np.random.default_rng(seed), 72, 80)
+        found, count = pieces(label, np.ones((3, 3, 3)))
+        sizes = np.bincount(found.ravel())[1:]
+        assert count and sizes.max() > 0.9 * sizes.sum()
+        assert 0.003 < (label > 0).mean() < 0.03
+        extent = np.ptp(np.argwhere(label), axis=0) + 1
+        assert (extent * 8 <= (224, 144, 96)).all()  # the published patch holds it
+        inside = image[label > 0].mean()
+        assert inside > image[label == 0].mean() + 30
+        assert (image[label == 0] > inside).sum() > 0.3 * (label > 0).sum()
+
+
+def test_an_nrrd_file_lies_where_the_nifti_file_does(tmp_path):
+    """Written by pynrrd in LPS and by nibabel in RAS, from one affine."""
+    nrrd = pytest.importorskip("nrrd")
+    array = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
+    affine = scanner_affine(np.random.default_rng(0), (0.6, 0.7, 2.0))
+    with new_archive(tmp_path / "a.zip") as archive:
+        archive.add_volume("a.nrrd", array, affine)
+        archive.add_volume("a.nii", array, affine)
+    zipfile.ZipFile(tmp_path / "a.zip").extractall(tmp_path)
+    read, header = nrrd.read(str(tmp_path / "a.nrrd"))
+    np.testing.assert_array_equal(read, array)
+    voxel = np.array([3, 1, 1])
+    left, posterior, superior = voxel @ header["space directions"] + header["space origin"]
+    nifti = read_volume(tmp_path / "a.nii")
+    np.testing.assert_array_equal(nifti.array, array)
+    expected = (affine @ [*voxel, 1])[:3]
+    np.testing.assert_allclose([-left, -posterior, superior], expected, rtol=1e-12)
+    assert b"#" not in (tmp_path / "a.nrrd").read_bytes().split(b"\n\n")[0]  # no clock
+
+
+def test_volumes_of_the_occupancy_studies_lie_as_the_challenges_do(tmp_path, monkeypatch):
+    with zipfile.ZipFile(write("brats", tmp_path / "brats", monkeypatch, "--cases", "2") / brats.ARCHIVES[0]) as opened:
+        names = set(opened.namelist())
+    for modality in ("flair", "t1", "t1ce", "t2", "seg"):
+        stem = "BraTS20_Training_002"
+        assert f"MICCAI_BraTS2020_TrainingData/{stem}/{stem}_{modality}.nii.gz" in names
+    with zipfile.ZipFile(write("lits", tmp_path / "lits", monkeypatch, "--cases", "8") / lits.ARCHIVES[0]) as opened:
+        numbers = [name for name in opened.namelist() if name.startswith("input/")]
+        assert {name.replace("input/volume", "segmentation/segmentation") for name in numbers} <= set(opened.namelist())
+        assert sorted(numbers)[0] == "input/volume-10.nii"
+        volume = read_volume(Path(opened.extract("segmentation/segmentation-11.nii", tmp_path)))
+    assert volume.array.dtype == np.uint8 and not np.allclose(volume.affine[:3, :3], np.diag(volume.spacing_mm))
+
+
+def test_brats_has_nested_labels_and_nothing_outside_the_brain():
+    rng = np.random.default_rng(0)
+    seen = set()
+    for place in ("inside", "inside", "rim", "none"):
+        images, _ = brats.draw_case(rng, 64, place=place)
+        labels = images.pop("seg")
+        assert labels.shape == (60, 60, 39) and labels.dtype == np.uint8
+        assert {array.dtype for array in images.values()} == {np.dtype(np.int16)}
+        air = images["flair"] == 0
+        assert 0.3 < air.mean() < 0.9 and not labels[air].any()
+        assert all(np.array_equal(array == 0, air) for array in images.values())
+        seen |= set(np.unique(labels))
+        if place == "none":
+            assert not labels.any()
+            continue
+        tumour, tissue = labels > 0, ~air & (labels == 0)
+        assert 0.002 < tumour.sum() / (~air).sum() < 0.3
+        assert images["flair"][tumour].mean() > 1.2 * images["flair"][tissue].mean()
+        rim = labels == brats.ENHANCING
+        assert images["t1ce"][rim].mean() > 1.2 * images["t1ce"][tissue].mean()
+    assert seen == {0, 1, 2, 4}
+
+
+def test_lits_has_livers_of_varied_depth_and_tumours_in_them():
+    rng = np.random.default_rng(0)
+    depths, seen = set(), set()
+    for number in range(6):
+        image, labels, affine = lits.draw_case(rng, 64, cut=number == 1, tumours=number != 2)
+        assert image.dtype == np.int16 and labels.dtype == np.uint8 and image.shape == labels.shape
+        assert image.shape[:2] == (64, 64) and 5 <= image.shape[2] <= 25
+        depths.add(image.shape[2])
+        spacing = np.linalg.norm(affine[:3, :3], axis=0) / 8
+        assert 0.6 <= spacing[0] <= 0.9 and 1 <= spacing[2] <= 5
+        seen |= set(np.unique(labels))
+        assert image[0, 0, 0] < -900 and 0.01 < (labels > 0).mean() < 0.4
+        assert (lits.TUMOUR in labels) == (number != 2)
+        if number == 1:
+            assert labels[:, :, -1].any()  # the scan ends within the liver
+        if lits.TUMOUR in labels:
+            assert image[labels == 2].mean() < image[labels == 1].mean() - 10
+    assert len(depths) > 2 and seen == {0, 1, 2}
 
 
 def test_bad_sizes_and_studies_are_refused(tmp_path, monkeypatch, capsys):

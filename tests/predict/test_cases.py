@@ -119,6 +119,8 @@ def test_no_list(tmp_path: Path) -> None:
         (["brain.nii.gz"], "brain"),
         (["a/x.nii", "b/x.nii"], "x"),
         (["case-7.nii", "case-8.nii"], "case"),
+        (["A/lgemri.nrrd"], "lgemri"),
+        (["A_ct.nhdr", "A_mr.h5"], "A"),
     ],
 )
 def test_a_case_is_named_by_what_its_files_share(names: list[str], shared: str) -> None:

@@ -22,7 +22,7 @@ from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.new import Trained
 from boundary_loss.preparation.shown import Preparation, prepare_images
 from boundary_loss.training.weights import Weights, save_weights
-from boundary_loss.volumes import PLACEMENT
+from boundary_loss.volumes import PLACEMENT, read_volume, write_volume
 
 SHAPE = (13, 18, 5)
 ROTATED = PLACES["rotated"]
@@ -86,6 +86,32 @@ def test_the_object_is_found_where_it_is(tmp_path: Path, place: dict, run_predic
         np.testing.assert_array_equal(written[field], read[field], err_msg=field)
 
 
+def test_a_case_in_nrrd_is_answered_in_nrrd(
+    tmp_path: Path, run_predict: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the header of its first modality, to the letter but for how voxels are stored."""
+    pytest.importorskip("nrrd")
+    source = write_case(tmp_path / "nifti")
+    for name in ("ct", "mtt"):
+        volume = read_volume(tmp_path / f"nifti/{name}.nii")
+        write_volume(tmp_path / f"cases/A/{name}.nrrd", volume.array, volume.affine)
+    path = tmp_path / "cases/A/ct.nrrd"
+    path.write_bytes(path.read_bytes().replace(b"kinds:", b"# of a scanner\nname:=A: 7\nkinds:"))
+    weights = write_weights(tmp_path / "best.pkl", layout={"ct": "<*>/ct.nrrd", "mtt": "<*>/mtt.nrrd"})
+    words = ("--weights", weights, "--source", tmp_path / "cases", "--trust_network", "--softmax")
+    run_predict(tmp_path / "out", *words)
+    found = read_volume(tmp_path / "out/A.nrrd")
+    np.testing.assert_array_equal(found.array, source)
+    np.testing.assert_allclose(found.affine, read_volume(tmp_path / "nifti/ct.nii").affine, atol=1e-4)
+    ours, theirs = ((file.read_bytes().partition(b"\n\n")[0].split(b"\n")) for file in (tmp_path / "out/A.nrrd", path))
+    assert [line for line in ours if line not in theirs] == [b"type: uint8"]
+    assert set(theirs) - set(ours) == {b"type: int16", b"endian: little"}
+    assert len(list((tmp_path / "out/softmax").glob("A_*.nrrd"))) == 2
+    capsys.readouterr()
+    run_predict(tmp_path / "out", *words)
+    assert "out is complete: 1 case" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("pictures", [False, True])
 def test_resized_and_as_pictures(tmp_path: Path, pictures: bool, run_predict: Callable[..., None]) -> None:
     source = write_case(tmp_path / "cases" / "A")
@@ -110,6 +136,19 @@ def test_probabilities_beside_the_labels(toy: SimpleNamespace) -> None:
         assert all(each.dtype == np.float32 and each.shape == SHAPE for each in maps)
         np.testing.assert_allclose(sum(maps), 1, atol=1e-6)
         np.testing.assert_array_equal(maps[1] > maps[0], labels(out / f"case_{number}.nii.gz") == 1)
+
+
+def test_the_largest_piece_alone_is_kept_where_that_is_asked_for(toy: SimpleNamespace) -> None:
+    mtt = toy.cases / "case_1" / "mtt.nii"
+    volume = labels(mtt).copy()
+    volume[0, -2:, -1] = 120
+    save_nifti(mtt, volume, **ROTATED)
+    both = labels(toy.run() / "case_1.nii.gz")
+    kept = labels(toy.run("--largest", "--softmax", "--fresh") / "case_1.nii.gz")
+    assert both[0, -2:, -1].all() and not kept[0, -2:, -1].any()
+    assert both.sum() == kept.sum() + 2 and kept.sum() > 2
+    probs = labels(next((toy.out / "softmax").glob("case_1_1_*")))
+    assert np.array_equal(probs > 0.5, both)  # as the network has them
 
 
 def test_the_batch_size_does_not_matter() -> None:
@@ -341,6 +380,7 @@ def test_what_foreign_weights_say_is_checked_where_it_is_read(
         ("--run", "r"),
         ("--run", "r", "--data", "d", "--weights", "w", "--source", "s"),
         ("--run", "r", "--data", "d", "--softmax"),
+        ("--run", "r", "--data", "d", "--largest"),
         ("--weights", "w"),
         ("--weights", "w", "--source", "s", "--images", "i"),
         ("--weights", "w", "--source", "s", "--batch_size", "0"),

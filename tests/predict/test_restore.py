@@ -11,11 +11,11 @@ from niftis import PLACES, blob, save_nifti, world
 
 from boundary_loss.predict.restore import Prediction, labels_in_source, probs_in_source, write_prediction
 from boundary_loss.preparation.shown import resize_slices
-from boundary_loss.volumes import PLACEMENT, Geometry, read_volume
+from boundary_loss.volumes import PLACEMENT, NiftiGeometry, read_volume
 
 
-def geometry(shape: tuple[int, int, int]) -> Geometry:
-    return Geometry.of(nib.Nifti1Header(), shape)
+def geometry(shape: tuple[int, int, int]) -> NiftiGeometry:
+    return NiftiGeometry.of(nib.Nifti1Header(), shape)
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 60), st.integers(0, 60), st.integers(0, 9))

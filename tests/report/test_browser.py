@@ -15,6 +15,7 @@ from toyruns import write_runs
 from toys import write_sliced
 
 from boundary_loss import index, view
+from boundary_loss.files import read_json, write_json
 from boundary_loss.report import __main__ as report
 
 pytestmark = pytest.mark.skipif(chromium.find() is None, reason="no Chromium here")
@@ -34,6 +35,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with a report: three runs of two classes beside the background, in two modalities."""
     place = tmp_path_factory.mktemp("study")
     sliced = write_sliced(place / "TOY", num_classes=3)
+    about = read_json(sliced / "slicing.json")
+    write_json(sliced / "slicing.json", about | {"orientation": {"case_5": "PLS"}})
     runs = write_runs(place / "results" / "toy", sliced)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -277,6 +280,98 @@ def test_the_counts_are_those_of_the_masks(page: Chromium, study: Path) -> None:
     missed = int(((labels > 0) & (predicted != labels)).sum())
     assert f"{int((predicted > 0).sum())} px, {false} false, {missed} missed" in words(page)[2]
     assert words(page)[1] == f"{int((labels > 0).sum())} px"
+
+
+def image_pixels(page: Chromium, height: int, width: int) -> np.ndarray:
+    """Grey levels of the first panel's image, which shows the whole of a plane, at the middle of each of its pixels."""
+    press(page, "whole", "document.querySelector('#gallery')")
+    text = canvases(page)[0].split(",")[1]
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("L"))
+    rows, columns = (
+        ((np.arange(n) + 0.5) * size / n).astype(int) for n, size in zip((height, width), drawn.shape, strict=True)
+    )
+    return drawn[np.ix_(rows, columns)]
+
+
+def read_at(page: Chromium, across: float, down: float) -> str:
+    """What the readout says of a place in the first panel."""
+    page.mouse("mouseMoved", *place_in(page, "#gallery .panels canvas", across, down))
+    return page.run("document.querySelector('#gallery > .readout').textContent")
+
+
+@pytest.mark.parametrize(
+    ("case", "axis", "planes"),
+    [
+        ("case_4", 0, ["as sliced", "along the rows", "along the columns"]),
+        ("case_5", 1, ["axial", "coronal", "sagittal"]),  # the last slice is on top
+    ],
+)
+def test_a_case_is_cut_along_its_other_directions(
+    page: Chromium, study: Path, case: str, axis: int, planes: list[str]
+) -> None:
+    folder = study.parent.parent / "TOY" / "val" / "gt"
+    labels = np.stack([np.asarray(Image.open(file)) for file in sorted(folder.glob(f"{case}_*.png"))])  # (Z, X, Y)
+    at = int(np.argmax((labels > 0).sum(axis=(0, 2 - axis))))
+    choose(page, "Case", case)
+    grey = []
+    for z in range(len(labels)):
+        set_range(page, "Slice", z)
+        grey.append(image_pixels(page, *labels.shape[1:]))
+    shown = [text.split(" · ")[0] for text in words(page)]
+    assert page.run("[...document.querySelectorAll('#gallery select')[2].options].map((o) => o.text)") == planes
+    choose(page, "Plane", planes[1 + axis])
+    set_range(page, ("Row", "Column")[axis], at)
+    order = slice(None, None, -1) if case == "case_5" else slice(None)
+    expected, image = (np.take(stack[order], at, axis=1 + axis) for stack in (labels, np.stack(grey)))
+    assert np.array_equal(image_pixels(page, *expected.shape), image)
+    assert words(page)[1] == f"{int((expected > 0).sum())} px"
+    assert [text.split(" · ")[0] for text in words(page)][2:] == shown[2:]  # the same epochs
+    names = ["background", "lesion", "core"]
+    height, width = expected.shape
+    for i in range(height):
+        j = int(np.argmax(expected[i]))
+        said = read_at(page, (j + 0.5) / width, (i + 0.5) / height)
+        assert f"ground truth {names[expected[i, j]]} ·" in said
+        assert said.startswith(f"{('column', 'row')[axis]} {j}, slice {np.arange(height)[order][i] + 1}")
+    picture = np.divide(*page.run("(() => { const c = document.querySelector('#gallery canvas'); "
+                                  "return [c.height, c.width]; })()"))  # fmt: skip
+    assert picture == pytest.approx(height * 5 / (width * (1.2, 0.8)[axis]), rel=0.02)
+    choose(page, "Image", "distance map: lesion")
+    page.frame()
+    assert " mm" in read_at(page, 0.4, 0.5)
+
+
+def test_a_cross_leads_from_one_plane_to_the_others(page: Chromium) -> None:
+    choose(page, "Case", "case_4")
+    press(page, "whole", "document.querySelector('#gallery')")
+    before = canvases(page)
+    page.run("[...document.querySelectorAll('#gallery label.check')].find((c) => c.textContent === 'cross').click()")
+    crossed = canvases(page)
+    assert all(a != b for a, b in zip(before, crossed))
+    across, down = place_in(page, "#gallery canvas", 0.26, 0.76)
+    for kind in ("mousePressed", "mouseReleased"):
+        page.mouse(kind, across, down, button="left", clickCount=1)
+    assert all(a != b for a, b in zip(crossed, canvases(page)))
+    for plane, size, share in (("Row", 20, 0.76), ("Column", 24, 0.26)):
+        choose(page, "Plane", f"along the {plane.lower()}s")
+        slider = f"[...document.querySelectorAll('#gallery .slider')].find((s) => s.textContent.startsWith('{plane}'))"
+        assert int(page.run(f"{slider}.querySelector('input').value")) == int(share * size)
+
+
+def test_a_slice_that_is_opened_is_shown_as_it_was_sliced(page: Chromium) -> None:
+    choose(page, "Plane", "coronal")
+    assert "Row" in page.run("document.querySelector('#gallery .controls').textContent")
+    page.run("[...document.querySelectorAll('#cases .pair')].map((p) => p.dispatchEvent(new Event('click')))")
+    assert "Row" in page.run("document.querySelector('#gallery .controls').textContent")  # of cases the plane stays
+    opened = page.run(
+        "(() => { const select = document.querySelector('#cases select');"
+        "for (const option of select.options) { select.value = option.value; select.dispatchEvent(new Event('change'));"
+        "const point = [...document.querySelectorAll('#cases circle.case')]"
+        ".find((each) => /_00_0002$/.test(each.dataset.case));"
+        "if (point) { point.dispatchEvent(new Event('click')); return point.dataset.case; } } })()"
+    )
+    assert opened is not None
+    assert "Slice 3 of 4" in page.run("document.querySelector('#gallery .controls').textContent")
 
 
 def test_zoom_by_button_key_and_wheel(page: Chromium) -> None:

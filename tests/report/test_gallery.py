@@ -16,12 +16,14 @@ from toys import write_sliced
 
 from boundary_loss.distance import signed_distance
 from boundary_loss.figures.contrast import windows
+from boundary_loss.figures.overlays import upright
 from boundary_loss.files import read_json, write_array, write_json
 from boundary_loss.folders.pictures import write_png
 from boundary_loss.folders.run import BEST_PREDICTIONS, RunFolder
 from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.labels import IGNORED
 from boundary_loss.report import absent, gallery, gallery_cases, pixels, slicemaps
+from boundary_loss.report.excerpt import excerpt
 from boundary_loss.statistics.comparison import find_runs, group, names_of
 
 maps = arrays(
@@ -97,6 +99,7 @@ def test_what_is_shown_is_what_lies_on_the_disk(runs: list[Path], sliced: Path) 
     for case in shown["cases"]:
         size = (case["height"], case["width"])
         assert size == (20, 24) and case["aspect"] == pytest.approx(0.8 / 1.2)
+        assert case["between"] == pytest.approx(5 / 1.2) and not case["lastOnTop"] and case["planes"] == []
         for s in case["slices"]:
             labels = data.labels("val", s["name"])
             np.testing.assert_array_equal(read_runs(s["truth"], size), labels)
@@ -279,3 +282,35 @@ def test_cases_of_all_folds_are_counted_with_one_seed_each(tmp_path: Path) -> No
     kept = gallery.trained_on([run for own in lacking for run in own], data)
     assert absent.one_of_each_row(lacking, kept) == folds[:1]
     assert absent.count(list(rows), []) == []
+
+
+def test_images_outlines_and_maps_of_a_large_case_are_cut_alike(
+    runs: list[Path], sliced: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery_cases, "MOST_VOXELS", 100)
+    monkeypatch.setattr("boundary_loss.report.excerpt.MARGIN", 1)
+    about = read_json(sliced / "slicing.json")
+    write_json(sliced / "slicing.json", about | {"orientation": {"case_5": "LPS"}})  # lies across the page
+    data, found = SlicedFolder.open(sliced), find_runs(runs)
+    shown = gallery.build(found, [data], "ct")
+    assert {case["name"] for case in shown["cases"]} == {"case_4", "case_5"}
+    for case in shown["cases"]:
+        volumes = {stem: data.labels("val", stem) for stem in data.stems("val") if stem.startswith(case["name"])}
+        best = [run.predictions(None, list(volumes)) for run in found]
+        part = excerpt(list(zip(volumes.values(), *best)))
+        size, orientation = (case["height"], case["width"]), data.orientation(case["name"])
+        assert case["isCut"] and [s["name"] for s in case["slices"]] == list(volumes)[part.slices]
+        assert case["start"] in range(len(case["slices"]))
+        for s in case["slices"]:
+            place = list(volumes).index(s["name"])
+            grey = windows(data, case["name"])["ct"].grey_and_brighter(data.image("val", s["name"])[0])
+            texts = [s["truth"], *(p[str(run.best_epoch)] for run, p in zip(found, s["predictions"]))]
+            for text, array in zip(texts, [volumes[s["name"]], *(own[place] for own in best)], strict=True):
+                np.testing.assert_array_equal(read_runs(text, size), upright(array[part.plane], orientation))
+            np.testing.assert_array_equal(decoded(s["images"]["ct"]), upright(grey[part.plane], orientation))
+            assert all(decoded(text).shape == size for text in s["maps"].values())
+    gallery.begin_at(shown, f"{shown['cases'][0]['name']}_00_9999", None)
+    assert shown["cases"][0]["start"] == len(shown["cases"][0]["slices"]) - 1
+    whole = SlicedFolder.open(sliced)
+    monkeypatch.setattr(gallery_cases, "MOST_VOXELS", 1 << 22)
+    assert not any(case["isCut"] for case in gallery.build(found, [whole])["cases"])

@@ -11,7 +11,9 @@ from trainings import same_run
 from boundary_loss import train
 from boundary_loss.command import Stop
 from boundary_loss.files import read_json
+from boundary_loss.networks.pade import PadeUnit
 from boundary_loss.training import arithmetic
+from boundary_loss.training.optimisers import LookaheadRAdam
 
 LOSSES = ["--losses", "gdl:1", "boundary(map=step):0.01@1"]
 ROW = [*LOSSES, "--network", "UNet(width=2)", "--batch_size", "3", "--seed", "1"]
@@ -107,6 +109,14 @@ def test_an_optimiser_of_either_kind_passes_over_all_weights_at_once() -> None:
         experiment = type("Row", (), {"learning_rate": 1e-3, "optimiser": kind})
         optimiser = arithmetic.make_optimiser(experiment, net, torch.device("cpu"))  # type: ignore[arg-type]
         assert optimiser.param_groups[0]["fused"] and optimiser.param_groups[0]["lr"] == 1e-3
+
+
+def test_lookahead_moves_pade_units_at_a_rate_of_their_own() -> None:
+    experiment = type("Row", (), {"learning_rate": 3e-4, "optimiser": "lookahead"})
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), PadeUnit())
+    optimiser = arithmetic.make_optimiser(experiment, net, torch.device("cpu"))  # type: ignore[arg-type]
+    assert isinstance(optimiser, LookaheadRAdam)
+    assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([3e-4, 1e-2])
 
 
 @pytest.mark.parametrize(("device", "alone", "mode"), [

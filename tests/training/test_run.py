@@ -185,7 +185,7 @@ def test_unknown_device_and_missing_data(data: Path, tmp_path: Path) -> None:
         done = train_here(tmp_path / "run", data, *ROW, *options)
         assert done.status == 2 and says in done.err and "Traceback" not in done.err
     done = train_here(tmp_path / "run", tmp_path / "nowhere", *ROW)
-    assert done.status == 2 and "no sliced data" in done.err
+    assert done.status == 2 and "no prepared data" in done.err
 
 
 def test_a_class_that_no_training_slice_has_is_said(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from niftis import ACDC, PLACES, SPACING, save_nifti, turned
 
-from boundary_loss.volumes import Geometry, Volume, orientation, read_volume
+from boundary_loss.volumes import NiftiGeometry, Volume, orientation, read_volume
 from boundary_loss.volumes.geometry import sizes
 
 MM = np.diag([1.0, 1.0, 1.0, 1.0])
@@ -74,7 +74,7 @@ def test_a_stated_size_overrules_the_header_and_is_not_written(tmp_path: Path, h
 
 def test_a_qform_that_is_no_rotation_is_left_alone(tmp_path: Path) -> None:
     geometry = read(tmp_path, qform=turned(SPACING)).geometry
-    spoilt = Geometry(geometry.shape, geometry.fields | {"quatern_b": 7.0})
+    spoilt = NiftiGeometry(geometry.shape, geometry.fields | {"quatern_b": 7.0})
     assert spoilt.qform is None and spoilt.doubts() == ["its qform is no rotation; left alone"]
     assert orientation(spoilt.affine) == "LAS"
 
@@ -84,7 +84,7 @@ def test_a_qform_that_is_no_rotation_is_left_alone(tmp_path: Path) -> None:
 def test_headers_without_sense_are_computed_with_in_silence(tmp_path: Path, field: str, value: float) -> None:
     geometry = read(tmp_path, **PLACES["two that differ"]).geometry
     spoilt = [value] * 4 if field in ("pixdim", "srow_x") else value
-    geometry = Geometry(geometry.shape, geometry.fields | {field: spoilt})
+    geometry = NiftiGeometry(geometry.shape, geometry.fields | {field: spoilt})
     assert len(orientation(geometry.affine)) == 3
     assert isinstance(geometry.doubts(), list)
     assert geometry.dispute() is None or "affine" in geometry.dispute()

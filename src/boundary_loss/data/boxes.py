@@ -1,8 +1,4 @@
-"""Where to look in a volume: one box a case, all of one size, around what a network (the locator) found.
-
-The rule of the left-atrium V-Net: along each axis from the first to the last plane whose summed probability is 10 or
-more; the largest extent of the training cases, with a buffer, gives the size for all.
-"""
+"""The boxes that a locator found, one a case, and the intensities in them: as files, written and read."""
 
 import csv
 import hashlib
@@ -16,14 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from boundary_loss.data.frame import Box, Shape
 from boundary_loss.files import write_json, write_text
 from boundary_loss.folders import records
-from boundary_loss.labels import IGNORED
 from boundary_loss.names import checked_name
 
 BOXES = "boxes.csv"
@@ -35,86 +26,9 @@ _MAX_CSV = 1 << 24
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def object_extent(probs: Tensor, least: float = 10) -> Box | None:
-    """Return the planes that hold an object, or None where along some axis no plane does.
-
-    Args:
-        probs: (X, Y, Z) probability of the object.
-        least: the sum of a plane's probabilities from which on it holds the object, in voxels.
-    """
-    ends = []
-    for axis in range(probs.ndim):
-        others = [other for other in range(probs.ndim) if other != axis]
-        planes = torch.nonzero(probs.sum(others, dtype=torch.float64) >= least).flatten().tolist()
-        if not planes:
-            return None
-        ends.append((planes[0], planes[-1] + 1))
-    return Box(tuple(first for first, _ in ends), tuple(end - first for first, end in ends))
-
-
-def box_size(extents: Sequence[Box], *, buffer: int = 30, multiple: int = 16) -> Shape:
-    """The size of all boxes: the largest extent along each axis, the buffer, and up to a multiple.
-
-    Args:
-        extents: of the training cases in which there is one, in voxels of the source.
-        buffer: voxels in all, not at each end.
-        multiple: what networks that halve the volume can take.
-
-    Raises:
-        ValueError: there is no extent.
-    """
-    if not extents:
-        raise ValueError("the locator found nothing in any training case, so that no box has a size; train it longer")
-    largest = np.max([extent.shape for extent in extents], axis=0)
-    return tuple(-(-(int(size) + buffer) // multiple) * multiple for size in largest)
-
-
-def placed(extent: Box | None, size: Sequence[int], source: Sequence[int]) -> Box:
-    """The box of a case: centred on what was found, or in the volume where nothing was; shifted inside.
-
-    Along an axis on which the volume is smaller than ``size`` the box is as long as the volume.
-    """
-    around = extent or Box((0,) * len(source), tuple(source))
-    shape = tuple(map(min, size, source))
-    centred = [first + (own - side) // 2 for first, own, side in zip(around.origin, around.shape, shape)]
-    return Box(tuple(min(max(0, first), n - side) for first, n, side in zip(centred, source, shape)), shape)
-
-
-def kept_share(labels: np.ndarray, box: Box) -> float:
-    """Share of the object's voxels that lie in the box; 1 where there is no object. Ignored voxels are none."""
-    inside, whole = (int(((part > 0) & (part != IGNORED)).sum()) for part in (labels[box.slices], labels))
-    return inside / whole if whole else 1.0
-
-
 @dataclass(frozen=True)
-class Moments:
-    """Mean and standard deviation of many values, added up array by array (Chan et al., 1983)."""
-
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
-    """Sum of squared distances from the mean."""
-
-    def with_values(self, values: np.ndarray) -> "Moments":
-        """These and the values of an array of any type."""
-        count, total = values.size, self.count + values.size
-        if not count:
-            return self
-        mean = float(values.mean(dtype=np.float64))
-        squares = float(np.square(np.subtract(values, mean, dtype=np.float64)).sum())
-        apart = mean - self.mean
-        between = apart**2 * self.count * count / total
-        return Moments(total, self.mean + apart * count / total, self.squares + squares + between)
-
-    @property
-    def deviation(self) -> float:
-        """Standard deviation of the values as a population; 1 where it would be 0, which nothing can be divided by."""
-        return math.sqrt(self.squares / self.count) if self.squares > 0 else 1.0
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """What one modality is shown less, and divided by."""
+class Intensities:
+    """Mean and standard deviation of one modality, over all voxels in the boxes of the training cases."""
 
     mean: float
     deviation: float
@@ -131,17 +45,17 @@ class CaseBox:
     found: bool
     """Whether the locator found anything; if not, the box lies in the volume's centre."""
     kept: float
-    """Share of the object's voxels in the box, see :func:`kept_share`."""
+    """Share of the object's voxels in the box, see :func:`boundary_loss.data.locator.kept_share`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Boxes:
-    """The boxes of a study, and how what lies in those of the training cases is normalised."""
+    """The boxes of a study, and the intensities in those of its training cases."""
 
     size: Shape
     """Of all boxes, except where a volume is smaller."""
     cases: Mapping[str, CaseBox]
-    normalisation: Mapping[str, Normalisation]
+    intensities: Mapping[str, Intensities]
     """By modality."""
 
     @property
@@ -175,8 +89,8 @@ class Boxes:
         return text.getvalue()
 
     def _stats(self) -> dict[str, Any]:
-        values = {name: {"mean": n.mean, "deviation": n.deviation} for name, n in sorted(self.normalisation.items())}
-        return {"size": list(self.size), "normalisation": values}
+        values = {name: {"mean": n.mean, "deviation": n.deviation} for name, n in sorted(self.intensities.items())}
+        return {"size": list(self.size), "intensities": values}
 
     @classmethod
     def read(cls, folder: Path) -> "Boxes":
@@ -193,8 +107,8 @@ class Boxes:
             cases = _read_csv(folder / BOXES, size)
         except ValueError as error:
             raise ValueError(f"{error}; {remedy}") from None
-        normalisation = {name: Normalisation(n["mean"], n["deviation"]) for name, n in stats["normalisation"].items()}
-        return cls(size=size, cases=cases, normalisation=normalisation)
+        intensities = {name: Intensities(n["mean"], n["deviation"]) for name, n in stats["intensities"].items()}
+        return cls(size=size, cases=cases, intensities=intensities)
 
 
 def _size(value: Any, key: str, path: Path) -> None:
@@ -211,7 +125,7 @@ def _finite(value: Any, key: str, path: Path) -> None:
 
 _STATS: dict[str, records.Check] = {
     "size": _size,
-    "normalisation": records.by_name(
+    "intensities": records.by_name(
         records.record({"mean": _finite, "deviation": records.length}, needs=("mean", "deviation"))
     ),
 }

@@ -195,21 +195,19 @@ class Frame:
         """
         if tuple(volume.shape[-len(self.source) :]) != self.source:
             raise ValueError(f"the frame is of a volume of shape {self.source}, got {tuple(volume.shape)}")
-        if order == 1 and not volume.is_floating_point():
-            volume = volume.float()
         lead, lines = volume.shape[: -len(self.source)], self._lines
-        if all(line.count for line in lines):
-            for axis in sorted(range(len(lines)), key=lambda a: -self.scale[a]):  # what shrinks the most comes first
-                volume = lines[axis].resampled(volume, axis - len(lines), order)
-            if volume.shape[-len(lines) :] == self.shape:
-                return volume
+        # what is only cut comes first, then what shrinks the most
+        for axis in sorted(range(len(lines)), key=lambda a: (not lines[a].is_slice, -self.scale[a])):
+            volume = lines[axis].resampled(volume, axis - len(lines), order)
+        volume = _floating(volume) if order == 1 else volume
+        if volume.shape[-len(lines) :] == self.shape:
+            return volume
         canvas = volume.new_empty((*lead, *self.shape))
         canvas.copy_(_as_background(outside, canvas, len(lines)))
-        if all(line.count for line in lines):
-            inside = canvas
-            for axis, line in enumerate(lines, -len(lines)):
-                inside = inside.narrow(axis, line.first, line.count)
-            inside.copy_(volume)
+        inside = canvas
+        for axis, line in enumerate(lines, -len(lines)):
+            inside = inside.narrow(axis, line.first, line.count)
+        inside.copy_(volume)
         return canvas
 
     def to_source_grid(self, shown: Tensor, order: Order, outside: float | Sequence[float] = 0) -> Tensor:
@@ -280,13 +278,14 @@ class _Line:
 
     def resampled(self, volume: Tensor, axis: int, order: Order) -> Tensor:
         if self.is_slice:
-            return volume.narrow(axis, int(self.positions[0]), self.count)
+            return volume.narrow(axis, int(self.positions[0]) if self.count else 0, self.count)
         if order == 0:
             return self._at(volume, axis, np.floor(self.positions + 0.5))
         low = np.floor(np.clip(self.positions, 0, self.size - 1))
         share = np.clip(self.positions, 0, self.size - 1) - low
-        weight = torch.as_tensor(share, dtype=volume.dtype, device=volume.device).view(-1, *[1] * (-axis - 1))
-        return torch.lerp(self._at(volume, axis, low), self._at(volume, axis, low + 1), weight)
+        below, above = (_floating(self._at(volume, axis, indices)) for indices in (low, low + 1))
+        weight = torch.as_tensor(share, dtype=below.dtype, device=volume.device).view(-1, *[1] * (-axis - 1))
+        return below.lerp_(above, weight)
 
     def _at(self, volume: Tensor, axis: int, indices: np.ndarray) -> Tensor:
         """The voxels at these indices, of which those beyond the ends are the outermost."""
@@ -294,6 +293,11 @@ class _Line:
         if volume.dtype in _SIGNED:
             return volume.view(_SIGNED[volume.dtype]).index_select(axis, chosen).view(volume.dtype)
         return volume.index_select(axis, chosen)
+
+
+def _floating(volume: Tensor) -> Tensor:
+    """The same numbers, as float32 where they are integers."""
+    return volume if volume.is_floating_point() else volume.float()
 
 
 def _up_to(multiple: int, size: int) -> int:

@@ -30,8 +30,7 @@ ABOUT: dict[str, records.Check] = {
     "patient": records.by_name(records.name),
     "source": records.mapping,
 }
-"""Fields of the record that every kind has."""
-_NEEDS = ("study", "classes", "modalities", "checksum")
+"""Fields of the record that every kind may have."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,8 @@ class PreparedFolder(ABC):
     what: ClassVar[str] = "prepared data"
     """What errors call it."""
     fields: ClassVar[Mapping[str, records.Check]] = ABOUT
+    needs: ClassVar[tuple[str, ...]] = ("study", "classes", "modalities", "checksum")
+    """Of these, what must be there."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -57,8 +58,8 @@ class PreparedFolder(ABC):
         for kind in kinds:
             if (path / kind.record).is_file():
                 return kind(path)
-        what, missing = (" or ".join(getattr(kind, name) for kind in kinds) for name in ("what", "record"))
-        raise FileNotFoundError(f"no {what} at {path} ({missing} is missing); make -f STUDY.make {path} makes it")
+        missing = " or ".join(kind.record for kind in kinds)
+        raise FileNotFoundError(f"no {cls.what} at {path} ({missing} is missing); make -f STUDY.make {path} makes it")
 
     @classmethod
     def is_at(cls, path: Path) -> bool:
@@ -72,7 +73,12 @@ class PreparedFolder(ABC):
     @cached_property
     def about(self) -> dict[str, Any]:
         """The content of the record: ``study``, ``classes``, ``modalities``, ``checksum``, ``phantom``."""
-        return records.read_record(self.record_path, self.fields, needs=_NEEDS, remedy=self._remedy)
+        about = records.read_record(self.record_path, self.fields, needs=self.needs, remedy=self._remedy)
+        return self._consistent(about)
+
+    def _consistent(self, about: dict[str, Any]) -> dict[str, Any]:
+        """Return the record if its fields fit each other; ValueError else."""
+        return about
 
     @property
     def _remedy(self) -> str:
@@ -148,5 +154,6 @@ class PreparedFolder(ABC):
 
 def _kinds() -> tuple[type[Any], ...]:
     from boundary_loss.folders.sliced import SlicedFolder  # each kind is a PreparedFolder, and imports it
+    from boundary_loss.folders.whole import WholeFolder
 
-    return (SlicedFolder,)
+    return (SlicedFolder, WholeFolder)

@@ -29,6 +29,7 @@ import numpy as np
 
 from boundary_loss.files import read_array
 from boundary_loss.folders import records
+from boundary_loss.folders.grids import check_grid
 from boundary_loss.folders.naming import checked_stem
 from boundary_loss.folders.pictures import read_png
 from boundary_loss.folders.prepared import ABOUT, SETS, PreparedFolder
@@ -37,30 +38,6 @@ from boundary_loss.names import checked_name
 SLICING, SPACING, SPACING_3D = "slicing.json", "spacing.json", "spacing_3d.json"
 GRIDS = "grids.json"
 IMAGES, LABELS, MAPS_3D, LABELS_PNG = "in_npy", "gt_npy", "3d_distmap", "gt"
-
-
-def _numbers(value: Any, key: str, path: Path) -> None:
-    """Refuse what is not four numbers: a row of an affine, or the first of pixdim."""
-    records.list_of(records.number)(value, key, path)
-    if len(value) != 4:
-        raise ValueError(f"{path}: '{key}' has {len(value)} numbers, expected 4")
-
-
-def _voxels(value: Any, key: str, path: Path) -> None:
-    """Refuse what is not three numbers of voxels."""
-    records.list_of(records.count)(value, key, path)
-    if len(value) != 3 or min(value) < 1:
-        raise ValueError(f"{path}: '{key}' is {value!r:.60}, expected three numbers of voxels")
-
-
-_GRID: dict[str, records.Check] = {
-    "file": records.text,
-    "shape": _voxels,
-    **dict.fromkeys(("qform_code", "sform_code", "xyzt_units"), records.whole),
-    **dict.fromkeys(("quatern_b", "quatern_c", "quatern_d"), records.number),
-    **dict.fromkeys(("qoffset_x", "qoffset_y", "qoffset_z"), records.number),
-    **dict.fromkeys(("srow_x", "srow_y", "srow_z", "pixdim"), _numbers),
-}
 
 
 @dataclass(frozen=True)
@@ -154,7 +131,7 @@ class SlicedFolder(PreparedFolder):
         path = self.path / GRIDS
         grids = records.read_record(path, {}, remedy=self._remedy)
         try:
-            records.by_name(records.record(_GRID, needs=tuple(_GRID)))(grids, "volume", path)
+            records.by_name(check_grid)(grids, "volume", path)
         except ValueError as error:
             raise ValueError(f"{error}; {self._remedy}") from None
         return grids

@@ -338,7 +338,7 @@ class _DiceCE(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, labels: Tensor, ignored: int, loss: FusedDiceCELoss) -> Tensor:
         dice, (a, b) = loss.dice, loss.weights
         costs = loss.costs(max(logits.shape[1], 2), logits.device)
-        *of_classes, entropy = _entropy_engine(logits).sums(logits.flatten(2), labels, None, ignored, dice.p, costs)
+        *of_classes, entropy = engine(logits).sums(logits.flatten(2), labels, None, ignored, dice.p, costs)
         sums = Sums(*of_classes)
         if dice.check_labels:
             _check_labels(labels, sums.true, ignored)
@@ -354,7 +354,7 @@ class _DiceCE(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         logits, labels, share, ratio, costs = ctx.saved_tensors
         pulls = _dice_pulls(gradient, share, ratio, len(logits))
-        work, of_voxels = _entropy_engine(logits), gradient.unsqueeze(-1) * costs
+        work, of_voxels = engine(logits), gradient.unsqueeze(-1) * costs
         result = work.gradient(logits.flatten(2), labels, None, *ctx.settings, pulls, of_voxels)
         return result.view(logits.shape), None, None, None
 
@@ -365,11 +365,6 @@ def _entropy_shares(true: Tensor, costs: Tensor, reduction: str) -> Tensor:
     if reduction in ("mean", "batch"):
         counted = counted.sum().expand(len(true))
     return counted.reciprocal().masked_fill_(counted == 0, 0)
-
-
-def _entropy_engine(logits: Tensor) -> Any:
-    """The engine, but for the kernels in C, which know no cross-entropy."""
-    return fused_plain if engine(logits) is fused_compiled else engine(logits)
 
 
 class FusedGeneralizedDiceBoundary(nn.Module):

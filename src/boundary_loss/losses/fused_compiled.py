@@ -31,36 +31,57 @@ def available(logits: Tensor) -> bool:
 
 
 def sums(
-    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums."""
-    result = torch.empty(logits.shape[0], 4, max(logits.shape[1], 2), dtype=torch.float64)
-    _run("bl_fused_sums", logits, labels, distances, ignore_label, p, address(result))
-    both, predicted, true, boundary = result.unbind(1)
-    return both, predicted, true, boundary
+    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, costs: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums.
+
+    With ``costs``, (K,) float64, a fifth, (B,): Σ costs_y (−log s_y) over the voxels, y the class of each.
+    """
+    B, K = logits.shape[0], max(logits.shape[1], 2)
+    result = torch.empty(B, 4 * K + 1, dtype=torch.float64)
+    _run("bl_fused_sums", logits, labels, distances, ignore_label, p, costs, address(result))
+    of_classes = result[:, :-1].view(B, 4, K).unbind(1)
+    return of_classes if costs is None else (*of_classes, result[:, -1])
 
 
 def gradient(
-    logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, pulls: Tensor
+    logits: Tensor,
+    labels: Tensor,
+    distances: Tensor | None,
+    ignore_label: int,
+    p: int,
+    pulls: Tensor,
+    costs: Tensor | None = None,
 ) -> Tensor:
-    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary."""
+    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary.
+
+    ``costs``, (B, K) float64: the costs of the classes times the gradient of each item's fifth sum.
+    """
     result = torch.empty_like(logits)
-    _run("bl_fused_gradient", logits, labels, distances, ignore_label, p, address(pulls), _described(result))
+    _run("bl_fused_gradient", logits, labels, distances, ignore_label, p, costs, address(pulls), _described(result))
     return result
 
 
 def _run(
-    name: str, logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, *more: object
+    name: str,
+    logits: Tensor,
+    labels: Tensor,
+    distances: Tensor | None,
+    ignore_label: int,
+    p: int,
+    costs: Tensor | None,
+    *more: object,
 ) -> None:
     if labels.dtype not in TYPES:
         labels = labels.long()
     if distances is not None and distances.dtype not in TYPES[:4]:
         distances = distances.float()
+    costs = None if costs is None else costs.contiguous()
     maps = ctypes.byref(_Tensor()) if distances is None else _described(distances)
     shape = _Triple(*logits.shape)
     status = getattr(library(), name)(
         _described(logits), _described(labels), maps, shape,
-        ctypes.c_int64(ignore_label), ctypes.c_int64(p), *more, torch.get_num_threads(),
+        ctypes.c_int64(ignore_label), ctypes.c_int64(p), address(costs), *more, torch.get_num_threads(),
     )  # fmt: skip
     if status != 0:
         raise MemoryError(f"fused loss of logits {tuple(logits.shape)}")

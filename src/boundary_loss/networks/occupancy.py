@@ -127,6 +127,9 @@ class OSSNet(nn.Module):
         return self._as_classes(self.decoder(points, features, code.latents))
 
     def _view(self, volume: Tensor) -> PatchView:
+        """Patches of the type that their first product is computed in: half of the memory under autocast."""
+        if torch.is_autocast_enabled(volume.device.type):
+            volume = volume.to(torch.get_autocast_dtype(volume.device.type))
         return PatchView.of(volume, wide=self.patches == "7+14")
 
     def _patch_features(self, patches: list[Tensor]) -> Tensor:

@@ -51,9 +51,9 @@ def as_matrix(weight: Tensor) -> Tensor:
     ours = torch.arange(SIDE, device=weight.device)
     # shifts[o, i, k] = 1 where tap k of output o reads input i
     taps = ours[None, :, None] - ours[:, None, None] + SIDE // 2
-    shifts = (taps == ours).to(weight.dtype)
+    shifts = taps == ours
     for axis in (4, 3, 2):
-        weight = torch.tensordot(weight, shifts, dims=([axis], [2]))
+        weight = torch.tensordot(weight, shifts.to(weight.dtype), dims=([axis], [2]))  # autocast changes its type
     return weight.permute(0, 6, 4, 2, 1, 7, 5, 3).reshape(CELLS * weight.shape[0], -1)
 
 

@@ -9,6 +9,9 @@ from boundary_loss.networks.pade import PadeUnit
 
 Grid = tuple[int, int, int]
 
+SLAB = 32
+"""Planes that a block computes at a time where nothing is kept for backward."""
+
 
 class Encoded(NamedTuple):
     latents: Tensor
@@ -67,7 +70,18 @@ class _Block(nn.Module):
         self.unit = PadeUnit()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.unit(self.second(halved(self.first(x))) + self.shortcut(halved(x)))
+        return self.unit(self.second(self._first_halved(x)) + self.shortcut(halved(x)))
+
+    def _first_halved(self, x: Tensor) -> Tensor:
+        """The part at full size, slab by slab in inference: of a LiTS volume, 256³ x 8, it would take 1.1 GB."""
+        if self.training or torch.is_grad_enabled() or x.shape[2] <= SLAB:
+            return halved(self.first(x))
+        slabs = []
+        for start in range(0, x.shape[2], SLAB):
+            lowest = max(start - 1, 0)  # the convolution reads a plane on either side
+            planes = self.first(x[:, :, lowest : start + SLAB + 1])
+            slabs.append(halved(planes[:, :, start - lowest : start - lowest + SLAB]))
+        return torch.cat(slabs, dim=2)
 
 
 def _conv_norm_pade(cin: int, cout: int, *, kernel: int = 5, bias: bool) -> nn.Sequential:

@@ -24,6 +24,9 @@ _PIECE = {"cpu": 1 << 15, "cuda": 1 << 24}
 class PadeUnit(nn.Module):
     """Apply one learned Padé approximant, 10 parameters, to each value; starts as a leaky ReLU."""
 
+    rate_share = 1e-2 / 3e-4
+    """Its learning rate over that of other weights, as in OSS-Net: 0.01 where they have 0.0003."""
+
     def __init__(self) -> None:
         super().__init__()
         self.numerator = nn.Parameter(torch.tensor(LEAKY_NUMERATOR))

@@ -19,10 +19,19 @@ from tqdm import tqdm
 
 from boundary_loss import command
 from boundary_loss.files import new_folder
-from boundary_loss.phantom import acdc, isles, wmh
+from boundary_loss.phantom import acdc, atria, brats, isles, lits, wmh
 from boundary_loss.phantom.archive import new_archive, write_lineage
 
-STUDIES: dict[str, ModuleType] = {"isles": isles, "wmh": wmh, "acdc": acdc}
+STUDIES: dict[str, ModuleType] = {
+    "isles": isles,
+    "wmh": wmh,
+    "acdc": acdc,
+    "atria": atria,
+    "brats": brats,
+    "lits": lits,
+}
+_SEEDED = ("acdc", "isles", "wmh", "atria", "brats", "lits")
+"""The studies by the second number of their seeds: new ones come last, so that no other's phantom changes."""
 LINEAGE = "phantom.lineage"
 SMALLEST = 32
 
@@ -30,7 +39,7 @@ SMALLEST = 32
 def write(study: str, target: Path, *, cases: int, size: int, seed: int, words: list[str]) -> list[str]:
     """Write the study's archives into a new folder; the same arguments give the same bytes. Returns their names."""
     module = STUDIES[study]
-    rng = np.random.default_rng([seed, sorted(STUDIES).index(study)])
+    rng = np.random.default_rng([seed, _SEEDED.index(study)])
     with new_folder(target) as grown:
         with ExitStack() as stack:
             archives = {name: stack.enter_context(new_archive(grown / name)) for name in module.ARCHIVES}
@@ -51,7 +60,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("dest", type=Path, help="folder to make, for the archives and phantom.lineage")
     parser.add_argument("--study", choices=list(STUDIES), required=True, help="which challenge to imitate")
     parser.add_argument("--cases", type=int, default=40, help="number of patients (isles: training cases)")
-    parser.add_argument("--size", type=int, default=128, help="voxels along a side of a slice, about")
+    parser.add_argument(
+        "--size",
+        type=int,
+        default=128,
+        help="voxels along a side of a slice, about (brats: 256 is full size, lits: 512)",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fresh", action="store_true", help="move an existing folder aside and make it anew")
     args = parser.parse_args()

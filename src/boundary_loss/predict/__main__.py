@@ -44,6 +44,7 @@ def arguments() -> argparse.Namespace:
     new.add_argument("--images", type=Path, nargs="+", action="append", metavar="FILE",
                      help="the files of one case, in the order of the modalities; may be repeated")  # fmt: skip
     new.add_argument("--softmax", action="store_true", help="also write the probabilities of every class, float32")
+    new.add_argument("--largest", action="store_true", help="keep the largest piece of each class alone")
     add_header_options(new)
     new.add_argument("--trust_network", action="store_true", help="import a network that is not of this package")
     new.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
@@ -52,7 +53,8 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if (args.run is None) == (args.weights is None):
         parser.error("give --run and --data, or --weights and either --source or --images")
-    if args.run is not None and (args.data is None or args.source or args.images or args.softmax or args.spacing):
+    of_new = args.source or args.images or args.softmax or args.largest or args.spacing
+    if args.run is not None and (args.data is None or of_new):
         parser.error("--run needs --data and takes only --epoch: a training saves classes, of its own volumes")
     if args.weights is not None and (args.source is None) == (args.images is None):
         parser.error("--weights needs either --source or --images")
@@ -96,6 +98,7 @@ def predict_cases(args: argparse.Namespace, words: list[str]) -> None:
         device=device,
         batch_size=args.batch_size,
         softmax=args.softmax,
+        largest=args.largest,
     )
     believed = trained.recipe(trust_affine=args.trust_affine, spacing_mm=args.spacing)
     predict_new(args.folder, cases, trained, predictor, words, believed, fresh=args.fresh)

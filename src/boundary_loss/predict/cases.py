@@ -9,6 +9,7 @@ from boundary_loss.names import checked_name
 from boundary_loss.preparation.layout import find_new_cases
 from boundary_loss.preparation.shown import Preparation
 from boundary_loss.preparation.study import Case, Files
+from boundary_loss.volumes import stem_of
 
 CASE = "case"
 """The column of a list that names the cases; the others are the modalities."""
@@ -64,7 +65,7 @@ def given_cases(lists: Sequence[Sequence[Path]], modalities: Sequence[str]) -> l
 
 def shared_name(paths: Sequence[Path]) -> str:
     """``caseA_ct.nii.gz caseA_cbf.nii.gz`` -> ``caseA``; the first file's own name if they share nothing."""
-    names = [path.name.removesuffix(".gz").removesuffix(".nii") for path in paths]
+    names = [stem_of(path.name) for path in paths]
     shared = ""
     for words in zip(*(re.findall(r"[^_. -]+|[_. -]+", name) for name in names)):
         if len(set(words)) > 1:

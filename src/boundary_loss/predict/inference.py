@@ -9,6 +9,7 @@ from torch import nn
 from boundary_loss.command import Stop
 from boundary_loss.encoding import probs2class
 from boundary_loss.networks import LOGITS, outputs
+from boundary_loss.predict.largest import keep_largest
 from boundary_loss.predict.restore import Prediction
 
 
@@ -25,6 +26,8 @@ class Predictor:
     batch_size: int
     softmax: bool
     """Whether to keep the probabilities."""
+    largest: bool = False
+    """Whether the classes keep their largest piece alone; the probabilities stay as they are."""
 
     def __call__(self, images: np.ndarray) -> Prediction:
         """Images (C, X, Y, Z) float32 in [0, 1], as :func:`boundary_loss.preparation.shown.prepare_images` makes them.
@@ -43,7 +46,7 @@ class Predictor:
             classes[..., here] = probs2class(probs, dtype=torch.uint8).movedim(0, -1).cpu().numpy()
             if kept is not None:
                 kept[..., here] = probs.movedim(0, -1).cpu().numpy()
-        return Prediction(classes, kept)
+        return Prediction(keep_largest(classes) if self.largest else classes, kept)
 
     @torch.inference_mode()
     def _probs(self, batch: torch.Tensor) -> torch.Tensor:

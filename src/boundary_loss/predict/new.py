@@ -1,7 +1,7 @@
 """A folder of predictions of new cases. Each is written whole; a killed attempt goes on where it was left.
 
 pred_TESTING/
-    case_1.nii.gz                     labels
+    case_1.nii.gz                     labels; .nrrd or .h5 if the case came so
     softmax/case_1_1_lesion.nii.gz    probabilities of a class, where asked for
     predictions.json                  the weights' checksum, network, epoch, classes and label values
     arguments.txt                     the settings, as typed
@@ -19,15 +19,14 @@ from boundary_loss import command
 from boundary_loss.command import Stop
 from boundary_loss.files import begin_folder, clear_folder, publish, refuse_foreign, unfinished, write_json
 from boundary_loss.folders import records
-from boundary_loss.folders.sliced import from_pictures
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.restore import label_path, write_prediction
 from boundary_loss.predict.saved import ABOUT
 from boundary_loss.preparation.checks import check_case, faults_of, refuse
-from boundary_loss.preparation.shown import Preparation, prepare_images
+from boundary_loss.preparation.shown import Preparation, prepare_new
 from boundary_loss.preparation.study import Case, Recipe
 from boundary_loss.training.weights import Weights
-from boundary_loss.volumes import Volume, orientation, read_volume
+from boundary_loss.volumes import Volume, orientation, read_volume, written_as
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def predict_new(
         Stop: ``target`` was made with other settings or weights.
     """
     place = standing(target, words, trained, fresh=fresh)
-    todo = [case for case in cases if place is None or not label_path(place, case.volume).is_file()]
+    todo = [case for case in cases if place is None or not _labels_of(case, place).is_file()]
     if place == target and not todo:
         print(f"{target} is complete: {_counted(cases)}")
         return
@@ -97,6 +96,12 @@ def predict_new(
         tqdm.write(predict_case(grown, case, trained, predictor, recipe))
     aside = publish(grown, target)
     print(f"{target}: {_counted(cases)}" + (f"; the one before is kept as {aside}" if aside else ""))
+
+
+def _labels_of(case: Case, folder: Path) -> Path:
+    """Where the predicted labels of a case are, in the format of its first modality."""
+    name = case.images[0].found[0].name if case.images[0].found else ""
+    return label_path(folder, case.volume, written_as(name))
 
 
 def standing(target: Path, words: list[str], trained: Trained, *, fresh: bool) -> Path | None:
@@ -141,8 +146,7 @@ def predict_case(folder: Path, case: Case, trained: Trained, predictor: Predicto
     """Predict and write one case; returns a line with the volume of each class."""
     preparation = trained.preparation
     volumes = [read_volume(files.found[0], recipe.spacing_mm) for files in case.images]
-    images = prepare_images([volume.array for volume in volumes], preparation.shape, pictures=preparation.pictures)
-    prediction = predictor(from_pictures(images) if preparation.pictures else images)
+    prediction = predictor(prepare_new([volume.array for volume in volumes], trained.modalities, preparation))
     labels = write_prediction(
         folder, case.volume, prediction, volumes[0].geometry, preparation.label_values, trained.classes
     )

@@ -51,8 +51,8 @@ def _check_slices(found: int, geometry: Geometry) -> None:
         raise ValueError(f"{found} slices cannot fill a volume of {geometry.shape[2]}")
 
 
-def label_path(folder: Path, case: str) -> Path:
-    return folder / f"{case}.nii.gz"
+def label_path(folder: Path, case: str, ending: str) -> Path:
+    return folder / f"{case}{ending}"
 
 
 def write_prediction(
@@ -61,13 +61,15 @@ def write_prediction(
 ) -> np.ndarray:  # fmt: skip
     """Write ``CASE.nii.gz``, after ``softmax/CASE_K_NAME.nii.gz`` of every class: with the labels a case is done.
 
+    The format is that of the case's own file: ``CASE.nrrd`` for a case in NRRD.
+
     Returns:
         (X, Y, Z) the labels as written.
     """
     if prediction.probs is not None:
         for k, probs in enumerate(probs_in_source(prediction.probs, geometry)):
-            name = f"{case}_{k}_{classes[k].replace(' ', '-')}.nii.gz"
+            name = f"{case}_{k}_{classes[k].replace(' ', '-')}{geometry.ending}"
             write_volume(folder / SOFTMAX / name, probs, geometry)
     labels = labels_in_source(prediction.classes, geometry, label_values)
-    write_volume(label_path(folder, case), labels, geometry)
+    write_volume(label_path(folder, case, geometry.ending), labels, geometry)
     return labels

@@ -18,7 +18,7 @@ ABOUT = "predictions.json"
 
 
 def write_saved(target: Path, run: RunFolder, data: PreparedFolder, epoch: int | None, words: list[str]) -> None:
-    """Write ``target/VOLUME.nii.gz`` of every validation volume; ``epoch`` None is the best.
+    """Write ``target/VOLUME.nii.gz``, or in its source's format, of each validation volume; ``epoch`` None is the best.
 
     Raises:
         FileNotFoundError: a slice's prediction, or the record of where the voxels lay, is not there.

@@ -1,13 +1,14 @@
-"""What must be true of a case before it is cut. Every fault is told with its case, its file and what was found."""
+"""What must be true of a case before it is prepared. Every fault is told with its case, its file and what was found."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from boundary_loss.preparation.label_values import label_faults
+from boundary_loss.preparation.label_values import label_faults, nearest_labels
 from boundary_loss.preparation.study import GT, Case, Files, Recipe, Study
+from boundary_loss.shapes import IGNORED
 from boundary_loss.volumes import UNIT_MM, Volume, in_words, read_volume, same_sizes
 
 LISTED = 5
@@ -24,7 +25,9 @@ class Report:
     doubts: tuple[str, ...]
     shape: tuple[int, ...] | None
     unit_voxels: bool
-    """Whether the header says 1 x 1 x 1 mm, and no one said otherwise."""
+    """Whether the header says 1 x 1 x 1 mm, or nothing, and no one said otherwise."""
+    empty: bool = False
+    """Whether the labels of a whole volume hold no object."""
 
 
 @dataclass
@@ -34,6 +37,7 @@ class _Findings:
     faults: list[str] = field(default_factory=list)
     disputes: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    empty: bool = False
 
     def report(self, case: Case, recipe: Recipe, first: Volume | None) -> Report:
         stopping, told = ([], self.disputes) if recipe.trust_affine else (self.disputes, [])
@@ -43,6 +47,7 @@ class _Findings:
             doubts=(*self.doubts, *told),
             shape=first.array.shape if first else None,
             unit_voxels=first is not None and has_unit_voxels(first, recipe),
+            empty=self.empty,
         )
 
 
@@ -57,13 +62,16 @@ def check_case(case: Case, recipe: Recipe) -> Report:
             continue
         path = files.found[0]
         try:
-            volume = read_volume(path, recipe.spacing_mm)
+            volume = read_volume(path, recipe.spacing_mm, labels=name == GT)
         except ValueError as error:
             findings.faults.append(str(error))
             continue
         _look_at(path, volume, recipe, findings, labels=name == GT)
+        if name == GT and recipe.kind == "volumes":
+            findings.empty = not has_object(volume.array, recipe.values)
         if first is None:
             first = (path, volume)
+            findings.disputes += [f"{path}: {fault}" for fault in axis_disputes(volume.array.shape, recipe)]
         else:
             _compare(path, volume, *first, findings)
     return findings.report(case, recipe, first[1] if first else None)
@@ -80,7 +88,11 @@ def _look_at(path: Path, volume: Volume, recipe: Recipe, findings: _Findings, *,
 
 def _compare(path: Path, volume: Volume, first_path: Path, first: Volume, findings: _Findings) -> None:
     if volume.array.shape != first.array.shape:
-        findings.faults.append(f"{path}: shape {volume.array.shape}, but {first.array.shape} in {first_path.name}")
+        turned = sorted(volume.array.shape) == sorted(first.array.shape)
+        findings.faults.append(
+            f"{path}: shape {volume.array.shape}, but {first.array.shape} in {first_path.name}"
+            + (": its axes are in another order" if turned else "")
+        )
     elif not same_grid(volume, first):
         findings.disputes.append(f"{path}: its affine places the voxels elsewhere than that of {first_path.name}")
 
@@ -102,6 +114,26 @@ def image_faults(array: np.ndarray) -> list[str]:
         return [f"values from {low:g} to {high:g}, more than 32-bit floats can span"]
     low, high = (float(np.float32(value)) for value in (low, high))
     return [f"constant: every voxel is {low:g}"] if low == high else []
+
+
+def has_object(labels: np.ndarray, values: Mapping[int, int]) -> bool:
+    """Whether a label image has a voxel of any class but background; ignored voxels are of none."""
+    objects = [value for value, k in values.items() if k not in (0, IGNORED)]
+    return bool(np.isin(nearest_labels(labels), objects).any())
+
+
+def axis_disputes(shape: tuple[int, ...], recipe: Recipe) -> list[str]:
+    """Return where the planes of a volume lie if not along its last axis, in a study whose planes are square.
+
+    A file that lists its slices first, (Z, Y, X), has two equal axes behind a shorter one.
+    """
+    odd = next((axis for axis in (0, 1) if shape[axis] < shape[2] == shape[1 - axis]), None)
+    if not recipe.square_planes or odd is None:
+        return []
+    return [
+        f"{in_words(shape)} voxels: its planes lie along axis {odd + 1} of 3, not along the last, so its axes, and "
+        "the affine with them, are in another order than this study's"
+    ]
 
 
 def size_faults(spacing_mm: tuple[float, float, float]) -> list[str]:
@@ -150,7 +182,7 @@ def check_together(study: Study, cases: Sequence[Case], reports: Sequence[Report
             faults.append(
                 f"{patient}: {len(volumes)} volumes ({', '.join(volumes)}); expected {study.volumes_per_patient}"
             )
-    if recipe.shape is None:
+    if study.kind == "slices" and recipe.shape is None:
         shapes: dict[tuple[int, ...], list[str]] = {}
         for report in reports:
             if report.shape is not None:
@@ -161,30 +193,47 @@ def check_together(study: Study, cases: Sequence[Case], reports: Sequence[Report
     return faults
 
 
-def refuse_faulty(study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe) -> None:
+def refuse_faulty(
+    study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe, variable: str
+) -> None:
     """Raise one ValueError that lists every fault of every case; doubts are printed.
+
+    Args:
+        variable: as for :func:`refuse`.
 
     Raises:
         ValueError: there is a fault.
     """
-    refuse(faults_of(reports) + check_together(study, cases, reports, recipe), f"the {study.name} data", "SLICE")
+    faults = faults_of(reports, study.usual_mm) + check_together(study, cases, reports, recipe)
+    refuse(faults, f"the {study.name} data", variable)
 
 
-def faults_of(reports: Sequence[Report]) -> list[str]:
-    """A line for each fault; doubts are printed."""
+def faults_of(reports: Sequence[Report], usual_mm: tuple[float, float, float] | None = None) -> list[str]:
+    """Return a line for each fault; doubts are printed. ``usual_mm``: the voxel size that the data is known to have."""
     for report in reports:
         for doubt in report.doubts:
             print(f"warning: {report.volume}: {doubt}")
-    _doubt_units([report.volume for report in reports if report.unit_voxels])
+    _doubt_units(_listed(report.volume for report in reports if report.unit_voxels), usual_mm)
+    if empty := _listed(report.volume for report in reports if report.empty):
+        print(f"warning: {empty}: the labels are background alone, without an object")
     return [f"{report.volume}: {fault}" for report in reports for fault in report.faults]
 
 
-def _doubt_units(volumes: Sequence[str]) -> None:
-    if volumes:
-        more = f" and {len(volumes) - LISTED} more" if len(volumes) > LISTED else ""
+def _listed(volumes: Iterable[str]) -> str:
+    """Return the first names, and how many more there are; empty without any."""
+    names = list(volumes)
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
+def _doubt_units(volumes: str, usual_mm: tuple[float, float, float] | None) -> None:
+    """Print that voxels of 1 mm may have lost their size, unless the data is known for it."""
+    if volumes and usual_mm != UNIT_MM:
+        stated = ",".join(f"{size:g}" for size in usual_mm) if usual_mm else "X,Y,Z"
+        known = f" The data is known for {in_words(usual_mm)} mm." if usual_mm else ""
         print(
-            f"warning: {', '.join(volumes[:LISTED])}{more}: the header says 1 x 1 x 1 mm a voxel, as headers do that "
-            "lost their voxel size; every distance follows from it. If it is another, state it in mm: SPACING=X,Y,Z"
+            f"warning: {volumes}: the header says 1 x 1 x 1 mm a voxel, or nothing, as headers do that lost their "
+            f"voxel size; every distance follows from it.{known} If it is another, state it in mm: SPACING={stated}"
         )
 
 
@@ -192,7 +241,7 @@ def refuse(lines: Sequence[str], what: str, variable: str) -> None:
     """Raise one ValueError that lists the faults of ``what``, if there are any.
 
     Args:
-        variable: of make, that takes the command's options: ``SLICE``.
+        variable: of make, that takes the command's options: ``SLICE``, ``PREPARE``.
     """
     if not lines:
         return
@@ -201,8 +250,8 @@ def refuse(lines: Sequence[str], what: str, variable: str) -> None:
     if any("affine" in line for line in lines):
         advice = (
             "\n  If you know the size of their voxels, state it in mm: SPACING=X,Y,Z (--spacing X,Y,Z)."
-            f"\n  If you know that the voxels correspond, {variable}=--trust_affine goes on: pixdim is then believed "
-            "for their size."
+            f"\n  If you know that the voxels correspond, {variable}=--trust_affine goes on: the voxel size "
+            "that the header states by itself (pixdim) is then believed."
         )
     count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
     raise ValueError(f"{count} in {what}; nothing was written:\n{listed}{advice}")

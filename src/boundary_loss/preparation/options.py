@@ -1,7 +1,8 @@
-"""Options of slicing and prediction alike: what is believed of the headers of their files."""
+"""Options of preparation and prediction alike: what is believed of the headers of their files."""
 
 import argparse
 import re
+from collections.abc import Callable
 
 import numpy as np
 
@@ -28,3 +29,14 @@ def read_spacing(text: str) -> tuple[float, float, float]:
     if not all(0 < size < np.inf for size in (x, y, z)):
         raise argparse.ArgumentTypeError(f"expected three voxel sizes in mm, as 0.9,0.9,5; found '{text}'")
     return x, y, z
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from ``least``, for argparse."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number, at least {least}; found '{text}'")
+        return int(text)
+
+    return read

@@ -4,7 +4,7 @@ So a new case is prepared as the training slices were, however long ago the netw
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ import numpy as np
 from skimage.transform import resize
 
 from boundary_loss.folders import records
+from boundary_loss.folders.sliced import from_pictures
+from boundary_loss.folders.whole import Scale
+from boundary_loss.preparation.normalisation import Moments, Normalisation
 
 
 def _shape(value: Any, key: str, path: Path) -> None:
@@ -28,8 +31,18 @@ def _pattern(value: Any, key: str, path: Path) -> None:
         raise ValueError(f"{path}: '{key}' is {value!r}, which would leave the folder of the cases")
 
 
+def _scale(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not an offset and a factor."""
+    records.list_of(records.number)(value, key, path)
+    if len(value) != 2:
+        raise ValueError(f"{path}: '{key}' is {value!r:.60}, expected an offset and a factor")
+
+
+_OPTIONAL = ("shape", "normalise", "scale")
 _FIELDS: dict[str, records.Check] = {
     "shape": _shape,
+    "normalise": records.text,
+    "scale": records.by_name(_scale),
     "pictures": records.flag,
     "label_values": records.list_of(records.count),
     "layout": records.by_name(_pattern),
@@ -39,34 +52,43 @@ _FIELDS: dict[str, records.Check] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """How slices came from volumes; written to slicing.json, and from there into every file of weights."""
+    """How slices came from volumes, or whole ones are scaled; written to slicing.json or whole.json, and from there
+    into every file of weights."""
 
     shape: tuple[int, int] | None
     """(X, Y) that slices are resized to; None: as they are."""
     pictures: bool
     """Whether the network reads 8-bit pictures."""
     label_values: tuple[int, ...]
-    """The label value, as in the study's files, that each class came from; the smallest where there were several."""
+    """The label value, as in the study's files, that each class came from; the first that the study lists where there
+    were several."""
     layout: dict[str, str]
     """The file of each modality in a folder of new cases, see :mod:`boundary_loss.preparation.layout`; may be empty."""
     orientations: tuple[str, ...]
     """Where the axes of the volumes pointed in the patient: ``("LPS",)``."""
+    normalise: str = ""
+    """How whole volumes are scaled, see :mod:`boundary_loss.preparation.normalisation`; empty for slices."""
+    scale: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Offset and factor of each modality where they are those of a whole study, as ``zscore(study)`` has it."""
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {
+        of_volumes = {"normalise": self.normalise, "scale": {name: list(pair) for name, pair in self.scale.items()}}
+        return {
             "shape": list(self.shape) if self.shape else None,
+            "pictures": self.pictures,
             "label_values": list(self.label_values),
+            "layout": dict(self.layout),
             "orientations": list(self.orientations),
-        }
+        } | (of_volumes if self.normalise else {})
 
     @classmethod
     def from_json(cls, content: Any, path: Path, num_classes: int) -> "Preparation":
-        """Take it from what ``path`` holds: slicing.json, or a file of weights.
+        """Take it from what ``path`` holds: slicing.json, whole.json, or a file of weights.
 
         Raises:
             ValueError: a field is missing or cannot be used, or a pattern of the layout would leave its folder.
         """
-        records.checked_record(content, path, _FIELDS, needs=tuple(name for name in _FIELDS if name != "shape"))
+        records.checked_record(content, path, _FIELDS, needs=tuple(name for name in _FIELDS if name not in _OPTIONAL))
         if len(content["label_values"]) != num_classes:
             raise ValueError(f"{path} has {len(content['label_values'])} label values of {num_classes} classes")
         return cls(
@@ -75,7 +97,29 @@ class Preparation:
             label_values=tuple(content["label_values"]),
             layout=content["layout"],
             orientations=tuple(content["orientations"]),
+            normalise=content.get("normalise") or "",
+            scale={name: (offset, factor) for name, (offset, factor) in (content.get("scale") or {}).items()},
         )
+
+
+def prepare_new(arrays: Sequence[np.ndarray], modalities: Sequence[str], preparation: Preparation) -> np.ndarray:
+    """Return the modalities of a new case, prepared as those of the training were: (C, X', Y', Z) float32.
+
+    Raises:
+        ValueError: the numbers of a modality that is scaled by those of a study are missing.
+    """
+    if not preparation.normalise:
+        images = prepare_images(arrays, preparation.shape, pictures=preparation.pictures)
+        return from_pictures(images) if preparation.pictures else images
+    rule = Normalisation.parse(preparation.normalise)
+    missing = [name for name in modalities if rule.of_study and name not in preparation.scale]
+    if missing:
+        raise ValueError(f"the numbers that {preparation.normalise} scales {missing[0]} by are missing")
+    scales = [
+        Scale(*(preparation.scale[name] if rule.of_study else rule.scale(Moments.of(array))), clipped=rule.clips)
+        for name, array in zip(modalities, arrays, strict=True)
+    ]
+    return np.stack([scale(array.astype(np.float32)) for scale, array in zip(scales, arrays)]).astype(np.float32)
 
 
 def prepare_images(arrays: Sequence[np.ndarray], shape: tuple[int, int] | None, *, pictures: bool) -> np.ndarray:

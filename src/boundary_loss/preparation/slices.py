@@ -1,51 +1,77 @@
-"""One case, from volumes to the files of its slices."""
+"""Cases cut into slices: from volumes to the files of a sliced folder."""
 
+import argparse
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from boundary_loss.distance import signed_distance
-from boundary_loss.files import write_array
+from boundary_loss.files import write_array, write_json
 from boundary_loss.folders.pictures import write_png
-from boundary_loss.folders.sliced import IMAGES, LABELS, LABELS_PNG, MAPS_3D
+from boundary_loss.folders.prepared import SPLIT
+from boundary_loss.folders.sliced import (
+    GRIDS,
+    IMAGES,
+    LABELS,
+    LABELS_PNG,
+    MAPS_3D,
+    SETS,
+    SLICING,
+    SPACING,
+    SPACING_3D,
+)
 from boundary_loss.preparation.copies import flipped, turned
 from boundary_loss.preparation.label_values import to_classes
-from boundary_loss.preparation.shown import prepare_images, resize_slices
-from boundary_loss.preparation.study import Case, Recipe
+from boundary_loss.preparation.options import at_least
+from boundary_loss.preparation.recording import Kind, Prepared, common, common_options, label_values
+from boundary_loss.preparation.shown import Preparation, prepare_images, resize_slices
+from boundary_loss.preparation.split import Split
+from boundary_loss.preparation.study import Case, Recipe, Study
 from boundary_loss.shapes import IGNORED
-from boundary_loss.volumes import Geometry, orientation, read_volume
+from boundary_loss.volumes import orientation, read_volume
 
 
 @dataclass
-class Cut:
-    """What a worker reports of a case; ``digests`` are sha256 sums of arrays by file, ``voxels`` counts by sign."""
+class Cut(Prepared):
+    """What a worker reports of a case that it cut; the voxel size is that of the resized slices."""
 
-    volume: str
-    patient: str
-    spacing_mm: tuple[float, float, float]
-    orientation: str
-    """Where the axes X, Y, Z point in the patient, in nibabel's letters, as ``LPS``; ``?`` where no one can tell."""
-    source: Path
-    """The file of the first modality."""
-    geometry: Geometry
-    """Of that file: where its voxels lie, and how many there were before resizing."""
     stems: list[str] = field(default_factory=list)
-    digests: dict[str, str] = field(default_factory=dict)
-    positive: int = 0
-    negative: int = 0
-    num_slices: int = 0
-    num_with_object: int = 0
+
+
+def add_options(parser: argparse.ArgumentParser, study: Study) -> None:
+    shape = "the slices' own" if study.shape is None else "{} {}".format(*study.shape)
+    parser.add_argument(
+        "--shape", type=at_least(1), nargs=2, metavar=("X", "Y"), help=f"resize slices; otherwise {shape}"
+    )
+    parser.add_argument("--n_augment", type=at_least(0), default=0, help="altered copies of every training slice")
+    parser.add_argument("--discard_negatives", action="store_true", help="leave out training slices without object")
+
+
+def settings(study: Study, args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "shape": tuple(args.shape) if args.shape else study.shape,
+        "n_augment": args.n_augment,
+        "discard_negatives": args.discard_negatives,
+    }
+
+
+def make_folders(folder: Path, recipe: Recipe) -> None:
+    arrays = () if recipe.pictures else (IMAGES, LABELS, MAPS_3D)
+    for which in SETS:
+        for name in (LABELS_PNG, *recipe.modalities, *arrays):
+            (folder / which / name).mkdir(parents=True)
 
 
 def cut_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Cut:
     """Write all slices of a case below ``folder/which``; the case has passed its checks."""
     assert case.labels is not None
     volumes = [read_volume(files.found[0], recipe.spacing_mm) for files in case.images]
-    labels = to_classes(read_volume(case.labels.found[0]).array, recipe.values)
+    labels = to_classes(read_volume(case.labels.found[0], labels=True).array, recipe.values)
     spacing = volumes[0].spacing_mm
     images = prepare_images([volume.array for volume in volumes], recipe.shape, pictures=recipe.pictures)
     if recipe.shape is not None and recipe.shape != labels.shape[:2]:
@@ -120,3 +146,45 @@ def digest(array: np.ndarray) -> str:
     """sha256 of an array's dtype, shape and values: not of a file, whose compression depends on the library."""
     about = f"{array.dtype.str} {array.shape}\n".encode()
     return hashlib.sha256(about + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def write_records(
+    folder: Path, study: Study, recipe: Recipe, split: Split, cuts: Sequence[tuple[str, Cut]], unpacked: Path
+) -> None:
+    """Write what the slices are, where they come from, how large their voxels are and where they lay."""
+    for which in SETS:
+        spacing = {stem: list(cut.spacing_mm[:2]) for side, cut in cuts if side == which for stem in cut.stems}
+        write_json(folder / which / SPACING, dict(sorted(spacing.items())))
+    write_json(folder / SPACING_3D, {cut.volume: list(cut.spacing_mm) for _, cut in cuts})
+    write_json(folder / GRIDS, {cut.volume: cut.grid(unpacked) for _, cut in cuts})
+    write_json(folder / SPLIT, split.as_json())
+    digests = {name: digest for _, cut in cuts for name, digest in cut.digests.items()}
+    preparation = Preparation(
+        shape=recipe.shape,
+        pictures=recipe.pictures,
+        label_values=label_values(recipe),
+        layout=study.layout,
+        orientations=tuple(sorted({cut.orientation for _, cut in cuts})),
+    )
+    about = common(study, preparation, cuts, digests, unpacked) | {
+        "shape": list(recipe.shape) if recipe.shape else "native",
+        "kinds": sorted({name.split("/")[1] for name in digests} | set(study.modalities)),
+        "options": common_options(recipe)
+        | {"n_augment": recipe.n_augment, "discard_negatives": recipe.discard_negatives},
+    }
+    write_json(folder / SLICING, about)
+
+
+SLICES = Kind(
+    record=SLICING,
+    doing="slicing",
+    done="sliced",
+    again="slices it again",
+    variable="SLICE",
+    add_options=add_options,
+    settings=settings,
+    make_folders=make_folders,
+    prepare=cut_case,
+    doubts=lambda cases: [],
+    write_records=write_records,
+)

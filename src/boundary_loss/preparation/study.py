@@ -1,10 +1,13 @@
-"""What a dataset declares, and what one run of the slicer was asked to do."""
+"""What a dataset declares, and what one run of its preparation was asked to do."""
 
+import glob
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from boundary_loss.shapes import IGNORED
+from boundary_loss.volumes import READ, ending_of, stem_of
 
 GT = "gt"
 
@@ -20,6 +23,17 @@ class Files:
     @classmethod
     def match(cls, folder: Path, pattern: str) -> "Files":
         return cls(folder, pattern, tuple(sorted(shown(folder, pattern))))
+
+    @classmethod
+    def volume(cls, folder: Path, name: str) -> "Files":
+        """Find a volume by its name without the ending, in any format that is read."""
+        found = [path for path in shown(folder, f"{glob.escape(name)}.*") if stem_of(path.name) == name]
+        return cls(folder, f"{name}{{{','.join(READ)}}}", tuple(sorted(found)))
+
+
+def volume_names(folder: Path) -> list[str]:
+    """Return the names, without their endings, of the volumes in a folder, sorted; none if there is no such folder."""
+    return sorted({stem_of(path.name) for path in shown(folder, "*") if ending_of(path.name)})
 
 
 def shown(folder: Path, pattern: str) -> Iterator[Path]:
@@ -63,6 +77,16 @@ class Study:
     """Lists the cases of an unpacked folder."""
     expects: str
     """What ``find`` looks for, in words."""
+    kind: Literal["slices", "volumes"] = "slices"
+    """What the volumes become: a folder of slices, or one of whole volumes, whose arrays are those of the files."""
+    normalise: str = "minmax"
+    """How values become what a network sees of whole volumes, see :mod:`boundary_loss.preparation.normalisation`.
+    Slices have one rule: each volume's smallest value becomes 0, its largest 1."""
+    square_planes: bool = False
+    """Whether planes are square, and more voxels lie along them than across: a volume with its planes along another
+    axis than the last is then noticed."""
+    usual_mm: tuple[float, float, float] | None = None
+    """The size of a voxel that the dataset's authors name, to be told where headers have lost it."""
     shape: tuple[int, int] | None = None
     """(X, Y) that slices are resized to, unless ``--shape`` says otherwise; None: as they are."""
     pictures: bool = False
@@ -88,6 +112,9 @@ class Recipe:
     trust_affine: bool
     spacing_mm: tuple[float, float, float] | None
     """The size of a voxel of every file, where the headers are known to be wrong; None: as they say."""
+    kind: Literal["slices", "volumes"] = "slices"
+    normalise: str = "minmax"
+    square_planes: bool = False
 
     @staticmethod
     def values_of(study: Study, *, ignore: bool) -> dict[int, int]:

@@ -4,6 +4,7 @@ Worst, median and best case of each fold come first, with every seed, then their
 maps, then the other cases, as long as there is room; what was left out is said.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,7 @@ def begin_at(content: dict[str, Any], stem: str | None, epoch: int | None) -> No
     """Let the page open at a slice, and at an epoch instead of each run's best."""
     if stem is not None:
         first = content["cases"][0]
-        first["start"] = [s["name"] for s in first["slices"]].index(stem)
+        names = [s["name"] for s in first["slices"]]
+        first["start"] = max(0, bisect_right(names, stem) - 1)  # of a large case not every slice is there
     if epoch is not None:
         content["epoch"] = epoch

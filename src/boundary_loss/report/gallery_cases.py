@@ -16,7 +16,9 @@ from boundary_loss.folders.naming import by_volume
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.report import pixels, slicemaps
+from boundary_loss.report.excerpt import MOST_VOXELS, WHOLE, Excerpt, excerpt
 from boundary_loss.report.payload import rounded
+from boundary_loss.report.planes import planes
 from boundary_loss.statistics.comparison import Comparison
 from boundary_loss.statistics.values import nanmean
 
@@ -92,6 +94,7 @@ class FoldCases:
         self.slices = by_volume(predicted_stems(list(runs.values())))
         self.epochs = {number: shown_epochs(run, num_epochs) for number, run in runs.items()}
         self._dice = {number: _dice(run) for number, run in runs.items()}
+        self._excerpts: dict[str, Excerpt] = {}
         self._texts: dict[tuple[int, int, str], list[str]] = {}
         self._maps: dict[str, dict[str, tuple[float, list[str]]]] = {}
 
@@ -122,8 +125,12 @@ class FoldCases:
         shapes = {self.seen(labels, volume).shape for labels in truth.values()}
         if len(shapes) != 1:
             raise ValueError(f"the slices of {volume} in {self.data.path} differ in shape: {sorted(shapes)}")
-        (shape,) = shapes
+        part = self._excerpt(volume, truth)
+        stems = stems[part.slices]
+        truth = {stem: truth[stem] for stem in stems}
+        height, width = self.seen(truth[stems[0]], volume).shape
         dx, dy = self.data.spacing("val", stems[0])
+        dz = self.data.spacing_3d(volume)[2] * part.step
         slices: list[dict[str, Any]] = [
             {
                 "name": stem,
@@ -140,9 +147,11 @@ class FoldCases:
             "name": volume,
             "word": word,
             "fold": self.first_run.fold,
-            "height": shape[0],
-            "width": shape[1],
+            "height": height,
+            "width": width,
+            "isCut": not part.is_whole,
             "aspect": dy / dx if is_turned(self.data.orientation(volume)) else dx / dy,
+            **planes(self.data.orientation(volume), (dx, dy, dz)),
             "content": content_box(
                 [self.seen(self.data.picture("val", stem, self.modalities[0]), volume) for stem in stems]
             ),
@@ -153,6 +162,17 @@ class FoldCases:
         }
         self.predict(case, self.best(self.leading), room, f"predictions of {volume}")
         return case
+
+    def _excerpt(self, volume: str, truth: Mapping[str, np.ndarray]) -> Excerpt:
+        """What is shown of a case, all of it unless it is large; kept, as each of its pictures is cut so."""
+        if volume not in self._excerpts:
+            found = WHOLE
+            if sum(labels.size for labels in truth.values()) > MOST_VOXELS:
+                shape = next(iter(truth.values())).shape
+                best = [read_predictions(self.runs[number], None, list(truth), shape) for number in self.leading]
+                found = excerpt(list(zip(truth.values(), *best, strict=True)))
+            self._excerpts[volume] = found
+        return self._excerpts[volume]
 
     def add_seeds(self, case: Case, room: Room) -> None:
         """The best epoch of the runs of other seeds."""
@@ -245,7 +265,7 @@ class FoldCases:
         return pixels.picture(self.seen(grey, volume), lossless=room.lossless)
 
     def seen(self, array: np.ndarray, volume: str) -> np.ndarray:
-        return upright(array, self.data.orientation(volume))
+        return upright(array[self._excerpts.get(volume, WHOLE).plane], self.data.orientation(volume))
 
     def dice(self, number: int, epoch: int, volume: str) -> float | None:
         values, volumes = self._dice[number]

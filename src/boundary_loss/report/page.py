@@ -20,8 +20,8 @@ from boundary_loss.statistics.claims import Statistics
 from boundary_loss.statistics.comparison import study_of, warnings_of
 
 SCRIPTS = (
-    "dom", "theme", "table", "runs", "chart", "curves", "cases", "masks", "pictures", "panel", "gallery", "controls",
-    "main",
+    "dom", "theme", "table", "runs", "chart", "curves", "cases", "masks", "pictures", "panel", "planes", "gallery",
+    "controls", "main",
 )  # fmt: skip
 """In this order: each uses what those before it define."""
 _CASES = "Every point and every line is a volume or a slice, as the metric says; the tests are per patient."

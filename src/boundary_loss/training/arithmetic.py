@@ -10,6 +10,7 @@ from boundary_loss.command import Stop
 from boundary_loss.experiment import Experiment
 from boundary_loss.networks.outputs import Outputs, outputs
 from boundary_loss.training.devices import keep_freed_memory
+from boundary_loss.training.optimisers import LookaheadRAdam, grouped
 
 _DTYPES = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -74,11 +75,14 @@ def configure(experiment: Experiment, device: torch.device) -> None:
 
 
 def make_optimiser(experiment: Experiment, net: nn.Module, device: torch.device) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba 2015) or SGD over the network's weights, all of them in one pass."""
+    """Adam (Kingma & Ba 2015), SGD or Lookahead over the network's weights, all of them in one pass."""
     rate, fused = experiment.learning_rate, device.type in ("cpu", "cuda")
+    weights = grouped(net, rate)
+    if experiment.optimiser == "lookahead":
+        return LookaheadRAdam(weights, lr=rate)
     if experiment.optimiser == "adam":
-        return torch.optim.Adam(net.parameters(), lr=rate, betas=(0.9, 0.99), fused=fused)
-    return torch.optim.SGD(net.parameters(), lr=rate, momentum=0.99, weight_decay=5e-4, fused=fused)
+        return torch.optim.Adam(weights, lr=rate, betas=(0.9, 0.99), fused=fused)
+    return torch.optim.SGD(weights, lr=rate, momentum=0.99, weight_decay=5e-4, fused=fused)
 
 
 def check_compiler(device: torch.device) -> None:

@@ -18,7 +18,11 @@ from boundary_loss.training.tensorfiles import fault_of_tensors, misfits
 _LINE = ("epoch", "tra_loss", "val_loss", "tra_dice", "val_dice", "val_dice_volume", "lr", "skipped")
 _COMPUTED = {"lr", "params", "fused", "foreach", "capturable", "differentiable"}
 """Options of an optimiser that training sets itself, or that choose how it computes: the file's are not used."""
-_KEPT = {"Adam": ("step", "exp_avg", "exp_avg_sq"), "SGD": ("momentum_buffer",)}
+_KEPT = {
+    "Adam": ("step", "exp_avg", "exp_avg_sq"),
+    "SGD": ("momentum_buffer",),
+    "LookaheadRAdam": ("step", "exp_avg", "exp_avg_sq", "slow"),
+}
 """What an optimiser keeps of each weight."""
 
 

@@ -26,6 +26,7 @@ from boundary_loss.training.epoch_sums import EpochLog, foreground_mean
 from boundary_loss.training.fitting import Fitting, identity
 from boundary_loss.training.interruption import Interruption
 from boundary_loss.training.mid_epoch import Midway, Watch
+from boundary_loss.training.optimisers import set_rate
 from boundary_loss.training.predictions import WRITERS, keep_best
 from boundary_loss.training.tracking import Track, untracked
 from boundary_loss.training.weights import save_weights
@@ -173,8 +174,7 @@ class Training:
         experiment, runner = self.runner.experiment, self.runner
         weights = experiment.weights(epoch, self.history.scores)
         rate = experiment.rate_rule.at(epoch, experiment.learning_rate, self.history.scores)
-        for group in runner.optimiser.param_groups:
-            group["lr"] = rate
+        set_rate(runner.optimiser, rate)
         start = time.perf_counter()
         begun, self.begun = self.begun, None
         write = WRITERS[experiment.predictions]

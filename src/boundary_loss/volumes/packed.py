@@ -5,6 +5,7 @@ for another image: of 300 single bits turned in a ``.nii.gz``, 200 to 275 gave o
 """
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ MAX_DEFLATE = 1032
 PADDING = 4096
 """Bytes behind the last voxel that are ignored: some writers fill up a block."""
 PIECE = 1 << 20
+UNREADABLE = (OSError, EOFError, ValueError, OverflowError, MemoryError, zlib.error)
+"""What reading a spoilt file raises."""
 
 _GZIP = b"\x1f\x8b"
 
@@ -36,15 +39,17 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             yield raw
 
 
-def read_promised(file: BinaryIO, path: Path, start: int, size: int) -> bytearray:
+def read_promised(file: BinaryIO, path: Path, start: int, size: int, *, padding: int = PADDING) -> bytearray:
     """Return the ``size`` bytes from ``start`` of what :func:`opened` gave, after reading the file to its end.
+
+    At most ``padding`` further bytes are passed over.
 
     Raises:
         ValueError: the header promises more than the file can hold, or the file holds more than the header promises.
         EOFError: the file ends too early.
         OSError: the checksum or the length behind compressed data is wrong.
     """
-    _refuse_bombs(path, start + size, packed=isinstance(file, gzip.GzipFile))
+    refuse_bombs(path, start + size, packed=isinstance(file, gzip.GzipFile))
     file.seek(start)
     content = bytearray(size)
     view, filled = memoryview(content), 0
@@ -54,12 +59,13 @@ def read_promised(file: BinaryIO, path: Path, start: int, size: int) -> bytearra
             raise EOFError(f"it ends after {filled} of the {size} bytes of voxels that its header promises")
         view[filled : filled + len(piece)] = piece
         filled += len(piece)
-    if len(file.read(PADDING + 1)) > PADDING:
+    if len(file.read(padding + 1)) > padding:
         raise ValueError(f"it goes on after the {size} bytes of voxels that its header promises")
     return content
 
 
-def _refuse_bombs(path: Path, promised: int, *, packed: bool) -> None:
+def refuse_bombs(path: Path, promised: int, *, packed: bool) -> None:
+    """Raise EOFError or ValueError if a file promises more bytes than it can hold, or an honest one would."""
     held = path.stat().st_size
     if promised > held * (MAX_DEFLATE if packed else 1):
         raise EOFError(f"its header promises {promised} bytes, more than a file of {held} bytes can hold")

@@ -19,12 +19,14 @@ function galleryControls() {
   const worded = (each) => [each.fold, each.word, each.name].filter((word) => word).join(": ");
   const unders = [...modalities.map((name) => [name, name, !shown.slices[0].images[name]]),
     ...Object.keys(shown.limits || {}).map((name) => [`map:${name}`, galleryUnder(`map:${name}`)])];
-  const slices = shown.slices.map((_, i) => i);
+  const places = Array.from({ length: countOf(view.plane) }, (_, i) => i);
   galleryParts.controls.replaceChildren(
     choice("Case", cases.map((each, i) => [String(i), worded(each)]), String(view.case), (i) => chooseCase(Number(i))),
     ...(seeds.length ? [choice("Seed", seeds.map((name, i) => [String(i), name.replace("seed", "")]), String(view.seed), chooseSeed)] : []),
     choice("Image", unders, view.under, (name) => { view.under = name; contrastControls(); galleryLegend(); paintGallery(); }),
-    slider("Slice", slices, view.slice, (i) => `${i + 1} of ${slices.length}`, (i) => { view.slice = i; paintGallery(); }),
+    slider(capital(view.plane.slice(0, -1)), places, view.place[view.plane], (i) => `${i + 1} of ${places.length}`,
+      (i) => { view.place[view.plane] = i; paintGallery(); }),
+    ...planeControls(),
     ...epochControls(),
     galleryParts.contrast = make("span", { class: "contrast" }),
     check("ground truth", view.truth, (on) => { view.truth = on; paintGallery(); }),
@@ -148,6 +150,7 @@ function pixelAt(canvas, event) {
 
 function zoomable(host) {
   const fingers = new Map();
+  let pressed = [0, 0];
   const onCanvas = (event) => (event.target.tagName === "CANVAS" ? event.target : null);
   host.addEventListener("wheel", (event) => {
     const canvas = onCanvas(event);
@@ -156,13 +159,24 @@ function zoomable(host) {
     const at = pixelAt(canvas, event);
     zoomBy(event.deltaY < 0 ? 1.2 : 1 / 1.2, at.x, at.y);
   }, { passive: false });
+  host.addEventListener("click", (event) => {
+    const canvas = onCanvas(event);
+    const moved = Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) > 4; // the picture, not the cross
+    if (!canvas || !view.cross || moved) return;
+    const at = pixelAt(canvas, event);
+    crossAt(at.x, at.y);
+    paintGallery();
+  });
   host.addEventListener("dblclick", (event) => {
     const canvas = onCanvas(event);
     if (!canvas) return;
     const at = pixelAt(canvas, event);
     zoomBy(2, at.x, at.y);
   });
-  host.addEventListener("pointerdown", (event) => { if (onCanvas(event)) fingers.set(event.pointerId, event); });
+  host.addEventListener("pointerdown", (event) => {
+    pressed = [event.clientX, event.clientY];
+    if (onCanvas(event)) fingers.set(event.pointerId, event);
+  });
   host.addEventListener("pointermove", (event) => {
     const canvas = onCanvas(event);
     if (canvas) readPixel(canvas, event);
@@ -207,10 +221,11 @@ function readPixel(canvas, event) {
   if (x < 0 || y < 0 || x >= shown.width || y >= shown.height) return;
   const i = y * shown.width + x;
   const name = (found) => (found ? data.gallery.classes[found.map[i]] ?? "ignored" : "–");
-  const parts = [`column ${x}, row ${y}`, `ground truth ${name(mapOf("truth"))}`,
+  const place = view.plane === "slices" ? `column ${x}, row ${y}` : `${view.plane === "rows" ? "column" : "row"} ${x}, slice ${sliceAt(y) + 1}`;
+  const parts = [place, `ground truth ${name(mapOf("truth"))}`,
     ...shownRuns().map((run) => `${data.runs[run].name} ${name(mapOf(run))}`)];
   if (view.under.startsWith("map:")) {
-    const found = distanceMap(shown.slices[view.slice].maps[view.under.slice(4)], shown.limits[view.under.slice(4)], paintGallery);
+    const found = distancesNow();
     if (found) parts.push(`${number(found.mm[i], 1)} mm`);
   }
   galleryParts.readout.textContent = parts.join(" · ");

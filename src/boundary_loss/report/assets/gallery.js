@@ -1,8 +1,8 @@
 // Image, ground truth and every row side by side: case, seed, slice, epoch, image, zoom.
 // A row has one run, or one a seed and fold: a case is of one fold, and the reader chooses the seed.
 
-const view = { case: 0, slice: 0, seed: 0, epoch: "best", under: "", zoom: 1, x: 0, y: 0, truth: true, errors: false, large: false,
-  black: 0, white: 100 };
+const view = { case: 0, plane: "slices", place: { slices: 0, rows: 0, columns: 0 }, cross: false, seed: 0, epoch: "best", under: "",
+  zoom: 1, x: 0, y: 0, truth: true, errors: false, large: false, black: 0, white: 100 };
 const panels = [];
 const galleryParts = {};
 let readMaps = new Map();
@@ -60,15 +60,18 @@ function addPanel(host, name, what) {
   host.append(figure);
 }
 
+// The chosen case in the plane that is shown.
 function shownCase() {
-  return data.gallery.cases[view.case];
+  return cutCase(wholeCase(), view.plane);
 }
 
 function chooseCase(number, slice) {
   view.case = number;
-  const shown = shownCase();
-  view.slice = slice === undefined ? shown.start : slice;
+  const shown = wholeCase();
+  if (slice !== undefined || !hasPlanes()) view.plane = "slices";
+  view.place.slices = slice === undefined ? shown.start : slice;
   readMaps = new Map();
+  centrePlace();
   if (view.under.startsWith("map:") ? !(shown.limits || {})[view.under.slice(4)] : !shown.slices[0].images[view.under]) {
     view.under = data.gallery.modalities[0];
   }
@@ -78,9 +81,10 @@ function chooseCase(number, slice) {
 }
 
 // All that is not black, and every pixel of ground truth and predictions: nothing outlined is out of sight.
+// Of a cut the former alone, with all slices: its other planes would all have to be made first.
 function fitContent() {
   const shown = shownCase();
-  const maps = shown.slices.flatMap((_, slice) => ["truth", ...data.gallery.shown.keys()].map((what) => mapOf(what, slice)));
+  const maps = view.plane !== "slices" ? [] : shown.slices.flatMap((_, slice) => ["truth", ...data.gallery.shown.keys()].map((what) => mapOf(what, slice)));
   const [left, top, right, bottom] = shown.content;
   const box = join({ left, top, right, bottom }, bounds(maps.filter((found) => found).map((found) => found.map), shown.width));
   zoomTo(box, 0.96);
@@ -114,16 +118,17 @@ function epochOf(run) {
 }
 
 // The class map of the ground truth ("truth") or of a row; null where it is not in this file.
-function mapOf(what, slice = view.slice) {
-  const shown = shownCase();
+function mapOf(what, at = view.place[view.plane], plane = view.plane) {
+  const { slices, width, height } = wholeCase();
   const run = what === "truth" ? null : runOf(what);
   if (run === -1) return null;
-  const text = run === null ? shown.slices[slice].truth : shown.slices[slice].predictions[run][epochOf(run)];
-  if (text === undefined) return null;
-  const key = run === null ? `${slice}/truth` : `${slice}/${run}/${epochOf(run)}`;
+  const runsOf = (slice) => (run === null ? slice.truth : slice.predictions[run][epochOf(run)]);
+  if (runsOf(slices[0]) === undefined) return null;
+  const key = run === null ? `${plane}/${at}/truth` : `${plane}/${at}/${run}/${epochOf(run)}`;
   if (!readMaps.has(key)) {
     if (readMaps.size > 400) readMaps.clear();
-    readMaps.set(key, { map: readRuns(text, shown.width * shown.height), outlines: [] });
+    const map = plane === "slices" ? readRuns(runsOf(slices[at]), width * height) : cutMap(plane, at, runsOf);
+    readMaps.set(key, { map, outlines: [] });
   }
   return readMaps.get(key);
 }
@@ -137,12 +142,19 @@ function outlinesOf(found) {
 }
 
 function backgroundNow() {
-  const shown = shownCase();
-  const slice = shown.slices[view.slice];
-  if (!view.under.startsWith("map:")) return graded(slice.images[view.under], reachNow(), view.black, view.white, paintGallery);
+  if (view.under.startsWith("map:")) {
+    const found = distancesNow();
+    return found && found.canvas;
+  }
+  const found = planePicture(view.under, (slice) => slice.images[view.under], paintGallery);
+  return found && graded(found.key, found.image, reachNow(), view.black, view.white);
+}
+
+// The distance map that is shown, as {canvas, mm}.
+function distancesNow() {
   const name = view.under.slice(4);
-  const found = distanceMap(slice.maps[name], shown.limits[name], paintGallery);
-  return found && found.canvas;
+  const found = planePicture(view.under, (slice) => slice.maps[name], paintGallery);
+  return found && distanceMap(found.key, found.image, shownCase().limits[name]);
 }
 
 // The brightest value of the case's image, where black is 0 and white is 1.
@@ -157,7 +169,7 @@ function paintGallery() {
     const gone = hiddenRuns.has(panel.what);
     panel.figure.hidden = gone;
     if (gone) continue;
-    paintPanel(panel.canvas, shownCase(), view, background, layersOf(panel));
+    paintPanel(panel.canvas, shownCase(), view, background, [...layersOf(panel), ...crossLayers()]);
     describe(panel);
   }
 }
@@ -187,8 +199,7 @@ function errorLayers(truth, predicted) {
 }
 
 function describe(panel) {
-  const shown = shownCase();
-  const where = `${shown.slices[view.slice].name}, ${galleryUnder(view.under)}`;
+  const where = `${placeName()}, ${galleryUnder(view.under)}`;
   const truth = mapOf("truth");
   if (panel.what === null) panel.words.textContent = galleryUnder(view.under);
   else if (panel.what === "truth") {
@@ -220,6 +231,9 @@ function galleryNotes() {
   if (data.gallery.grey) notes.push(`${capital(data.gallery.grey)}, from black to white; "black at" and "white at" change that.`);
   if (!mapsOf) notes.push("No distance maps: slicing saved none, and where this was written SciPy was missing.");
   if (!lossless) notes.push("Images are JPEG here; the outlines are exact.");
+  if (data.gallery.cases.some((each) => each.isCut)) {
+    notes.push("Large cases are cut to what is outlined at the best epochs, with a margin: pixels beyond are neither shown nor counted.");
+  }
   if (leftOut.length) notes.push(`Left out to keep this file small: ${leftOut.join("; ")}.`);
   return make("p", { class: "faint" }, notes.join(" "));
 }

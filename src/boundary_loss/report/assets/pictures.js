@@ -15,11 +15,10 @@ function picture(address, ready) {
 
 const gradedLast = { key: "", canvas: null };
 
-// The picture from `black` to `white`, in percent of the window that it was written with: contrast.py.
-function graded(address, reach, black, white, ready) {
-  const image = picture(address, ready);
-  if (!image || (black === 0 && white === 100 && reach <= 1)) return image;
-  const key = `${black} ${white} ${reach} ${address}`;
+// A picture from `black` to `white`, in percent of the window that it was written with: contrast.py.
+function graded(name, image, reach, black, white) {
+  if (black === 0 && white === 100 && reach <= 1) return image;
+  const key = `${black} ${white} ${reach} ${name}`;
   if (gradedLast.key === key) return gradedLast.canvas;
   const knee = data.gallery.knee || 255;
   const levels = Uint8ClampedArray.from({ length: 256 }, (_, level) => {
@@ -32,7 +31,7 @@ function graded(address, reach, black, white, ready) {
 
 // A canvas of a grey picture, where `paint(level, pixel, place)` sets each pixel's red, green, blue and opacity.
 function repainted(image, paint) {
-  const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
+  const canvas = make("canvas", { width: image.naturalWidth || image.width, height: image.naturalHeight || image.height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
   const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
@@ -44,18 +43,16 @@ function repainted(image, paint) {
 const paintedMaps = new Map();
 
 // A signed distance map as {canvas, mm}: millimetres as pixels.py wrote them, 128 + 127 sign(d) √(|d| / limit).
-function distanceMap(address, limit, ready) {
-  if (paintedMaps.has(address)) return paintedMaps.get(address);
-  const image = picture(address, ready);
-  if (!image) return null;
-  const mm = new Float32Array(image.naturalWidth * image.naturalHeight);
+function distanceMap(name, image, limit) {
+  if (paintedMaps.has(name)) return paintedMaps.get(name);
+  const mm = new Float32Array((image.naturalWidth || image.width) * (image.naturalHeight || image.height));
   const canvas = repainted(image, (level, pixel, place) => {
     const share = (level - 128) / 127;
     mm[place] = Math.sign(share) * share * share * limit;
     pixel.set(distanceColour(share));
   });
-  paintedMaps.set(address, { canvas, mm });
-  return paintedMaps.get(address);
+  paintedMaps.set(name, { canvas, mm });
+  return paintedMaps.get(name);
 }
 
 // Blue inside, orange outside, pale at the border. `share`: -1 ... 1.
