@@ -14,7 +14,7 @@ from boundary_loss.data import Slices
 from boundary_loss.figures.contrast import windows
 from boundary_loss.figures.overlays import Look, read_row
 from boundary_loss.files import map_array, read_json, write_array, write_json
-from boundary_loss.folders.prepared import PreparedFolder
+from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.folders.whole import Scale, WholeFolder
 
 
@@ -23,9 +23,13 @@ def whole(tmp_path: Path) -> Path:
     return write_whole(tmp_path / "TOY")
 
 
+def public(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
 def test_it_answers_what_a_sliced_folder_does(whole: Path) -> None:
-    folder = PreparedFolder.open(whole)
-    assert isinstance(folder, WholeFolder) and not folder.has_maps_3d("val")
+    assert public(SlicedFolder) <= public(WholeFolder)
+    folder = WholeFolder.open(whole)
     assert folder.stems("val") == [f"case_3_00_{z:04d}" for z in range(5)]
     assert folder.volumes("train") == {
         name: [f"{name}_00_{z:04d}" for z in range(SHAPES[name][2])] for name in ("case_1", "case_2")
@@ -52,7 +56,7 @@ def test_it_answers_what_a_sliced_folder_does(whole: Path) -> None:
 
 def test_what_reads_slices_reads_planes(whole: Path) -> None:
     """Training's slices of one size, the window of pictures, and rows of the gallery."""
-    folder = WholeFolder.open(whole)
+    folder: Any = WholeFolder.open(whole)
     slices = Slices(folder, "val")
     assert slices.names == folder.stems("val") and slices.images.shape == (5, 2, 6, 7)
     np.testing.assert_array_equal(slices.labels[2], folder.labels("val", "case_3_00_0002"))

@@ -46,7 +46,7 @@ def perfect_run(folder: Path, data: WholeFolder) -> Path:
 
 def test_the_files_of_the_challenge_come_back(tmp_path: Path, data: WholeFolder) -> None:
     run = RunFolder(perfect_run(tmp_path / "dice", data))
-    write_saved(tmp_path / "pred", run, data, None, ["--toy"])
+    write_saved(tmp_path / "pred", run, data, None, ["--toy"])  # type: ignore[arg-type]
     assert len(data.cases("val")) == 2
     for case in data.cases("val"):
         folder = tmp_path / "atria/Training Set" / case

@@ -11,6 +11,7 @@ from trainings import ROW, same_run, train, train_here, train_killed
 from boundary_loss.files import sole_maker, write_array
 from boundary_loss.folders.naming import by_volume
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.networks import LOGITS, outputs
 from boundary_loss.training.weights import Weights
 
 
@@ -152,7 +153,8 @@ def test_a_row_with_a_distance_term_gives_the_network_a_second_output(
     assert measured["gradient_0"] > 0 and measured["gradient_1"] > 0 and measured["gradient_2"] > 0
     weights = Weights.read(run.path / "best.pkl")
     assert weights.network == "Dimwit+distances" == run.about["network"]
-    assert weights.build()(torch.zeros(1, 2, 20, 24)).shape == (1, 2, 20, 24), "what predicts sees the segmentation"
+    answer = outputs(weights.build()(torch.zeros(1, 2, 20, 24)))
+    assert answer[LOGITS].shape == (1, 2, 20, 24), "what predicts sees the segmentation"
     warm = train_here(tmp_path / "warm", data, *row, "--epochs", "1", "--weights", str(run.path / "best.pkl"))
     assert warm.status == 0
     misfit = train_here(tmp_path / "misfit", data, *row, "--epochs", "1", "--weights", str(finished / "best.pkl"))

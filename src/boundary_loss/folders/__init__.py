@@ -2,7 +2,7 @@
 
 prepared.py  a folder of data ready for training, whatever kind: what its readers may ask
 sliced.py    one of slices: images, labels, distance maps, spacings, split
-whole.py     one of whole volumes, a single preparation for slices, patches and points of them
+whole.py     a folder of whole volumes, one preparation for slices, patches and points of them
 epoch.py     the predictions of one epoch, as pictures or packed
 run.py       a run: arrays, weights, settings, best epoch
 grids.py     where the voxels of a source file lay

@@ -30,7 +30,8 @@ ABOUT: dict[str, records.Check] = {
     "patient": records.by_name(records.name),
     "source": records.mapping,
 }
-"""Fields of the record that every kind may have."""
+"""Fields of the record that every kind has."""
+_NEEDS = ("study", "classes", "modalities", "checksum")
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,6 @@ class PreparedFolder(ABC):
     what: ClassVar[str] = "prepared data"
     """What errors call it."""
     fields: ClassVar[Mapping[str, records.Check]] = ABOUT
-    needs: ClassVar[tuple[str, ...]] = ("study", "classes", "modalities", "checksum")
-    """Of these, what must be there."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -73,12 +72,7 @@ class PreparedFolder(ABC):
     @cached_property
     def about(self) -> dict[str, Any]:
         """The content of the record: ``study``, ``classes``, ``modalities``, ``checksum``, ``phantom``."""
-        about = records.read_record(self.record_path, self.fields, needs=self.needs, remedy=self._remedy)
-        return self._consistent(about)
-
-    def _consistent(self, about: dict[str, Any]) -> dict[str, Any]:
-        """Return the record if its fields fit each other; ValueError else."""
-        return about
+        return records.read_record(self.record_path, self.fields, needs=_NEEDS, remedy=self._remedy)
 
     @property
     def _remedy(self) -> str:

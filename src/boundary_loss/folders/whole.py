@@ -97,28 +97,36 @@ _CASE: dict[str, records.Check] = {
     "digests": records.by_name(records.text),
     "counts": _counts,
 }
+_FIELDS = ABOUT | {"kind": records.text, "cases": records.by_name(records.record(_CASE, needs=tuple(_CASE)))}
 
 
 @dataclass(frozen=True)
 class WholeFolder(PreparedFolder):
-    """A folder of whole volumes. Planes are those of the last axis; ``which`` says whose patients of split.json."""
+    """A folder of whole volumes. Planes are those of the last axis; ``which`` is ``train`` or ``val`` of split.json."""
 
     record = WHOLE
     what = "whole volumes"
-    fields = ABOUT | {"kind": records.text, "cases": records.by_name(records.record(_CASE, needs=tuple(_CASE)))}
-    needs = ("kind", "study", "classes", "modalities", "preparation", "checksum", "cases")
+    fields = _FIELDS
 
     _mapped: dict[Path, np.ndarray] = field(default_factory=dict, init=False, compare=False, repr=False)
 
-    def _consistent(self, about: dict[str, Any]) -> dict[str, Any]:
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """The content of whole.json: ``study``, ``classes``, ``modalities``, ``checksum``, ``phantom``, ``cases``."""
+        needs = ("kind", "study", "classes", "modalities", "preparation", "checksum", "cases")
+        about = records.read_record(self.record_path, self.fields, needs=needs, remedy=self._remedy)
         for case, entry in about["cases"].items():
-            if entry["shape"] != entry["grid"]["shape"]:
-                raise ValueError(f"{self.record_path}: {case} has another shape than its grid; {self._remedy}")
-            for key in ("scale", "window", "moments", "digests"):
-                missing = [name for name in about["modalities"] if name not in entry[key]]
-                if missing:
-                    raise ValueError(f"{self.record_path}: the {key} of {case} lacks {missing[0]}; {self._remedy}")
+            self._refuse_contradiction(case, entry, about["modalities"])
         return about
+
+    def _refuse_contradiction(self, case: str, entry: dict[str, Any], modalities: list[str]) -> None:
+        path = self.record_path
+        if entry["shape"] != entry["grid"]["shape"]:
+            raise ValueError(f"{path}: {case} has another shape than its grid; {self._remedy}")
+        for key in ("scale", "window", "moments", "digests"):
+            missing = [name for name in modalities if name not in entry[key]]
+            if missing:
+                raise ValueError(f"{path}: the {key} of {case} lacks {missing[0]}; {self._remedy}")
 
     @property
     def _remedy(self) -> str:
@@ -166,7 +174,7 @@ class WholeFolder(PreparedFolder):
 
     def _entry(self, case: str) -> dict[str, Any]:
         if case not in self.about["cases"]:
-            raise ValueError(f"{self.record_path} has no entry of {case}; {self._remedy}")
+            raise ValueError(f"{self.path / WHOLE} has no entry of {case}; {self._remedy}")
         return self.about["cases"][case]
 
     def volume(self, case: str, modality: str) -> np.ndarray:

@@ -13,14 +13,13 @@ import numpy as np
 from boundary_loss.distance import signed_distance
 from boundary_loss.files import write_array, write_json
 from boundary_loss.folders.pictures import write_png
-from boundary_loss.folders.prepared import SPLIT
+from boundary_loss.folders.prepared import SETS, SPLIT
 from boundary_loss.folders.sliced import (
     GRIDS,
     IMAGES,
     LABELS,
     LABELS_PNG,
     MAPS_3D,
-    SETS,
     SLICING,
     SPACING,
     SPACING_3D,
