@@ -71,7 +71,7 @@ def check(words: Sequence[str], built: set[tuple[str, Path, Path | None]]) -> No
         try_network(net, experiment, data, stems["train"], cpu)
         built.add(network)
     if not args.fresh:
-        folder.refuse_changed_data(unfinished(args.folder), data.about["checksum"])
+        folder.refuse_changed_data(unfinished(args.folder), data.about.checksum)
 
 
 def faults(trainings: Sequence[Sequence[str]]) -> dict[str, str]:

@@ -31,6 +31,7 @@ from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.networks import build_network
+from boundary_loss.preparation.shown import Preparation
 from boundary_loss.signals import is_rank
 from boundary_loss.training import folder
 from boundary_loss.training.arithmetic import configure, make_optimiser
@@ -157,6 +158,8 @@ def say_absent(name: str, train: Samples) -> None:
 
 def network(experiment: Experiment, data: PreparedFolder) -> tuple[nn.Module, dict[str, Any]]:
     """The seeded network, and what is needed to build it again."""
+    if data.preparation is not None:  # what cannot be used must not reach the weights, which pass it on
+        Preparation.from_json(data.preparation, data.record_path, len(data.classes))
     torch.manual_seed(experiment.seed)
     about: dict[str, Any] = {
         "network": experiment.built_network,

@@ -1,4 +1,4 @@
-"""The predicted classes of an epoch on disk: a PNG a slice, or all slices of a set in one compressed file.
+"""Read and write an epoch's predicted classes: one PNG for each slice, or all slices of a set in one compressed file.
 
 iter003/val/case_10_00_0003.png    (X, Y) uint8
 iter003/val.npz                    "slices": their names; for each volume and copy, as "case_10_00", an array
@@ -29,7 +29,7 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_predictions(folder: Path, which: str, stems: Sequence[str]) -> list[np.ndarray]:
-    """Arrays (X, Y) uint8 of the slices ``stems``, whichever way the epoch's folder keeps them.
+    """Return arrays (X, Y) uint8 of the slices ``stems``, from PNGs or from a packed file.
 
     Raises:
         FileNotFoundError: a slice is not there.
@@ -107,7 +107,7 @@ def _is(name: str, shape: tuple[int, ...] | None, dtype: type) -> Callable[[tupl
 
 
 def write_packed(folder: Path, which: str, slices: Mapping[str, np.ndarray]) -> None:
-    """All slices of a set, ``{name: (X, Y) uint8}``, in one file: the same slices give the same bytes."""
+    """Write all slices of a set, ``{name: (X, Y) uint8}``, into one file; the same slices give the same bytes."""
     arrays = {NAMES: np.array(sorted(slices))}
     for group, stems in _groups(sorted(slices)).items():
         arrays[group] = np.stack([slices[stem] for stem in stems])
@@ -120,14 +120,14 @@ def write_packed(folder: Path, which: str, slices: Mapping[str, np.ndarray]) -> 
 
 
 def unpack_pictures(packed: Path, target: Path) -> None:
-    """The slices of a packed file as PNGs in the new folder ``target``."""
+    """Write the slices of a packed file as PNGs into the new folder ``target``."""
     target.mkdir(parents=True)
     for stem, classes in read_all(packed):
         write_png(target / f"{stem}.png", classes)
 
 
 def _groups(stems: Sequence[str]) -> dict[str, list[str]]:
-    """By volume and augmented copy: such slices have one shape, slices of two volumes need not."""
+    """Group slices by volume and augmented copy: those of a group have one shape, those of two volumes may differ."""
     groups: dict[str, list[str]] = {}
     for stem in stems:
         groups.setdefault(stem.rpartition("_")[0], []).append(stem)
@@ -148,14 +148,14 @@ def _unpack(path: Path, stems: Sequence[str]) -> list[np.ndarray]:
 
 
 def read_all(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and (X, Y) classes of every slice of a packed file."""
+    """Yield name and (X, Y) classes of every slice of a packed file."""
     with _open(path) as content:
         for group, stems in _names(path, content).items():
             yield from zip(stems, _slices_of(content, group, stems), strict=True)
 
 
 def _names(path: Path, content: zipfile.ZipFile) -> dict[str, list[str]]:
-    """The slices of each group. Their names become those of files: each is checked."""
+    """Return the slices of each group. Their names are checked, because files are named after them."""
 
     def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
         if len(shape) != 1 or shape[0] > _MAX_SLICES or dtype.kind != "U" or dtype.itemsize > 4 * MAX_NAME:
@@ -168,7 +168,7 @@ def _names(path: Path, content: zipfile.ZipFile) -> dict[str, list[str]]:
 
 
 def _slices_of(content: zipfile.ZipFile, group: str, stems: Sequence[str]) -> np.ndarray:
-    """(N, X, Y) uint8 of a group."""
+    """Return the slices of a group, (N, X, Y) uint8."""
 
     def check(shape: tuple[int, ...], dtype: np.dtype) -> None:
         if len(shape) != 3 or shape[0] != len(stems) or dtype != np.uint8:
@@ -182,13 +182,13 @@ def _slices_of(content: zipfile.ZipFile, group: str, stems: Sequence[str]) -> np
 def _array(
     content: zipfile.ZipFile, name: str, check: Callable[[tuple[int, ...], np.dtype], None]
 ) -> np.ndarray:  # fmt: skip
-    """Read an array whose header has passed ``check``: before memory is taken for it, and no more than it says."""
+    """Read an array after its header has passed ``check``; no more bytes are read than the header states."""
     with content.open(f"{name}.npy") as member:
-        shape, is_fortran, dtype = array_header(member)  # type: ignore[arg-type]  # it reads, and that is all
+        shape, is_fortran, dtype = array_header(member)  # type: ignore[arg-type]  # only its read is used
         check(shape, dtype)
         size = math.prod(shape) * dtype.itemsize
         numbers = bytearray(member.read(size))
-        if len(numbers) != size or member.read(1):  # the end of a member is where its checksum is compared
+        if len(numbers) != size or member.read(1):  # zipfile compares the checksum at the end of a member
             raise ValueError(f"{name} has another length than its shape {shape}")
     return np.frombuffer(numbers, dtype).reshape(shape, order="F" if is_fortran else "C")
 
