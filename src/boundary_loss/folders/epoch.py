@@ -3,6 +3,8 @@
 iter003/val/case_10_00_0003.png    (X, Y) uint8
 iter003/val.npz                    "slices": their names; for each volume and copy, as "case_10_00", an array
                                    (N, X, Y) uint8 of its slices in that order
+iter003/val/case_10.npz            of a whole volume: "shape": X, Y, Z; "classes": those above 0 that it has; "bits": of
+                                   each, which voxels are of it, eight a byte in Fortran's order
 """
 
 import math
@@ -15,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from boundary_loss.files import array_header, write_file
-from boundary_loss.folders.naming import checked_stem
+from boundary_loss.folders.naming import Stem, checked_stem
 from boundary_loss.folders.pictures import MAX_PIXELS, read_png, write_png
 from boundary_loss.names import MAX_NAME
 
 PACKED = ".npz"
 NAMES = "slices"
 _MAX_SLICES = 10_000_000
+_MAX_VOXELS = 1 << 31
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -35,7 +38,72 @@ def read_predictions(folder: Path, which: str, stems: Sequence[str]) -> list[np.
     packed = folder / f"{which}{PACKED}"
     if packed.is_file():
         return _unpack(packed, stems)
-    return [read_png(folder / which / f"{stem}.png") for stem in stems]
+    return _read_planes(folder / which, stems)
+
+
+def _read_planes(folder: Path, stems: Sequence[str]) -> list[np.ndarray]:
+    """Read slices from PNGs, or from the files of whole volumes, each of which is read once."""
+    volumes: dict[str, np.ndarray | None] = {}
+    found = []
+    for stem in stems:
+        volume, _, position = Stem.parse(stem)
+        if volume not in volumes:
+            path = folder / f"{volume}{PACKED}"
+            volumes[volume] = read_volume(path) if path.is_file() else None
+        whole = volumes[volume]
+        if whole is not None and position >= whole.shape[2]:
+            raise FileNotFoundError(f"{folder / volume}{PACKED} has no plane {position}")
+        found.append(read_png(folder / f"{stem}.png") if whole is None else whole[:, :, position])
+    return found
+
+
+def write_volume(path: Path, classes: np.ndarray) -> None:
+    """Write the classes (X, Y, Z) uint8 of a whole volume; the same classes give the same bytes."""
+    found = np.flatnonzero(np.bincount(classes.ravel(order="K"), minlength=1)[1:]) + 1
+    bits = [np.packbits((classes == k).ravel(order="F")) for k in found]
+    arrays = {
+        "shape": np.array(classes.shape, np.int64),
+        "classes": found.astype(np.uint8),
+        "bits": np.stack(bits) if bits else np.zeros((0, -(-classes.size // 8)), np.uint8),
+    }
+
+    def write(grown: Path) -> None:
+        with grown.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+    write_file(path, write)
+
+
+def read_volume(path: Path) -> np.ndarray:
+    """Return what :func:`write_volume` wrote: (X, Y, Z) uint8 in Fortran's order, so that a plane is one piece.
+
+    Raises:
+        ValueError: it cannot be read, or holds something else.
+    """
+    with _open(path, "bits") as content:
+        X, Y, Z = _array(content, "shape", _is("shape", (3,), np.int64)).tolist()
+        if min(X, Y, Z) < 1 or X * Y > MAX_PIXELS or X * Y * Z > _MAX_VOXELS:
+            raise ValueError(f"it has {X} x {Y} x {Z} voxels, expected 1 to {_MAX_VOXELS}")
+        classes = _array(content, "classes", _is("classes", None, np.uint8)).tolist()
+        if classes != sorted(set(classes)) or 0 in classes:
+            raise ValueError(f"'classes' are {classes}, expected numbers above 0 in order, each once")
+        voxels = X * Y * Z
+        bits = _array(content, "bits", _is("bits", (len(classes), -(-voxels // 8)), np.uint8))
+    found = np.zeros(voxels, np.uint8)
+    for k, packed in zip(classes, bits, strict=True):
+        found[np.unpackbits(packed, count=voxels).view(bool)] = k
+    return found.reshape((X, Y, Z), order="F")
+
+
+def _is(name: str, shape: tuple[int, ...] | None, dtype: type) -> Callable[[tuple[int, ...], np.dtype], None]:
+    """Return a check of an array's header; without a shape it is a list of at most 255."""
+
+    def check(found: tuple[int, ...], kind: np.dtype) -> None:
+        fits = found == shape if shape is not None else len(found) == 1 and found[0] <= 255
+        if not fits or kind != dtype:
+            raise ValueError(f"'{name}' is {kind} {found}")
+
+    return check
 
 
 def write_packed(folder: Path, which: str, slices: Mapping[str, np.ndarray]) -> None:
@@ -126,10 +194,10 @@ def _array(
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[zipfile.ZipFile]:
+def _open(path: Path, holds: str = NAMES) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as content:
-            if f"{NAMES}.npy" not in content.namelist():
+            if f"{holds}.npy" not in content.namelist():
                 raise ValueError("not made by this pipeline")
             if any(entry.compress_type not in _COMPRESSIONS for entry in content.infolist()):
                 raise ValueError("compressed in a way that this pipeline does not use")

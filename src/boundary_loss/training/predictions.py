@@ -1,4 +1,7 @@
-"""The predicted classes of an epoch as PNGs, written by threads while the network goes on; then packed, if asked."""
+"""The predicted classes of an epoch, a file an item, written by threads while the network goes on.
+
+A slice is a PNG, and those of an epoch are packed, if asked; a whole volume is a packed file by itself.
+"""
 
 import shutil
 from collections import deque
@@ -11,7 +14,7 @@ from torch import Tensor
 
 from boundary_loss.events import reached
 from boundary_loss.files import link_folder, unfinished
-from boundary_loss.folders.epoch import PACKED, unpack_pictures, write_packed
+from boundary_loss.folders.epoch import PACKED, unpack_pictures, write_packed, write_volume
 from boundary_loss.folders.pictures import read_png, write_png
 from boundary_loss.folders.run import BEST_PREDICTIONS, iteration
 from boundary_loss.training.ranks import Ranks
@@ -20,7 +23,9 @@ _WAITING_AT_MOST = 256  # slices in memory
 
 
 class PredictionWriter:
-    """Writes ``iterNNN/SET/*.png``; the folder takes its name when it is complete (use as a context).
+    """Writes ``iterNNN/SET/NAME.png`` of slices, ``.npz`` of volumes (use as a context).
+
+    The folder takes its name when it is complete.
 
     Args:
         keep: go on with what an interrupted epoch has written; else it is cleared first.
@@ -67,19 +72,22 @@ class PredictionWriter:
             self._waiting.popleft().result()  # a full disk shows here
         self.ranks.wait()
 
-    def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
-        """Classes (B, X, Y) uint8 of the slices ``stems``, on any device; none waits for the copy but the threads."""
+    def write(self, which: str, names: Sequence[str], classes: Tensor) -> None:
+        """Classes (B, X, Y[, Z]) uint8 of these items, on any device; none waits for the copy but the threads."""
         folder = unfinished(self.folder) / which
         folder.mkdir(exist_ok=True)
         pictures, arrived = _to_host(classes)
-        for stem, picture in zip(stems, pictures, strict=True):
+        for name, picture in zip(names, pictures, strict=True):
             if len(self._waiting) >= _WAITING_AT_MOST:
                 self._waiting.popleft().result()
-            self._waiting.append(self._pool.submit(_write, folder / f"{stem}.png", picture, arrived))
+            self._waiting.append(self._pool.submit(_write, folder / name, picture, arrived))
 
 
 class PackedWriter(PredictionWriter):
-    """Leaves ``iterNNN/SET.npz`` instead: a complete epoch is packed beside its PNGs, which then go."""
+    """Leaves ``iterNNN/SET.npz`` instead: a complete epoch is packed beside its PNGs, which then go.
+
+    Volumes stay as they are.
+    """
 
     @property
     def _beside(self) -> Path:
@@ -90,8 +98,11 @@ class PackedWriter(PredictionWriter):
         shutil.rmtree(self._beside, ignore_errors=True)
         if self._keep and self.folder.exists():  # killed when it was complete, before the epoch counted
             if not grown.exists():
-                for path in sorted(self.folder.glob(f"*{PACKED}")):
-                    unpack_pictures(path, self._beside / path.stem)
+                for path in sorted(self.folder.iterdir()):
+                    if path.suffix == PACKED:
+                        unpack_pictures(path, self._beside / path.stem)
+                    else:
+                        link_folder(path, self._beside / path.name)
                 self._beside.rename(grown)
             shutil.rmtree(self.folder)
         super()._make_folder()
@@ -100,7 +111,10 @@ class PackedWriter(PredictionWriter):
         grown = unfinished(self.folder)
         for pictures in sorted(path for path in grown.iterdir() if path.is_dir()):
             slices = {path.stem: read_png(path) for path in sorted(pictures.glob("*.png"))}
-            write_packed(self._beside, pictures.name, slices)
+            if slices:
+                write_packed(self._beside, pictures.name, slices)
+            else:
+                link_folder(pictures, self._beside / pictures.name)
         self._beside.rename(self.folder)
         shutil.rmtree(grown)
 
@@ -121,11 +135,14 @@ def _to_host(classes: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
 def _write(path: Path, picture: Tensor, arrived: torch.cuda.Event | None) -> None:
     if arrived is not None:
         arrived.synchronize()
-    write_png(path, picture.numpy())
+    if picture.ndim == 2:
+        write_png(path.with_name(f"{path.name}.png"), picture.numpy())
+    else:
+        write_volume(path.with_name(f"{path.name}{PACKED}"), picture.numpy())
 
 
 def keep_best(run: Path, epoch: int) -> None:
-    """Make ``best_epoch/`` the predictions of ``epoch`` as PNGs: hard links where the disk has them, else copies."""
+    """Make ``best_epoch/`` the predictions of ``epoch``, slices as PNGs: hard links where the disk has them."""
     reached("keeping epoch {} as the best", epoch)
     best = run / BEST_PREDICTIONS
     grown = unfinished(best)
@@ -133,9 +150,10 @@ def keep_best(run: Path, epoch: int) -> None:
         if stale.exists():
             shutil.rmtree(stale)
     source = run / iteration(epoch)
-    packed = sorted(source.glob(f"*{PACKED}"))
-    for path in packed:
-        unpack_pictures(path, grown / path.stem)
-    if not packed:
-        link_folder(source, grown)
+    grown.mkdir(parents=True)
+    for path in sorted(source.iterdir()):
+        if path.suffix == PACKED:
+            unpack_pictures(path, grown / path.stem)
+        else:
+            link_folder(path, grown / path.name)
     grown.rename(best)
