@@ -25,6 +25,7 @@ _FIELDS: dict[str, records.Check] = {setting.key: _OF_TYPE[setting.field.type] f
     "losses": records.names,
     **dict.fromkeys(("epochs", "batch_size"), records.count),
     **dict.fromkeys(("num_parameters", "num_train_slices", "num_val_slices"), records.count),
+    **dict.fromkeys(("num_train_volumes", "num_val_volumes"), records.count),
     **dict.fromkeys(("num_processes", "num_threads"), records.count),
     **dict.fromkeys(("phantom", "skip_nan"), records.flag),
     **dict.fromkeys(("arguments", "data_arguments", "other_arithmetic"), records.texts),
