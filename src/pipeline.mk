@@ -21,10 +21,10 @@ include src/venv.mk
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE SPACING NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
 	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS KEEP SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
-	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN RERUN
+	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT MESH ARCHIVE RUN RERUN
 # Of these, the ones that shape no result: an archive does not record them
 local    := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
-	CASES PREDICT ARCHIVE RUN RERUN
+	CASES PREDICT MESH ARCHIVE RUN RERUN
 $(call forget,$(settable) curves boxplots hists of_pairs)
 
 SRC      ?= challenge
@@ -176,7 +176,7 @@ made_with  = $(foreach name,$(filter-out $(local),$(settable)),$(call quoted,$(n
 
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict help
+.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict mesh help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
 data: $(SLICED)  ## unpack and slice the data
@@ -340,6 +340,15 @@ $(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): 
 		--device $(call quoted,$(DEVICE)) --batch_size $(BS) $(if $(findstring :,$(NET)),--trust_network) $(fresh)
 
 predict: $(runs:%=%/$(new_cases))  ## the networks of RUNS on new cases: CASES=folder or list.csv -> RUN/pred_NAME
+
+# ---- Surfaces of what `pred` holds, in mm, and a picture of each case -----------------------------------------------
+
+mesh_settings = --source $(RD)/$1/pred --truth $(call data_of,$1) --epoch $(call quoted,$(EPOCH)) $(call options,MESH)
+
+$(patsubst %,$(RD)/%/mesh,$(call names,$(rows))): $(RD)/%/mesh: $$(call stale_run,$$*) $$(call stale,$(RD)/$$*/mesh,$$(call mesh_settings,$$*)) | $(RD)/%/pred
+	$(python) -m boundary_loss.mesh $@ $(call mesh_settings,$*) $(fresh)
+
+mesh: $(runs:%=%/mesh)  ## surfaces of the predictions as .ply and .obj, with a picture of each case beside its truth
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 
