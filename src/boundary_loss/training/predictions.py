@@ -1,4 +1,7 @@
-"""The predicted classes of an epoch as PNGs, written by threads while the network goes on; then packed, if asked."""
+"""The predicted classes of an epoch, a PNG a slice or a file a volume, written by threads while the network goes on.
+
+The PNGs are packed at the epoch's end, if asked.
+"""
 
 import shutil
 from collections import deque
@@ -14,9 +17,11 @@ from boundary_loss.files import link_folder, unfinished
 from boundary_loss.folders.epoch import PACKED, unpack_pictures, write_packed
 from boundary_loss.folders.pictures import read_png, write_png
 from boundary_loss.folders.run import BEST_PREDICTIONS, iteration
+from boundary_loss.folders.volume_classes import VOLUME, VolumeClasses
 from boundary_loss.training.ranks import Ranks
 
-_WAITING_AT_MOST = 256  # slices in memory
+_WAITING_AT_MOST = {2: 256, 3: 3}
+"""Items in memory, by their axes: slices, or volumes of up to 0.1 GB."""
 
 
 class PredictionWriter:
@@ -68,18 +73,21 @@ class PredictionWriter:
         self.ranks.wait()
 
     def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
-        """Classes (B, X, Y) uint8 of the slices ``stems``, on any device; none waits for the copy but the threads."""
+        """Classes (B, X, Y[, Z]) uint8 of slices, or of volumes, on any device; only the threads wait for the copy."""
         folder = unfinished(self.folder) / which
         folder.mkdir(exist_ok=True)
         pictures, arrived = _to_host(classes)
         for stem, picture in zip(stems, pictures, strict=True):
-            if len(self._waiting) >= _WAITING_AT_MOST:
+            if len(self._waiting) >= _WAITING_AT_MOST[picture.ndim]:
                 self._waiting.popleft().result()
-            self._waiting.append(self._pool.submit(_write, folder / f"{stem}.png", picture, arrived))
+            self._waiting.append(self._pool.submit(_write, folder, stem, picture, arrived))
 
 
 class PackedWriter(PredictionWriter):
-    """Leaves ``iterNNN/SET.npz`` instead: a complete epoch is packed beside its PNGs, which then go."""
+    """Leaves ``iterNNN/SET.npz`` instead: a complete epoch is packed beside its PNGs, which then go.
+
+    Volumes stay as they are.
+    """
 
     @property
     def _beside(self) -> Path:
@@ -90,8 +98,11 @@ class PackedWriter(PredictionWriter):
         shutil.rmtree(self._beside, ignore_errors=True)
         if self._keep and self.folder.exists():  # killed when it was complete, before the epoch counted
             if not grown.exists():
-                for path in sorted(self.folder.glob(f"*{PACKED}")):
-                    unpack_pictures(path, self._beside / path.stem)
+                for path in sorted(self.folder.iterdir()):
+                    if path.suffix == PACKED:
+                        unpack_pictures(path, self._beside / path.stem)
+                    else:
+                        link_folder(path, self._beside / path.name)
                 self._beside.rename(grown)
             shutil.rmtree(self.folder)
         super()._make_folder()
@@ -100,7 +111,10 @@ class PackedWriter(PredictionWriter):
         grown = unfinished(self.folder)
         for pictures in sorted(path for path in grown.iterdir() if path.is_dir()):
             slices = {path.stem: read_png(path) for path in sorted(pictures.glob("*.png"))}
-            write_packed(self._beside, pictures.name, slices)
+            if slices:
+                write_packed(self._beside, pictures.name, slices)
+            else:
+                link_folder(pictures, self._beside / pictures.name)
         self._beside.rename(self.folder)
         shutil.rmtree(grown)
 
@@ -118,14 +132,17 @@ def _to_host(classes: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
     return pinned, arrived
 
 
-def _write(path: Path, picture: Tensor, arrived: torch.cuda.Event | None) -> None:
+def _write(folder: Path, name: str, picture: Tensor, arrived: torch.cuda.Event | None) -> None:
     if arrived is not None:
         arrived.synchronize()
-    write_png(path, picture.numpy())
+    if picture.ndim == 2:
+        write_png(folder / f"{name}.png", picture.numpy())
+    else:
+        VolumeClasses.of(picture.numpy()).write(folder / f"{name}{VOLUME}")
 
 
 def keep_best(run: Path, epoch: int) -> None:
-    """Make ``best_epoch/`` the predictions of ``epoch`` as PNGs: hard links where the disk has them, else copies."""
+    """Make ``best_epoch/`` the predictions of ``epoch``, unpacked: hard links where the disk has them, else copies."""
     reached("keeping epoch {} as the best", epoch)
     best = run / BEST_PREDICTIONS
     grown = unfinished(best)
