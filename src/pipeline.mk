@@ -21,10 +21,10 @@ include src/venv.mk
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE SPACING NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
 	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS KEEP SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
-	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT MESH ARCHIVE RUN RERUN
+	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT MESH COST ARCHIVE RUN RERUN
 # Of these, the ones that shape no result: an archive does not record them
 local    := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
-	CASES PREDICT MESH ARCHIVE RUN RERUN
+	CASES PREDICT MESH COST ARCHIVE RUN RERUN
 $(call forget,$(settable) curves boxplots hists of_pairs)
 
 SRC      ?= challenge
@@ -176,7 +176,7 @@ made_with  = $(foreach name,$(filter-out $(local),$(settable)),$(call quoted,$(n
 
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict mesh help
+.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict mesh cost help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
 data: $(SLICED)  ## unpack and slice the data
@@ -349,6 +349,13 @@ $(patsubst %,$(RD)/%/mesh,$(call names,$(rows))): $(RD)/%/mesh: $$(call stale_ru
 	$(python) -m boundary_loss.mesh $@ $(call mesh_settings,$*) $(fresh)
 
 mesh: $(runs:%=%/mesh)  ## surfaces of the predictions as .ply and .obj, with a picture of each case beside its truth
+
+# ---- What the rows cost, by the size of the volume -------------------------------------------------------------------
+
+cost_rows = $(foreach row,$(RUNS),--run $(RD)/$(row) $(call part_words,$(row)) $(call row_settings,$(row)) $(call row_options,$(row)))
+
+cost: | $(SLICED) $(venv)  ## memory and runtime of the rows of RUNS by size: memory.csv, runtime.csv and plots; no training
+	$(torch_python) -m boundary_loss.cost $(RD) --device $(call quoted,$(DEVICE)) $(call options,COST) $(cost_rows)
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 
