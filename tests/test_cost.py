@@ -55,13 +55,20 @@ def test_what_would_take_too_long_or_too_much_is_not_begun(monkeypatch: pytest.M
     bench = cost.Bench(torch.device("cpu"), seconds=20, memory=1 << 24)
     small, _ = bench(number(64), len)
     assert small.value == 1 << 20 and small.how.startswith("measured on cpu")
-    assert bench(number(256), len)[1].how == "not measured: it would take about 128 s"
+    assert bench(number(256), len)[1].how == "not measured: it would take about 64 s"
     assert bench(number(512), len)[1].how == "not measured: a smaller size was not"
-    assert bench(number(64, "windows"), len, guess=1 << 25)[0].how == "not measured: it would take about 0 GiB"
+    assert bench(number(64, "windows"), len, guess=1 << 31)[0].how == "not measured: it would take about 2 GiB"
     slow = cost.Bench(torch.device("cpu"), seconds=1e9, memory=1 << 22)
     slow(number(64), len)
     assert "GiB" in slow(number(128), len)[0].how
     assert len(begun) == 2
+
+
+def test_what_a_larger_size_takes_goes_on_from_two_smaller_ones() -> None:
+    assert cost._continued([], 100) == 0
+    assert cost._continued([(1000, 3.0)], 10**6) == 0  # too few voxels to say
+    assert cost._continued([(1000, 3.0), (2000, 4.0)], 10_000) == pytest.approx(12)
+    assert cost._continued([(64**3, 2.0)], 128**3) == pytest.approx(16)
 
 
 def test_published_numbers_stand_beside_ours() -> None:

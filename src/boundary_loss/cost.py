@@ -58,6 +58,8 @@ COLUMNS = ("row", "size", "of", "way", "bytes", "how")
 TIMES = ("row", "size", "of", "way", "seconds", "how")
 _POINTS = 1 << 14
 """A sample, of a row that does not say it."""
+_FEW = 32**3
+"""Voxels below which the time of a network is mostly that of its layers' calls and weights."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.where = f"measured on {describe(self.device)}, {torch.get_num_threads()} threads"
-        self.last: dict[tuple[str, str, str], tuple[float, Measured]] = {}
+        self.done: dict[tuple[str, str, str], list[tuple[int, Measured | None]]] = {}
 
     def __call__(self, of: Number, call: Callable[[], object], guess: int = 0) -> tuple[Number, Number]:
         """The bytes and the seconds of one way at one size; ``of`` says which, ``guess`` how many bytes it may take."""
@@ -147,40 +149,51 @@ class Bench:
         if guess > self.memory and not why_not:
             why_not = f"not measured: it would take about {guess / 2**30:.0f} GiB"
         found = None if why_not else measured(call, self.device)
+        self.done.setdefault(key, []).append((voxels, found))
         if found is None:
             why_not = why_not or "not measured: out of memory"
-            self.last[key] = (voxels, Measured(math.inf, None))
             return _but(of, None, why_not), _but(of, None, why_not)
-        self.last[key] = (voxels, found)
-        peak = f"{self.where}" if found.peak is not None else "not measured: this system does not tell"
+        peak = self.where if found.peak is not None else "not measured: this system does not tell"
         return _but(of, found.peak, peak), _but(of, found.seconds, self.where)
 
     def _refusal(self, key: tuple[str, str, str], voxels: int) -> str:
         """Why it is not tried; empty if it is."""
-        if key not in self.last:
-            return ""
-        before, found = self.last[key]
-        if math.isinf(found.seconds):
+        before = self.done.get(key, [])
+        if any(found is None for _, found in before):
             return "not measured: a smaller size was not"
-        expected = 2 * found.seconds * voxels / before  # a first run, and the one that is measured
-        if expected > self.seconds:
-            return f"not measured: it would take about {expected:.0f} s"
-        if found.peak and found.peak * voxels / before > self.memory:
-            return f"not measured: it would take about {found.peak * voxels / before / 2**30:.0f} GiB"
+        seconds = _continued([(n, found.seconds) for n, found in before if found], voxels)
+        memory = _continued([(n, found.peak or 0) for n, found in before if found], voxels)
+        if seconds > self.seconds:
+            return f"not measured: it would take about {seconds:.0f} s"
+        if memory > self.memory:
+            return f"not measured: it would take about {memory / 2**30:.0f} GiB"
         return ""
+
+
+def _continued(known: Sequence[tuple[int, float]], voxels: int) -> float:
+    """The line through the last two values, at this size; 0 if there are none to say.
+
+    Through the last and 0 where that is the only one, and not of so few voxels that other costs are most of it.
+    """
+    if not known or (known[-1][0] < _FEW and len(known) < 2):
+        return 0.0
+    (first, low), (last, high) = [(0, 0.0), *known][-2:]
+    return high + max(high - low, 0.0) * (voxels - last) / (last - first)
 
 
 def _but(number: Number, value: float | None, how: str) -> Number:
     return Number(number.row, number.size, number.of, number.way, value, how)
 
 
-def costs(rows: Sequence[Row], sizes: Sequence[tuple[int, int, int]], bench: Bench) -> Iterator[tuple[str, Number]]:
-    """Yield ``("memory", number)`` and ``("runtime", number)`` of every row and size, the smallest first."""
+def costs(
+    rows: Sequence[Row], sizes: Sequence[tuple[int, int, int]], bench: Bench
+) -> Iterator[list[tuple[str, Number]]]:
+    """Yield the numbers of every row and size, the smallest first, each with its table, ``memory`` or ``runtime``."""
     ordered = sorted(set(sizes), key=math.prod)
     with tqdm(total=len(rows) * len(ordered), desc="cost", disable=None, leave=False) as bar:
         for row in rows:
             for size in ordered:
-                yield from _of_size(row, size, bench)
+                yield list(_of_size(row, size, bench))
                 bar.update()
 
 
@@ -291,17 +304,26 @@ def main() -> None:
     device = pick_device(args.device)
     sizes = sizes_of(next(iter(folders.values())), args.sizes)
     bench = Bench(device, args.seconds, free_memory(device))
-    found = list(costs(rows, sizes, bench))
-    for name, columns, unit, scale, marks in (
-        ("memory", COLUMNS, "GB (10^9 bytes)", 1e9, GIGABYTES),
-        ("runtime", TIMES, "seconds", 1.0, SECONDS),
+    found: list[tuple[str, Number]] = []
+    for numbers in costs(rows, sizes, bench):
+        found += numbers
+        write_tables(args.folder, found)  # what is measured is kept, if this is called off
+    for name, unit, scale, marks in (
+        ("memory", "GB (10^9 bytes)", 1e9, GIGABYTES),
+        ("runtime", "seconds", 1.0, SECONDS),
     ):
-        numbers = [number for table, number in found if table == name]
-        write_text(args.folder / f"{name}.csv", tables.to_csv(columns, [number.cells() for number in numbers]))
-        if any(number.value for number in numbers):
-            save(draw(f"{name} by the size of the volume", unit, numbers, marks, scale), args.folder / f"{name}.png")
+        own = [number for table, number in found if table == name]
+        if any(number.value for number in own):
+            save(draw(f"{name} by the size of the volume", unit, own, marks, scale), args.folder / f"{name}.png")
     missing = sum(number.value is None for _, number in found)
     print(f"{args.folder}: memory.csv, runtime.csv and plots; {missing} numbers not measured, see the column how")
+
+
+def write_tables(folder: Path, found: Sequence[tuple[str, Number]]) -> None:
+    """Write memory.csv and runtime.csv."""
+    for name, columns in (("memory", COLUMNS), ("runtime", TIMES)):
+        lines = [number.cells() for table, number in found if table == name]
+        write_text(folder / f"{name}.csv", tables.to_csv(columns, lines))
 
 
 if __name__ == "__main__":

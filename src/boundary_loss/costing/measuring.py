@@ -21,33 +21,39 @@ from boundary_loss.owncode import lacks_memory
 
 _WINDOW = 128
 """Side of the windows of a row that is not trained on patches."""
+_LONG = 10.0
+"""Seconds beside which what a first call does besides is little."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """``seconds`` of one call after another one; ``peak`` bytes above what was held before, None if it is not seen."""
+    """``seconds`` of one call; ``peak`` bytes above what was held before, None if it is not seen."""
 
     seconds: float
     peak: int | None
 
 
 def measured(call: Callable[[], object], device: torch.device) -> Measured | None:
-    """Run twice and measure the second; None if the memory is too little."""
+    """Run and measure, once more if it was so short that a first call is no measure; None if memory is too little."""
     try:
-        call()
-        _settled(device)
-        before = _mark(device)
-        start = time.perf_counter()
-        call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return Measured(time.perf_counter() - start, _peak(before, device))
+        found = _once(call, device)
+        return found if found.seconds > _LONG else _once(call, device)
     except (MemoryError, RuntimeError) as error:
         if not lacks_memory(error):
             raise
         return None
     finally:
         _settled(device)
+
+
+def _once(call: Callable[[], object], device: torch.device) -> Measured:
+    _settled(device)
+    before = _mark(device)
+    start = time.perf_counter()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return Measured(time.perf_counter() - start, _peak(before, device))
 
 
 def _settled(device: torch.device) -> None:
