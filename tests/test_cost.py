@@ -77,5 +77,7 @@ def test_published_numbers_stand_beside_ours() -> None:
     (axes,) = figure.axes
     stars = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "*"]
     assert stars == [(BRATS, 2.59), (512.0, 5.19)]
+    figure.canvas.draw()
+    assert {"1", "10"} & {label.get_text() for label in axes.get_yticklabels()}
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert not [m for m in GIGABYTES if not isinstance(m, Mark) or m.value <= 0]

@@ -238,7 +238,8 @@ def draw(title: str, unit: str, numbers: Sequence[Number], marks: Sequence[Mark]
                 if mark.row in names and mark.of in (of, *{number.way for number in shown}):
                     colour = LIGHT.colour(names.index(mark.row))
                     axes.plot(mark.side, mark.value, marker="*", markersize=11, color=colour, markeredgecolor="black")
-            axes.set(xscale="log", yscale="log", xlabel="side of a cube of as many voxels", ylabel=unit)
+            axes.set(xscale="log", yscale="log", xlabel="side of a cube, voxels", ylabel=unit)
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.set_xticks(ticks := sorted({round(n.side) for n in numbers}), [str(tick) for tick in ticks])
             axes.minorticks_off()
             axes.set_title(of, loc="left", color=LIGHT.faint)
@@ -309,7 +310,7 @@ def main() -> None:
         found += numbers
         write_tables(args.folder, found)  # what is measured is kept, if this is called off
     for name, unit, scale, marks in (
-        ("memory", "GB (10^9 bytes)", 1e9, GIGABYTES),
+        ("memory", "GB", 1e9, GIGABYTES),
         ("runtime", "seconds", 1.0, SECONDS),
     ):
         own = [number for table, number in found if table == name]
