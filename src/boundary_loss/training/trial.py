@@ -79,7 +79,7 @@ def _try(call: Callable[[Sequence[int]], None], size: tuple[int, ...], failure: 
         fits = next((sides for sides in larger if sides != size and _works(call, sides)), None)
         if fits is None:
             raise
-        advice = f"it takes {_by(fits)}, as SLICE='--shape {' '.join(map(str, fits))}' gives"
+        advice = f"it takes {_by(fits)}, as PREPARE='--shape {' '.join(map(str, fits))}' gives"
         raise ValueError(f"{error}; {advice}") from error.__cause__
 
 
