@@ -2,15 +2,19 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+from moments import once
 from standins import Done, run_make, write_checkout
 from toyruns import write_runs
 from toys import write_sliced
+
+from boundary_loss.events import heard_by
 
 # What a test trains in its own process and what it trains in another are the same bits only with as many threads;
 # and the suite's processes share the cores
@@ -65,3 +69,10 @@ def make(checkout: Path) -> Callable[..., Done]:
         return run_make(checkout, ("RUNS=gdl", *words), study=study, environment=environment)
 
     return run
+
+
+@pytest.fixture
+def at() -> Iterator[Callable[..., None]]:
+    """``at("writing */val/*.png", action, nth=3)``: the third time that this moment is reached, do ``action``."""
+    with ExitStack() as listening:
+        yield lambda moment, action, nth=1: listening.enter_context(heard_by(once(moment, action, nth)))

@@ -54,7 +54,7 @@ def write_study(folder: Path, places: Mapping[str, tuple[int, ...] | None]) -> P
 
 def write_run(folder: Path, *, fit: tuple[str, ...] = (), sample: str = "whole", **about: object) -> Path:
     names = {"train": ["near", "far"], "val": ["held"], "volumes": ["held"], "classes": ["background", "lesion"]}
-    write_json(folder / "rows.json", names | {"losses": ["dice"]})
+    write_json(folder / "rows.json", names | {"losses": ["dice"], "items": "volumes", "slices": ["held_00_0000"]})
     write_json(folder / "run.json", {"name": "locator", "data_checksum": "0" * 64, "debug": False} | about)
     view = {"fit": list(fit), "sample": sample, "infer": ""}
     told = {"network": "toys:Threshold", "in_channels": 1, "num_classes": 2, "view": view}

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from boundary_loss import command
-from boundary_loss.command import Stop
 from boundary_loss.data.boxes import SETS, Boxes, CaseBox, Intensities
 from boundary_loss.data.cases import ShownCases
 from boundary_loss.data.frame import Box, Shape
@@ -151,19 +150,6 @@ def summary(folder: Path, boxes: Boxes) -> str:
     )
 
 
-def open_run(path: Path, data: WholeFolder) -> RunFolder:
-    """The locator's run.
-
-    Raises:
-        FileNotFoundError: it has no weights yet.
-        Stop: it was trained on other data.
-    """
-    run = RunFolder.find(path)
-    if run.about.get("data_checksum") != data.about["checksum"]:
-        raise Stop(f"{run.path} was trained on other data than {data.path} holds now; FRESH=1 trains it anew")
-    return run
-
-
 def main() -> None:
     args = arguments()
     words = command.settings(sys.argv[1:], BESIDE)
@@ -173,11 +159,12 @@ def main() -> None:
     data = PreparedFolder.open(args.data)
     if not isinstance(data, WholeFolder):
         raise ValueError(f"{args.data} holds slices; boxes are found in whole volumes")
-    run = open_run(args.run, data)
+    run = RunFolder.find(args.run)
+    run.refuse_other_data(data.path, data.classes, data.about.checksum)
     locator = Locator.read(run.path / BEST_WEIGHTS, pick_device(args.device), trust_network=args.trust_network)
     found = locate_all(locator, data, args.least)
     size, cases = boxes_of(
-        found, data, buffer=args.buffer, multiple=args.multiple, debug=bool(run.about.get("debug"))
+        found, data, buffer=args.buffer, multiple=args.multiple, debug=run.record.debug
     )  # fmt: skip
     boxes = Boxes(size=size, cases=cases, intensities=intensities_of(data, cases))
     with new_folder(args.folder) as grown:
