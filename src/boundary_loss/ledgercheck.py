@@ -77,7 +77,8 @@ def check(words: Sequence[str], built: set[tuple[Any, ...]]) -> None:
         try_network(net, experiment, trial, len(data.modalities), cpu)
         built.add(network)
     if not args.fresh:
-        folder.refuse_changed_data(unfinished(args.folder), data.about.checksum)
+        boxes = train.about_boxes(experiment).get("boxes_checksum")
+        folder.refuse_changed_data(unfinished(args.folder), data.about.checksum, boxes)
 
 
 def faults(trainings: Sequence[Sequence[str]]) -> dict[str, str]:

@@ -11,6 +11,8 @@ from wholes import write_whole
 
 from boundary_loss import ledgercheck
 from boundary_loss.command import Stop
+from boundary_loss.data.boxes import Boxes, CaseBox
+from boundary_loss.data.frame import Box
 from boundary_loss.evaluate.__main__ import main as evaluate
 from boundary_loss.files import read_json
 from boundary_loss.folders.run import RunFolder
@@ -124,6 +126,31 @@ def test_planes_of_whole_volumes_train_a_network_of_slices(tmp_path: Path) -> No
     assert done.status == 0 and run.items == "slices" and len(run.slices) == 6
     evaluate([str(run.path), "--data", str(data), "--workers", "1"])
     assert run.has("val_hausdorff") and Weights.read(run.path / "best.pkl").view is None
+
+
+def test_a_run_notes_its_boxes_and_does_not_go_on_with_others(data: Path, tmp_path: Path, at: Arrange) -> None:
+    def boxes(kept: float) -> Boxes:
+        return Boxes(
+            size=(8, 8, 4), intensities={},
+            cases={
+                name: CaseBox("val" if name in HELD_OUT else "train", Box((0, 0, 0), (8, 8, 4)), True, kept)
+                for name in SHAPES
+            },
+        )  # fmt: skip
+
+    words = [*LOSSES, "--network", "UNet3D(width=2)", "--boxes", str(tmp_path / "boxes")]
+    boxes(0.75).write(tmp_path / "boxes")
+    at("training step 1 of epoch 1", lambda: signal.raise_signal(signal.SIGTERM))
+    stopped = train_here(tmp_path / "run", data, *words)
+    assert stopped.status == 75 and "warning: case_4 (val): the box leaves out 25 % of the object" in stopped.out
+    boxes(0.5).write(tmp_path / "boxes")
+    done = train_here(tmp_path / "run", data, *words)
+    assert done.status == 2 and "began on other boxes (checksum" in done.err and "FRESH=1" in done.err
+    boxes(0.75).write(tmp_path / "boxes")
+    assert train_here(tmp_path / "run", data, *words).status == 0
+    about = read_json(tmp_path / "run/run.json")
+    assert about["boxes_checksum"] == boxes(0.75).checksum and about["boxes_kept"] == {"mean": 0.75, "least": 0.75}
+    assert Weights.read(tmp_path / "run/best.pkl").box == (8, 8, 4)
 
 
 REFUSED = {
