@@ -135,9 +135,12 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
     try_network(net, experiment, trial, len(data.modalities), device)
     try_losses(terms, trial, len(data.classes), device)
     train, val = (make_samples(experiment, terms, data, which, device) for which in ("train", "val"))
+    boxes = Boxes.read(experiment.boxes) if experiment.boxes else None
     run = unfinished(args.folder)
     if ranks.is_first:
         say_absent(RunFolder(args.folder).name, train)
+        for remark in boxes.remarks if boxes else ():
+            print(f"{RunFolder(args.folder).name}  warning: {remark}", flush=True)
         folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
     ranks.wait()
     queue = [path for path in args.queue if not path.exists()]
@@ -200,15 +203,27 @@ def describe_run(
     args: argparse.Namespace, experiment: Experiment, net: nn.Module, device: torch.device
 ) -> dict[str, Any]:
     """What run.json says of the run itself."""
-    return experiment.settings() | {
-        "name": RunFolder(args.folder).name,
-        "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "skip_nan": args.skip_nan,
-        "losses": loss_names(experiment),
-        "device": describe(device),
-        "num_processes": args.nproc,
-        "num_threads": torch.get_num_threads(),
-    }
+    return (
+        experiment.settings()
+        | {
+            "name": RunFolder(args.folder).name,
+            "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
+            "skip_nan": args.skip_nan,
+            "losses": loss_names(experiment),
+            "device": describe(device),
+            "num_processes": args.nproc,
+            "num_threads": torch.get_num_threads(),
+        }
+        | about_boxes(experiment)
+    )
+
+
+def about_boxes(experiment: Experiment) -> dict[str, Any]:
+    """What run.json says of the boxes that the network is shown; nothing without them."""
+    if experiment.boxes is None:
+        return {}
+    boxes = Boxes.read(experiment.boxes)
+    return {"boxes_checksum": boxes.checksum, "boxes_kept": boxes.kept}
 
 
 def loss_names(experiment: Experiment) -> list[str]:

@@ -31,6 +31,8 @@ _FIELDS: dict[str, records.Check] = {setting.key: _OF_TYPE[setting.field.type] f
     **dict.fromkeys(("arguments", "data_arguments", "other_arithmetic"), records.texts),
     "device": records.text,
     "data_checksum": records.name,
+    "boxes_checksum": records.name,
+    "boxes_kept": records.record(dict.fromkeys(("mean", "least"), records.finite), needs=("mean", "least")),
     "data_source": SOURCE,
     "commit": records.commit,
     "versions": records.by_name(records.text),

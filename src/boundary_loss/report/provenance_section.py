@@ -22,6 +22,8 @@ _HEADINGS = {setting.key: setting.heading for setting in declared()} | {
     "num_train_volumes": "training volumes",
     "num_val_volumes": "validation volumes",
     "data_checksum": "data checksum",
+    "boxes_checksum": "boxes checksum",
+    "boxes_kept": "share of the object in the boxes, validation",
     "commit": "commit",
     "versions": "versions",
     "device": "device",
