@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from boundary_loss.inference.field import Lattice, _dilated, coarse, dense, prior
+from boundary_loss.inference.field import Lattice, _dilated, coarse, dense, parse_way, prior, probabilities
 from boundary_loss.networks import build_network
 
 
@@ -30,7 +30,7 @@ class Known:
         return Code(volume[0, 0].long(), self.aux)
 
     def at(self, code, points):
-        assert points.shape[0] == 1 and points.shape[1] <= 1000
+        assert points.shape[0] == 1 and 0 < points.shape[1] <= 1000
         self.asked.append(points[0])
         x, y, z = points[0].round().long().T
         return torch.nn.functional.one_hot(code.labels[x, y, z], self.classes).float().T[None]
@@ -42,6 +42,13 @@ def blobs(shape, *, classes=2, smooth=1.5, seed=0):
     values = ndimage.gaussian_filter(rough, smooth, mode="nearest")
     limits = np.quantile(values, np.linspace(0.6, 1, classes, endpoint=False))[: classes - 1]
     return torch.from_numpy(np.digitize(values, limits).astype(np.uint8))
+
+
+def test_probabilities_are_the_softmax_everywhere():
+    labels = blobs((9, 5, 7), classes=3)
+    found = probabilities(Known(3), labels[None], memory=100 * 10)
+    assert found.shape == (3, 9, 5, 7) and torch.equal(found.argmax(0), labels.long())
+    torch.testing.assert_close(found.amax(0), torch.tensor([1.0, 0, 0]).softmax(0)[0].expand(9, 5, 7))
 
 
 SHAPES = [(21, 17, 13), (16, 16, 16), (1, 9, 30), (4, 5, 3), (17, 1, 1)]
@@ -186,3 +193,38 @@ def test_an_occupancy_network_is_a_field():
     assert (found.labels == expected).float().mean() > 0.999
     assert (coarse(net, volume).labels == found.labels).float().mean() > 0.5
     assert prior(net, volume).labels.shape == (18, 11, 9)
+
+
+def test_a_way_is_asked_for_by_its_call():
+    labels = blobs((16, 16, 16))
+    way = parse_way("coarse(stride=2,memory=1MiB)")
+    assert torch.equal(
+        way(Known(), labels[None], memory=10_000).labels, coarse(Known(), labels[None], stride=2, memory=10_000).labels
+    )
+    network = Known(bytes_per_point=1 << 18)
+    parse_way("dense(memory=0.5MiB)")(network, labels[None, :3, :3, :3])
+    assert max(map(len, network.asked)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sparse", r"unknown inference 'sparse'; known: dense\(memory=2147483648\), prior"),
+        ("dense(stride=4)", "no option 'stride'"),
+        ("coarse(memory=much)", "expected int"),
+        ("prior(strides=4)", "no option 'strides'"),
+    ],
+)
+def test_a_way_that_is_none(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_way(text)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("way", [dense, coarse, prior])
+def test_the_same_points_are_asked_on_the_device(way):
+    for seed, shape in enumerate(SHAPES):
+        labels = blobs(shape, classes=3, seed=seed)
+        here, there = (way(Known(3), volume[None], memory=1000 * 10) for volume in (labels, labels.cuda()))
+        assert torch.equal(there.labels.cpu(), here.labels) and there.evaluated == here.evaluated

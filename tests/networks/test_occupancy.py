@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from boundary_loss.networks import build_network
+from boundary_loss.networks import build_network, pade
 from boundary_loss.networks.occupancy import CONFIGURATIONS
 from boundary_loss.networks.occupancy_decoder import ConditionalNorm, PatchEncoder, joined
 from boundary_loss.networks.occupancy_encoder import halved, max_pooled
@@ -224,6 +224,51 @@ def test_patches_are_kept_in_the_type_of_autocast():
     assert net.encode(draw(1, 2, 8, 8, 8)).patches.scales[0].dtype == torch.float32
 
 
+def kept_bytes(net, *given):
+    """Bytes that autograd keeps between forward and backward, but for the weights; nothing is allocated on meta."""
+    weights = {weight.untyped_storage()._cdata for weight in net.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = (0 if storage._cdata in weights else storage.nbytes(), storage)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        net(*given)
+    return sum(count for count, _ in kept.values())
+
+
+def test_a_step_on_a_case_of_brats_keeps_a_quarter_of_what_single_operations_keep(monkeypatch):
+    with torch.device("meta"):
+        net = build_network("OSSNet", 4, 2)
+        given = torch.empty(1, 4, 256, 256, 160), torch.empty(1, 1 << 14, 3)
+    assert kept_bytes(net, *given) < 1.5 * 2**30
+    monkeypatch.setattr(pade, "pade", pade.plain)
+    assert kept_bytes(net, *given) > 6 * 2**30
+
+
+def test_traced_whole_by_the_compiler():
+    net = randomised(network("config=oss_d"))
+    given = draw(1, 2, 16, 16, 16), places(6, (16, 16, 16))
+    compiled = torch.compile(net, backend="aot_eager", fullgraph=True)
+    start = {name: buffer.clone() for name, buffer in net.named_buffers()}
+    results = []
+    for way in (net, compiled):
+        net.load_state_dict(start, strict=False)
+        answer = way(*given)
+        sum(x.square().mean() for x in answer.values()).backward()
+        results.append([answer["logits"], *(p.grad for p in net.parameters()), *(b.clone() for b in net.buffers())])
+        net.zero_grad(set_to_none=True)
+    for mine, expected in zip(*results):
+        torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_no_points_are_no_logits():
+    net = network().eval()
+    assert net.at(net.encode(draw(2, 2, 8, 8, 8)), torch.zeros(2, 0, 3)).shape == (2, 2, 0)
+
+
 def test_two_classes_are_one_logit():
     net = network()
     assert net.decoder.out.out_features == net.encoder.aux.out_channels == 1
@@ -337,3 +382,26 @@ def test_bytes_per_point_hold_on_the_device(text):
         before = torch.cuda.memory_allocated()
         net.at(code, points)
         assert torch.cuda.max_memory_allocated() - before < net.bytes_per_point * (1 << 15) * 1.1 + 2**26
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("text", ["config=oss_a", "config=oss_d"])
+def test_a_deterministic_step_on_the_device_is_that_of_the_host(text, monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    given = draw(2, 2, 40, 24, 20), places(50, (40, 24, 20), batch=2)
+    results = []
+    torch.use_deterministic_algorithms(True)
+    try:
+        for device in ("cpu", "cuda", "cuda"):
+            net = randomised(network(text)).to(device)
+            answer = net(*(tensor.to(device) for tensor in given))
+            outputs = list(answer.values()) if isinstance(answer, dict) else [answer]
+            sum(x.square().mean() for x in outputs).backward()
+            results.append([x.detach().cpu() for x in (*outputs, *(p.grad for p in net.parameters()), *net.buffers())])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for host, once, again in zip(*results, strict=True):
+        assert torch.equal(once, again)
+        torch.testing.assert_close(once, host, rtol=1e-2, atol=1e-4)

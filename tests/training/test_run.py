@@ -89,6 +89,14 @@ def test_keep_leaves_out_epochs_killed_or_extended(finished: Path, data: Path, t
     assert RunFolder.find(tmp_path / "none").epochs == sorted({RunFolder.find(straight).best_epoch, 3})
 
 
+def test_the_slow_weights_of_lookahead_survive_a_kill(data: Path, tmp_path: Path) -> None:
+    row = [*ROW, "--epochs", "3", "--optimiser", "lookahead", "--rate", "steps(2)"]
+    train_here(tmp_path / "whole", data, *row)
+    train_killed(tmp_path / "killed", data, *row, at="settling *", nth=1)
+    train_here(tmp_path / "killed", data, *row)
+    same_run(tmp_path / "whole", tmp_path / "killed")
+
+
 def test_a_spoilt_checkpoint_falls_back_to_the_one_before(finished: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     train(folder, data, *ROW, "--epochs", "2")

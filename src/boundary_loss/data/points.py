@@ -1,4 +1,4 @@
-"""Points of whole volumes: which are asked for in an epoch, drawn on the host, so alike on all devices."""
+"""Draw the points of volumes that a network is asked for in an epoch; on the host, so alike on all devices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

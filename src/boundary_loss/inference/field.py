@@ -1,19 +1,22 @@
-"""The classes of all voxels from a network that answers at points: everywhere, or where its answer may change.
+"""Find the classes of all voxels with a network that answers at points: ask everywhere, or where classes meet.
 
 Three ways: :func:`dense` asks at every voxel, :func:`prior` as OSS-Net does (Reich et al. 2021), :func:`coarse` opens
 the cells of a coarse lattice in which classes meet. Points are voxel centres of any lattice over the volume, so
 another resolution is asked of the network itself, and nothing is interpolated.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from boundary_loss.call_syntax import bind, parse_call, usage
 from boundary_loss.shapes import Labels, Logits
 
 MEMORY = 1 << 31
@@ -74,11 +77,17 @@ class _Questions:
 
     def classes(self, index: Tensor) -> Tensor:
         """Flat indices (P,) -> classes (P,) uint8."""
+        if not len(index):
+            return index.to(torch.uint8)
         self.evaluated += len(index)
         found = torch.empty(len(index), dtype=torch.uint8, device=self.device)
         for part, result in zip(index.split(self.piece), found.split(self.piece)):
-            result.copy_(self.field.at(self.code, self.lattice.positions(part)[None])[0].argmax(0))
+            result.copy_(self.logits(part).argmax(0))
         return found
+
+    def logits(self, index: Tensor) -> Logits:
+        """Flat indices (P,), no more than a piece -> (K, P)."""
+        return self.field.at(self.code, self.lattice.positions(index)[None])[0]
 
 
 @torch.no_grad()
@@ -100,6 +109,21 @@ def dense(field: Field, volume: Tensor, lattice: Lattice | None = None, *, memor
         index = torch.arange(start, min(start + questions.piece, labels.numel()), device=volume.device)
         labels.view(-1)[start : start + len(index)] = questions.classes(index)
     return Segmented(labels, questions.evaluated)
+
+
+@torch.no_grad()
+def probabilities(field: Field, volume: Tensor, lattice: Lattice | None = None, *, memory: int = MEMORY) -> Tensor:
+    """Ask at every voxel for the softmax, (K, X, Y, Z) float32 on the host; arguments as of :func:`dense`."""
+    questions = _Questions(field, volume, lattice, memory)
+    shape = questions.lattice.shape
+    parts = [
+        questions.logits(torch.arange(start, min(start + questions.piece, prod(shape)), device=volume.device))
+        .float()
+        .softmax(0)
+        .cpu()
+        for start in range(0, prod(shape), questions.piece)
+    ]
+    return torch.cat(parts, dim=1).view(-1, *shape)
 
 
 @torch.no_grad()
@@ -221,7 +245,8 @@ class _Cells:
             last, beyond = wanted.narrow(axis, size - 1, 1), wanted.narrow(axis, size, wanted.shape[axis] - size)
             last |= beyond.any(axis, keepdim=True)
         x, y, z = map(slice, self.shape)
-        inside = wanted[x, y, z].logical_and_(self.known[x, y, z] == 0).contiguous()
+        inside = self.known[x, y, z] == 0
+        inside &= wanted[x, y, z]
         del wanted
         index = inside.view(-1).nonzero().squeeze(1)
         _, size_y, size_z = self.shape
@@ -272,3 +297,25 @@ def _over(values: Tensor, better: Any, axis: int, side: int, count: int) -> Tens
         rest = values.narrow(axis, step, values.shape[axis] - step).unfold(axis, 1, side).squeeze(-1)
         best = better(best, rest.narrow(axis, 0, count))
     return best
+
+
+WAYS: dict[str, Callable[..., Segmented]] = {"dense": dense, "prior": prior, "coarse": coarse}
+_GIVEN = ("field", "volume", "lattice", "strides")
+_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(MiB|GiB)")
+
+
+def parse_way(text: str) -> Callable[..., Segmented]:
+    """``coarse(stride=4,memory=2GiB)`` -> the function with these options, to be called with field, volume, lattice.
+
+    Raises:
+        ValueError: another way than dense, prior or coarse, or an option that it does not have.
+    """
+    name, options = parse_call(text)
+    if name not in WAYS:
+        raise ValueError(
+            f"unknown inference '{text}'; known: {', '.join(usage(n, f, _GIVEN) for n, f in WAYS.items())}"
+        )
+    size = _BYTES.fullmatch(str(options.get("memory", "")))
+    if size is not None:
+        options = {**options, "memory": int(float(size[1]) * (1 << (20 if size[2] == "MiB" else 30)))}
+    return bind(WAYS[name], options, "inference", name=name, filled=_GIVEN, numbered=True)

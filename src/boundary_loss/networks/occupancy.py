@@ -11,6 +11,7 @@ from boundary_loss.networks.blocks import check_positive
 from boundary_loss.networks.occupancy_decoder import BLOCKS, CELLS, Decoder, PatchEncoder
 from boundary_loss.networks.occupancy_encoder import Encoded, Encoder, Grid
 from boundary_loss.networks.patches import PatchView
+from boundary_loss.networks.precision import autocast_dtype
 from boundary_loss.shapes import Logits
 
 
@@ -95,8 +96,7 @@ class OSSNet(nn.Module):
         self.decoder = Decoder(
             outputs, grid[0] * grid[1] * grid[2], patch=CELLS if seen else 0, width=width, fourier=fourier
         )
-        hidden = max(seen // 2, 1)
-        self.bytes_per_point = 4 * max(CELLS * (2 * seen + 2 * hidden), CELLS + 5 * width)
+        self.bytes_per_point = 4 * max(2 * CELLS * seen, CELLS * (seen + 2 * max(seen // 2, 1)), CELLS + 5 * width)
         self.one_logit = num_classes == 2
 
     def forward(self, volume: Tensor, points: Tensor) -> Logits | dict[str, Logits]:
@@ -128,15 +128,14 @@ class OSSNet(nn.Module):
 
     def _view(self, volume: Tensor) -> PatchView:
         """Patches of the type that their first product is computed in: half of the memory under autocast."""
-        if torch.is_autocast_enabled(volume.device.type):
-            volume = volume.to(torch.get_autocast_dtype(volume.device.type))
+        volume = volume.to(autocast_dtype(volume) or volume.dtype)
         return PatchView.of(volume, wide=self.patches == "7+14")
 
     def _patch_features(self, patches: list[Tensor]) -> Tensor:
         """B times (P, C, 7, 7, 7) -> (B, P, 343)."""
         assert self.patch_encoder is not None
         together = patches[0] if len(patches) == 1 else torch.cat(patches)
-        return self.patch_encoder(together).unflatten(0, (len(patches), -1))
+        return self.patch_encoder(together).unflatten(0, (len(patches), len(patches[0])))
 
     def _encoded(self, volume: Tensor) -> Encoded:
         """Encode the volume at half its size, or the nearest larger one that can be halved ``levels`` times.

@@ -1,4 +1,4 @@
-"""What is at a point, given its position, the voxels around it and the latents of its volume (Reich et al. 2021).
+"""Decode the class at a point from its position, the voxels around it and the volume's latents (Reich et al. 2021).
 
 The decoder is that of occupancy networks (Mescheder et al. 2019): residual blocks with conditional batch norms.
 """
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from boundary_loss.networks.pade import PadeUnit
 from boundary_loss.networks.patches import SIDE
+from boundary_loss.networks.precision import full_precision
 
 CELLS = SIDE**3
 BLOCKS = 5
@@ -96,7 +97,7 @@ class Decoder(nn.Module):
         points = points.to(self.out.weight.dtype)
         if not self.fourier:
             return points
-        with torch.autocast(points.device.type, enabled=False):
+        with full_precision(points):
             angles = 2 * torch.pi * points @ self.frequencies
         return torch.cat([angles.cos(), angles.sin(), points], dim=-1)
 
@@ -130,7 +131,7 @@ def joined(layer: nn.Module, parts: list[Tensor]) -> Tensor:
         return layer(parts[0])
     places, *others = parts
     of_places, *weights = layer.weight.split([part.shape[-1] for part in parts], dim=1)
-    with torch.autocast(places.device.type, enabled=False):
+    with full_precision(places):
         total = F.linear(places, of_places, layer.bias)
     shares = [F.linear(part, weight) for part, weight in zip(others, weights)]
     for share in shares:
@@ -178,7 +179,7 @@ class ScalarNorm(nn.BatchNorm1d):
         assert self.running_mean is not None and self.running_var is not None
         if not self.training:
             return self.running_mean, (self.running_var + self.eps).rsqrt()
-        mean, variance = _Moments.apply(x)
+        mean, variance = _plain_moments(x) if torch.compiler.is_compiling() else _Moments.apply(x)
         self._track(mean.detach(), variance.detach(), x.numel())
         return mean, (variance + self.eps).rsqrt()
 
@@ -193,12 +194,18 @@ class ScalarNorm(nn.BatchNorm1d):
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
 
 
+def _plain_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance (biased) of all values, in float32 or float64."""
+    variance, mean = torch.var_mean(x if x.dtype == torch.float64 else x.float(), correction=0)
+    return mean, variance
+
+
 class _Moments(torch.autograd.Function):
-    """Mean and variance (biased) of all values in float32 or float64; keeps its input and no copy in float32."""
+    """The same; autograd keeps the input alone, and no copy of it in float32."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        variance, mean = torch.var_mean(x if x.dtype == torch.float64 else x.float(), correction=0)
+        mean, variance = _plain_moments(x)
         ctx.save_for_backward(x, mean)
         return mean, variance
 

@@ -1,4 +1,4 @@
-"""What a volume is summed up as, for a network that answers at points: OSS-Net's encoders (Reich et al. 2021)."""
+"""Encode a volume as a few latent vectors, for a network that answers at points: OSS-Net (Reich et al. 2021)."""
 
 from typing import NamedTuple
 

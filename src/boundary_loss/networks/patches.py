@@ -1,4 +1,4 @@
-"""Small cubes of a volume around points, read from strided views: only the cubes that are asked for are copied."""
+"""Read small cubes of a volume around points from strided views: only the cubes that are asked for are copied."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,8 @@ class PatchView:
         """
         sizes = self.scales[0].shape[1:4]
         x, y, z = (points[:, axis].round().long().clamp(0, size - 1) for axis, size in enumerate(sizes))
-        return torch.cat([view[item][x, y, z] for view in self.scales], dim=1)
+        patches = [view[item][x, y, z] for view in self.scales]
+        return patches[0] if len(patches) == 1 else torch.cat(patches, dim=1)
 
 
 def _windows(padded: Tensor, side: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""How weights are moved: Adam, SGD, or Lookahead around RAdam; some weights at a rate of their own."""
+"""Lookahead around RAdam, and groups of weights that have a share of the learning rate of their own."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
