@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TypeVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from boundary_loss.call_syntax import bind, parse_call, usage
+from boundary_loss.data.frame import Frame, Order
 
 _KIND = 1001
 """Third number of the points' seed, after the epoch's and the sample's: none that a patch or a transform has."""
@@ -99,6 +101,48 @@ def values_at(volume: Values, points: np.ndarray) -> Values:
     """The values (..., P) of a volume (..., X, Y, Z), an array, mapped or not, or a tensor, at voxels (P, 3)."""
     x, y, z = points.T
     return volume[..., x, y, z]
+
+
+def shown_at(volume: np.ndarray | Tensor, frame: Frame, points: np.ndarray, order: Order) -> Tensor:
+    """What :meth:`Frame.resample` shows of a volume at these voxels alone; 0 beyond the source.
+
+    Args:
+        volume: (..., *source), an array, mapped or not, or a tensor on any device.
+        points: (P, 3) voxels of what is shown.
+        order: 0 for labels. 1 gives float32.
+
+    Returns:
+        (..., P) on the device of the volume.
+    """
+    positions = np.round(frame.positions(points), 9)
+    size = np.array(frame.source)
+    inside = ((positions >= -0.5) & (positions <= size - 0.5)).all(1)
+    last = np.maximum(size - 1, 0)
+    if order == 0:
+        nearest = np.clip(np.floor(positions + 0.5), 0, last).astype(np.int64)
+        return _zero_unless(inside, _taken(volume, nearest))
+    positions = np.clip(positions, 0, last)
+    low = np.floor(positions).astype(np.int64)
+    shares = positions - low
+    reached = [(0, 1) if axis.any() else (0,) for axis in shares.T]  # voxels themselves need one corner of eight
+    total = torch.zeros(())
+    for corner in product(*reached):
+        weight = np.where(corner, shares, 1 - shares).prod(1).astype(np.float32)
+        values = _taken(volume, np.minimum(low + corner, last)).float()
+        total = total.to(values.device) + values * torch.from_numpy(weight).to(values.device)
+    return _zero_unless(inside, total)
+
+
+def _taken(volume: np.ndarray | Tensor, index: np.ndarray) -> Tensor:
+    """The values (..., P) at indices (P, 3)."""
+    if isinstance(volume, Tensor):
+        x, y, z = torch.from_numpy(index).to(volume.device).unbind(1)
+        return volume[..., x, y, z]
+    return torch.from_numpy(np.array(values_at(volume, index)))
+
+
+def _zero_unless(inside: np.ndarray, values: Tensor) -> Tensor:
+    return values if inside.all() else values * torch.from_numpy(inside).to(values.device)
 
 
 def within(signed_map: Tensor | np.ndarray, band: float) -> np.ndarray:
