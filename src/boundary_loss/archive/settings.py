@@ -115,6 +115,10 @@ def _call(text: str) -> list[str]:
     return [parse_call(text)[0]]
 
 
+def _call_or_none(text: str) -> list[str]:
+    return _call(text) if text else []
+
+
 def _network(text: str) -> list[str]:
     return _call(text.removesuffix("+distances"))
 
@@ -158,6 +162,8 @@ _READERS: dict[str, Reader] = {
     "TRAIN": partial(_options, TRAINING_OPTIONS),
     "DEBUG": partial(_options, TRAINING_OPTIONS),
     "AUGMENT": partial(_each, _call),
+    "FIT": partial(_each, _call),
+    **dict.fromkeys(("SAMPLE", "INFER"), _call_or_none),
     "AMP": partial(_one_of, ("", *PRECISIONS)),
     **dict.fromkeys(("COMPILE", "DETERMINISTIC", "SKIP_NAN"), partial(_one_of, SWITCH)),
     "PREDICTIONS": partial(_one_of, ("", *PREDICTIONS)),
@@ -169,5 +175,7 @@ _READERS: dict[str, Reader] = {
 _ROW_READERS: dict[str, Reader] = {
     "losses": partial(_each, _term),
     "augment": partial(_each, _call),
+    "fit": partial(_each, _call),
+    **dict.fromkeys(("sample", "infer"), _call_or_none),
     "options": partial(_options, TRAINING_OPTIONS),
 }

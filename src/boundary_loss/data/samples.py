@@ -61,6 +61,8 @@ class Samples(ABC):
     """Samples of each item in an epoch: sample s is of item s // each."""
     items: str = SLICES
     """What the items are: one of ``metric_definitions.ITEMS``."""
+    is_dealt: bool = False
+    """Whether ranks take whole batches in turn, each of one item, instead of a part of each."""
 
     @property
     def planes(self) -> list[str]:
@@ -88,8 +90,15 @@ class Samples(ABC):
         return [self.names[sample // self.each] for sample in samples.tolist()]
 
     @abstractmethod
-    def batches(self, batches: Sequence[Tensor], device: torch.device, seed: int = 0) -> Iterator[Batch]:
-        """Each batch of samples (B,) in turn, altered by the augmentation if there is one; ``seed`` is the epoch's."""
+    def batches(
+        self, batches: Sequence[Tensor], device: torch.device, seed: int = 0, whole: Sequence[Tensor] | None = None
+    ) -> Iterator[Batch]:
+        """Each batch of samples (B,) in turn, altered by the augmentation if there is one.
+
+        Args:
+            seed: of the epoch.
+            whole: the batches that ``batches`` are a rank's parts of: samples are filled up to one size in these.
+        """
 
     def forward(self, call: Callable[..., Any], batch: Batch) -> Any:
         """Call the network on a batch: once, unless a set is shown in parts that are then put together."""

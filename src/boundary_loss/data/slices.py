@@ -174,7 +174,9 @@ class Slices(Samples, Dataset):
         kept = [tensor.to(device, non_blocking=True) for tensor in self._kept(indices)]
         return self._complete(indices, kept, seed=None)
 
-    def batches(self, batches: Sequence[Tensor], device: torch.device, seed: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, batches: Sequence[Tensor], device: torch.device, seed: int = 0, whole: Sequence[Tensor] | None = None
+    ) -> Iterator[Batch]:
         """As every set of samples.
 
         Where a GPU's slices stay on the host, the next batch travels while the network works on this one.

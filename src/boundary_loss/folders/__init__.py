@@ -4,6 +4,7 @@ prepared.py  a folder of data ready for training, whatever kind: what its reader
 sliced.py    one of slices: images, labels, distance maps, spacings, split
 whole.py     a folder of whole volumes, one preparation for slices, patches and points of them
 epoch.py     the predictions of one epoch, as pictures or packed
+volume_classes.py  those of one whole volume
 run.py       a run: arrays, weights, settings, best epoch
 grids.py     where the voxels of a source file lay
 naming.py    the names of slices

@@ -1,6 +1,7 @@
-"""The predicted classes of an epoch on disk: a PNG a slice, or all slices of a set in one compressed file.
+"""The predicted classes of an epoch on disk: a PNG a slice, a file a volume, or all slices of a set in one file.
 
 iter003/val/case_10_00_0003.png    (X, Y) uint8
+iter003/val/case_10.npz            all planes of a whole volume, see :mod:`boundary_loss.folders.volume_classes`
 iter003/val.npz                    "slices": their names; for each volume and copy, as "case_10_00", an array
                                    (N, X, Y) uint8 of its slices in that order
 """
@@ -15,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from boundary_loss.files import array_header, write_file
-from boundary_loss.folders.naming import checked_stem
+from boundary_loss.folders.naming import Stem, checked_stem
 from boundary_loss.folders.pictures import MAX_PIXELS, read_png, write_png
+from boundary_loss.folders.volume_classes import VOLUME, VolumeClasses
 from boundary_loss.names import MAX_NAME
 
 PACKED = ".npz"
@@ -26,7 +28,7 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_predictions(folder: Path, which: str, stems: Sequence[str]) -> list[np.ndarray]:
-    """Arrays (X, Y) uint8 of the slices ``stems``, whichever way the epoch's folder keeps them.
+    """Arrays (X, Y) uint8 of the slices or planes ``stems``, whichever way the epoch's folder keeps them.
 
     Raises:
         FileNotFoundError: a slice is not there.
@@ -35,7 +37,19 @@ def read_predictions(folder: Path, which: str, stems: Sequence[str]) -> list[np.
     packed = folder / f"{which}{PACKED}"
     if packed.is_file():
         return _unpack(packed, stems)
-    return [read_png(folder / which / f"{stem}.png") for stem in stems]
+    return [_read(folder / which, stem) for stem in stems]
+
+
+def _read(folder: Path, stem: str) -> np.ndarray:
+    """A picture of its own, or a plane of its volume's file; the error names the picture where there is neither."""
+    place = Stem.parse(stem)
+    volume = folder / f"{place.volume}{VOLUME}"
+    if not volume.is_file():
+        return read_png(folder / f"{stem}.png")
+    try:
+        return VolumeClasses.read(volume).plane(place.position)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{volume}: {error}") from None
 
 
 def write_packed(folder: Path, which: str, slices: Mapping[str, np.ndarray]) -> None:

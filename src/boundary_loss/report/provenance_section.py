@@ -17,6 +17,8 @@ _HEADINGS = {setting.key: setting.heading for setting in declared()} | {
     "num_parameters": "parameters",
     "num_train_slices": "training slices",
     "num_val_slices": "validation slices",
+    "num_train_volumes": "training volumes",
+    "num_val_volumes": "validation volumes",
     "data_checksum": "data checksum",
     "commit": "commit",
     "versions": "versions",

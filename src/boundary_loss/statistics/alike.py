@@ -17,6 +17,7 @@ BESIDE = {
     *(setting.key for setting in declared() if not setting.option.shapes_result),
     *("name", "device", "num_processes", "num_threads"),  # which run, and where
     *("num_parameters", "num_train_slices", "num_val_slices"),  # follow from network, losses and data
+    *("num_train_volumes", "num_val_volumes"),
     *("arguments", "data_arguments", "data_source"),  # the same settings as typed; the data's checksum stands for it
 }
 OF_A_FOLD = {"data_checksum"}

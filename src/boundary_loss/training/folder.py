@@ -119,8 +119,8 @@ def start(
         "data_checksum": data.about["checksum"],
         "data_arguments": command.recorded(data.path),
         "data_source": data.about.get("source"),
-        "num_train_slices": len(train.names),
-        "num_val_slices": len(val.names),
+        f"num_train_{train.items}": len(train.names),
+        f"num_val_{val.items}": len(val.names),
         "commit": provenance.commit(),
         "versions": provenance.versions(),
     }

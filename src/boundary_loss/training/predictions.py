@@ -1,4 +1,7 @@
-"""The predicted classes of an epoch as PNGs, written by threads while the network goes on; then packed, if asked."""
+"""The predicted classes of an epoch, a PNG a slice or a file a volume, written by threads while the network goes on.
+
+The PNGs are packed at the epoch's end, if asked.
+"""
 
 import shutil
 from collections import deque
@@ -14,9 +17,11 @@ from boundary_loss.files import link_folder, unfinished
 from boundary_loss.folders.epoch import PACKED, unpack_pictures, write_packed
 from boundary_loss.folders.pictures import read_png, write_png
 from boundary_loss.folders.run import BEST_PREDICTIONS, iteration
+from boundary_loss.folders.volume_classes import VOLUME, VolumeClasses
 from boundary_loss.training.ranks import Ranks
 
-_WAITING_AT_MOST = 256  # slices in memory
+_WAITING_AT_MOST = {2: 256, 3: 3}
+"""Items in memory, by their axes: slices, or volumes of up to 0.1 GB."""
 
 
 class PredictionWriter:
@@ -68,14 +73,14 @@ class PredictionWriter:
         self.ranks.wait()
 
     def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
-        """Classes (B, X, Y) uint8 of the slices ``stems``, on any device; none waits for the copy but the threads."""
+        """Classes (B, X, Y[, Z]) uint8 of slices, or of volumes, on any device; only the threads wait for the copy."""
         folder = unfinished(self.folder) / which
         folder.mkdir(exist_ok=True)
         pictures, arrived = _to_host(classes)
         for stem, picture in zip(stems, pictures, strict=True):
-            if len(self._waiting) >= _WAITING_AT_MOST:
+            if len(self._waiting) >= _WAITING_AT_MOST[picture.ndim]:
                 self._waiting.popleft().result()
-            self._waiting.append(self._pool.submit(_write, folder / f"{stem}.png", picture, arrived))
+            self._waiting.append(self._pool.submit(_write, folder, stem, picture, arrived))
 
 
 class PackedWriter(PredictionWriter):
@@ -118,14 +123,17 @@ def _to_host(classes: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
     return pinned, arrived
 
 
-def _write(path: Path, picture: Tensor, arrived: torch.cuda.Event | None) -> None:
+def _write(folder: Path, name: str, picture: Tensor, arrived: torch.cuda.Event | None) -> None:
     if arrived is not None:
         arrived.synchronize()
-    write_png(path, picture.numpy())
+    if picture.ndim == 2:
+        write_png(folder / f"{name}.png", picture.numpy())
+    else:
+        VolumeClasses.of(picture.numpy()).write(folder / f"{name}{VOLUME}")
 
 
 def keep_best(run: Path, epoch: int) -> None:
-    """Make ``best_epoch/`` the predictions of ``epoch`` as PNGs: hard links where the disk has them, else copies."""
+    """Make ``best_epoch/`` the predictions of ``epoch``, unpacked: hard links where the disk has them, else copies."""
     reached("keeping epoch {} as the best", epoch)
     best = run / BEST_PREDICTIONS
     grown = unfinished(best)

@@ -17,7 +17,7 @@ from boundary_loss.data import Samples
 from boundary_loss.files import sweep, write_array, write_text
 from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, RunFolder, iteration
 from boundary_loss.losses import propose_weight
-from boundary_loss.metric_definitions import TRAINING_ARRAYS
+from boundary_loss.metric_definitions import SLICES, TRAINING_ARRAYS
 from boundary_loss.owncode import lacks_memory
 from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway
 from boundary_loss.training.clock import hours
@@ -27,7 +27,7 @@ from boundary_loss.training.fitting import Fitting, identity
 from boundary_loss.training.interruption import Interruption
 from boundary_loss.training.mid_epoch import Midway, Watch
 from boundary_loss.training.optimisers import set_rate
-from boundary_loss.training.predictions import WRITERS, keep_best
+from boundary_loss.training.predictions import WRITERS, PredictionWriter, keep_best
 from boundary_loss.training.tracking import Track, untracked
 from boundary_loss.training.weights import save_weights
 
@@ -177,7 +177,7 @@ class Training:
         set_rate(runner.optimiser, rate)
         start = time.perf_counter()
         begun, self.begun = self.begun, None
-        write = WRITERS[experiment.predictions]
+        write = WRITERS[experiment.predictions] if self.val.items == SLICES else PredictionWriter
         with write(self.run, epoch, keep=begun is not None, ranks=runner.ranks) as writer:
 
             def save(here: Midway) -> None:

@@ -52,7 +52,7 @@ class TensorBoard:
         except ImportError:
             raise Stop("TRACK=tensorboard needs a package: python -m pip install tensorboard") from None
         self.run, self.data = run, val.folder
-        self.slice = max(val.names, key=self._foreground)
+        self.slice = max(val.planes, key=self._foreground)
         """The first of those with most to find."""
         shutil.rmtree(run / FOLDER, ignore_errors=True)
         # purge_step: a viewer that is open forgets what it read before
