@@ -11,10 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from boundary_loss.call_syntax import bind, parse_call, usage
-from boundary_loss.data.frame import Frame, Order
+from boundary_loss.data.frame import Frame
 
 _KIND = 1001
 """Third number of the points' seed, after the epoch's and the sample's: none that a patch or a transform has."""
+
+_DECIMALS = 9
+"""Of positions, as :class:`Frame` rounds them."""
 
 _SOBEL_REACH = 6
 """Voxels by which OSSNet's border maps are dilated: a 13³ maximum."""
@@ -54,7 +57,7 @@ class Points:
         name, options = parse_call(text)
         if name != "points":
             raise ValueError(f"unknown points '{text}'; they are written {usage('points', cls)}")
-        sobel = {"band": None} if options.get("band") == "sobel" else {}
+        sobel = {key: None for key in ("band", "2") if options.get(key) == "sobel"}
         return bind(cls, {**options, **sobel}, "sample", name=name, numbered=True)()
 
 
@@ -97,52 +100,35 @@ def draw_points(points: Points, shape: Sequence[int], band: Band | None, seed: i
     return np.concatenate([near, anywhere])
 
 
-def values_at(volume: Values, points: np.ndarray) -> Values:
-    """The values (..., P) of a volume (..., X, Y, Z), an array, mapped or not, or a tensor, at voxels (P, 3)."""
+def values_at(volume: Values, points: Values) -> Values:
+    """The values (..., P) of a volume (..., X, Y, Z) at voxels (P, 3): arrays, mapped or not, or tensors."""
     x, y, z = points.T
     return volume[..., x, y, z]
 
 
-def shown_at(volume: np.ndarray | Tensor, frame: Frame, points: np.ndarray, order: Order) -> Tensor:
-    """What :meth:`Frame.resample` shows of a volume at these voxels alone; 0 beyond the source.
+def shown_at(maps: Tensor, frame: Frame, points: np.ndarray) -> Tensor:
+    """What :meth:`Frame.resample` shows of maps at these voxels alone, interpolated; 0 beyond the source.
 
     Args:
-        volume: (..., *source), an array, mapped or not, or a tensor on any device.
+        maps: (..., *source) of floats, on any device.
         points: (P, 3) voxels of what is shown.
-        order: 0 for labels. 1 gives float32.
 
     Returns:
-        (..., P) on the device of the volume.
+        (..., P) on the device of the maps.
     """
-    positions = np.round(frame.positions(points), 9)
-    size = np.array(frame.source)
-    inside = ((positions >= -0.5) & (positions <= size - 0.5)).all(1)
-    last = np.maximum(size - 1, 0)
-    if order == 0:
-        nearest = np.clip(np.floor(positions + 0.5), 0, last).astype(np.int64)
-        return _zero_unless(inside, _taken(volume, nearest))
+    positions = np.round(frame.positions(points), _DECIMALS)
+    last = np.maximum(np.array(frame.source) - 1, 0)
+    inside = ((positions >= -0.5) & (positions <= last + 0.5)).all(1)
     positions = np.clip(positions, 0, last)
     low = np.floor(positions).astype(np.int64)
     shares = positions - low
     reached = [(0, 1) if axis.any() else (0,) for axis in shares.T]  # voxels themselves need one corner of eight
-    total = torch.zeros(())
+    total = maps.new_zeros(())
     for corner in product(*reached):
-        weight = np.where(corner, shares, 1 - shares).prod(1).astype(np.float32)
-        values = _taken(volume, np.minimum(low + corner, last)).float()
-        total = total.to(values.device) + values * torch.from_numpy(weight).to(values.device)
-    return _zero_unless(inside, total)
-
-
-def _taken(volume: np.ndarray | Tensor, index: np.ndarray) -> Tensor:
-    """The values (..., P) at indices (P, 3)."""
-    if isinstance(volume, Tensor):
-        x, y, z = torch.from_numpy(index).to(volume.device).unbind(1)
-        return volume[..., x, y, z]
-    return torch.from_numpy(np.array(values_at(volume, index)))
-
-
-def _zero_unless(inside: np.ndarray, values: Tensor) -> Tensor:
-    return values if inside.all() else values * torch.from_numpy(inside).to(values.device)
+        weight = np.where(corner, shares, 1 - shares).prod(1) * inside
+        index = torch.from_numpy(np.minimum(low + corner, last)).to(maps.device)
+        total = total + values_at(maps, index) * torch.from_numpy(weight.astype(np.float32)).to(maps.device)
+    return total
 
 
 def within(signed_map: Tensor | np.ndarray, band: float) -> np.ndarray:

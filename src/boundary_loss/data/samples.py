@@ -61,6 +61,8 @@ class Samples(ABC):
     """Samples of each item in an epoch: sample s is of item s // each."""
     items: str = SLICES
     """What the items are: one of ``metric_definitions.ITEMS``."""
+    keeps_validated: bool = True
+    """Whether what a validation predicts is what is kept; else items of kept epochs are predicted once more."""
     is_dealt: bool = False
     """Whether ranks take whole batches in turn, each of one item, instead of a part of each."""
 
