@@ -106,6 +106,10 @@ class Samples(ABC):
         """Call the network on a batch: once, unless a set is shown in parts that are then put together."""
         return call(*batch.inputs)
 
+    def predict(self, net: Any, item: str, device: torch.device) -> Labels:
+        """The classes of an item as they are kept, (X, Y, Z) uint8, of a set that keeps not what is validated."""
+        raise NotImplementedError
+
     def classes(self, probs: Probs, batch: Batch) -> tuple[Labels, Labels]:
         """Predicted and true classes (B, ...) uint8, as they are counted and kept."""
         return probs2class(probs, dtype=torch.uint8), batch.labels

@@ -190,8 +190,20 @@ class Training:
             watch = Watch(self.interruption, save, epoch, self.save_minutes, begun)
             train = runner.train(self.train, epoch, weights, writer, begun=begun, after_step=watch.training)
             val = runner.validate(self.val, epoch, weights, writer, after_step=watch.validation)
+            if not self.val.keeps_validated and self._stays(epoch, val):
+                runner.predict(self.val, epoch, writer, after_item=watch.prediction)
         self._record(epoch, rate, weights, train, val)
         self._say(epoch, time.perf_counter() - start)
+
+    def _stays(self, epoch: int, val: EpochLog) -> bool:
+        """Whether predictions of an epoch stay: those of a new best, of one that KEEP names, and of the last."""
+        experiment = self.runner.experiment
+        is_best = self._score(val) > max(self.history.scores, default=-1)
+        return is_best or experiment.keeps(epoch) or epoch == experiment.epochs - 1
+
+    def _score(self, val: EpochLog) -> float:
+        """What the best epoch maximises."""
+        return foreground_mean(val.volume_dice if self.runner.experiment.best == "volume" else val.dice)
 
     def _record(self, epoch: int, rate: float, weights: Sequence[float], train: EpochLog, val: EpochLog) -> None:
         line = {
@@ -206,8 +218,7 @@ class Training:
         }
         line |= {f"weight_{i}": weight for i, weight in enumerate(weights)}
         line |= {f"gradient_{i}": float(norm) for i, norm in enumerate(train.gradients)}
-        score = line["val_dice_volume" if self.runner.experiment.best == "volume" else "val_dice"]
-        self.history.add(line, train, val, score)
+        self.history.add(line, train, val, self._score(val))
         if self.runner.ranks.is_first:
             self._write(epoch)
 
