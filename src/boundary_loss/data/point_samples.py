@@ -103,7 +103,7 @@ class PointSamples(Volumes):
         if not self.points.border:
             return None
         if case not in self._bands:
-            truth = torch.from_numpy(np.ascontiguousarray(self.folder.truth(case)))
+            truth = torch.from_numpy(np.ascontiguousarray(self.cases.folder.truth(case)))
             mask = (truth > 0) & (truth != IGNORED)
             if self.points.band is None:
                 near = sobel_band(frame.resample(mask, 0)).numpy()

@@ -81,7 +81,7 @@ class View:
         """
         shown, answered = parse_sample(sample), parse_inference(infer) if infer else None
         windows = answered if isinstance(answered, Windows) else None
-        way = answered if answered is not windows else None
+        way = None if answered is None or isinstance(answered, Windows) else answered
         if answered is not None and isinstance(shown, Points) is (way is None):
             raise ValueError(
                 f"INFER={infer} does not go with SAMPLE={sample}: dense, prior and coarse go with points, windows with "
