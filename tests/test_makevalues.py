@@ -77,7 +77,7 @@ def test_a_value_is_one_word(make, checkout: Path, name: str, option: str) -> No
 @pytest.mark.parametrize(
     ("name", "before"),
     {
-        "PHANTOM": "isles", "SLICE": "0", "TRAIN": "0", "DEBUG": "0", "gdl.options": "0", "PLOT": "isles",
+        "PHANTOM": "isles", "PREPARE": "0", "TRAIN": "0", "DEBUG": "0", "gdl.options": "0", "PLOT": "isles",
         "BOXPLOT": "isles", "HIST": "isles", "REPORT": "default", "VIEW": "mtt", "RERUN": "x.tar.gz",
         "PREDICT": "data/isles-phantom/TESTING", "AUGMENT": "--augment", "SLICES": "--slices", "gdl.losses": "--losses",
     }.items(),

@@ -202,19 +202,14 @@ def _never_found(study: Study, cases: Sequence[Case]) -> list[str]:
     return [f"no case has {', '.join(lacking)}: PREPARE='--modalities {' '.join(found)}' does without"]
 
 
-def refuse_faulty(
-    study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe, variable: str
-) -> None:
+def refuse_faulty(study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe) -> None:
     """Raise one ValueError that lists every fault of every case; doubts are printed.
-
-    Args:
-        variable: as for :func:`refuse`.
 
     Raises:
         ValueError: there is a fault.
     """
     faults = faults_of(reports, study.usual_mm) + check_together(study, cases, reports, recipe)
-    refuse(faults, f"the {study.name} data", variable)
+    refuse(faults, f"the {study.name} data", "PREPARE")
 
 
 def faults_of(reports: Sequence[Report], usual_mm: tuple[float, float, float] | None = None) -> list[str]:
@@ -250,7 +245,7 @@ def refuse(lines: Sequence[str], what: str, variable: str) -> None:
     """Raise one ValueError that lists the faults of ``what``, if there are any.
 
     Args:
-        variable: of make, that takes the command's options: ``SLICE``, ``PREPARE``.
+        variable: of make, that takes the command's options: ``PREPARE``, ``PREDICT``.
     """
     if not lines:
         return

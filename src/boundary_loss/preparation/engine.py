@@ -62,7 +62,7 @@ def main(study: Study, argv: list[str]) -> None:
     else:
         with workers(min(args.workers, len(cases))) as spread:
             reports = spread("checking cases", check_case, [(case, recipe) for case in cases])
-            refuse_faulty(study, cases, reports, recipe, kind.variable)
+            refuse_faulty(study, cases, reports, recipe)
             with new_folder(args.dest) as grown:
                 kind.make_folders(grown, recipe)
                 jobs = [(case, recipe, which, grown) for case, which in zip(cases, sides)]

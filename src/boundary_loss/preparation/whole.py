@@ -242,7 +242,6 @@ VOLUMES = Kind(
     doing="preparing",
     done="prepared",
     again="prepares it again",
-    variable="PREPARE",
     add_options=add_options,
     settings=settings,
     make_folders=make_folders,

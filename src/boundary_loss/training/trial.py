@@ -94,7 +94,7 @@ def _try(call: Callable[[Sequence[int]], None], size: tuple[int, ...], failure: 
 def _advice(size: Sequence[int]) -> str:
     """What makes samples of this size."""
     if len(size) == 2:
-        return f"SLICE='--shape {' '.join(map(str, size))}'"
+        return f"PREPARE='--shape {' '.join(map(str, size))}'"
     return f"FIT='pad({next(m for m in reversed(_MULTIPLES) if all(side % m == 0 for side in size))})'"
 
 
