@@ -24,6 +24,7 @@ from boundary_loss.data.volumes import Planned, Volumes, altered
 from boundary_loss.data.ways import Way
 from boundary_loss.encoding import encode_one_hot, scatter_classes
 from boundary_loss.inference.field import Field, Lattice
+from boundary_loss.metric_definitions import POINTS
 from boundary_loss.shapes import IGNORED, Labels
 
 VALIDATED = 1 << 17
@@ -62,7 +63,7 @@ class PointSamples(Volumes):
     case, or all of its voxels where there are fewer, and a case is a batch.
     """
 
-    items = "points"
+    items = POINTS
     keeps_validated = False
 
     def __init__(

@@ -17,7 +17,7 @@ from boundary_loss.data import Samples
 from boundary_loss.files import sweep, write_array, write_text
 from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, RunFolder, iteration
 from boundary_loss.losses import propose_weight
-from boundary_loss.metric_definitions import SLICES, TRAINING_ARRAYS
+from boundary_loss.metric_definitions import POINTS, SLICES, TRAINING_ARRAYS
 from boundary_loss.owncode import lacks_memory
 from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway
 from boundary_loss.training.clock import hours
@@ -259,7 +259,7 @@ class Training:
         print(
             f"{name}  epoch {epoch} ({epoch + 1}/{experiment.epochs})"
             f"  loss {line['tra_loss']:.4f}, val {line['val_loss']:.4f}"
-            f"  Dice per volume {line['val_dice_volume']:.3f} {score}"
+            f"  Dice {'on points' if self.val.items == POINTS else 'per volume'} {line['val_dice_volume']:.3f} {score}"
             f"{self._skipped()}  {seconds:.1f} s, left {hours(left)}{study}",
             flush=True,
         )
