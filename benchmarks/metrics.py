@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from turns import milliseconds, write_section
+from turns import machine, milliseconds, write_section
 
 from boundary_loss.metrics import SurfaceDistances, measure, surface_distances
 
@@ -29,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", help="measure ours there too, masks and all, as cuda")
+    parser.add_argument("--labels_only", action="store_true", help="only label volumes that lie on the device")
     parser.add_argument("--write", type=Path, help="replace the section in this file")
     args = parser.parse_args()
     methods = {name: method for name, method in METHODS.items() if find_spec(name.split()[0].replace("-", "_"))}
@@ -44,15 +45,17 @@ def main() -> None:
         f"| masks | border voxels | ours ms |{columns} largest difference from medpy, mm |",
         f"|---|---|---|{'---|---|' * len(methods)}---|",
     ]
-    for case, (pred, gt, spacing) in cases().items():
+    for case, (pred, gt, spacing) in cases().items() if not args.labels_only else ():
         lines.append(row(case, pred, gt, spacing, methods, args.rounds))
         print(lines[-1], flush=True)
+    if args.labels_only:
+        lines = [f"{machine(args.device)}. `python benchmarks/metrics.py --labels_only --device {args.device}`"]
     if args.device:
         lines += ["", *labels_on_device(args.device, args.rounds)]
     table = "\n".join(lines)
     print(table)
     if args.write:
-        write_section(args.write, HEADING, table)
+        write_section(args.write, f"{HEADING} ({args.device.upper()})" if args.labels_only else HEADING, table)
 
 
 def labels_on_device(device: str, rounds: int, size: int = 256) -> list[str]:

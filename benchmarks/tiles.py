@@ -10,10 +10,12 @@ device's clock. The fastest belong into distance/triton_edt.py and losses/triton
 import argparse
 import multiprocessing
 import os
+import re
 import statistics
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
@@ -24,21 +26,22 @@ from turns import copy_bandwidth, device_milliseconds, machine, replayed, write_
 from boundary_loss.distance.maps import Maps
 
 Setting = dict[str, Any]
-DISTANCES: list[Setting] = [
-    {},
-    *[{"ROWS": r, "COLUMNS": c, "ROW_WARPS": w} for r, c, w in (
-        (16, 64, 2), (16, 128, 4), (32, 64, 4), (32, 64, 8), (32, 32, 4), (16, 32, 2), (8, 128, 4), (8, 64, 2))],
-    *[{"KNOT_WARPS": w} for w in (1, 2, 8)],
-    *[{"KNOTS": n, "KNOT_WARPS": w} for n, w in ((8, 2), (8, 4), (32, 4), (32, 8))],
-    *[{"SCAN_ELEMENTS": n, "SCAN_WARPS": w} for n, w in ((1024, 2), (1024, 4), (2048, 4), (2048, 8), (4096, 8))],
-    {"FEW": 1 << 20},
-]  # fmt: skip
-FUSED: list[Setting] = [
-    {"HELD": held, "VEC": vec, "WARPS": warps}
-    for held, vec in ((16, 4), (32, 4), (64, 4), (32, 8), (64, 8), (16, 2), (32, 2))
-    for warps in (4, 8)
-]
-PROGRAMS: list[Setting] = [{"PROGRAMS": n} for n in (256, 512, 2048, 4096)]
+DISTANCES: dict[str, list[Setting]] = {
+    "products": [
+        {"ROWS": r, "COLUMNS": c, "WARPS": w, "KNOTS": k} for r, c, w, k in (
+            (16, 32, 2, 16), (16, 32, 2, 8), (16, 32, 4, 16), (16, 16, 1, 16), (16, 16, 2, 16), (32, 32, 4, 16),
+            (32, 32, 2, 8), (32, 32, 4, 8), (16, 64, 4, 16), (16, 64, 4, 8), (32, 16, 2, 8), (32, 64, 4, 8))
+    ],
+    "scan": [
+        {"SCAN_ELEMENTS": n, "SCAN_WARPS": w} for n, w in (
+            (1024, 4), (256, 1), (512, 1), (1024, 1), (512, 2), (1024, 2), (2048, 4))
+    ],
+}  # fmt: skip
+FUSED: dict[str, list[Setting]] = {
+    "tile": [{"HELD": held, "VEC": vec, "WARPS": warps}
+             for held, vec, warps in ((64, 4, 4), (32, 4, 4), (64, 8, 4), (64, 4, 8), (32, 4, 8))],
+    "programs": [{"PROGRAMS": n} for n in (256, 128, 512, 1024)],
+}  # fmt: skip
 SHAPES = {"24 x 256x256": (24, 256, 256), "256x256x256": (1, 256, 256, 256)}
 LOGITS = [((2, 14, 160, 160, 160), torch.float32), ((2, 14, 160, 160, 160), torch.bfloat16),
           ((2, 4, 128, 128, 128), torch.float32), ((2, 4, 128, 128, 128), torch.bfloat16)]  # fmt: skip
@@ -47,62 +50,93 @@ LOGITS = [((2, 14, 160, 160, 160), torch.float32), ((2, 14, 160, 160, 160), torc
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--apply", action="store_true", help="write the fastest settings into the two modules")
     parser.add_argument("--write", type=Path, help="replace the section in this file")
     parser.add_argument("--device", choices=("cuda",), default="cuda")
     args = parser.parse_args()
     compile_all()
     lines = [f"{machine('cuda')}. Milliseconds as a CUDA graph, median of {args.rounds} rounds in turns."]
-    for title, steps in measured():
-        lines += ["", title, ""]
+    scores: dict[tuple[Any, str], dict[str, list[float]]] = {}
+    for module, family, title, steps in measured():
         times: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(args.rounds):
             for name, step in steps.items():
                 times[name].append(device_milliseconds(step, 5))
-        for name, took in sorted(times.items(), key=lambda pair: statistics.median(pair[1])):
-            lines.append(f"- {statistics.median(took):.4f}  {name}")
-        print("\n".join(lines[-len(times) - 2 :]), flush=True)
+        medians = {name: statistics.median(took) for name, took in times.items()}
+        table = [f"- {took:.4f}  {name}" for name, took in sorted(medians.items(), key=lambda pair: pair[1])]
+        lines += ["", f"{title}, {family}", "", *table]
+        print("\n".join(lines[-len(table) - 3 :]), flush=True)
+        for name, took in medians.items():
+            scores.setdefault((module, family), {}).setdefault(name, []).append(took)
+    for (module, family), of_settings in scores.items():
+        whole = max(map(len, of_settings.values()))  # measured in every case
+        best = min(
+            (name for name, t in of_settings.items() if len(t) == whole), key=lambda n: geometric_mean(of_settings[n])
+        )
+        lines += ["", f"Fastest over all, {family}: {best}"]
+        print(lines[-1], flush=True)
+        if args.apply:
+            apply(Path(module.__file__), best)
     if args.write:
         write_section(args.write, "Tiles", "\n".join(lines))
 
 
-def set_to(module: Any, setting: Setting, defaults: Setting) -> None:
-    for name, value in (defaults | setting).items():
+def apply(path: Path, setting: str) -> None:
+    """Write ``NAME=value, ...`` over the constants of a module."""
+    text = path.read_text()
+    for name, value in (pair.split("=") for pair in setting.split(", ")):
+        if name.startswith("SCAN_WARPS"):
+            text = re.sub(r"^(SCAN_WARPS, WARPS = )\d+", rf"\g<1>{value}", text, flags=re.MULTILINE)
+        elif name == "WARPS" and "SCAN_WARPS" in text:
+            text = re.sub(r"^(SCAN_WARPS, WARPS = \d+, )\d+", rf"\g<1>{value}", text, flags=re.MULTILINE)
+        else:
+            text = re.sub(rf"^{name} = \d+", f"{name} = {value}", text, flags=re.MULTILINE)
+    path.write_text(text)
+
+
+def set_to(module: Any, setting: Setting) -> None:
+    """The module's own constants, but for those of the setting."""
+    for name, value in (defaults_of(module) | setting).items():
         setattr(module, name, value)
 
 
 @cache
 def defaults_of(module: Any) -> Setting:
     """Asked for before anything is changed."""
-    names = {name for setting in (*DISTANCES, *FUSED, *PROGRAMS) for name in setting}
+    families = [*DISTANCES.values(), *FUSED.values()]
+    names = {name for family in families for setting in family for name in setting}
     return {name: getattr(module, name) for name in names if hasattr(module, name)}
 
 
-def measured() -> Iterator[tuple[str, dict[str, Callable[[], object]]]]:
+def measured() -> Iterator[tuple[Any, str, str, dict[str, Callable[[], object]]]]:
+    """Module, family, what is computed, and a step for each setting."""
     from boundary_loss.distance import triton_edt
     from boundary_loss.losses import triton_fused
 
     for shape_name, shape in SHAPES.items():
-        masks = torch.from_numpy(masks_of("organ", shape[0], shape[1:])).cuda()
-        run = distances_of(masks)
-        yield f"Signed distances, {shape_name}", captured(triton_edt, DISTANCES, run)
+        run = distances_of(torch.from_numpy(masks_of("organ", shape[0], shape[1:])).cuda())
+        for family, settings in DISTANCES.items():
+            yield triton_edt, family, f"Signed distances, {shape_name}", captured(triton_edt, settings, run)
     bandwidth = copy_bandwidth()
     for shape, dtype in LOGITS:
         for name, run, moved in fused_of(shape, dtype):
             title = f"{name}, {list(shape)} {dtype}; floor {moved / bandwidth:.4f}"
-            yield title, captured(triton_fused, FUSED + (PROGRAMS if name == "sums" else []), run)
+            for family, settings in FUSED.items():
+                if family == "tile" or name == "sums":
+                    yield triton_fused, family, title, captured(triton_fused, settings, run)
         torch.cuda.empty_cache()
 
 
 def captured(module: Any, settings: list[Setting], run: Callable[[], object]) -> dict[str, Callable[[], object]]:
-    steps, defaults = {}, defaults_of(module)
+    steps = {}
     for setting in settings:
-        name = ", ".join(f"{k}={v}" for k, v in setting.items()) or "as it is"
-        set_to(module, setting, defaults)
+        name = ", ".join(f"{k}={v}" for k, v in setting.items())
+        set_to(module, setting)
         try:
             steps[name] = replayed(run)
         except Exception as error:  # out of registers or shared memory: not a setting for this device
             print(f"{name}: {type(error).__name__}", flush=True)
-        set_to(module, {}, defaults)
+        set_to(module, {})
     return steps
 
 
@@ -128,7 +162,8 @@ def fused_of(shape: tuple[int, ...], dtype: torch.dtype) -> Iterator[tuple[str, 
 
 def compile_all() -> None:
     """Every variant run once, in as many processes as there are cores, so that what they compile lies in the cache."""
-    jobs = [("distances", n) for n in range(len(DISTANCES))] + [("fused", n) for n in range(len(FUSED))]
+    jobs = [(kind, family, n) for kind, families in (("distances", DISTANCES), ("fused", FUSED))
+            for family, settings in families.items() for n in range(len(settings))]  # fmt: skip
     workers = min(14, max(1, (os.cpu_count() or 2) - 1))
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for name, error in pool.imap_unordered(compile_one, jobs):
@@ -136,25 +171,25 @@ def compile_all() -> None:
                 print(f"{name}: {error}", flush=True)
 
 
-def compile_one(job: tuple[str, int]) -> tuple[str, str]:
+def compile_one(job: tuple[str, str, int]) -> tuple[str, str]:
     from boundary_loss.distance import triton_edt
     from boundary_loss.losses import triton_fused
 
-    kind, n = job
+    kind, family, n = job
     try:
         if kind == "distances":
-            set_to(triton_edt, DISTANCES[n], defaults_of(triton_edt))
+            set_to(triton_edt, DISTANCES[family][n])
             for shape in SHAPES.values():
                 distances_of(torch.zeros(shape, dtype=torch.bool, device="cuda"))()
         else:
-            set_to(triton_fused, FUSED[n], defaults_of(triton_fused))
+            set_to(triton_fused, FUSED[family][n])
             for shape, dtype in LOGITS:
                 for _, run, _ in fused_of((*shape[:2], 32, 32, 32), dtype):
                     run()
         torch.cuda.synchronize()
     except Exception as error:  # said, and left out of the table too
-        return f"{kind} {n}", f"{type(error).__name__}: {str(error)[:200]}"
-    return f"{kind} {n}", ""
+        return f"{kind} {family} {n}", f"{type(error).__name__}: {str(error)[:200]}"
+    return f"{kind} {family} {n}", ""
 
 
 if __name__ == "__main__":

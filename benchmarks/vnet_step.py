@@ -42,7 +42,7 @@ class Way:
 
 def main() -> None:
     args = arguments()
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark = args.tune
     start = time.monotonic()
     size = SMALL if args.small else FULL
     batch = make_batch(size, args.device)
@@ -52,6 +52,7 @@ def main() -> None:
             continue  # without instructions for it, a small step takes minutes
         try:
             steps[name], facts[name] = prepare(way, batch, args.device)
+            print(f"{name}: ready after {time.monotonic() - start:.0f} s, at most {shown(facts[name][1])}", flush=True)
         except (MemoryError, RuntimeError) as error:
             if not lacks_memory(error):
                 raise
@@ -71,6 +72,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=35, help="no further round begins after so many")
     parser.add_argument("--compile", action="store_true", help="torch.compile too (minutes)")
+    parser.add_argument("--tune", action="store_true", help="let cuDNN try its ways first (more than a minute)")
     parser.add_argument("--small", action="store_true", help=f"volumes of {SMALL} instead of {FULL}")
     parser.add_argument("--write", type=Path, help="replace the section in this file")
     return parser.parse_args()
@@ -182,9 +184,13 @@ def head(size: tuple[int, ...], rounds: int, device: str) -> list[str]:
     ]
 
 
+def shown(peak: int | None) -> str:
+    return "not seen" if peak is None else f"{peak / 2**30:.2f} GiB"
+
+
 def row(name: str, found: tuple[int, int | None], times: dict[str, list[float]]) -> str:
     parameters, peak = found
-    memory = "– | –" if peak is None else f"{peak / 2**30:.2f} GiB | {'yes' if peak <= CARD else 'no'}"
+    memory = "– | –" if peak is None else f"{shown(peak)} | {'yes' if peak <= CARD else 'no'}"
     took = statistics.median(times[name])
     return f"| {name} | {parameters / 1e6:.2f} M | {took:.3g} | {ratio(times[name], times[OURS]):.2f} | {memory} |"
 

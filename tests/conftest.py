@@ -2,14 +2,18 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+from moments import once
 from toyruns import write_runs
 from toys import write_sliced
+
+from boundary_loss.events import heard_by
 
 # What a test trains in its own process and what it trains in another are the same bits only with as many threads;
 # and the suite's processes share the cores
@@ -48,3 +52,10 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         main()
 
     return run
+
+
+@pytest.fixture
+def at() -> Iterator[Callable[..., None]]:
+    """``at("writing */val/*.png", action, nth=3)``: the third time that this moment is reached, do ``action``."""
+    with ExitStack() as listening:
+        yield lambda moment, action, nth=1: listening.enter_context(heard_by(once(moment, action, nth)))

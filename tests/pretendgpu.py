@@ -28,8 +28,6 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from toys import REPOSITORY
 
-from boundary_loss.losses import fused
-
 HOST, GPU = torch.device("cpu"), torch.device("cuda", 0)
 STAGED = 1 << 16
 """Bytes that a copy from ordinary memory lays aside for the device at once; with more the host waits."""
@@ -38,6 +36,7 @@ _INDEXING = ("aten.index.", "aten.index_put", "aten._unsafe_index", "aten._index
 """Operations that take indices from the host, after a copy that blocks; and masks, whose voxels are counted first."""
 _DATA = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 _MOVED = (Tensor.to, Tensor.cpu, Tensor.cuda)
+_BACKWARD = (Tensor.backward, torch.autograd.grad)
 _OF_DATA = (torch.tensor, torch.as_tensor, torch.asarray)
 _PROPERTIES: dict[Any, Callable[[torch.device], Any]] = {
     Tensor.device.__get__: lambda place: place,  # type: ignore[attr-defined]
@@ -64,6 +63,8 @@ class PretendGpu:
         self.waits: list[Wait] = []
         self.operations: set[str] = set()
         """What ran on the device, as ``aten.add.Tensor``."""
+        self.in_backward = False
+        """Whether a backward pass is running."""
         self._stack = ExitStack()
 
     def __enter__(self) -> "PretendGpu":
@@ -89,9 +90,9 @@ class PretendGpu:
 class _Calls(TorchFunctionMode):
     """What Python asks of torch."""
 
-    def __init__(self, gpu: PretendGpu) -> None:
+    def __init__(self, gpu: PretendGpu, *, in_backward: bool = False) -> None:
         super().__init__()
-        self.gpu = gpu
+        self.gpu, self.in_backward = gpu, in_backward
         self.of_device = False
         """Whether the call at hand is about tensors of the device."""
 
@@ -101,6 +102,8 @@ class _Calls(TorchFunctionMode):
             return _PROPERTIES[func](place_of(args[0]))
         if func in _MOVED:
             return self._moved(func, *args, **kwargs)
+        if func in _BACKWARD and not self.in_backward:
+            return self._backward(func, args, kwargs)
         if func in (Tensor.numpy, Tensor.__array__) and place_of(args[0]) == GPU:
             raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() first")
         if func is Tensor.tolist and place_of(args[0]) == GPU:
@@ -108,6 +111,15 @@ class _Calls(TorchFunctionMode):
         if func is Tensor.pin_memory:
             return _put(args[0].clone(), HOST, pinned=True)
         return self._made(func, args, kwargs)
+
+    def _backward(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A backward pass: torch leaves this mode out of its own calls, those of a loss's ``backward`` too."""
+        self.gpu.in_backward = True
+        try:
+            with _Calls(self.gpu, in_backward=True):
+                return func(*args, **kwargs)
+        finally:
+            self.gpu.in_backward = False
 
     def _made(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Anything else; perhaps it makes a tensor of nothing."""
@@ -182,11 +194,10 @@ class _Operations(TorchDispatchMode):
             _refuse_mixture(func, tensors, on_device)
             self._note_data(func, args, kwargs)
         result = func(*args, **kwargs)
-        in_backward = torch._C._current_graph_task_id() >= 0
         if tensors:
             self.last_on_device = bool(on_device)
         # what C++ makes of nothing is for the tensors of the call, or in a backward pass for those at hand
-        if on_device or (not tensors and (self.last_on_device if in_backward else self.calls.of_device)):
+        if on_device or (not tensors and (self.last_on_device if self.gpu.in_backward else self.calls.of_device)):
             for made in _tensors(result):
                 _put(made, GPU)
         return result
@@ -304,13 +315,6 @@ def _patches(gpu: PretendGpu) -> Iterator[Any]:
 
             return super().submit(run)
 
-    def seen(backward: Any) -> Any:
-        def run(*args: Any) -> Any:
-            with _Calls(gpu):  # torch leaves this mode out of a backward pass
-                return backward(*args)
-
-        return staticmethod(run)
-
     of_cuda = {
         "is_available": lambda: True,
         "device_count": lambda: 1,
@@ -331,10 +335,9 @@ def _patches(gpu: PretendGpu) -> Iterator[Any]:
     yield mock.patch.object(Tensor, "record_stream", lambda tensor, stream: None)
     yield mock.patch.object(torch, "autocast", lambda kind, *a, **k: autocast("cpu", *a, **k))
     yield mock.patch.object(torch, "Generator", Generator)
+    # The one private name of torch: an optimiser asks C++ for the devices, which no mode sees
     yield mock.patch.object(torch.optim.Optimizer, "_group_tensors_by_device_and_dtype", staticmethod(grouped))
     yield mock.patch("boundary_loss.data.prefetch.ThreadPoolExecutor", Threads)
-    for function in (fused._FusedSums, fused._Dice):
-        yield mock.patch.object(function, "backward", seen(function.backward))
     # Triton would compile for a real one: its kernels have tests of their own, in its interpreter
     yield mock.patch("boundary_loss.distance.engine.has_triton", lambda: False)
     yield mock.patch("boundary_loss.losses.fused.has_triton", lambda: False)

@@ -74,7 +74,7 @@ def test_all_faults_are_said_at_once_each_with_its_rows(check: Callable[..., str
         ((*GOOD, "--augment", "flip", "--save_train"), "does not go with AUGMENT"),
         ((*GOOD, "--rate", "cosine(0)"), "cosine"),
         ((*GOOD, "--weights", "none.pkl"), "none.pkl"),
-        ((*GOOD, "--data", "data/none"), "no sliced data at data/none"),
+        ((*GOOD, "--data", "data/none"), "no sliced data or whole volumes at data/none"),
     ],
 )
 def test_what_is_found_without_reading_a_slice(check: Callable[..., str], words: tuple[str, ...], says: str) -> None:

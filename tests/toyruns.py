@@ -97,7 +97,7 @@ def _about(
         "study": "toy",
         "phantom": phantom,
         "arguments": ["--data", "/home/someone/data/TOY", "--losses", "gdl:1", "--epochs", str(epochs)],
-        "data_checksum": data.about["checksum"],
+        "data_checksum": data.about.checksum,
         "num_train_slices": 12,
         "num_val_slices": 8,
         "commit": "0123456789abcdef0123456789abcdef01234567",

@@ -134,6 +134,17 @@ class Dropper(torch.nn.Module):
         return self.body(images)
 
 
+class Dropper3D(Dropper):
+    """The same on volumes."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__(in_channels, num_classes)
+        self.body = torch.nn.Sequential(
+            torch.nn.Conv3d(in_channels, 4, 3, padding=1), torch.nn.BatchNorm3d(4), torch.nn.ReLU(),
+            torch.nn.Dropout(0.3), torch.nn.Conv3d(4, num_classes, 1),
+        )  # fmt: skip
+
+
 class Odd(torch.nn.Module):
     """A network with one fault, named by ``kind``."""
 
@@ -153,9 +164,10 @@ class Odd(torch.nn.Module):
         if self.kind == "pooling":  # three halvings, and back
             pooled = torch.nn.functional.max_pool2d(logits, 8)
             logits = logits + torch.nn.functional.interpolate(pooled, scale_factor=8)
+        if self.kind == "coarse":
+            return {"logits": self.norm(logits), "aux": torch.nn.functional.avg_pool2d(logits, 4)}
         answers = {"half": logits[..., ::2], "classes": logits[:, :1], "nan": logits * torch.nan, "tuple": (logits,)}
         answers |= {"unnamed": {"aux": logits}, "empty": {}, "named": {"logits": logits, "rim": logits[..., ::2, ::2]}}
-        answers |= {"coarse": {"logits": logits, "aux": torch.nn.functional.avg_pool2d(logits, 4)}}
         return answers.get(self.kind, self.norm(logits))
 
 

@@ -1,10 +1,10 @@
-"""The spread over cases at each run's best epoch: a box a row and class, every case as a point.
+"""Plot the spread over cases at each run's best epoch: a box for each row and class, a point for each case.
 
     python -m boundary_loss.boxplot results/isles/val_3d_hd95_boxplot.png --runs results/isles/gdl ...
 
-Box: quartiles and median; whiskers: the furthest case within 1.5 box lengths; diamond: mean. Of a row that was trained
-with several seeds, a point is a case averaged over the seeds, each at its own best epoch. With more runs than colours,
-or too many boxes to stand side by side, each run is a line with its name beside it.
+Box: quartiles and median; whiskers: the furthest case within 1.5 box lengths; diamond: mean. If a row was trained with
+several seeds, a point is a case averaged over the seeds, each at its own best epoch. With more runs than colours, or
+too many boxes for one line, the boxes are horizontal, each with the run's name beside it.
 """
 
 if __name__ == "__main__":
@@ -42,19 +42,19 @@ from boundary_loss.statistics.values import Measured, epoch_words
 
 SUFFIX = "_boxplot"
 MOST_BOXES = 32
-"""Side by side in a figure."""
+"""Boxes side by side in a figure, at most."""
 _LYING = {"orientation": "horizontal"} if "orientation" in signature(Axes.boxplot).parameters else {"vert": False}
-"""Matplotlib 3.10 has another word for it than those before."""
+"""Keyword for horizontal boxes, which Matplotlib 3.10 renamed."""
 
 
 def epochs_shown(measured: Measured, epoch: int | None) -> str:
-    """The epoch asked for, or else each run's best, in words; an error where a run does not have it."""
+    """Return the epoch asked for, or each run's best, as text; refuse one that a run does not have."""
     measured.at("best" if epoch is None else epoch)
     return epoch_words(measured.epochs("best" if epoch is None else epoch))
 
 
 def cases(measured: Measured, column: str, epoch: int | None) -> np.ndarray:
-    """The measured values of a class at that epoch, one a case; empty where the run lacks the column."""
+    """Return the values of a class at that epoch, one for each measured case; empty if the run lacks the class."""
     if column not in measured.columns:
         return np.empty(0)
     values = measured.at("best" if epoch is None else epoch)[:, measured.columns.index(column)]
@@ -62,14 +62,14 @@ def cases(measured: Measured, column: str, epoch: int | None) -> np.ndarray:
 
 
 def about(measured: Measured, columns: Sequence[str], epoch: int | None) -> str:
-    """``epoch 12, n = 20``, the cases of each class; a range where they differ."""
+    """Return ``epoch 12, n = 20``; a range if the classes differ in their number of cases."""
     counts = sorted({len(cases(measured, column, epoch)) for column in columns} - {0}) or [0]
     number = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     return f"{epochs_shown(measured, epoch)}, n = {number}"
 
 
 def run_legend(figure: Figure, shown: Comparison, epoch: int | None, theme: Theme, *, filled: bool) -> None:
-    """Colour, name, epoch and number of cases of each run: filled boxes, or lines as a histogram has them."""
+    """Return legend handles with colour, name, epoch and number of cases of each run, as boxes or lines."""
     handles: list[Artist] = []
     for i, measured in enumerate(shown.runs):
         label = f"{measured.label} ({about(measured, shown.columns, epoch)})"
@@ -83,7 +83,7 @@ def run_legend(figure: Figure, shown: Comparison, epoch: int | None, theme: Them
 
 
 def names_beside(shown: Comparison, epoch: int | None) -> list[tuple[str, str]]:
-    """Of each run the name, and its epoch and number of cases."""
+    """Return for each run its name, and a text with its epoch and number of cases."""
     return [(measured.label, about(measured, shown.columns, epoch)) for measured in shown.runs]
 
 
@@ -97,10 +97,10 @@ def draw(
     ylim: tuple[float, float] | None = None,
     theme: Theme = LIGHT,
 ) -> Figure:
-    """Boxes of every run at its best epoch (or ``epoch``), grouped by class.
+    """Draw boxes of every run at its best epoch (or ``epoch``), grouped by class.
 
     Args:
-        xlim, ylabel, ylim: of boxes that stand; where they lie, the values have ``ylabel`` and ``ylim`` all the same.
+        xlim, ylabel, ylim: of vertical boxes; for horizontal ones ``ylabel`` and ``ylim`` still apply to the values.
     """
     if not any(cases(measured, column, epoch).size for measured in shown.runs for column in shown.columns):
         raise ValueError(f"nothing was measured for {shown.name} at these epochs: there is no box to draw")
@@ -124,9 +124,9 @@ Limits = tuple[float, float] | None
 
 def _standing(figure: Figure, shown: Comparison, epoch: int | None, theme: Theme, ylabel: str | None, xlim: Limits,
               ylim: Limits) -> None:  # fmt: skip
-    """Groups of boxes, a group a class."""
+    """Draw a group of boxes for each class."""
     axes = figure.add_subplot()
-    rng = np.random.default_rng(0)  # of the jitter: the same picture each time
+    rng = np.random.default_rng(0)  # of the jitter, so that the picture is the same each time
     width = 0.8 / len(shown.runs)
     for g, column in enumerate(shown.columns):
         for i, measured in enumerate(shown.runs):
@@ -145,7 +145,7 @@ def _standing(figure: Figure, shown: Comparison, epoch: int | None, theme: Theme
 
 def _lying(figure: Figure, shown: Comparison, epoch: int | None, theme: Theme, label: str | None,
            limits: Limits) -> None:  # fmt: skip
-    """A panel a class, a line a run."""
+    """Draw a panel for each class, with a line for each run."""
     rng = np.random.default_rng(0)
     for axes, column in zip(
         row_panels(figure, shown, names_beside(shown, epoch), theme, label), shown.columns, strict=True
@@ -172,7 +172,7 @@ def _box(
     axes: Axes, values: np.ndarray, x: float, width: float, colour: str, theme: Theme, rng: np.random.Generator,
     *, lying: bool = False,
 ) -> None:  # fmt: skip
-    """A box at place ``x`` across the values' axis, and its cases as points."""
+    """Draw a box at position ``x``, and its cases as points."""
     line = {"color": colour, "linewidth": 1.4}
     axes.boxplot(
         values, positions=[x], widths=0.7 * width, manage_ticks=False, showfliers=False, showmeans=True,

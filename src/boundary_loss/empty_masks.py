@@ -10,6 +10,7 @@ distances no longer sees that it was missed.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from math import dist
 from typing import Any
@@ -72,28 +73,75 @@ def distance_where_empty(a_empty: bool, b_empty: bool, diagonal: float) -> float
     return diagonal if a_empty or b_empty else None
 
 
-def count_touched(empty: np.ndarray, values: np.ndarray) -> dict[str, Any]:
-    """How many values the rule decided, and what they became: an entry of evaluation.json.
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """Cases in which the rule decided a value, and the values that they became."""
+
+    cases: int
+    values: tuple[float, ...]
+    """The smallest and the largest; one where they are the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Touched:
+    """How many values of a metric the rule decided at one epoch, and what they became: an entry of evaluation.json."""
+
+    touched: int
+    of: int
+    both_empty: Decided | None = None
+    one_empty: Decided | None = None
+    last: "Touched | None" = None
+    """The same at the last epoch."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry; what is None is left out."""
+        entry: dict[str, Any] = {"touched": self.touched, "of": self.of}
+        for name, found in (("both_empty", self.both_empty), ("one_empty", self.one_empty)):
+            if found is not None:
+                entry[name] = {"cases": found.cases, "values": list(found.values)}
+        return entry if self.last is None else entry | {"last": self.last.to_json()}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> "Touched":
+        """Read what :meth:`to_json` returned, once the types are checked."""
+        last = entry.get("last")
+        both, one = (
+            Decided(cases=found["cases"], values=tuple(found["values"])) if found is not None else None
+            for found in (entry.get("both_empty"), entry.get("one_empty"))
+        )
+        return cls(
+            touched=entry["touched"], of=entry["of"], both_empty=both, one_empty=one,
+            last=None if last is None else cls.from_json(last),
+        )  # fmt: skip
+
+    def text(self, unit: str = "") -> str:
+        """``3 of 20: 1 both empty (1), 2 one empty (0)``; a range in brackets where the values differ."""
+        parts = []
+        for name, found in (("both empty", self.both_empty), ("one empty", self.one_empty)):
+            if found is not None:
+                shown = " to ".join(f"{value:.4g}" for value in found.values)
+                parts.append(f"{found.cases} {name} ({shown}{f' {unit}' if unit else ''})")
+        text = f"{self.touched} of {self.of}"
+        return f"{text}: {', '.join(parts)}" if parts else text
+
+
+def count_touched(empty: np.ndarray, values: np.ndarray) -> Touched:
+    """Return how many values the rule decided, and what they became.
 
     Args:
         empty: (n,) NEITHER, ONE or BOTH of each case.
         values: (n,) the metric of each case.
     """
-    found: dict[str, Any] = {"touched": int((empty > NEITHER).sum()), "of": int(empty.size)}
-    for name, which in (("both_empty", BOTH), ("one_empty", ONE)):
-        chosen = values[empty == which]
-        if len(chosen):
-            extremes = {float(f"{value:.6g}") for value in (chosen.min(), chosen.max())}
-            found[name] = {"cases": len(chosen), "values": sorted(extremes)}
-    return found
+    return Touched(
+        touched=int((empty > NEITHER).sum()),
+        of=int(empty.size),
+        both_empty=_decided(values[empty == BOTH]),
+        one_empty=_decided(values[empty == ONE]),
+    )
 
 
-def touched_text(entry: Mapping[str, Any], unit: str = "") -> str:
-    """``3 of 20: 1 both empty (1), 2 one empty (0)``; a range in brackets where the values differ."""
-    parts = []
-    for name in ("both_empty", "one_empty"):
-        if name in entry:
-            shown = " to ".join(f"{value:.4g}" for value in entry[name]["values"])
-            parts.append(f"{entry[name]['cases']} {name.replace('_', ' ')} ({shown}{f' {unit}' if unit else ''})")
-    text = f"{entry['touched']} of {entry['of']}"
-    return f"{text}: {', '.join(parts)}" if parts else text
+def _decided(values: np.ndarray) -> Decided | None:
+    if not len(values):
+        return None
+    extremes = {float(f"{value:.6g}") for value in (values.min(), values.max())}
+    return Decided(cases=len(values), values=tuple(sorted(extremes)))

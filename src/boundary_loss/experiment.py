@@ -151,7 +151,7 @@ class Experiment(Settings):
             "augment": _transforms(self.augmentation),
             "weights": str(self.initial_weights) if self.initial_weights else None,
             **self.view.words,
-            "infer": self.view.words["infer"] if self.infer else "",
+            "infer": self.view.words["infer"] if self.infer else None,
             "boxes": str(self.boxes) if self.boxes else None,
         }
 

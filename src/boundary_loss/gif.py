@@ -1,4 +1,4 @@
-"""One slice over the epochs: the contour of the prediction growing into the ground truth's, as an animated GIF.
+"""Animate one slice over the epochs as a GIF: outlines of the prediction and of the ground truth.
 
 python -m boundary_loss.gif results/isles/gdl/case_14_00_0003.gif --data data/ISLES
 """
@@ -35,17 +35,17 @@ from boundary_loss.folders.run import RunFolder
 from boundary_loss.statistics.comparison import warnings_of
 
 WIDTH = 512
-"""Pixels of the picture, about: a whole number for each pixel of the slice."""
+"""Approximate size of the picture in pixels; each pixel of the slice becomes a square of whole pixels."""
 LINE = 26  # height of a line of text
 FONT = ImageFont.load_default(17)
 LAST_FRAME_MS = 1500
 
 
 def frame(row: Row, lines: list[str], classes: Sequence[str]) -> Image.Image:
-    """One epoch: lines of text, and below them the image with the outlines of ground truth and prediction.
+    """Draw one epoch: lines of text, and below them the image with the outlines of ground truth and prediction.
 
     Args:
-        classes: their names, background first; where there are several to be seen, they stand there in their colours.
+        classes: their names, background first; if there are several foreground classes, the names are listed in colour.
     """
     height, width = row.picture.shape
     sx = max(1, round(WIDTH / width))
@@ -76,7 +76,7 @@ def frame(row: Row, lines: list[str], classes: Sequence[str]) -> Image.Image:
 
 
 def _places(classes: Sequence[str], across: int) -> list[tuple[int, int]]:
-    """Of each foreground class's name the pixel from the left and the line, side by side as far as there is room."""
+    """Return left pixel and line of each foreground class's name; as many on a line as fit."""
     found, x, down = [], 8, 0
     for name in classes[1:]:
         width = int(FONT.getlength(printable(name))) + 20
@@ -88,7 +88,7 @@ def _places(classes: Sequence[str], across: int) -> list[tuple[int, int]]:
 
 
 def frames(run: RunFolder, data: PreparedFolder, stem: str, look: Look) -> list[Image.Image]:
-    """A frame an epoch, of the epochs whose predictions are on disk."""
+    """Return a frame for each epoch whose predictions are on disk."""
     epochs = run.epochs
     if not epochs:
         raise FileNotFoundError(f"{run.path} has no predictions over the epochs (iter000/val, iter001/val, ...)")
@@ -106,7 +106,7 @@ def frames(run: RunFolder, data: PreparedFolder, stem: str, look: Look) -> list[
 
 
 def encode(path: Path, pictures: list[Image.Image], ms: int) -> None:
-    """One palette for all frames, so that nothing flickers; the last frame stays longer, then it starts again."""
+    """Write the GIF with one palette, so that it does not flicker; it repeats, and holds the last frame longer."""
     sheet = Image.new("RGB", (pictures[0].width, pictures[0].height * 2))
     sheet.paste(pictures[0], (0, 0))
     sheet.paste(pictures[-1], (0, pictures[0].height))

@@ -1,6 +1,6 @@
-"""How a metric is distributed over slices or volumes at each run's best epoch: an outline a run, a panel a class.
+"""Plot the distribution of a metric over slices or volumes at each run's best epoch, with a panel for each class.
 
-More runs than colours lie below each other, each with its name beside it.
+Each run is an outline. If there are more runs than colours, they are drawn below each other with their names.
 
 python -m boundary_loss.hist results/isles/val_dice_hist.png --runs results/isles/gdl ...
 """
@@ -36,7 +36,7 @@ SUFFIX = "_hist"
 
 
 def bin_edges(shown: Comparison, bins: int, epoch: int | None) -> np.ndarray:
-    """Edges that all runs and classes share: 0 to 1 for an overlap, else from the lowest value to the highest."""
+    """Return the bin edges of all runs and classes: 0 to 1 for an overlap, else lowest to highest value."""
     if bins < 1:
         raise ValueError(f"--bins {bins}: a histogram needs at least 1 bin")
     values = [cases(measured, column, epoch) for measured in shown.runs for column in shown.columns]
@@ -62,7 +62,7 @@ def draw(
     ylim: tuple[float, float] | None = None,
     theme: Theme = LIGHT,
 ) -> Figure:
-    """Outlines of every run at its best epoch (or ``epoch``)."""
+    """Draw the outlines of every run at its best epoch (or ``epoch``)."""
     edges = bin_edges(shown, bins, epoch)
     counts = [[np.histogram(cases(m, column, epoch), edges)[0] for m in shown.runs] for column in shown.columns]
     when = "at each run's best epoch" if epoch is None else f"at epoch {epoch}"
@@ -79,7 +79,7 @@ def draw(
 
 
 Counts = list[list[np.ndarray]]
-"""Of each class and run, the number of cases in each bin."""
+"""Count the cases of each class and run in each bin."""
 
 
 def _over_each_other(figure: Figure, shown: Comparison, counts: Counts, edges: np.ndarray, theme: Theme,
@@ -102,7 +102,7 @@ def _over_each_other(figure: Figure, shown: Comparison, counts: Counts, edges: n
 
 def _below_each_other(figure: Figure, shown: Comparison, counts: Counts, edges: np.ndarray, epoch: int | None,
                       theme: Theme, xlim: Limits) -> None:  # fmt: skip
-    """All to one scale: the highest bin of all reaches to the run above."""
+    """Draw all runs to one scale, in which the highest bin reaches the run above."""
     most = max(int(own.max()) for of_class in counts for own in of_class)
     for axes, of_class in zip(row_panels(figure, shown, names_beside(shown, epoch), theme), counts, strict=True):
         for i, own in enumerate(of_class):

@@ -1,9 +1,9 @@
-"""``results/index.html``: every study with its best numbers and its report, and every archive.
+"""Write ``results/index.html``: every study with its best numbers and its report, and every archive.
 
     python -m boundary_loss.index results --archives archives
 
-A page of its own without scripts to load, like the reports it leads to. A study is listed when it has a finished run;
-one that cannot be read is named with the reason, and the others are listed all the same.
+The page is a single file, like the reports that it links to. A study is listed if it has a finished run. A study that
+cannot be read is listed with the reason.
 """
 
 if __name__ == "__main__":
@@ -36,7 +36,7 @@ NOTHING: dict[str, Any] = {"study": "", "runs": [], "metrics": [], "differences"
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResults:
-    """A folder of results, as the index tells of it."""
+    """A folder of results, with what the index shows of it."""
 
     folder: Path
     runs: tuple[RunFolder, ...]
@@ -47,22 +47,22 @@ class StudyResults:
 
     @property
     def marks(self) -> list[str]:
-        """``synthetic data``, ``debug run``: what must stand beside every number."""
+        """Warnings that the index must show beside the numbers: ``synthetic data``, ``debug run``."""
         return [text.split(":")[0].split(" (")[0].lower() for text in warnings_of(self.runs)]
 
     @property
     def made(self) -> str:
-        """Commit, network and epochs of the runs, each said once."""
+        """Commits, networks and epochs of the runs, without repeats."""
         words = {
-            "commit": [str(run.about.get("commit", "unknown"))[:9] for run in self.runs],
-            "network": [str(run.about.get("network", "unknown")) for run in self.runs],
-            "epochs": [str(run.about.get("epochs", "unknown")) for run in self.runs],
+            "commit": [(run.record.commit or "unknown")[:9] for run in self.runs],
+            "network": [run.record.network or "unknown" for run in self.runs],
+            "epochs": ["unknown" if run.record.epochs is None else str(run.record.epochs) for run in self.runs],
         }
         return "; ".join(f"{word} {', '.join(dict.fromkeys(found))}" for word, found in words.items())
 
 
 def lines(results: Path) -> list[str]:
-    """A line of the table for each folder with finished runs, sorted by name, and for each that cannot be read."""
+    """Return a row of the table for each folder with finished runs or with an error, sorted by name."""
     found = []
     for folder in sorted(path for path in results.iterdir() if path.is_dir() and not path.name.startswith(".")):
         try:
@@ -76,7 +76,7 @@ def lines(results: Path) -> list[str]:
 
 
 def best_mean(study: StudyResults, name: str) -> str:
-    """``0.762 gdl_hausdorff_w``: the best mean over the classes at the best epochs, from report.csv; or nothing."""
+    """Return the best mean over the classes at the best epochs, ``0.762 gdl_hausdorff_w``, from report.csv, if any."""
     path = study.folder / "report.csv"
     if not path.is_file():
         return ""

@@ -75,7 +75,7 @@ def check(words: Sequence[str], built: set[tuple[Any, ...]]) -> None:
         try_network(net, experiment, trial, len(data.modalities), cpu)
         built.add(network)
     if not args.fresh:
-        folder.refuse_changed_data(unfinished(args.folder), data.about["checksum"])
+        folder.refuse_changed_data(unfinished(args.folder), data.about.checksum)
 
 
 def faults(trainings: Sequence[Sequence[str]]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from boundary_loss.folders.source import Archive
 from boundary_loss.names import fault_of_name
 
 ALGORITHM_OF_LENGTH = {32: "md5", 64: "sha256"}
@@ -69,17 +70,7 @@ class Lineage:
         return cls(path.name, archives, header)
 
 
-@dataclass(frozen=True)
-class Checked:
-    """An archive whose checksum was taken; ``trusted``: none of the accepted ones, taken on the user's word."""
-
-    name: str
-    algorithm: str
-    checksum: str
-    trusted: bool
-
-
-def check(path: Path, accepted: tuple[str, ...], *, trust: bool, progress: Callable[[int], object]) -> Checked:
+def check(path: Path, accepted: tuple[str, ...], *, trust: bool, progress: Callable[[int], object]) -> Archive:
     """Compare an archive with its accepted checksums, reading it once.
 
     Args:
@@ -101,9 +92,9 @@ def check(path: Path, accepted: tuple[str, ...], *, trust: bool, progress: Calla
     found = {algorithm: digest.hexdigest() for algorithm, digest in digests.items()}
     for algorithm in algorithms:
         if found[algorithm] in accepted:
-            return Checked(path.name, algorithm, found[algorithm], trusted=False)
+            return Archive(path.name, algorithm, found[algorithm], trusted=False)
     if trust:
-        return Checked(path.name, "sha256", found["sha256"], trusted=True)
+        return Archive(path.name, "sha256", found["sha256"], trusted=True)
     if set(accepted) == {UNKNOWN}:
         shown = ", ".join(f"{algorithm} {checksum}" for algorithm, checksum in found.items())
         raise ValueError(

@@ -1,11 +1,11 @@
-"""Curves over epochs, one colour a run.
+"""Plot curves over epochs, with a colour for each run.
 
     python -m boundary_loss.plot results/isles/val_dice.png --runs results/isles/gdl results/isles/gdl_surface_steal
 
-The mean over slices or volumes at every epoch; a line style a class, or a panel a loss (losses share no scale). With
-more runs than colours, or more classes than line styles, each class has a panel. The mark on a curve is the run's best
-epoch. Runs may differ in length; epochs that were not measured are left out. A row that was trained with several seeds
-is one curve, the mean over them, with a band of their standard deviation.
+A curve is the mean over slices or volumes at every epoch. Each class has a line style; each loss has a panel, because
+losses differ in scale. With more runs than colours, or more classes than line styles, each class has a panel. The mark
+on a curve is the run's best epoch. Runs may differ in length; epochs that were not measured are left out. A row that
+was trained with several seeds is one curve, their mean, with a band of their standard deviation.
 """
 
 if __name__ == "__main__":
@@ -52,10 +52,10 @@ class Curves:
     """How the curves are drawn."""
 
     smooth: int = 1
-    """Epochs of the moving mean."""
+    """Width of the moving mean in epochs."""
     spread: Spread = "auto"
     """Band around a curve: none, the standard deviation over cases, the standard error of their mean, or the standard
-    deviation of the seeds' curves; auto = over seeds where there are several, else none."""
+    deviation of the seeds' curves; auto = over seeds if there are several, else none."""
     title: str | None = None
     ylabel: str | None = None
     xlim: tuple[float, float] | None = None
@@ -63,7 +63,7 @@ class Curves:
 
 
 def draw(shown: Comparison, how: Curves | None = None, theme: Theme = LIGHT) -> Figure:
-    """Curves of every run of ``shown``; figures of the same content are the same bytes when saved."""
+    """Draw the curves of every run of ``shown``; the same content is saved as the same bytes."""
     how = how or Curves()
     if not any(np.isfinite(measured.means).any() for measured in shown.runs):
         raise ValueError(
@@ -104,7 +104,7 @@ def _panel(axes: Axes, shown: Comparison, columns: tuple[str, ...], how: Curves,
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if how.ylim:
         axes.set_ylim(*how.ylim)
-    for mark in (line for line in axes.lines if not line.get_clip_on()):  # may cross the frame, but not lie outside
+    for mark in (line for line in axes.lines if not line.get_clip_on()):  # marks may cross the frame
         mark.set_visible(bool(axes.viewLim.contains(*np.asarray(mark.get_xydata(), dtype=float)[0])))
 
 
@@ -124,7 +124,7 @@ def _curve(axes: Axes, measured: Measured, column: str, how: Curves, i: int, lin
 
 
 def _half_width(measured: Measured, c: int, spread: Spread) -> np.ndarray | None:
-    """(E,) of column ``c``, zero where there are fewer than two values; None where there is no band."""
+    """Return the half-width (E,) of column ``c``, 0 for fewer than two values; None if there is no band."""
     if spread == "none" or (spread in ("auto", "seeds") and measured.num_seeds < 2):
         return None
     if spread in ("auto", "seeds"):
@@ -154,7 +154,7 @@ def _subtitle(shown: Comparison, how: Curves) -> str:
 
 
 def _legend(shown: Comparison, theme: Theme, *, classes: bool) -> list[Artist]:
-    """A handle a run; with ``classes``, whose line styles they have then, also a handle a class."""
+    """Return a legend handle for each run; with ``classes`` also one for each class, with its line style."""
     handles: list[Artist] = [
         Line2D([], [], color=theme.colour(i), linestyle="-" if classes else dash(i), marker=marker(i),
                markeredgecolor=theme.paper, markersize=7, label=measured.label)
@@ -169,7 +169,7 @@ def _legend(shown: Comparison, theme: Theme, *, classes: bool) -> list[Artist]:
 
 
 def table(shown: Comparison, smooth: int = 1) -> str:
-    """The curves as CSV: a line an epoch, a column a run and class; empty where nothing was measured."""
+    """Return the curves as CSV: a line for each epoch, a column for each run and class; empty if not measured."""
     columns = [
         (f"{measured.label}:{column}", moving_mean(measured.means[:, c], smooth))
         for measured in shown.runs

@@ -1,14 +1,14 @@
-"""Our numbers beside the published ones: what agrees, what does not, and what must not be compared.
+"""Compare our numbers with published ones: which agree, which do not, and which cannot be compared.
 
     python -m boundary_loss.published lineage/isles.published --runs results/isles/gdl results/isles/gdl_surface_steal
 
-A ``.published`` file has comments, headers ``# Source NAME: ...`` and ``# Note NAME: ...``, and a line a number:
+A ``.published`` file has comments, headers ``# Source NAME: ...`` and ``# Note NAME: ...``, and a line per number:
 
     # row  metric    class   mean   sd     patients  convention  source
     gdl    val_dice  lesion  0.575  0.028  20        inferred    midl2019
 
-``row`` and ``metric`` are ours; ``-`` stands for an unknown sd. ``convention`` says whether the number was computed as
-our metric is: ``same``; ``inferred``, where the paper does not say but its values suggest it; ``differs``.
+``row`` and ``metric`` are names of this project; ``-`` is an unknown sd. ``convention`` compares how the number was
+computed with our metric: ``same``; ``inferred``, if only the paper's values suggest that it is the same; ``differs``.
 """
 
 if __name__ == "__main__":
@@ -32,7 +32,7 @@ from boundary_loss.statistics.comparison import find_runs, group, number, short_
 
 CONVENTIONS = ("same", "inferred", "differs")
 TOLERANCE = 0.05
-"""Share of a published mean by which ours may differ and still agree: other patients are held out."""
+"""Relative difference from a published mean that still counts as agreement, because the held-out patients differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +44,14 @@ class Number:
     column: str
     mean: float
     sd: float
-    """Over runs, as published; NaN where unknown."""
+    """Standard deviation over runs, as published; NaN if unknown."""
     patients: int
-    """Held-out patients it is the mean of."""
+    """Number of held-out patients in the mean."""
     convention: str
     source: str
 
     def tolerance(self, ours: Score) -> float:
-        """Twice the spread over runs, theirs or ours, or :data:`TOLERANCE` of the mean, whichever is largest."""
+        """Return the largest of twice their sd over runs, twice ours, and :data:`TOLERANCE` of the mean."""
         spreads = [2 * sd for sd in (self.sd, ours.sd_seeds) if not math.isnan(sd)]
         return max(*spreads, TOLERANCE * abs(self.mean)) if spreads else TOLERANCE * abs(self.mean)
 
@@ -66,7 +66,7 @@ class Published:
 
     @classmethod
     def read(cls, path: Path) -> "Published":
-        """Parse the file; one without a number is a study of which none was published.
+        """Parse the file; it may list no number, if none was published of the study.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -108,11 +108,11 @@ def _parse(line: str, where: str) -> Number:
 
 
 def why_not_comparable(published: Number, runs: Sequence[RunFolder]) -> list[str]:
-    """What forbids comparing these runs of a row with the published number; empty where nothing does."""
+    """Return the reasons why these runs cannot be compared with the published number; empty if they can."""
     reasons = []
-    if any(run.about.get("phantom") for run in runs):
+    if any(run.record.phantom for run in runs):
         reasons.append("synthetic data")
-    if any(run.about.get("debug") for run in runs):
+    if any(run.record.debug for run in runs):
         reasons.append("debug run")
     if any(_unknown_archives(run) for run in runs):
         reasons.append("archives of unknown checksum (TRUST=1)")
@@ -125,12 +125,12 @@ def why_not_comparable(published: Number, runs: Sequence[RunFolder]) -> list[str
 
 
 def _unknown_archives(run: RunFolder) -> bool:
-    source = run.about.get("data_source") or {}
-    return any(archive.get("trusted") for archive in source.get("archives", []))
+    source = run.record.data_source
+    return source is not None and any(archive.trusted for archive in source.archives)
 
 
 def verdict(published: Number, ours: Score | None, runs: Sequence[RunFolder]) -> str:
-    """``agrees (within 0.056)``, ``higher by 0.081``, ``not comparable: ...``."""
+    """Return ``agrees (within 0.056)``, ``higher by 0.081`` or ``not comparable: ...``."""
     if not runs:
         return f"not trained here: RUNS={published.row}"
     if ours is None or not ours.n:
@@ -147,7 +147,7 @@ def verdict(published: Number, ours: Score | None, runs: Sequence[RunFolder]) ->
 
 
 def to_text(published: Published, runs: Sequence[RunFolder]) -> str:
-    """A line a published number: theirs, ours at the best and at the last epoch, what that means; then the sources."""
+    """Return a line per published number, with ours at the best and last epoch and a verdict; then the sources."""
     rows = group(runs)
     asked = [found for found in published.numbers if _belongs(found, rows)]
     names = list(dict.fromkeys(found.metric for found in asked if any(run.has(found.metric) for run in runs)))
@@ -164,7 +164,7 @@ def to_text(published: Published, runs: Sequence[RunFolder]) -> str:
 
 
 def _belongs(found: Number, rows: dict[str, tuple[RunFolder, ...]]) -> str:
-    """The label of our runs of that row; empty where there are none."""
+    """Return the label of our runs of that row; empty if there are none."""
     return next((label for label, own in rows.items() if own[0].row == found.row), "")
 
 
@@ -179,7 +179,7 @@ def _ours(score: Score | None) -> str:
 
 
 def _explained(published: Published) -> list[str]:
-    """Sources, conventions and notes."""
+    """Return paragraphs with sources, conventions and notes."""
     named = "\n".join(f"[{name}] {text}" for name, text in published.sources.items())
     measured = dict.fromkeys(found.metric for found in published.numbers)
     ours = "\n".join(f"{short_label(name)}: our {metric(name).label}" for name in measured)

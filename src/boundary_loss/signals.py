@@ -68,6 +68,16 @@ def restore(before: Mapping[signal.Signals, Any]) -> None:
         signal.signal(number, handler)
 
 
+def begin_worker(at_interrupt: signal.Handlers) -> None:
+    """In a process of a pool: leave Ctrl-C to the parent, and end at SIGTERM as any process does.
+
+    Args:
+        at_interrupt: SIG_IGN to complete what is being done, which the parent waits for; SIG_DFL to end at once.
+    """
+    signal.signal(signal.SIGINT, at_interrupt)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the parent's handler, which raises the parent's error
+
+
 def end_at_once() -> None:
     """Let a signal end this process at once, in one line: while a command's libraries load, nothing is to be saved."""
     answer(_leave)

@@ -35,6 +35,7 @@ from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.whole import WholeFolder
 from boundary_loss.metric_definitions import SLICES
 from boundary_loss.networks import build_network
+from boundary_loss.preparation.shown import Preparation
 from boundary_loss.signals import is_rank
 from boundary_loss.training import folder
 from boundary_loss.training.arithmetic import configure, make_optimiser
@@ -163,6 +164,8 @@ def say_absent(name: str, train: Samples) -> None:
 
 def network(experiment: Experiment, data: PreparedFolder) -> tuple[nn.Module, dict[str, Any]]:
     """The seeded network, and what is needed to build it again."""
+    if data.preparation is not None:  # what cannot be used must not reach the weights, which pass it on
+        Preparation.from_json(data.preparation, data.record_path, len(data.classes))
     torch.manual_seed(experiment.seed)
     about: dict[str, Any] = {
         "network": experiment.built_network,
@@ -189,7 +192,7 @@ def shown_alike(experiment: Experiment, data: PreparedFolder) -> dict[str, Any]:
     about: dict[str, Any] = {"view": experiment.view.words, "box": list(boxes.size) if boxes else None}
     if boxes is not None and data.preparation and data.preparation.get("normalise") == OF_STUDY:
         scale = {name: [found.mean, 1 / found.deviation] for name, found in boxes.intensities.items()}
-        about["preparation"] = data.preparation | {"scale": scale}
+        about["preparation"] = {**data.preparation, "scale": scale}
     return about
 
 

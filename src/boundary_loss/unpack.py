@@ -16,7 +16,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -33,7 +33,8 @@ from boundary_loss import command
 from boundary_loss.diskspace import check_room
 from boundary_loss.files import new_folder, write_json
 from boundary_loss.folders import records
-from boundary_loss.lineage import CHUNK, Checked, Lineage, check
+from boundary_loss.folders.source import FIELDS, Archive, Source
+from boundary_loss.lineage import CHUNK, Lineage, check
 from boundary_loss.names import MAX_PART
 
 RECORD = "lineage.json"
@@ -72,14 +73,6 @@ REPACK = """\
 ADVICE = """\
   A damaged file must be downloaded again. Hosts also repack: if you are sure of a file, TRUST=1 accepts it and
   records its checksum; or add the checksum to the lineage file as a further line."""
-
-
-_PROVENANCE: dict[str, records.Check] = {
-    "lineage": records.name,
-    "phantom": records.flag,
-    "archives": records.archives,
-    **dict.fromkeys(("source", "licence", "citation", "note"), records.texts),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -130,7 +123,7 @@ def find_archives(lineage: Lineage, folder: Path) -> list[Path]:
     return [folder / name for name in lineage.archives]
 
 
-def check_archives(lineage: Lineage, archives: Sequence[Path], *, trust: bool) -> list[Checked]:
+def check_archives(lineage: Lineage, archives: Sequence[Path], *, trust: bool) -> list[Archive]:
     """Take all checksums; every archive that is refused is named at once."""
     size = sum(path.stat().st_size for path in archives)
     checked, refused = [], []
@@ -303,25 +296,19 @@ def unpack(target: Path, lineage: Lineage, zips: Path, selection: Selection, *, 
         check_room(grown, size, len(members), "unpacking", SPARE_BYTES)
         with tqdm(total=size, unit="B", unit_scale=True, desc=f"unpacking {target}", disable=None, leave=False) as bar:
             extract(members, grown, bar.update)
-        write_json(grown / RECORD, provenance(lineage, checked))
+        write_json(grown / RECORD, source_of(lineage, checked).to_json())
         command.record(grown, words)
     return len(members)
 
 
-def provenance(lineage: Lineage, checked: Sequence[Checked]) -> dict:
-    """What ``lineage.json`` holds; slicing hands it on."""
-    titles = [title for title in lineage.header if title != "Phantom"]
-    header = {title.lower(): list(lineage.header[title]) for title in titles}
-    return {
-        "lineage": lineage.name,
-        "phantom": lineage.phantom,
-        "archives": [asdict(archive) for archive in checked],
-        **header,
-    }
+def source_of(lineage: Lineage, archives: Sequence[Archive]) -> Source:
+    """What ``lineage.json`` says; slicing hands it on."""
+    texts = {title.lower(): lines for title, lines in lineage.header.items() if title != "Phantom"}
+    return Source(lineage=lineage.name, phantom=lineage.phantom, archives=tuple(archives), **texts)
 
 
-def read_provenance(folder: Path) -> dict | None:
-    """The content of ``lineage.json``; None for a folder that this module did not make.
+def read_source(folder: Path) -> Source | None:
+    """What ``lineage.json`` says; None for a folder that this module did not make.
 
     Raises:
         ValueError: it is spoilt.
@@ -329,8 +316,8 @@ def read_provenance(folder: Path) -> dict | None:
     path = folder / RECORD
     if not path.is_file():
         return None
-    return records.read_record(path, _PROVENANCE, needs=("phantom",),
-                               remedy=f"remove {folder} and unpack the archives again")  # fmt: skip
+    remedy = f"remove {folder} and unpack the archives again"
+    return Source.from_json(records.read_record(path, FIELDS, needs=("phantom",), remedy=remedy))
 
 
 def lineage_as_recorded(folder: Path, words: list[str]) -> list[str]:
@@ -338,14 +325,14 @@ def lineage_as_recorded(folder: Path, words: list[str]) -> list[str]:
 
     A lineage file may move, or be a copy: what it accepts is the setting, not its path.
     """
-    old, about = command.recorded(folder) or [], read_provenance(folder)
-    if about is None or "--lineage" not in old or "--lineage" not in words:
+    old, source = command.recorded(folder) or [], read_source(folder)
+    if source is None or "--lineage" not in old or "--lineage" not in words:
         return words
     now, then = len(words) - words[::-1].index("--lineage"), old.index("--lineage") + 1
     if words[now] == old[then] or not Path(words[now]).is_file():
         return words
     accepted = Lineage.read(Path(words[now])).archives
-    unpacked = {archive["name"]: archive["checksum"] for archive in about["archives"]}
+    unpacked = {archive.name: archive.checksum for archive in source.archives}
     same = accepted.keys() == unpacked.keys() and all(unpacked[name] in accepted[name] for name in unpacked)
     return [*words[:now], old[then], *words[now + 1 :]] if same else words
 

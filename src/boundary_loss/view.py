@@ -1,8 +1,8 @@
-"""Contours of the ground truth and of every run over the image, for random or named validation slices.
+"""Show contours of the ground truth and of every run over the image, for random or named validation slices.
 
     python -m boundary_loss.view --data data/ISLES --runs results/isles/gdl results/isles/gdl_surface_steal
 
-As a page for the browser, the report's gallery with room for every case; with --save as PNG files.
+It opens a page in the browser, the report's gallery with every case; with --save it writes PNG files.
 """
 
 if __name__ == "__main__":
@@ -33,11 +33,11 @@ ROWS_A_PAGE = 6
 PAGE = "gallery.html"
 ALL = 10_000
 ROOM = 80_000_000
-"""Bytes of pictures in a page that stays on this machine."""
+"""Bytes of pictures in the page, which is not meant to be shared."""
 
 
 def has_display() -> bool:
-    """Whether a browser can be opened for somebody to see."""
+    """True if there is a display on which a browser can open."""
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
@@ -47,7 +47,7 @@ def pages(stems: Sequence[str]) -> list[list[str]]:
 
 def fill(figure: Figure, data: PreparedFolder, runs: Sequence[RunFolder], stems: Sequence[str], epoch: int | None,
          look: Look) -> None:  # fmt: skip
-    """Draw a page into ``figure`` and give it the size it needs."""
+    """Draw a page into ``figure`` and set its size."""
     rows = [read_row(data, runs, stem, epoch, look, _title(stem)) for stem in stems]
     figure.set_size_inches(*grid_size(rows, runs))
     when = "each run's best epoch" if epoch is None else f"epoch {epoch}"
@@ -60,7 +60,7 @@ def _title(stem: str) -> str:
 
 
 def show(data: PreparedFolder, runs: Sequence[RunFolder], args: argparse.Namespace, room: int) -> Path:
-    """Write the gallery as a page, and open it where there is a display; its path."""
+    """Write the gallery as a page, open it if there is a display, and return its path."""
     wanted = list(dict.fromkeys(Stem.parse(stem).volume for stem in args.slices or []))
     content = gallery.build(
         runs, [data], args.modality, wanted=wanted, num_epochs=ALL if wanted else gallery.NUM_EPOCHS, room=room
@@ -76,7 +76,7 @@ def show(data: PreparedFolder, runs: Sequence[RunFolder], args: argparse.Namespa
 def write(
     folder: Path, data: PreparedFolder, runs: Sequence[RunFolder], stems: Sequence[str], epoch: int | None, look: Look
 ) -> list[Path]:
-    """A PNG a page, named after its first slice."""
+    """Write a PNG for each page, named after its first slice."""
     written = []
     for page in pages(stems):
         figure = new_figure()

@@ -232,4 +232,4 @@ def test_cuda_signed_maps():
         expected = signed_distance(labels, [0.7, 2.0], num_classes=3, **options)
         assert found.is_cuda
         np.testing.assert_allclose(found.cpu(), expected, rtol=1e-6, atol=1e-6)
-    assert nearest_foreground(labels.cuda() == 1, [0.7, 2.0]).is_cuda
+    assert nearest_foreground(labels.cuda() == 1, [0.7, 2.0], spatial_dims=2).is_cuda

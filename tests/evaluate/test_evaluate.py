@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from boundary_loss import command
 from boundary_loss.evaluate.__main__ import main
-from boundary_loss.files import write_array, write_json, write_text
+from boundary_loss.files import read_json, write_array, write_json, write_text
 from boundary_loss.folders.epoch import write_packed
 from boundary_loss.folders.naming import by_volume
 from boundary_loss.folders.pictures import read_png, write_png
@@ -314,7 +314,7 @@ def test_sets_by_name(run, data):
 def test_ejection_fractions_of_patients_with_two_volumes(run, data):
     names = RunFolder.find(run).names | {"classes": ["background", "left ventricle", "myocardium"]}
     write_json(run / "rows.json", names | {"patients": ["patient1", "patient1"]})
-    write_json(data.path / "slicing.json", data.about | {"classes": names["classes"]})
+    write_json(data.path / "slicing.json", read_json(data.path / "slicing.json") | {"classes": names["classes"]})
     call(run, SlicedFolder.open(data.path), "--metrics", "all")
     folder = RunFolder.find(run)
     found = folder.array("val_ejection_error")
@@ -334,6 +334,6 @@ def test_ejection_fractions_of_patients_with_two_volumes(run, data):
 def test_no_pair_no_ejection_fraction(run, data):
     names = RunFolder.find(run).names | {"classes": ["background", "left ventricle", "myocardium"]}
     write_json(run / "rows.json", names)
-    write_json(data.path / "slicing.json", data.about | {"classes": names["classes"]})
+    write_json(data.path / "slicing.json", read_json(data.path / "slicing.json") | {"classes": names["classes"]})
     call(run, SlicedFolder.open(data.path), "--metrics", "acdc")
     assert RunFolder.find(run).array("val_ejection_error").shape == (4, 0, 3)

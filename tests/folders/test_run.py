@@ -10,14 +10,15 @@ from boundary_loss import command
 from boundary_loss.files import read_json, write_json, write_text
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metric_definitions import metric
+from boundary_loss.settings import declared
 from boundary_loss.statistics.comparison import runs_in
 
 
 def use(run: RunFolder) -> None:
     assert run.best_epoch >= 0
-    run.about.get("study")
+    assert run.record.study
     run.row_names("tra_dice"), run.column_names("val_loss")
-    run.touched("val_3d_hd95")
+    assert run.counted["val_3d_hd95"].touched >= 0
     command.recorded(run.path)
 
 
@@ -73,6 +74,25 @@ def test_a_finished_run_without_its_names_is_not_passed_over(
         runs_in(home)
     with pytest.raises(FileNotFoundError, match=rf"{name}/rows\.json is missing"):
         RunFolder.find(home / name)
+
+
+def test_every_setting_of_a_training_is_checked_by_its_type(runs: list[Path]) -> None:
+    about = read_json(runs[0] / "run.json")
+    for setting in declared():
+        write_json(runs[0] / "run.json", about | {setting.key: {"not": "a setting"}})
+        with pytest.raises(ValueError, match=rf"run\.json: '{setting.key}' is .*, expected .*; restore it"):
+            use(RunFolder.find(runs[0]))
+
+
+def test_an_entry_of_a_later_version_is_kept_but_not_nested_without_end(runs: list[Path]) -> None:
+    about, nested = read_json(runs[0] / "run.json"), {}
+    write_json(runs[0] / "run.json", about | {"of_the_future": {"a": [1]}})
+    assert RunFolder.find(runs[0]).record.recorded["of_the_future"] == {"a": [1]}
+    for _ in range(20):
+        nested = {"a": nested}
+    write_json(runs[0] / "run.json", about | {"of_the_future": nested})
+    with pytest.raises(ValueError, match="'of_the_future' is nested deeper than 8 levels; restore it"):
+        use(RunFolder.find(runs[0]))
 
 
 @pytest.mark.parametrize(("items", "label"), [("volumes", "Dice per volume"), ("points", "Dice on sampled points")])

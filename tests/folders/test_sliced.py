@@ -119,7 +119,5 @@ def test_a_prepared_folder_is_opened_as_the_kind_that_its_record_says(sliced: Pa
     found = PreparedFolder.open(sliced)
     assert isinstance(found, SlicedFolder) and found.volumes("val") == SlicedFolder.open(sliced).volumes("val")
     assert PreparedFolder.is_at(sliced) and not PreparedFolder.is_at(tmp_path / "none")
-    with pytest.raises(
-        FileNotFoundError, match=r"no sliced data or whole volumes at .*none \(slicing.json or"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"no sliced data or whole volumes at .*none \(slicing.json or"):
         PreparedFolder.open(tmp_path / "none")

@@ -404,4 +404,4 @@ def test_a_deterministic_step_on_the_device_is_that_of_the_host(text, monkeypatc
         torch.use_deterministic_algorithms(False)
     for host, once, again in zip(*results, strict=True):
         assert torch.equal(once, again)
-        torch.testing.assert_close(once, host, rtol=1e-2, atol=1e-4)
+        assert (once - host).abs().max() <= 1e-2 * host.abs().max() + 1e-5

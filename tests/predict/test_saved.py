@@ -52,7 +52,7 @@ def perfect_run(folder: Path, data: SlicedFolder) -> Path:
     """A run that predicted the ground truth at its best epoch, and background at epoch 0."""
     stems = data.stems("val")
     write_json(folder / "rows.json", {"val": stems, "classes": data.classes})
-    write_json(folder / "run.json", {"data_checksum": data.about["checksum"]})
+    write_json(folder / "run.json", {"data_checksum": data.about.checksum})
     write_text(folder / "best_epoch.txt", "1\n")
     for name in ("best_epoch", "iter000"):
         (folder / name / "val").mkdir(parents=True)
@@ -142,7 +142,7 @@ def test_other_data_is_refused(perfect: tuple[Path, SlicedFolder], tmp_path: Pat
     with pytest.raises(ValueError, match="trained on other data"):
         run_predict(*words)
     (data.path / "grids.json").unlink()
-    write_json(run / "run.json", {"data_checksum": data.about["checksum"]})
+    write_json(run / "run.json", {"data_checksum": data.about.checksum})
     with pytest.raises(FileNotFoundError, match="slice it again: the same options give the same slices"):
         run_predict(*words)
 

@@ -36,7 +36,7 @@ def data(tmp_path: Path) -> WholeFolder:
 def perfect_run(folder: Path, data: WholeFolder) -> Path:
     stems = data.stems("val")
     write_json(folder / "rows.json", {"val": stems, "classes": data.classes})
-    write_json(folder / "run.json", {"data_checksum": data.about["checksum"]})
+    write_json(folder / "run.json", {"data_checksum": data.about.checksum})
     write_text(folder / "best_epoch.txt", "0\n")
     (folder / "best_epoch/val").mkdir(parents=True)
     for stem in stems:

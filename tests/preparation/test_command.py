@@ -30,10 +30,12 @@ def content(folder):
 
 
 def test_says_what_it_made(wmh, capsys):
-    provenance = {"phantom": True, "archives": [{"name": "a.zip", "algorithm": "md5", "checksum": "0"}]}
+    archive = {"name": "a.zip", "algorithm": "md5", "checksum": "0", "trusted": True}
+    provenance = {"lineage": "a.lineage", "phantom": True, "archives": [archive]}
+    provenance |= {"source": ["home"], "licence": [], "citation": [], "note": []}
     write_json(wmh.source / "lineage.json", provenance)
     folder = SlicedFolder.open(wmh.run("--fold", 1))
-    about = folder.about
+    about = read_json(folder.path / "slicing.json")
     assert (about["study"], about["classes"], about["shape"]) == ("wmh", ["background", "lesion"], [16, 20])
     assert about["source"] == provenance
     assert about["phantom"] is True
@@ -148,8 +150,8 @@ def test_from_archives_to_slices_and_back_after_a_kill(tmp_path):
     assert growing.is_dir()
     assert python("-O", *words).wait() == 0
     folder = SlicedFolder.open(dest)
-    assert folder.about["phantom"] is True
+    assert folder.about.phantom
     assert len(folder.volumes("val")) == 2
-    assert len(folder.stems("train")) == 41 * folder.about["ratio"]["train"]["slices"]
+    assert len(folder.stems("train")) == 41 * read_json(dest / "slicing.json")["ratio"]["train"]["slices"]
     assert not growing.exists()
     assert [path.name for path in tmp_path.glob("ISLES*")] == ["ISLES"]

@@ -5,6 +5,7 @@ import pytest
 from skimage.transform import resize
 
 from boundary_loss.distance import one_hot2dist
+from boundary_loss.files import read_json
 from boundary_loss.folders.sliced import SlicedFolder
 from boundary_loss.preparation import engine
 from boundary_loss.preparation.slices import digest, resize_slices, to_classes
@@ -109,7 +110,7 @@ def test_ratios_count_voxels(wmh):
     folder = SlicedFolder.open(wmh.run())
     for which in ("train", "val"):
         labels = np.stack([folder.labels(which, stem) for stem in folder.stems(which)])
-        counts = folder.about["ratio"][which]
+        counts = read_json(folder.path / "slicing.json")["ratio"][which]
         assert (counts["positive"], counts["negative"]) == ((labels == 1).sum(), (labels == 0).sum())
         assert counts["slices"] == len(labels)
         assert counts["slices_with_object"] == (labels == 1).any(axis=(1, 2)).sum()
@@ -129,7 +130,7 @@ def test_isles_keeps_its_own_size_exactly(tmp_path, study):
     words = [str(tmp_path / "ISLES"), "--source", str(tmp_path / "isles"), "--retain", "1", "--workers", "1"]
     engine.main(study("isles"), words)
     folder = SlicedFolder.open(tmp_path / "ISLES")
-    assert folder.about["shape"] == "native"
+    assert read_json(folder.path / "slicing.json")["shape"] == "native"
     assert folder.modalities == ["ct", "cbf", "cbv", "mtt", "tmax"]
     for which, stem in both(folder):
         number, z = int(stem.split("_")[1]), int(stem[-1])

@@ -58,7 +58,7 @@ def test_arrays_are_those_of_the_files(atria: SimpleNamespace, capsys: pytest.Ca
     folder = atria.run()
     said = capsys.readouterr().out
     assert "warning" not in said and "3 patients to train on, 2 held out, fold 0 of 3" in said
-    assert (folder.about["kind"], folder.about["study"], folder.classes) == (
+    assert (folder.content["kind"], folder.about.study, folder.classes) == (
         "volumes",
         "atria",
         ["background", "atrium"],
@@ -123,7 +123,7 @@ def test_a_further_fold_links_its_sibling(atria: SimpleNamespace, tmp_path: Path
     assert len(arrays) == 10
     for array in arrays:
         assert (linked.path / array).stat().st_ino == (first.path / array).stat().st_ino
-    assert linked.about["checksum"] != first.about["checksum"]
+    assert linked.about.checksum != first.about.checksum
     assert not set(linked.cases("val")) & set(first.cases("val"))
     values = np.concatenate([draw(case)[0].ravel() for case in linked.cases("train")]).astype(np.float64)
     scale = linked.scale(linked.cases("val")[0], "lgemri")
@@ -176,9 +176,9 @@ def test_what_a_network_sees_by_each_rule(atria: SimpleNamespace, rule: str) -> 
 
 def test_a_rule_changes_the_checksum_and_no_array(atria: SimpleNamespace) -> None:
     first = atria.run()
-    checksum, arrays = first.about["checksum"], {k: v for k, v in content(first.path).items() if k.endswith(".npy")}
+    checksum, arrays = first.about.checksum, {k: v for k, v in content(first.path).items() if k.endswith(".npy")}
     second = atria.run("--normalise", "minmax", "--fresh")
-    assert second.about["checksum"] != checksum
+    assert second.about.checksum != checksum
     assert {k: v for k, v in content(second.path).items() if k.endswith(".npy")} == arrays
     with pytest.raises(ValueError, match="cannot normalise by 'median'"):
         atria.run("--normalise", "median", "--fresh")

@@ -78,7 +78,10 @@ def test_worst_median_and_best_are_of_the_first_run(tmp_path: Path) -> None:
     sliced = write_sliced(tmp_path / "data", depth=2)
     (run,) = write_runs(tmp_path / "results", sliced, {"gdl": 3})
     names = read_json(run / "rows.json")
-    write_json(run / "rows.json", names | {"volumes": [f"case_{i}" for i in range(5)]})
+    write_json(
+        run / "rows.json",
+        names | {"val": [f"case_{i}_00_0000" for i in range(5)], "volumes": [f"case_{i}" for i in range(5)]},
+    )
     dice = np.zeros((3, 5, 2), np.float32)
     dice[1, :, 1] = [0.5, 0.9, np.nan, 0.1, 0.7]
     write_array(run / "val_3d_dsc.npy", dice)

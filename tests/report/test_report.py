@@ -240,7 +240,7 @@ def test_without_the_data_the_page_is_made_of_what_was_kept(runs: list[Path], sl
     assert (folder / "report.html").read_text() == before == again(folder)
     (runs[0] / "best_epoch.txt").write_text("3\n")  # of another epoch: what was kept is not of these runs
     call(report.main, folder, "--runs", *runs, "--data", sliced, "--quiet")
-    assert "No pictures: no sliced data at" in (folder / "report.html").read_text()
+    assert "No pictures: no sliced data or whole volumes at" in (folder / "report.html").read_text()
 
 
 def test_page_holds_no_path_of_the_machine(runs: list[Path], call: Call) -> None:

@@ -9,6 +9,7 @@ from toyruns import write_row
 
 from boundary_loss.files import read_json, write_json
 from boundary_loss.report.findings import differences
+from boundary_loss.settings import declared
 from boundary_loss.statistics.alike import BESIDE, STUDIED, unlike
 from boundary_loss.statistics.comparison import find_runs, group
 
@@ -45,14 +46,19 @@ def test_whatever_is_recorded_is_compared(
 
 
 LISTS = {"arguments", "data_arguments", "losses", "terms"}
-COUNTS = {"num_parameters", "num_train_slices", "num_val_slices"}
+COUNTS = {"num_parameters", "num_train_slices", "num_val_slices", "num_processes", "num_threads"}
+SETTINGS = {setting.key: setting.field.type for setting in declared()}
 
 
 def two_values(name: str) -> tuple[Any, Any]:
     """Two values that a record of this name may have."""
     if name == "data_source":
         return {"note": ["x"]}, {"note": ["y"]}
-    return (["x"], ["y"]) if name in LISTS else (1, 2) if name in COUNTS else ("x", "y")
+    if name in LISTS:
+        return ["x"], ["y"]
+    if SETTINGS.get(name) is bool:
+        return False, True
+    return (1, 2) if name in COUNTS or SETTINGS.get(name) is int else ("x", "y")
 
 
 @pytest.mark.parametrize("name", sorted(STUDIED | BESIDE))

@@ -8,9 +8,10 @@ import pytest
 import torch
 from trainings import ROW, same_run, train, train_killed
 
+from boundary_loss.files import write_json
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metric_definitions import TRAINING_ARRAYS
-from boundary_loss.training.predictions import PackedWriter, keep_best
+from boundary_loss.training.predictions import PackedWriter, PredictionWriter, keep_best
 
 OPTIONS = [*ROW, "--epochs", "3", "--save_train"]
 PACKED = [*OPTIONS, "--predictions", "packed"]
@@ -81,3 +82,30 @@ def test_an_epoch_that_was_packed_but_did_not_count_goes_on(tmp_path: Path, left
     assert [path.name for path in tmp_path.iterdir()] == ["iter000"]
     keep_best(tmp_path, 0)
     assert sorted(path.name for path in (tmp_path / "best_epoch").rglob("*.png"))[-1] == "case_2_00_0000.png"
+
+
+@pytest.mark.parametrize("writing", [PredictionWriter, PackedWriter])
+def test_whole_volumes_are_files_of_their_own_either_way(tmp_path: Path, writing: type[PredictionWriter]) -> None:
+    """Begun again after it was complete, and kept as the best."""
+    classes = (torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5) % 3).to(torch.uint8)
+    for keep in (False, True):
+        with writing(tmp_path, 0, keep=keep) as writer:
+            writer.write("val", ["case_1", "case_2"], classes)
+    keep_best(tmp_path, 0)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [
+        f"{folder}/val/case_{i}.npz" for folder in ("best_epoch", "iter000") for i in (1, 2)
+    ]
+    write_json(
+        tmp_path / "rows.json",
+        {
+            "val": ["case_1", "case_2"],
+            "classes": ["background", "a", "b"],
+            "items": "volumes",
+            "slices": [f"case_{i}_00_{z:04d}" for i in (1, 2) for z in range(5)],
+        },
+    )
+    run = RunFolder.find(tmp_path)
+    assert run.epochs == [0] and run.has_best_predictions
+    for epoch in (None, 0):
+        found = np.stack(run.predictions(epoch, run.slices)).reshape(2, 5, 3, 4)
+        np.testing.assert_array_equal(found, classes.movedim(-1, 1))

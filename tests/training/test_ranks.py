@@ -84,7 +84,7 @@ def test_two_processes_train_as_one_also_after_a_signal(data: Path, tmp_path: Pa
     lines = [np.genfromtxt(run / "metrics.csv", delimiter=",", names=True) for run in (one, two)]
     for name in ("gradient_0", "gradient_1", "gradient_2", "tra_loss", "val_dice_volume"):
         np.testing.assert_allclose(lines[1][name], lines[0][name], rtol=1e-2, atol=2e-3, err_msg=name)
-    assert RunFolder.find(two).about["num_processes"] == 2
+    assert RunFolder.find(two).record.num_processes == 2
     for pictures in ("iter001/train", "iter001/val", "best_epoch/val"):
         expected, found = (sorted(path.name for path in (run / pictures).iterdir()) for run in (one, two))
         assert found == expected

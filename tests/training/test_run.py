@@ -32,7 +32,7 @@ def test_a_run_folder_holds_what_the_scheme_says(finished: Path) -> None:
     assert run.row_names("val_3d_dsc") == ["case_4", "case_5"] == list(by_volume(run.row_names("val_dice") or []))
     assert all(len(run.predictions(epoch, run.names["val"])) == 8 for epoch in (None, 0, 3))
     assert 0 <= run.best_epoch < 4
-    assert run.about["phantom"] is True and run.about["data_checksum"] == "0" * 64
+    assert run.record.phantom and run.record.data_checksum == "0" * 64
     lines = (finished / "metrics.csv").read_text().splitlines()
     assert lines[0].startswith("epoch,tra_loss,val_loss,tra_dice,val_dice") and len(lines) == 5
     assert "HOME" not in (finished / "run.json").read_text()
@@ -72,6 +72,14 @@ def test_killed_at_any_moment_it_ends_the_same(finished: Path, data: Path, tmp_p
     assert not list(tmp_path.glob("*_tmp"))
 
 
+def test_the_slow_weights_of_lookahead_survive_a_kill(data: Path, tmp_path: Path) -> None:
+    row = [*ROW, "--epochs", "3", "--optimiser", "lookahead", "--rate", "steps(2)"]
+    train(tmp_path / "whole", data, *row)
+    train_killed(tmp_path / "killed", data, *row, at="settling *", nth=1)
+    train(tmp_path / "killed", data, *row)
+    same_run(tmp_path / "whole", tmp_path / "killed")
+
+
 def test_keep_leaves_out_epochs_killed_or_extended(finished: Path, data: Path, tmp_path: Path) -> None:
     """Those of every second epoch, of the best and of the last stay; all else is as if all did."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
@@ -87,14 +95,6 @@ def test_keep_leaves_out_epochs_killed_or_extended(finished: Path, data: Path, t
     same_run(straight, killed)
     train_here(tmp_path / "none", data, *ROW, "--keep", "0", "--epochs", "4")
     assert RunFolder.find(tmp_path / "none").epochs == sorted({RunFolder.find(straight).best_epoch, 3})
-
-
-def test_the_slow_weights_of_lookahead_survive_a_kill(data: Path, tmp_path: Path) -> None:
-    row = [*ROW, "--epochs", "3", "--optimiser", "lookahead", "--rate", "steps(2)"]
-    train_here(tmp_path / "whole", data, *row)
-    train_killed(tmp_path / "killed", data, *row, at="settling *", nth=1)
-    train_here(tmp_path / "killed", data, *row)
-    same_run(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_a_spoilt_checkpoint_falls_back_to_the_one_before(finished: Path, data: Path, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_row_with_a_distance_term_gives_the_network_a_second_output(
     measured = dict(zip(lines[0].split(","), map(float, lines[1].split(","))))
     assert measured["gradient_0"] > 0 and measured["gradient_1"] > 0 and measured["gradient_2"] > 0
     weights = Weights.read(run.path / "best.pkl")
-    assert weights.network == "Dimwit+distances" == run.about["network"]
+    assert weights.network == "Dimwit+distances" == run.record.network
     answer = outputs(weights.build()(torch.zeros(1, 2, 20, 24)))
     assert answer[LOGITS].shape == (1, 2, 20, 24), "what predicts sees the segmentation"
     warm = train_here(tmp_path / "warm", data, *row, "--epochs", "1", "--weights", str(run.path / "best.pkl"))
@@ -176,7 +176,7 @@ def test_options_of_the_loop(data: Path, tmp_path: Path) -> None:
     run = RunFolder.find(tmp_path / "run")
     assert len(list((run.path / "iter000" / "train").iterdir())) == 10 == len(run.names["train"])
     assert run.array("val_loss").shape == (1, 2, 2), "one batch a volume"
-    assert run.about["debug"] is True
+    assert run.record.debug
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_slices_named(data: Path, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""A study's results in one file that keeps: packed whole, read-only, with a checksum of every member inside."""
+"""Pack a study's results into one read-only file with a checksum of every member, and check or unpack it."""

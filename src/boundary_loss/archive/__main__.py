@@ -52,12 +52,12 @@ def arguments() -> argparse.Namespace:
 
 
 def find_ledger(given: Path | None, run: Path) -> Path | None:
-    """The file named, or the one of the run's study in the current folder."""
+    """Return the ledger file given, or that of the run's study if it is in the current folder."""
     if given is not None:
         if not given.is_file():
             raise FileNotFoundError(f"no ledger at {given}")
         return given
-    default = Path(f"{RunFolder(run).about.get('study')}.make")
+    default = Path(f"{RunFolder(run).record.study}.make")
     return default if default.is_file() else None
 
 

@@ -1,4 +1,4 @@
-"""A file that is hashed while it is read, and what the names in an archive may be."""
+"""Hash a file while it is read, and check the paths that an archive's members may have."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -7,11 +7,11 @@ from typing import Protocol
 from boundary_loss.names import fault_of_part
 
 MANIFEST = "MANIFEST.sha256"
-"""The last member of an archive: a line ``SHA-256  PATH`` for every other one, as ``sha256sum -c`` reads it."""
+"""Name of the last member: a line ``SHA-256  PATH`` for every other member, as ``sha256sum -c`` reads it."""
 
 BLOCK = 1 << 20
 MAX_DEPTH = 32
-"""Folders in one another, the study's included; the pipeline's own files need six."""
+"""Nested folders, including the study's; the pipeline's own files need six."""
 MAX_PATH = 1024
 """Bytes of a member's path."""
 
@@ -31,7 +31,7 @@ def fault_of_path(parts: Sequence[str]) -> str | None:
 
 
 class Readable(Protocol):
-    """What has bytes to read."""
+    """Anything with a ``read`` method that returns bytes."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 

@@ -1,7 +1,7 @@
-"""The members of a ``.tar.gz`` as packing writes them, read forwards; nothing is believed before it is bounded.
+"""Read the members of a ``.tar.gz`` from front to back; every size is checked before memory or time is spent on it.
 
-Python's ``tarfile`` reads whatever any program ever wrote: sparse files whose size is a claim, headers of any length,
-one gzip file after another. Here a member is a plain file with at most one extended header before it.
+Python's ``tarfile`` accepts every variant of the format: sparse files of any stated size, headers of any length,
+several gzip files in a row. Here only plain files with at most one extended header are accepted, as packing writes.
 """
 
 import io
@@ -15,15 +15,15 @@ from typing import BinaryIO
 from boundary_loss.archive.hashing import BLOCK
 
 MAX_HEADER = 1 << 16
-"""Bytes of an extended header: a path, a size and a time need far less."""
+"""Bytes of an extended header; a path, a size and a time need far fewer."""
 MAX_TIME = 1 << 33
-"""Seconds since 1970 of a file's time: the year 2242."""
+"""Latest modification time of a file, in seconds since 1970: the year 2242."""
 _MAX_PADDING = 1 << 20
 """Zero bytes after the last member; tar itself writes up to 10240."""
 
 
 class Refused(ValueError):
-    """Says what in an archive is not as packing writes it."""
+    """An archive differs from what packing writes; the message says in what."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Member:
 
 
 class Content:
-    """The bytes of a member, to be read to their end before the next member is asked for."""
+    """The bytes of a member; they must be read to the end before the next member is requested."""
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
         self._stream, self.left = stream, size
@@ -48,7 +48,7 @@ class Content:
 
 
 class _OneGzip(io.RawIOBase):
-    """The content of a gzip file that is a single member; more behind it is an error, as is a missing end."""
+    """Content of a gzip file with a single member; further data after it is an error, and so is a missing end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._inflate = file, zlib.decompressobj(16 + zlib.MAX_WBITS)
@@ -75,7 +75,7 @@ class _OneGzip(io.RawIOBase):
 
 
 def inflated(file: BinaryIO) -> BinaryIO:
-    """The content of a gzip file, as a stream."""
+    """Return the content of a gzip file as a stream."""
     return io.BufferedReader(_OneGzip(file), BLOCK >> 2)
 
 
@@ -87,7 +87,7 @@ def read_exactly(stream: BinaryIO, size: int) -> bytes:
 
 
 def members(stream: BinaryIO) -> Iterator[Member]:
-    """The members of an uncompressed archive, in order.
+    """Yield the members of an uncompressed archive in order.
 
     Raises:
         Refused: something that packing never writes, or anything but zeros after the end.
@@ -130,7 +130,7 @@ def _number(extended: dict[str, str], key: str, otherwise: float) -> float:
 
 
 def _extended(stream: BinaryIO, size: int) -> dict[str, str]:
-    """``{keyword: value}`` of an extended header: records ``LENGTH keyword=value\\n``."""
+    """Return ``{keyword: value}`` of an extended header, whose records are ``LENGTH keyword=value\\n``."""
     if not 0 <= size <= MAX_HEADER:
         raise Refused(f"an extended header of {size} bytes; {MAX_HEADER} are allowed")
     content = read_exactly(stream, size + -size % tarfile.BLOCKSIZE)[:size]

@@ -1,6 +1,6 @@
-"""From a results folder to ``archives/REPO-DATE-HASH-HOST-STUDY.tar.gz``.
+"""Pack a results folder into ``archives/REPO-DATE-HASH-HOST-STUDY.tar.gz``.
 
-Inside: ``isles/`` as it stands under ``results/``, and last ``isles/MANIFEST.sha256``. No user names, no environment.
+It holds the folder, ``isles/``, and as its last member ``isles/MANIFEST.sha256``; no user names and no environment.
 """
 
 import gzip
@@ -25,7 +25,7 @@ from boundary_loss.provenance import git
 
 
 def archive_name(study: str) -> str:
-    """``REPO-DATE-HASH-HOST-STUDY.tar.gz``; the current folder and ``nogit`` where there is no git."""
+    """Return ``REPO-DATE-HASH-HOST-STUDY.tar.gz``; outside git, REPO is the current folder and HASH ``nogit``."""
     top = (git("rev-parse", "--show-toplevel") or "").strip()
     commit = (git("rev-parse", "--short", "HEAD") or "").strip()
     repository = Path(top).name if top else Path.cwd().name
@@ -35,21 +35,22 @@ def archive_name(study: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Letters, digits, dot, dash and underscore only: a name that every file system takes."""
+    """Replace all but letters, digits, dots, dashes and underscores, so that every file system accepts the name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-") or "unnamed"
 
 
 def study_name(study: str, runs: Sequence[Path]) -> str:
-    """The study with ``-phantom`` or ``-debug`` where a run was that and the name does not say so."""
-    about = [RunFolder(run).about for run in runs]
-    for mark in ("phantom", "debug"):
-        if any(a.get(mark) for a in about) and mark not in study:
+    """Return the study's name, with ``-phantom`` or ``-debug`` if a run is one and the name does not contain it."""
+    found = [RunFolder(run).record for run in runs]
+    marks = {"phantom": any(record.phantom for record in found), "debug": any(record.debug for record in found)}
+    for mark, is_needed in marks.items():
+        if is_needed and mark not in study:
             study += f"-{mark}"
     return study
 
 
 def check_runs(folder: Path, runs: Sequence[Path]) -> None:
-    """Refuse runs that are not finished or do not lie in the folder: an archive is whole or not made."""
+    """Refuse runs that are not finished or not in the folder, so that no incomplete archive is made."""
     for run in runs:
         if not (run / ROWS).is_file():
             where = f"; {unfinished(run)} is not finished" if unfinished(run).exists() else ""
@@ -61,9 +62,9 @@ def check_runs(folder: Path, runs: Sequence[Path]) -> None:
 
 
 def contents(folder: Path, runs: Sequence[Path], stamp: Path | None) -> list[Path]:
-    """The files to pack, sorted: those of the runs, and what lies beside the runs (plots, report, ``view/``).
+    """Return the files to pack, sorted: those of the runs, and those beside them (plots, report, ``view/``).
 
-    Left out: what is unfinished (``*_tmp``), hidden, a link, a checkpoint, the stamp, an old manifest.
+    Left out are unfinished (``*_tmp``) and hidden files, links, checkpoints, the stamp and an old manifest.
     """
     places = [*runs, *([folder / "view"] if (folder / "view").is_dir() else [])]
     found = [path for place in places for path in place.rglob("*")] + list(folder.iterdir())
@@ -76,9 +77,9 @@ def _belongs(path: Path, folder: Path, stamp: Path | None) -> bool:
         path.is_file()
         and not path.is_symlink()
         and not any(word.startswith(".") or word.endswith("_tmp") for word in words)
-        and not path.name.endswith(CHECKPOINT)  # also the one before it
+        and not path.name.endswith(CHECKPOINT)  # also previous_checkpoint.pt
         and path.name != MANIFEST
-        and words != ("view", "gallery.html")  # the report has the gallery
+        and words != ("view", "gallery.html")  # the report contains the gallery
         and (stamp is None or path.resolve() != stamp.resolve())
     )
 
@@ -86,7 +87,7 @@ def _belongs(path: Path, folder: Path, stamp: Path | None) -> bool:
 def pack(
     destination: Path, study: str, folder: Path, runs: Sequence[Path], *, ledger: Path | None, stamp: Path | None
 ) -> Path:
-    """Write a new archive into ``destination``: it appears whole, read-only, under a name that nothing has.
+    """Write a new read-only archive into ``destination``, complete, under a name that is not taken.
 
     Raises:
         FileNotFoundError: no finished run, or one of those named is not finished.
@@ -130,7 +131,7 @@ def check_names(folder: Path, root: str, names: Iterable[str]) -> None:
 
 
 def write_archive(file: IO[bytes], root: str, members: dict[str, Path]) -> None:
-    """Members in sorted order, the manifest last. The same files give the same bytes."""
+    """Write the members in sorted order, the manifest last. The same files give the same bytes."""
     lines, newest = [], 0
     total = sum(path.stat().st_size for path in members.values())
     with (
@@ -153,20 +154,20 @@ def write_archive(file: IO[bytes], root: str, members: dict[str, Path]) -> None:
 
 
 def _member(name: str, size: int, modified: int) -> tarfile.TarInfo:
-    """Nobody's file: no user, no group, no mode of the machine that packed it."""
+    """Make a member's header without the user, group and mode that the file has on this machine."""
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = size, min(max(modified, 0), MAX_TIME), 0o644
     return info
 
 
 def _claim(grown: Path, target: Path) -> Path:
-    """Give the archive its name, or the next free one (``-2``, ``-3``, ...); an existing archive is never touched."""
+    """Give the archive its name, or the next free one (``-2``, ``-3``, ...); never replace an existing archive."""
     count = 1
     while True:
         numbered = f"-{count}" if count > 1 else ""
         free = target.with_name(target.name.removesuffix(".tar.gz") + numbered + ".tar.gz")
         try:
-            os.link(grown, free)  # unlike a rename, fails where something stands
+            os.link(grown, free)  # unlike a rename, this fails if the name is taken
             return free
         except FileExistsError:
             count += 1

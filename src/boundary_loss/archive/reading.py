@@ -1,4 +1,4 @@
-"""Archives read with suspicion: members are plain files inside one folder, with the checksums of the manifest."""
+"""Verify and unpack archives from any source: plain files inside one folder, with the checksums of the manifest."""
 
 import os
 import re
@@ -17,15 +17,15 @@ from boundary_loss.archive.members import Member, Refused, inflated, members
 from boundary_loss.files import begin_folder, clear_folder, publish, sole_maker, unfinished
 
 Keep = Callable[[list[str], Member, HashingReader], None]
-"""What is done with a member: the parts of its path inside the study's folder, its entry, its content to the end."""
+"""Called for each member with the parts of its path below the study's folder, its entry and its content."""
 
 MAX_FILES = 5_000_000
-"""Of an archive: their checksums and names are kept until the manifest comes."""
+"""Files in an archive; their names and checksums stay in memory until the manifest is read."""
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
 def verify(archive: Path) -> int:
-    """Check every member against the manifest; the number of files.
+    """Check every member against the manifest; return the number of files.
 
     Raises:
         ValueError: damaged, truncated, unsafe, without manifest, or another content than the manifest says.
@@ -34,14 +34,14 @@ def verify(archive: Path) -> int:
 
 
 def unpack(archive: Path, destination: Path) -> tuple[Path, Path | None]:
-    """Put the study's folder back under ``destination``; nothing appears unless everything is right.
+    """Unpack the study's folder into ``destination``, if the whole archive is correct; otherwise write nothing.
 
     Returns:
-        The folder, and where a folder of that name that stood there has moved (None if there was none).
+        The folder, and the new place of a folder of that name that was there (None if there was none).
 
     Raises:
         ValueError: as :func:`verify`, or it holds more than the disk has room for.
-        FileExistsError: another process makes that folder, or something else stands where it grows.
+        FileExistsError: another process is making that folder, or its temporary name is taken.
     """
     destination.mkdir(parents=True, exist_ok=True)
     try:
@@ -59,7 +59,7 @@ def unpack(archive: Path, destination: Path) -> tuple[Path, Path | None]:
 
 
 def _writer(archive: Path, grown: Path) -> Keep:
-    """Write members below the folder ``grown``."""
+    """Return a function that writes members below the folder ``grown``."""
     free = shutil.disk_usage(grown).free
 
     def keep(parts: list[str], member: Member, reader: HashingReader) -> None:
@@ -71,7 +71,7 @@ def _writer(archive: Path, grown: Path) -> Keep:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("xb") as out:
             _drain(reader, out)
-        os.utime(file, (member.modified, member.modified))  # make must see what is newer than what
+        os.utime(file, (member.modified, member.modified))  # make compares the files' times
 
     return keep
 
@@ -81,7 +81,7 @@ class _RootFound(Exception):
 
 
 def _root(archive: Path) -> str:
-    """The name of the folder in an archive."""
+    """Return the name of the folder in an archive."""
     found = []
 
     def keep(parts: list[str], member: Member, reader: HashingReader) -> None:
@@ -94,7 +94,7 @@ def _root(archive: Path) -> str:
 
 
 def _read(archive: Path, keep: Keep) -> int:
-    """Hand every member but the manifest to ``keep``, then compare what was read with the manifest."""
+    """Pass every member but the manifest to ``keep``, then compare the checksums with the manifest."""
     if not archive.is_file():
         raise FileNotFoundError(f"no archive at {archive}")
     sums: dict[str, str] = {}
@@ -131,7 +131,7 @@ def _read(archive: Path, keep: Keep) -> int:
 
 
 def _checked(member: Member) -> list[str]:
-    """The parts of the member's path, if packing could have written it."""
+    """Return the parts of the member's path; refuse a path that packing would not write."""
     parts = member.name.split("/")
     fault = fault_of_path(parts)
     if fault is not None:
@@ -140,7 +140,7 @@ def _checked(member: Member) -> list[str]:
 
 
 def _manifest(member: Member, sums: dict[str, str]) -> str:
-    """The text of the manifest, which is not much longer than the lines of the files before it."""
+    """Return the manifest's text; refuse one that is much longer than the files before it need."""
     expected = sum(len(name.encode()) + 67 for name in sums)
     if member.size > 2 * expected + BLOCK:
         raise Refused(f"its {MANIFEST} has {member.size} bytes for {len(sums)} files")

@@ -1,4 +1,4 @@
-"""Everything that can be drawn from an archive alone is drawn, and compared with what was packed."""
+"""Redraw from an archive all that needs no data, and compare it with the packed files."""
 
 import tempfile
 from collections.abc import Callable
@@ -21,10 +21,10 @@ DRAWN: tuple[tuple[str, Callable[[Comparison], Figure]], ...] = (
 
 
 def check(archive: Path) -> list[str]:
-    """Unpack into a folder that is removed again, read every array, draw every plot and the report anew.
+    """Unpack into a temporary folder, read every array, and redraw every plot and the report.
 
     Returns:
-        What was found, a line each.
+        A line on the arrays, one on the plots and one on the report.
 
     Raises:
         ValueError: damaged, or an array that cannot be read or does not fit its run's names.
@@ -39,7 +39,7 @@ def check(archive: Path) -> list[str]:
 
 
 def _arrays(folder: Path, runs: list[RunFolder]) -> str:
-    """Read all of them; those of metrics must have the shape that the run's names say."""
+    """Read all arrays; those of metrics must have the shape that rows.json gives them."""
     paths = sorted(folder.rglob("*.npy"))
     for path in paths:
         read_array(path)
@@ -51,14 +51,14 @@ def _arrays(folder: Path, runs: list[RunFolder]) -> str:
 
 
 def _plots(folder: Path, runs: list[RunFolder]) -> str:
-    """Draw the plots that lie beside the runs; with options of make (PLOT=...) the packed ones look different."""
+    """Redraw the plots beside the runs; packed ones that were drawn with options (PLOT=...) look different."""
     drawn, same = 0, 0
     for path in sorted(folder.glob("*.png")):
         for suffix, draw in DRAWN:
             name = path.stem.removesuffix(suffix)
             having = [run for run in runs if name in METRICS and run.has(name)]
             if path.stem.endswith(suffix) and having:
-                study = str(having[0].about.get("study", ""))
+                study = having[0].record.study or ""
                 drawn += 1
                 same += to_png(draw(Comparison.of(name, having, study=study))) == path.read_bytes()
                 break

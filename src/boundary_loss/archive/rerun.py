@@ -1,12 +1,12 @@
-"""The commands that made an archive, and running them again.
+"""Print the commands that made an archive, or run them again.
 
     python -m boundary_loss.archive rerun archives/boundary-loss-261121-0a1b2c3-host-isles.tar.gz
 
-prints the commit to check out, the archives of the data with their checksums, and one line of make with every setting.
-With --run that line is run here, into a folder of its own, and the new arrays are compared with the packed ones.
+prints the commit to check out, the archives of the data with their checksums, and a make command with every setting.
+With --run that command is run here, into a folder of its own, and the new arrays are compared with the packed ones.
 
-Whoever packed the archive wrote what is printed and run, so all of it is checked: see :mod:`.settings`. The ledger is
-this checkout's own file of that name.
+An archive may come from anybody, so everything in it that is printed or run is checked (:mod:`.settings`). The ledger
+that make runs is this checkout's own file of that name.
 """
 
 import os
@@ -27,6 +27,7 @@ from boundary_loss.command import Stop
 from boundary_loss.files import read_array, read_json
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.run_record import RunRecord
 from boundary_loss.metric_definitions import EVALUATION_ARRAYS, TRAINING_ARRAYS
 from boundary_loss.provenance import commit
 from boundary_loss.statistics.comparison import find_runs, runs_in
@@ -36,18 +37,19 @@ MADE_WITH = "made_with.json"
 
 _LEDGER = re.compile(r"\w[\w.-]*\.make")
 _DATA = re.compile(r"data/\w[\w.-]*")
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What an archive says of how it was made, checked."""
+    """How an archive was made, as it records it, checked."""
 
     name: str
     ledger: str
     variables: dict[str, str]
     data: list[str]
     runs: tuple[RunFolder, ...]
+    records: tuple[RunRecord, ...]
+    """The run.json of each run, checked."""
     imports: list[str]
     """Networks and losses named by import path, ``mypackage.nets:TinyNet``: a training imports and calls them."""
 
@@ -56,10 +58,10 @@ class Recipe:
         """Read an unpacked archive.
 
         Args:
-            given: names of variables that the user sets; the archive's are not read.
+            given: names of variables that the user sets; the archive's values of these are not read.
 
         Raises:
-            ValueError: the archive does not say it, or says what must not reach make or the shell.
+            ValueError: an entry is missing, or holds what must not reach make or the shell.
         """
         path = folder / MADE_WITH
         if not path.is_file():
@@ -67,8 +69,9 @@ class Recipe:
         content = read_json(path)
         ledger, data, variables = (_part(content, key, kind) for key, kind in _PARTS.items())
         runs = tuple(find_runs(runs_in(folder)))
-        if not runs or not all(isinstance(run.about, dict) for run in runs):
+        if not runs:
             raise ValueError(f"the archive holds no run with a readable run.json: {shown(folder.name)}")
+        records = tuple(run.record for run in runs)
         checked, imports = read_variables({name: variables[name] for name in variables if name not in given})
         return cls(
             name=_matching(PLAIN, folder.name, "name of a study, as isles"),
@@ -76,29 +79,32 @@ class Recipe:
             variables=checked,
             data=[_matching(_DATA, path, "data folder, as data/ISLES") for path in data],
             runs=runs,
+            records=records,
             imports=imports,
         )
 
-    def abouts(self, key: str) -> list[Any]:
-        """The different values of a setting of the runs, in order."""
-        found: list[Any] = []
-        for run in self.runs:
-            if run.about.get(key) not in found:
-                found.append(run.about.get(key))
-        return found
+    @property
+    def commits(self) -> list[str | None]:
+        """The different commits that made the runs, in order."""
+        return list(dict.fromkeys(record.commit for record in self.records))
 
     @property
     def commit(self) -> str | None:
-        """The commit that made the last run; None where it is not known."""
-        said = self.abouts("commit")[-1]
-        return said if isinstance(said, str) and _COMMIT.fullmatch(said) else None
+        """The commit that made the last run; None if it is not known."""
+        said = self.commits[-1]
+        return None if said == "unknown" else said
+
+    @property
+    def checksums(self) -> list[str | None]:
+        """The different checksums of the runs' data, in order."""
+        return list(dict.fromkeys(record.data_checksum for record in self.records))
 
     @property
     def results(self) -> str:
         return f"results/{self.name}-rerun"
 
     def make(self, *goals: str, given: Sequence[str] = ()) -> list[str]:
-        """The words of make's command line; ``$`` is doubled, as make would act on a single one."""
+        """Return the words of make's command line; ``$`` is doubled, because make would expand a single one."""
         words = [f"{name}={value}" for name, value in self.variables.items()]
         words = [word.replace("$", "$$") for word in (*words, f"RD={self.results}", *given)]
         return ["make", "-f", self.ledger, *goals, *words]
@@ -121,7 +127,7 @@ def _matching(pattern: re.Pattern[str], text: Any, what: str) -> str:
 
 
 def own_ledger(name: str) -> str:
-    """The study's file of that name in this checkout: make runs what stands in it."""
+    """Return the name if this checkout has a study's file of that name: make runs what is in it."""
     if not _LEDGER.fullmatch(name) or not Path(name).is_file():
         here = ", ".join(sorted(path.name for path in Path().glob("*.make"))) or "none"
         raise ValueError(f"the archive was made with '{shown(name)}', which is no study of this checkout; here: {here}")
@@ -129,10 +135,10 @@ def own_ledger(name: str) -> str:
 
 
 def describe(recipe: Recipe) -> str:
-    """Shell commands, with what cannot be a command as comments."""
+    """Return the shell commands, with everything that is not a command as comments."""
     lines = [f"# {recipe.name}: {len(recipe.runs)} runs"]
-    if len(recipe.abouts("commit")) > 1:
-        lines.append(f"# the runs are of several commits: {', '.join(map(str, recipe.abouts('commit')))}")
+    if len(recipe.commits) > 1:
+        lines.append(f"# the runs are of several commits: {', '.join(map(str, recipe.commits))}")
     unknown = "# the commit is not known: it was made outside a repository"
     lines.append(f"git checkout {recipe.commit}" if recipe.commit else unknown)
     diffs = {run.name: run.path / "repo.diff" for run in recipe.runs}
@@ -140,33 +146,32 @@ def describe(recipe: Recipe) -> str:
     if changed:
         lines.append(f"# with the changes in {', '.join(f'{name}/repo.diff' for name in changed)} of the archive")
     lines += [f"# data: {name}" for name in source_archives(recipe)]
-    lines += [f"# the sliced data's checksum must be {value}" for value in recipe.abouts("data_checksum")]
+    lines += [f"# the sliced data's checksum must be {value}" for value in recipe.checksums]
     if recipe.imports:
         lines.append(f"# this imports, from this checkout's Python path: {', '.join(recipe.imports)}")
     return "\n".join([*map(shown, lines), shlex.join(recipe.make())])
 
 
 def source_archives(recipe: Recipe) -> list[str]:
-    """Name and checksum of each archive of the data; none where it was synthetic."""
-    found = []
-    for source in recipe.abouts("data_source"):
-        if isinstance(source, dict) and not source.get("phantom"):
-            archives = source.get("archives")
-            for archive in archives if isinstance(archives, list) else []:
-                told = archive if isinstance(archive, dict) else {}
-                found.append(f"{told.get('name')}  {told.get('algorithm')} {told.get('checksum')}")
-    return found
+    """Return name and checksum of each archive of the data; none if the data were synthetic."""
+    sources = dict.fromkeys(record.data_source for record in recipe.records)
+    return [
+        f"{archive.name}  {archive.algorithm} {archive.checksum}"
+        for source in sources
+        if source is not None and not source.phantom
+        for archive in source.archives
+    ]
 
 
 def rerun(archive: Path, *, run: bool, make: Sequence[str] = (), trust_code: bool = False) -> None:
-    """Print the commands; with ``run``, run them and compare.
+    """Print the commands; with ``run``, also run them and compare the results.
 
     Args:
         make: further words for make, as ``ZIPS=/where/the/zips/are``; a variable here replaces the archive's.
-        trust_code: also where the archive names networks or losses by import path, whose code would run.
+        trust_code: also if the archive names networks or losses by import path, whose code would run.
 
     Raises:
-        ValueError: the archive says what must not reach make, or names code and ``trust_code`` is not given.
+        ValueError: an entry must not reach make, or names code and ``trust_code`` is not given.
         Stop: another commit is checked out, other data came out of the slicing, or make failed.
     """
     with tempfile.TemporaryDirectory(prefix="archive-") as place:
@@ -193,22 +198,22 @@ def check_commit(recipe: Recipe) -> None:
 
 
 def call(words: list[str]) -> None:
-    """Run make on its own: nothing of a make that may have started this one is handed on."""
+    """Run make without the environment variables of a make that may have started this command."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     if subprocess.run(words, check=False, env=environment).returncode:
         raise Stop(f"make failed: {shlex.join(words)}")
 
 
 def check_data(recipe: Recipe) -> None:
-    found = [str(PreparedFolder.open(Path(path)).about["checksum"]) for path in recipe.data]
-    wanted = [str(value) for value in recipe.abouts("data_checksum")]
+    found = [PreparedFolder.open(Path(path)).about.checksum for path in recipe.data]
+    wanted = [str(value) for value in recipe.checksums]
     if sorted(found) != sorted(wanted):
         here, archived = ", ".join(recipe.data), shown(", ".join(wanted))
         raise Stop(f"{here} came out with the checksum {', '.join(found)}, the archive's is {archived}")
 
 
 def compare(recipe: Recipe, results: Path) -> list[str]:
-    """A line a run: whether its arrays came out the same, or by how much they differ."""
+    """Return a line for each run: its arrays are the same, or the largest difference."""
     lines = []
     for before in recipe.runs:
         after = RunFolder.find(results / before.name)

@@ -1,7 +1,7 @@
-"""The variables of make that an archive says it was made with, read with suspicion.
+"""Check the variables of make that an archive was made with.
 
-They come from whoever packed the archive, and make and the shell act on what stands in them. So only the variables
-that shape a result are taken, each value is read as a training reads it, and everything else is refused by name.
+They come from whoever packed the archive, and make and the shell would execute what they contain. Therefore only the
+variables that shape a result are accepted, each value is parsed as a training parses it, and all others are refused.
 """
 
 import re
@@ -17,7 +17,7 @@ from boundary_loss.schedule import parse_rate, parse_schedule
 from boundary_loss.settings import PRECISIONS, PREDICTIONS, declared
 
 PLAIN = re.compile(r"\w[\w.-]*")
-"""A name of a row, a file or a folder: nothing that make or the shell reads otherwise."""
+"""A name of a row, a file or a folder, without characters that mean something to make or the shell."""
 SWITCH = ("", "0", "no", "off", "false", "1", "yes", "on", "true")
 
 TRAINING_OPTIONS = tuple(setting.flag for setting in declared() if not setting.option.make)
@@ -29,7 +29,7 @@ LOCATING_OPTIONS = ("--least", "--buffer", "--multiple")
 PHANTOM_OPTIONS = ("--cases", "--size", "--seed")
 REPORT_OPTIONS = ("--columns", "--test", "--baseline", "--alpha")
 PATHS = ("--split", *(setting.flag for setting in declared() if setting.is_path))
-"""Options that name a file; it must lie in the checkout."""
+"""Options that name a file, which must be inside the checkout."""
 
 
 def read_variables(variables: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
@@ -59,12 +59,12 @@ def read_variables(variables: Mapping[str, Any]) -> tuple[dict[str, str], list[s
 
 
 def shown(text: object) -> str:
-    """Text of an archive for a terminal: what is not printable, as a newline or an escape code, is spelt out."""
+    """Return text of an archive for a terminal, with unprintable characters such as escape codes spelt out."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 Reader = Callable[[str], list[str] | None]
-"""Raises ValueError for a value that cannot be read; may return the networks and losses that it names."""
+"""Raises ValueError for a value that cannot be parsed; may return the networks and losses that it names."""
 
 
 def _reader(name: str, variables: Mapping[str, Any]) -> Reader | None:

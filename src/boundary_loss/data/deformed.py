@@ -16,6 +16,9 @@ from boundary_loss.data.augmentation.plain import source_mm
 from boundary_loss.data.frame import Box, Frame
 from boundary_loss.shapes import Labels
 
+_TIE = 1e-4
+"""Voxels: what lies halfway between two counts to the upper one, as in a frame, whatever float32 makes of it."""
+
 
 def deformed_box(frame: Frame, drawn: Drawn) -> Box:
     """The voxels of the source that are read; at least one along each axis.
@@ -49,19 +52,23 @@ def deformed(image: Tensor, labels: Labels, frame: Frame, drawn: Drawn) -> tuple
         drawn: as there.
     """
     source = source_mm(frame.shape, drawn, image.device)[0]
-    grid = torch.stack([_normalised(source[axis], axis, frame, drawn) for axis in reversed(range(len(source)))], dim=-1)
+    places = [_place(source[axis], axis, frame, drawn) for axis in range(len(source))]
 
-    def sampled(volume: Tensor, mode: str) -> Tensor:
-        return F.grid_sample(volume[None], grid[None], mode=mode, padding_mode="zeros", align_corners=False)[0]
+    def sampled(volume: Tensor, mode: str, beside: float = 0) -> Tensor:
+        """At the places, moved by so many voxels."""
+        between_faces = [(2 * (place + beside) + 1) / size - 1 for place, size in zip(places, frame.source)]
+        grid = torch.stack(between_faces[::-1], dim=-1)[None]
+        return F.grid_sample(volume[None], grid, mode=mode, padding_mode="zeros", align_corners=False)[0]
 
-    return sampled(image, "bilinear"), sampled(labels[None].float(), "nearest")[0].to(labels.dtype)
+    nearest = sampled(labels[None].float(), "nearest", _TIE)
+    return sampled(image, "bilinear"), nearest[0].to(labels.dtype)
 
 
-def _normalised(source: Tensor, axis: int, frame: Frame, drawn: Drawn) -> Tensor:
-    """Millimetres from the centre of what is shown -> places in the part of the source, -1 to 1 between its faces."""
+def _place(source: Tensor, axis: int, frame: Frame, drawn: Drawn) -> Tensor:
+    """Millimetres from the centre of what is shown -> indices in the part of the source."""
     sign = -1 if axis in _mirrored(drawn) else 1
     shown = source * (sign / float(drawn.spacings[0, axis])) + (frame.shape[axis] - 1) / 2
-    return (2 * (shown * frame.scale[axis] + frame.offset[axis]) + 1) / frame.source[axis] - 1
+    return shown * frame.scale[axis] + frame.offset[axis]
 
 
 def _mirrored(drawn: Drawn) -> list[int]:

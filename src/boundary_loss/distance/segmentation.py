@@ -12,7 +12,7 @@ from boundary_loss.distance.axes import dims_of_labels, dims_of_one_hot
 from boundary_loss.distance.layout import SpacingTable, as_tensor
 from boundary_loss.distance.maps import Maps
 from boundary_loss.encoding import as_labels
-from boundary_loss.labels import only_0_and_255
+from boundary_loss.labels import refuse_masks_of_255, refuse_unless_bool
 from boundary_loss.shapes import IGNORED
 
 
@@ -21,6 +21,7 @@ class _Unasked(int):
 
 
 UNASKED = _Unasked(IGNORED)
+TO_IGNORE = "so with ignore_index=255"
 
 
 class Ignored(NamedTuple):
@@ -138,8 +139,7 @@ def _read_mask(mask: Any, lead: torch.Size, space: torch.Size, segmentation: Ten
     if mask is None:
         return None
     counted, _ = as_tensor(mask, "mask")
-    if counted.dtype != torch.bool:
-        raise ValueError(f"mask must be bool, True where a voxel counts, got {counted.dtype}; as labels != 255")
+    refuse_unless_bool(counted.dtype, counted.dtype == torch.bool, "as labels != 255")
     if counted.device != segmentation.device:
         raise ValueError(f"mask on {counted.device}, the segmentation on {segmentation.device}; move it there")
     if counted.shape not in ((*lead, *space), (*lead[:1], 1, *space)):
@@ -181,13 +181,7 @@ def _check_labels(labels: Tensor, K: int, ignored: int | None, *, asked: bool) -
         found = sorted(set(labels[unknown].tolist()))[:10]
         raise ValueError(f"labels {found} are outside 0..{K - 1} (and not the ignored label {ignored})")
     if ignored == IGNORED and not asked:
-        refuse_masks_of_255(labels, "segmentation")
-
-
-def refuse_masks_of_255(labels: Tensor, name: str) -> None:
-    """Refuse labels of 0 and 255 alone, which are masks more often than they are background and ignored voxels."""
-    if labels.numel() and labels.amax() == IGNORED and not ((labels != 0) & (labels != IGNORED)).any():
-        raise ValueError(only_0_and_255(name, "so with ignore_index=255"))
+        refuse_masks_of_255(labels, "segmentation", TO_IGNORE)
 
 
 def _refuse_one_hot(labels: Tensor, K: int) -> None:

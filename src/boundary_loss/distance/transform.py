@@ -7,8 +7,9 @@ import numpy as np
 from torch import Tensor
 
 from boundary_loss.distance.layout import as_tensor, spacing_array
-from boundary_loss.distance.segmentation import UNASKED, class_count, refuse_masks_of_255
+from boundary_loss.distance.segmentation import TO_IGNORE, UNASKED, class_count
 from boundary_loss.distance.signed import signed_distance
+from boundary_loss.labels import refuse_masks_of_255
 
 
 def dist_map_transform(
@@ -46,7 +47,7 @@ def dist_map_transform(
         if labels.ndim != len(spacing):
             raise ValueError(f"the label image has shape {tuple(labels.shape)}, but the resolution is {resolution}")
         if ignore_index is UNASKED and labels.device.type == "cpu":
-            refuse_masks_of_255(labels, "image")
+            refuse_masks_of_255(labels, "image", TO_IGNORE)
         maps = signed_distance(
             labels, spacing, num_classes=num_classes, ignore_index=ignore_index, spatial_dims=len(spacing)
         )

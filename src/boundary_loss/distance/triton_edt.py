@@ -31,16 +31,16 @@ from boundary_loss.distance.layout import SpacingTable
 from boundary_loss.distance.maps import Maps
 from boundary_loss.distance.minplus import reach_of
 
-ROWS = 16
+ROWS = 32
 """Queries of one tile."""
-COLUMNS = 64
+COLUMNS = 32
 """Neighbouring lines of one tile."""
-KNOTS = 16
+KNOTS = 8
 """Rows of a line whose nearest sources bound those of the rows between; a power of two, 2 at least."""
-SCAN_ELEMENTS = 4096
+SCAN_ELEMENTS = 512
 """Voxels of one tile of the scan."""
-SCAN_WARPS, KNOT_WARPS, ROW_WARPS = 4, 4, 4
-"""Warps (of 32 threads) that share a tile."""
+SCAN_WARPS, WARPS = 2, 4
+"""Warps (of 32 threads) that share a tile: of the scan, and of the products."""
 FEW = 64
 """Sources that are all looked at, for fewer the search at the knots takes longer than it saves."""
 
@@ -168,7 +168,7 @@ def _nearest_to_knots(
     best = tl.abs(own)
     nearest = own_row[:, None] + tl.full((KNOTS, COLUMNS), 0, tl.int32)
     row = own_row.to(tl.float32)[:, None]
-    for j in range(0, size):
+    for j in tl.range(0, size, loop_unroll_factor=4):
         source = tl.load(stream, mask=there, other=0.0)[None, :]
         stream += inner
         if SIGNED:
@@ -182,40 +182,19 @@ def _nearest_to_knots(
 
 
 @triton.jit
-def _knots(
-    sources, ends, size, inner, stride, column_tiles, outer_a_map, spacing, spacings,
-    PER_MAP: tl.constexpr, FACES: tl.constexpr, SIGNED: tl.constexpr,
-    KNOTS: tl.constexpr, COLUMNS: tl.constexpr,
-):  # fmt: skip
-    """(outer, size, inner) -> (outer, column_tiles, kinds, 2, KNOTS) ends of the sources that knots need.
-
-    With SIGNED for True queries, then for the others; a kind that a tile of columns lacks is not searched for.
-    """
-    program = tl.program_id(0)
-    column = (program % column_tiles) * COLUMNS + tl.arange(0, COLUMNS)
-    outer = program // column_tiles
-    there = column < inner
-    if PER_MAP:
-        spacing = tl.load(spacings + outer // outer_a_map)
-    stream = sources + outer.to(tl.int64) * size * inner + column
-    if SIGNED:
-        ends += program.to(tl.int64) * 4 * KNOTS
-        least = tl.full((COLUMNS,), 0.0, tl.float32)
-        most = tl.full((COLUMNS,), 0.0, tl.float32)
-        ahead = stream
-        for _ in range(0, size):
-            source = tl.load(ahead, mask=there, other=0.0)
-            ahead += inner
-            least = tl.minimum(least, source)
-            most = tl.maximum(most, source)
-        if tl.reduce(least, 0, _smaller) < 0:
-            _nearest_to_knots(stream, there, ends, size, inner, stride, -1.0, spacing, FACES, SIGNED, KNOTS, COLUMNS)
-        if tl.reduce(most, 0, _larger) > 0:
-            ends += 2 * KNOTS
-            _nearest_to_knots(stream, there, ends, size, inner, stride, 1.0, spacing, FACES, SIGNED, KNOTS, COLUMNS)
-    else:
-        ends += program.to(tl.int64) * 2 * KNOTS
-        _nearest_to_knots(stream, there, ends, size, inner, stride, 1.0, spacing, FACES, SIGNED, KNOTS, COLUMNS)
+def _kinds(stream, there, size, inner, CHUNK: tl.constexpr, COLUMNS: tl.constexpr):
+    """Whether the tile's columns have True voxels, and whether they have others."""
+    row = tl.arange(0, CHUNK)[:, None]
+    least = tl.full((CHUNK, COLUMNS), 0.0, tl.float32)
+    most = tl.full((CHUNK, COLUMNS), 0.0, tl.float32)
+    for start in range(0, size, CHUNK):
+        inside = there[None, :] & (start + row < size)
+        source = tl.load(stream[None, :] + (start + row).to(tl.int64) * inner, mask=inside, other=0.0)
+        least = tl.minimum(least, source)
+        most = tl.maximum(most, source)
+    some_true = tl.reduce(tl.reduce(least, 1, _smaller), 0, _smaller) < 0
+    some_false = tl.reduce(tl.reduce(most, 1, _larger), 0, _larger) > 0
+    return some_true, some_false
 
 
 @triton.jit
@@ -229,80 +208,97 @@ def _min_plus(
 ):  # fmt: skip
     """(outer, size, inner): result[i] = min over j of sources[j] + (spacing * (i - j))^2 along the middle axis.
 
-    BOUNDED: of the j between the ``ends`` of the knots around the tile. LIMITED: within ``reach`` of the tile's rows.
+    A program has a tile of columns from their first row to their last, so that what it reads again lies in the cache of
+    its multiprocessor. BOUNDED: of the j between the nearest sources of the knots around a tile of rows, which go
+    through ``ends`` (programs, 2 kinds, 2, KNOTS). LIMITED: of those within ``reach`` of the rows.
     """
     program = tl.program_id(0)
-    column_tile = program % column_tiles
-    row_tile = program // column_tiles % row_tiles
-    outer = program // (column_tiles * row_tiles)
-    column = column_tile * COLUMNS + tl.arange(0, COLUMNS)
-    row = row_tile * ROWS + tl.arange(0, ROWS)
+    outer = program // column_tiles
+    column = (program % column_tiles) * COLUMNS + tl.arange(0, COLUMNS)
     block = outer.to(tl.int64) * size * inner
     n = outer // outer_a_map
     if PER_MAP:
         spacing = tl.load(spacings + n)
-    there = (row < size)[:, None] & (column < inner)[None, :]
-    place = block + row[:, None].to(tl.int64) * inner + column[None, :]
-    own = tl.load(sources + place, mask=there, other=0.0)
-    best = tl.abs(own)  # the pair i = j; this load also gives each thread neighbouring columns, which share a rise
-    i = row.to(tl.float32)[:, None]
-    negative = own < 0
-    if SIGNED:
-        some_true = tl.reduce(tl.reduce(own, 1, _smaller), 0, _smaller) < 0
-        some_false = tl.reduce(tl.reduce(own, 1, _larger), 0, _larger) > 0
-    first, last = 0, size
-    if BOUNDED:
-        stretch = row_tile // tiles_a_knot
-        before, after = tl.maximum(stretch - 1, 0), tl.maximum(stretch, 1)
-        kinds: tl.constexpr = 2 if SIGNED else 1
-        ends += (outer.to(tl.int64) * column_tiles + column_tile) * kinds * 2 * KNOTS
-        if SIGNED:
-            of_false = ends + 2 * KNOTS
-            first, last = size, -1
-            if some_true:
-                first = tl.minimum(first, tl.load(ends + before))
-                last = tl.maximum(last, tl.load(ends + KNOTS + after))
-            if some_false:
-                first = tl.minimum(first, tl.load(of_false + before))
-                last = tl.maximum(last, tl.load(of_false + KNOTS + after))
-        else:
-            first, last = tl.load(ends + before), tl.load(ends + KNOTS + after)
-        last += 1
-    if LIMITED:
-        first = tl.maximum(first, row_tile * ROWS - reach)
-        last = tl.minimum(last, row_tile * ROWS + ROWS + reach)
-    first = tl.maximum(first, 0)
-    last = tl.minimum(last, size)
-    stream = sources + block + first.to(tl.int64) * inner + column
     known = column < inner
+    ends += program.to(tl.int64) * 4 * KNOTS
+    of_false = ends + 2 * KNOTS
+    line = sources + block + column
     if SIGNED:
-        if some_true & some_false:
-            sign = tl.where(negative, -1.0, 1.0)
+        any_true, any_false = _kinds(line, known, size, inner, ROWS, COLUMNS)
+    if BOUNDED:
+        stride = tiles_a_knot * ROWS
+        if SIGNED:  # each kind of query has its own sources; a kind that the columns lack is not searched for
+            if any_true:
+                _nearest_to_knots(line, known, ends, size, inner, stride, -1.0, spacing, FACES, SIGNED, KNOTS, COLUMNS)
+            if any_false:
+                _nearest_to_knots(
+                    line, known, of_false, size, inner, stride, 1.0, spacing, FACES, SIGNED, KNOTS, COLUMNS
+                )
+        else:
+            _nearest_to_knots(line, known, ends, size, inner, stride, 1.0, spacing, FACES, SIGNED, KNOTS, COLUMNS)
+        tl.debug_barrier()  # what one thread has stored the others read
+    for row_tile in range(0, row_tiles):
+        row = row_tile * ROWS + tl.arange(0, ROWS)
+        there = (row < size)[:, None] & known[None, :]
+        place = block + row[:, None].to(tl.int64) * inner + column[None, :]
+        own = tl.load(sources + place, mask=there, other=0.0)
+        best = tl.abs(own)  # the pair i = j; this load also gives each thread neighbouring columns, which share a rise
+        i = row.to(tl.float32)[:, None]
+        negative = own < 0
+        if SIGNED:
+            some_true, some_false = any_true, any_false
+            if any_true & any_false:
+                some_true = tl.reduce(tl.reduce(own, 1, _smaller), 0, _smaller) < 0
+                some_false = tl.reduce(tl.reduce(own, 1, _larger), 0, _larger) > 0
+        first, last = 0, size
+        if BOUNDED:
+            stretch = row_tile // tiles_a_knot
+            before, after = tl.maximum(stretch - 1, 0), tl.maximum(stretch, 1)
+            if SIGNED:
+                first, last = size, -1
+                if some_true:
+                    first = tl.minimum(first, tl.load(ends + before))
+                    last = tl.maximum(last, tl.load(ends + KNOTS + after))
+                if some_false:
+                    first = tl.minimum(first, tl.load(of_false + before))
+                    last = tl.maximum(last, tl.load(of_false + KNOTS + after))
+            else:
+                first, last = tl.load(ends + before), tl.load(ends + KNOTS + after)
+            last += 1
+        if LIMITED:
+            first = tl.maximum(first, row_tile * ROWS - reach)
+            last = tl.minimum(last, row_tile * ROWS + ROWS + reach)
+        first = tl.maximum(first, 0)
+        last = tl.minimum(last, size)
+        stream = line + first.to(tl.int64) * inner
+        if SIGNED:
+            if some_true & some_false:
+                sign = tl.where(negative, -1.0, 1.0)
+                for j in range(first, last):
+                    source = tl.load(stream, mask=known, other=0.0)[None, :]
+                    stream += inner
+                    length = _length(tl.abs(i - j), spacing, FACES)
+                    rise = length * length
+                    # a source of the other kind has the other sign: it counts as at distance 0
+                    best = tl.minimum(best, tl.maximum(tl.fma(sign, source, rise), rise))
+            else:
+                only = tl.where(some_true, -1.0, 1.0)
+                for j in range(first, last):
+                    source = _counted(tl.load(stream, mask=known, other=0.0), only)[None, :]
+                    stream += inner
+                    best = tl.minimum(best, _cost(_length(tl.abs(i - j), spacing, FACES), only, source, SIGNED))
+        else:
             for j in range(first, last):
                 source = tl.load(stream, mask=known, other=0.0)[None, :]
                 stream += inner
-                length = _length(tl.abs(i - j), spacing, FACES)
-                rise = length * length
-                # a source of the other kind has the other sign: it counts as at distance 0
-                best = tl.minimum(best, tl.maximum(tl.fma(sign, source, rise), rise))
-        else:
-            only = tl.where(some_true, -1.0, 1.0)
-            for j in range(first, last):
-                source = _counted(tl.load(stream, mask=known, other=0.0), only)[None, :]
-                stream += inner
-                best = tl.minimum(best, _cost(_length(tl.abs(i - j), spacing, FACES), only, source, SIGNED))
-    else:
-        for j in range(first, last):
-            source = tl.load(stream, mask=known, other=0.0)[None, :]
-            stream += inner
-            best = tl.minimum(best, _cost(_length(tl.abs(i - j), spacing, FACES), 1.0, source, SIGNED))
-    if ROOT:
-        if ABSENTS:
-            absent = tl.load(absents + n)
-        best = _millimetres(best, negative, within, absent, SIGNED, FINITE)
-    elif SIGNED:
-        best = tl.where(negative, -best, best)
-    tl.store(result + place, best, mask=there)
+                best = tl.minimum(best, _cost(_length(tl.abs(i - j), spacing, FACES), 1.0, source, SIGNED))
+        if ROOT:
+            if ABSENTS:
+                absent = tl.load(absents + n)
+            best = _millimetres(best, negative, within, absent, SIGNED, FINITE)
+        elif SIGNED:
+            best = tl.where(negative, -best, best)
+        tl.store(result + place, best, mask=there)
 
 
 def distances(
@@ -411,19 +407,14 @@ def _across(
     tiles_a_knot = triton.cdiv(row_tiles, KNOTS)
     place = size, inner
     step = outer // len(found), float(work.spacing.flat[axis - 1]), work.rows[axis - 1]
-    ends, bounded = found, min(size, 2 * reach + ROWS) > FEW  # not read unless bounded
-    if bounded:
-        kinds = 2 if settings["SIGNED"] else 1
-        ends = torch.empty(outer * column_tiles * kinds * 2 * KNOTS, dtype=torch.int32, device=found.device)
-        _knots[(outer * column_tiles,)](
-            found, ends, *place, tiles_a_knot * ROWS, column_tiles, *step,
-            **settings, KNOTS=KNOTS, COLUMNS=COLUMNS, num_warps=KNOT_WARPS,
-        )  # fmt: skip
+    bounded = min(size, 2 * reach + ROWS) > FEW
+    programs = outer * column_tiles
+    ends = torch.empty(4 * KNOTS * programs if bounded else 1, dtype=torch.int32, device=found.device)
     result = torch.empty_like(found)
-    _min_plus[(outer * row_tiles * column_tiles,)](
+    _min_plus[(programs,)](
         found, result, ends, *place, row_tiles, column_tiles, tiles_a_knot, *step, reach,
         inside, work.absent, work.absents,
         BOUNDED=bounded, LIMITED=reach < size - 1, **settings, ROOT=axis == 1, **final,
-        KNOTS=KNOTS, ROWS=ROWS, COLUMNS=COLUMNS, num_warps=ROW_WARPS,
+        KNOTS=KNOTS, ROWS=ROWS, COLUMNS=COLUMNS, num_warps=WARPS,
     )  # fmt: skip
     return result

@@ -17,15 +17,14 @@ if __name__ == "__main__":
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from boundary_loss import command
-from boundary_loss.empty_masks import RULE, touched_text
+from boundary_loss.empty_masks import RULE, Touched
 from boundary_loss.evaluate.assembling import EJECTION, EJECTS, assemble, short, touched, ventricles
 from boundary_loss.evaluate.measuring import jobs_of, measure
-from boundary_loss.files import read_json, sweep, write_array, write_json
+from boundary_loss.files import sweep, write_array, write_json
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import BEST_EPOCH, EVALUATION, RunFolder
 from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, SLICES, metric
@@ -64,8 +63,8 @@ def evaluate(run: RunFolder, data: PreparedFolder, metrics: Sequence[str], epoch
     arrays = assemble(run, results, metrics, list(places), num_epochs)
     rule = touched(run, results, arrays, list(places), best)
     if rule:  # before the arrays: make measures again where one is missing, and never where only the counts are
-        path = run.path / EVALUATION
-        write_json(path, (read_json(path) if path.is_file() else {}) | rule)
+        counted = run.counted | rule
+        write_json(run.path / EVALUATION, {name: found.to_json() for name, found in counted.items()})
     for name, array in arrays.items():
         write_array(run.path / f"{name}.npy", array)
     _report(run, arrays, rule, len(places))
@@ -110,7 +109,7 @@ def _parse_metrics(words: Sequence[str], run: RunFolder) -> list[str]:
     return [name for name in known if name in asked]
 
 
-def _report(run: RunFolder, arrays: dict[str, np.ndarray], rule: dict[str, dict[str, Any]], num_measured: int) -> None:
+def _report(run: RunFolder, arrays: dict[str, np.ndarray], rule: dict[str, Touched], num_measured: int) -> None:
     """Mean ± standard deviation over cases at the best epoch, per foreground class; what the empty-mask rule did."""
     classes = run.names["classes"]
     num_epochs = len(next(iter(arrays.values())))
@@ -124,7 +123,7 @@ def _report(run: RunFolder, arrays: dict[str, np.ndarray], rule: dict[str, dict[
         cells = [
             "–" if np.isnan(mean) else f"{mean:.{decimals}f} ± {sd:.{decimals}f}" for mean, sd in zip(means, spread)
         ]
-        by_rule = touched_text(rule[name], unit) if name in rule else "-"
+        by_rule = rule[name].text(unit) if name in rule else "-"
         print(_line(f"{name} {f'({unit})' if unit else ''}", cells, str(len(values)), by_rule))
     print(textwrap.fill(f"empty-mask rule: {RULE}", 118, subsequent_indent="  "))
 

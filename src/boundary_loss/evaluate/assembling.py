@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from boundary_loss.empty_masks import NO_RULE, count_touched
+from boundary_loss.empty_masks import NO_RULE, Touched, count_touched
 from boundary_loss.folders.naming import by_volume, frame_pairs
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metric_definitions import metric
@@ -77,20 +78,20 @@ def touched(
     arrays: dict[str, np.ndarray],
     epochs: Sequence[int],
     best: int,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Touched]:
     """What the empty-mask rule decided at the best epoch, and under ``last`` at the last; nothing if not measured."""
     last = max(epochs)
     if best not in epochs:
         return {}
     found = _touched_at(run, results, arrays, epochs.index(best), best)
     for name, entry in _touched_at(run, results, arrays, epochs.index(last), last).items():
-        found[name]["last"] = entry
+        found[name] = replace(found[name], last=entry)
     return found
 
 
 def _touched_at(
     run: RunFolder, results: dict[str, list[VolumeMeasures]], arrays: dict[str, np.ndarray], position: int, epoch: int
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Touched]:
     """The same at one epoch, of (case, foreground class) values."""
     measured = {volume: comparisons[position] for volume, comparisons in results.items()}
     volumes = np.array([comparison.empty_volume for comparison in measured.values()])

@@ -19,6 +19,7 @@ from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metrics.volume import VolumeMeasures, VolumeTruth
 from boundary_loss.processes import pool_of, submit_all
+from boundary_loss.signals import begin_worker
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def jobs_of(run: RunFolder, data: PreparedFolder, metrics: Sequence[str], places
             f"{data.path}/val has no slice {unknown[0]}, which {run.path} predicted "
             f"({len(unknown)} of {len(stems)} are not there): the run belongs to other data or another fold"
         )
-    run.refuse_other_data(data.path, data.classes, data.about["checksum"])
+    run.refuse_other_data(data.path, data.classes, data.about.checksum)
     shared = (tuple(places.values()), len(data.classes), tuple(metrics))
     return [Job(volume, tuple(own), run.path, data.path, *shared) for volume, own in by_volume(stems).items()]
 
@@ -127,7 +128,7 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, list
 
 def _start_worker() -> None:
     """End at once and without a word at Ctrl-C, and with the parent when it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    begin_worker(signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -1,1 +1,1 @@
-"""How plots and overlays are drawn, and the options that their commands share."""
+"""Draw plots and overlays; options that their commands share."""

@@ -1,6 +1,6 @@
-"""How bright an image is shown: alike in the report, in ``view``, in its saved pictures and in animations.
+"""Choose the grey window of an image; the report, ``view``, its saved pictures and animations share it.
 
-Slices keep the whole range of their volume, in which one bright vessel leaves all else black.
+Slices keep the full range of their volume, in which one bright vessel would make everything else look black.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ import numpy as np
 from boundary_loss.folders.prepared import PreparedFolder
 
 BLACK, WHITE = 1.0, 99.0
-"""Percentiles of a volume's voxels above its smallest value, which is background, that are shown black and white."""
+"""Percentiles shown as black and white, over a volume's voxels above its minimum, which is background."""
 IN_WORDS = "grey: 1st to 99th percentile of the volume without background"
 KNEE = 223
-"""Level of white in the pictures of a page; the levels above hold brighter voxels, for a reader who wants it darker."""
+"""Grey level of white in a page's pictures; higher levels keep brighter voxels for readers who darken the image."""
 _ENOUGH = 2_000_000
-"""Voxels of an image that are looked at."""
+"""Number of voxels of an image that the percentiles are computed from, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Window:
         """From values of a volume, and its largest value."""
         above = values[values > values.min()]
         black, white = np.percentile(above, (BLACK, WHITE)) if above.size else (values.min(), values.min() + 1)
-        if white <= black:  # one value beside the background, as in a map of yes and no
+        if white <= black:  # a single value besides the background, as in a binary image
             black = values.min()
         return cls(black=float(black), white=float(white), largest=max(float(largest), float(white)))
 

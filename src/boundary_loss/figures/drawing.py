@@ -1,7 +1,7 @@
-"""The look of every picture: colours that the colour-blind tell apart, headings, banners, legends, saving.
+"""The style of every picture: colours for colour-blind readers, headings, banners, legends, saving.
 
-Figures are made without pyplot, from matplotlib's own defaults: nothing here opens a window or needs a display, and no
-matplotlibrc changes a picture. The package imports matplotlib here alone.
+Figures are made without pyplot and from matplotlib's own defaults, so that no display is needed and no matplotlibrc
+changes a picture. No other module of the package imports matplotlib.
 """
 
 import importlib
@@ -24,7 +24,7 @@ from boundary_loss.files import write_bytes
 
 @contextmanager
 def _loading() -> Iterator[None]:
-    """Within it matplotlib is imported in silence, also with a matplotlibrc or a backend that it refuses."""
+    """Import matplotlib within it without warnings or errors from a faulty matplotlibrc or backend."""
     log = logging.getLogger("matplotlib")
     before = log.level
     log.setLevel(logging.ERROR)
@@ -112,12 +112,12 @@ DARK = Theme(
 )
 ALARM = "#B3261E"
 MANY = len(LIGHT.colours)
-"""With more runs than colours, line style, mark or a name beside it identifies a run."""
+"""Number of colours; with more runs, line style, mark or a name identifies a run."""
 
 
 @contextmanager
 def style(theme: Theme) -> Iterator[None]:
-    """Within it, new figures and axes take the theme's look, and nothing of the user's settings."""
+    """Give new figures and axes within it the theme's style, independent of the user's settings."""
     look: dict[Any, Any] = {
         "figure.facecolor": theme.paper,
         "savefig.facecolor": theme.paper,
@@ -149,19 +149,19 @@ def style(theme: Theme) -> Iterator[None]:
 def _defaults() -> Iterator[None]:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams["text.parse_math"] = False  # a name may hold dollar signs
+        matplotlib.rcParams["text.parse_math"] = False  # a name may contain dollar signs
         yield
 
 
 def new_figure(width: float = 7.2, height: float = 4.4) -> Figure:
-    """An empty figure of that many inches, drawn by Agg."""
+    """Return an empty figure of that size in inches, for the Agg renderer."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def heading(figure: Figure, title: str, subtitle: str, banners: Sequence[str], theme: Theme) -> None:
-    """Title, a line below it and any banner on top; the axes get the room below. Called when the size is final."""
+    """Draw title, subtitle and banners, and fit the axes below; call it when the figure's size is final."""
     height, width = figure.get_figheight(), figure.get_figwidth()
     top = 0.0  # inches from the upper edge
     for text in banners:
@@ -185,12 +185,12 @@ def heading(figure: Figure, title: str, subtitle: str, banners: Sequence[str], t
 
 
 def wrapped(text: str, inches: float, *, size: float = 8.5, bold: bool = False) -> list[str]:
-    """The text in lines of at most that width, see :func:`broken`."""
+    """Break the text into lines of at most that width, see :func:`broken`."""
     return broken(text, lambda line: _inches(line, size, bold) <= inches)
 
 
 def broken(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """The text in lines that fit, broken after spaces, ``_``, ``/``, ``,`` or ``-`` if it can be."""
+    """Break the text into lines that fit, after spaces, ``_``, ``/``, ``,`` or ``-`` if possible."""
     lines = [""]
     for piece in re.findall(r"[^\s_/,-]+[\s_/,-]*|[\s_/,-]+", printable(text)):
         if lines[-1] and not fits((lines[-1] + piece).rstrip()):
@@ -205,17 +205,17 @@ def broken(text: str, fits: Callable[[str], bool]) -> list[str]:
 
 @cache
 def _inches(text: str, size: float, bold: bool) -> float:
-    """How wide a line of text is."""
+    """Return the width of a line of text."""
     font = FontProperties(size=size, weight="bold" if bold else "normal")
     return RendererAgg(1, 1, DPI).get_text_width_height_descent(text, font, False)[0] / DPI
 
 
 LEGEND_ROOM = 0.8
-"""Inches of a figure's height that a legend may take before the figure grows."""
+"""Inches that a legend may use of a figure's height before the figure grows."""
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
-    """Under the axes, in as few rows as the names leave room for, of equal length; the figure grows for a high one."""
+    """Put a legend below the axes, in as few rows of equal length as possible; the figure grows if it is high."""
     names = [str(handle.get_label()) for handle in handles]
     for handle, name in zip(handles, names, strict=True):
         lines = wrapped(" " + name if name.startswith("_") else name, figure.get_figwidth() - 0.9)  # it hides _names
@@ -226,7 +226,7 @@ def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
 
 
 def _legend(figure: Figure, handles: Sequence[Artist], fit: int) -> Legend:
-    """With ``fit`` names in a row, or fewer where they turn out to be wider than the figure."""
+    """Draw the legend with ``fit`` names in a row, or fewer if they are wider than the figure."""
     across = math.ceil(len(handles) / math.ceil(len(handles) / fit))
     legend = figure.legend(handles=handles, loc="outside lower center", ncols=across, handlelength=3.2)
     if across == 1 or _size(figure, legend)[0] <= figure.get_figwidth():
@@ -236,13 +236,13 @@ def _legend(figure: Figure, handles: Sequence[Artist], fit: int) -> Legend:
 
 
 def _size(figure: Figure, legend: Legend) -> tuple[float, float]:
-    """Inches across and down."""
+    """Return width and height in inches."""
     extent = legend.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
     return extent.width / figure.dpi, extent.height / figure.dpi
 
 
 def to_png(figure: Figure, dpi: int = DPI) -> bytes:
-    """The same figure gives the same bytes: no date, no version of the software."""
+    """Return the figure as PNG, without date or software version: the same figure gives the same bytes."""
     buffer = io.BytesIO()
     with _defaults():
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
@@ -250,7 +250,7 @@ def to_png(figure: Figure, dpi: int = DPI) -> bytes:
 
 
 def save(figure: Figure, path: Path, dpi: int = DPI) -> None:
-    """Write a PNG, whole or not at all."""
+    """Write a PNG; no partial file is left if that fails."""
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path} should end in .png: pictures are written as PNG")
     content = to_png(figure, dpi)

@@ -1,4 +1,4 @@
-"""The options that plot, boxplot and hist share, and the way from a command line to what is drawn."""
+"""The options that plot, boxplot and hist share, and reading what they name."""
 
 import argparse
 from pathlib import Path
@@ -39,6 +39,6 @@ def comparison(args: argparse.Namespace, suffix: str = "") -> Comparison:
 
 
 def title_of(shown: Comparison) -> str:
-    """``ISLES: validation HD95 per volume, pooled (mm)``."""
+    """Return a title, ``ISLES: validation HD95 per volume, pooled (mm)``."""
     unit = f" ({shown.metric.unit})" if shown.metric.unit else ""
     return f"{shown.study}: {shown.metric.label}{unit}"

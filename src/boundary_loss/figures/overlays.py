@@ -1,7 +1,7 @@
-"""Outlines of classes over an image, along the edges of the pixels: nothing is smoothed, a single pixel is seen.
+"""Draw outlines of classes over an image along the edges of the pixels, so that single pixels are visible.
 
-Slices are drawn upright as radiologists see them, the patient's right on the left, where the data says how the scanner
-lay; otherwise as their PNGs lie, rows X (down), columns Y (right).
+Slices are drawn in radiological convention, with the patient's right on the left, if the orientation is known;
+otherwise with X as rows (down) and Y as columns (right), as in their PNGs.
 """
 
 import math
@@ -32,11 +32,11 @@ CLASS_COLOURS = (
     "#FF7A1A", "#3EC1FF", "#7CFC5B", "#FF5CC8", "#F0E442", "#B18CFF", "#00D9B1", "#FF4B4B", "#4F7DFF", "#C8A06A",
     "#FFB3D1", "#A3D977", "#9ADDFF", "#D94FFF",
 )  # fmt: skip
-"""Of classes 1, 2, ...: bright, for they lie on grey images, and none the white of the ground truth."""
+"""Colours of classes 1, 2, ...: bright on grey images, and none is white, the colour of the ground truth."""
 TRUTH_COLOUR = "#FFFFFF"
-"""Of the ground truth where a prediction lies beside it."""
+"""Colour of the ground truth in a panel that also shows a prediction."""
 EDGE_COLOUR = "#101010"
-"""On both sides of that thin line."""
+"""Colour on both sides of that thin line."""
 
 
 def class_colour(k: int) -> str:
@@ -44,7 +44,7 @@ def class_colour(k: int) -> str:
 
 
 def edges(mask: np.ndarray) -> np.ndarray:
-    """The outline of a mask as straight segments along pixel edges.
+    """Return the outline of a mask as straight segments along pixel edges.
 
     Args:
         mask: (X, Y) bool. The array's own border counts as an edge of the mask.
@@ -59,7 +59,7 @@ def edges(mask: np.ndarray) -> np.ndarray:
 
 
 def _runs(steps: np.ndarray) -> np.ndarray:
-    """Neighbouring non-zero steps of a row as one segment: (S, 2, 2) points (position along, row), in pixel corners."""
+    """Join neighbouring non-zero steps of a row into segments: (S, 2, 2) (position along, row), in pixel corners."""
     padded = np.pad((steps != 0).astype(np.int8), ((0, 0), (1, 1)))
     changes = np.diff(padded, axis=1)
     rows, starts = np.nonzero(changes == 1)
@@ -69,13 +69,13 @@ def _runs(steps: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What of a slice is drawn, and how."""
+    """How a slice is drawn."""
 
     modality: str
     crop: int = 0
     """Pixels cut off on each side."""
     filled: bool = False
-    """Classes also tinted inside."""
+    """Also tint the inside of the classes."""
 
     def cut(self, array: np.ndarray) -> np.ndarray:
         if min(array.shape) <= 2 * self.crop:
@@ -87,7 +87,7 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A slice as every run sees it; arrays are turned and cut alike."""
+    """A slice with every run's prediction; all arrays are turned and cropped in the same way."""
 
     title: str
     picture: np.ndarray
@@ -99,20 +99,20 @@ class Row:
 
 
 def check_runs(data: PreparedFolder, runs: Sequence[RunFolder]) -> None:
-    """Refuse runs of other data: their predictions would lie on the wrong images."""
+    """Refuse runs of other data, whose predictions do not belong to these images."""
     for run in runs:
-        run.refuse_other_data(data.path, data.classes, data.about["checksum"])
+        run.refuse_other_data(data.path, data.classes, data.about.checksum)
 
 
 def read_prediction(run: RunFolder, epoch: int | None, stem: str, shape: tuple[int, ...]) -> np.ndarray:
-    """(X, Y) uint8 classes; an error says which epochs there are, or that the run saw other data."""
+    """Return (X, Y) uint8 classes; errors name the epochs that exist, or say that the run was of other data."""
     return read_predictions(run, epoch, [stem], shape)[0]
 
 
 def read_predictions(
     run: RunFolder, epoch: int | None, stems: Sequence[str], shape: tuple[int, ...]
 ) -> list[np.ndarray]:
-    """The same of several slices of one shape; a packed epoch is opened once."""
+    """Return the classes of several slices of one shape; a packed epoch is opened once."""
     found = run.predictions(epoch, stems)
     for stem, classes in zip(stems, found, strict=True):
         if classes.shape != shape:
@@ -123,7 +123,7 @@ def read_predictions(
 def read_row(
     data: PreparedFolder, runs: Sequence[RunFolder], stem: str, epoch: int | None, look: Look, title: str = ""
 ) -> Row:
-    """A validation slice with the predictions of every run at ``epoch`` (None = each run's best)."""
+    """Return a validation slice with every run's prediction at ``epoch`` (None = each run's best)."""
     truth = data.labels("val", stem)
     predictions = [read_prediction(run, epoch, stem, truth.shape) for run in runs]
     volume = Stem.parse(stem).volume
@@ -144,10 +144,10 @@ def read_row(
 
 
 def upright(array: np.ndarray, orientation: str) -> np.ndarray:
-    """(X, Y) as a radiologist sees it: front or head on top, the patient's right (or front) on the left.
+    """Turn (X, Y) to radiological convention: front or head at the top, the patient's right (or front) on the left.
 
     Args:
-        orientation: where X and Y point, as ``LP``; with other letters the array stays as it lies.
+        orientation: directions of X and Y, as ``LP``; with other letters the array is returned unchanged.
     """
     if len(orientation) < 2 or not set(orientation[:2]) <= set("LRAPSI"):
         return array
@@ -162,19 +162,19 @@ def upright(array: np.ndarray, orientation: str) -> np.ndarray:
 
 
 def is_turned(orientation: str) -> bool:
-    """Whether X runs across the upright picture, instead of down."""
+    """True if X is horizontal in the upright picture."""
     return orientation[:1] in tuple("LR") or (orientation[:1] in tuple("AP") and orientation[1:2] in tuple("SI"))
 
 
 ACROSS = 8
-"""Panels side by side, at most: ground truth and seven runs. More runs go on below."""
+"""Panels side by side, at most: ground truth and seven runs. Further runs are drawn below."""
 
 
 def draw_grid(
     figure: Figure, rows: Sequence[Row], runs: Sequence[RunFolder], classes: Sequence[str], look: Look, title: str,
     theme: Theme = LIGHT,
 ) -> None:  # fmt: skip
-    """A row a slice: ground truth, then every run with the ground truth as a thin white line."""
+    """Draw a row for each slice: ground truth, then every run with the ground truth as a thin white line."""
     legend = ", ".join(classes[1:])
     names = ["ground truth", *names_of(runs)]
     across, down = grid_shape(len(runs))
@@ -195,7 +195,7 @@ def draw_grid(
 
 
 def grid_shape(num_runs: int) -> tuple[int, int]:
-    """Panels side by side, and lines of them, for one slice."""
+    """Return the number of panels side by side, and of rows of them, for one slice."""
     down = math.ceil((1 + num_runs) / ACROSS)
     return math.ceil((1 + num_runs) / down), down
 
@@ -209,7 +209,7 @@ def draw_panel(axes: Axes, row: Row, classes: np.ndarray, num_classes: int, *, f
             tint[mask] = [*(int(class_colour(k)[i : i + 2], 16) / 255 for i in (1, 3, 5)), 0.35]
             axes.imshow(tint, aspect=row.aspect, interpolation="nearest")
         _outline(axes, mask, class_colour(k), 1.3, layer=3)
-        if truth:  # white with a dark edge, for a lesion may be as bright as white; predictions lie between the two
+        if truth:  # white with a dark edge, visible on bright lesions too; predictions are drawn between the two
             _outline(axes, row.truth == k, EDGE_COLOUR, 1.4, layer=2)
             _outline(axes, row.truth == k, TRUTH_COLOUR, 0.6, layer=4)
     axes.set_xticks([])
@@ -224,7 +224,7 @@ def _outline(axes: Axes, mask: np.ndarray, colour: str, width: float, layer: int
 
 
 PANEL = 1.85
-"""Inches across a panel."""
+"""Width of a panel in inches."""
 
 
 def _height(row: Row) -> float:
@@ -232,7 +232,7 @@ def _height(row: Row) -> float:
 
 
 def grid_size(rows: Sequence[Row], runs: Sequence[RunFolder]) -> tuple[float, float]:
-    """Inches for :func:`draw_grid`: panels 2 inches wide, as high as the slices are, below their names."""
+    """Return width and height in inches for :func:`draw_grid`, with panels 2 inches wide below their names."""
     across, down = grid_shape(len(runs))
     names = 0.15 * max(len(_title(name)) for name in names_of(runs))
     lines_named = len(rows) * down if down > 1 else 1
@@ -240,5 +240,5 @@ def grid_size(rows: Sequence[Row], runs: Sequence[RunFolder]) -> tuple[float, fl
 
 
 def _title(name: str) -> list[str]:
-    """A panel's, in lines."""
+    """Return a panel's title as lines."""
     return wrapped(name, PANEL, size=9)

@@ -1,4 +1,4 @@
-"""A line a run with its name beside it: box plots and histograms of more runs than there are colours."""
+"""Lay out box plots and histograms of more runs than there are colours: a line for each run, with its name."""
 
 import math
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from boundary_loss.statistics.comparison import Comparison, axis_label
 ACROSS = 4
 """Panels side by side, at most."""
 NAMES = 2.4
-"""Inches that names take at most, before they are broken into lines."""
+"""Width of a name in inches; longer ones are broken into lines."""
 
 
 def row_panels(
     figure: Figure, shown: Comparison, names: Sequence[tuple[str, str]], theme: Theme, xlabel: str | None = None
 ) -> list[Axes]:
-    """Add a panel a class, in which run ``i`` lies at height ``i``, and give the figure the size that they need.
+    """Add a panel for each class, in which run ``i`` is at height ``i``, and set the figure's size.
 
     Args:
-        names: of each run, and what stands below its name.
+        names: each run's name, and the text below it.
         xlabel: instead of the metric and its unit.
     """
     labels = ["\n".join([*wrapped(name, NAMES, size=7.5), more]) for name, more in names]

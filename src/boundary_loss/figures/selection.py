@@ -1,4 +1,4 @@
-"""Which slices and which image a command's words mean, and a helpful answer where they mean none."""
+"""Choose the slices and the image that a command names; errors suggest similar names."""
 
 import difflib
 import random
@@ -9,12 +9,12 @@ from boundary_loss.folders.run import RunFolder
 
 
 def predicted_stems(runs: Sequence[RunFolder]) -> list[str]:
-    """The validation slices that every run predicted, sorted; a debug run has a few only."""
+    """Return the validation slices that every run predicted, sorted; a debug run has only a few."""
     return sorted(set.intersection(*(set(run.slices) for run in runs)))
 
 
 def pick_slices(data: PreparedFolder, stems: Sequence[str], num: int, seed: int, kind: str) -> list[str]:
-    """``num`` slices drawn at random, in order: of those with any foreground (``lesions``), or of ``any``."""
+    """Draw ``num`` slices at random, sorted; from those with foreground (``lesions``) or from ``any``."""
     if num < 1:
         raise ValueError(f"--num {num}: at least one slice is needed to see something")
     shuffled = random.Random(seed).sample(list(stems), len(stems))
@@ -33,7 +33,7 @@ def pick_slices(data: PreparedFolder, stems: Sequence[str], num: int, seed: int,
 
 
 def check_slices(stems: Sequence[str], known: Sequence[str]) -> None:
-    """Stop at the first slice that no run predicted, and name those that it may have meant."""
+    """Refuse a slice that no run predicted; the error names similar ones."""
     for stem in stems:
         if stem not in known:
             close = difflib.get_close_matches(stem, known, n=5, cutoff=0.3) or list(known[:5])
@@ -41,6 +41,8 @@ def check_slices(stems: Sequence[str], known: Sequence[str]) -> None:
 
 
 def pick_modality(data: PreparedFolder, wanted: str | None) -> str:
+    if not data.modalities:
+        raise ValueError(f"{data.record_path} lists no modality, so that there is no image to draw on")
     if wanted is None:
         return data.modalities[-1]
     if wanted not in data.modalities:

@@ -1,4 +1,4 @@
-"""What folders on disk hold, written and read in one place each; importable without torch.
+"""The folders that the pipeline writes: the names and formats of their files. Importable without torch.
 
 prepared.py  a folder of data ready for training, whatever kind: what its readers may ask
 sliced.py    one of slices: images, labels, distance maps, spacings, split

@@ -1,4 +1,4 @@
-"""The names of slices: ``case_10_00_0003`` is slice 3 of volume ``case_10``, not augmented."""
+"""Parse the names of slices: ``case_10_00_0003`` is slice 3 of volume ``case_10``, not augmented."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
@@ -8,9 +8,9 @@ from boundary_loss.names import checked_name
 
 
 class Stem(NamedTuple):
-    """A slice's name, taken apart: ``volume_augmentation_index``.
+    """The parts of a slice's name, ``volume_augmentation_index``.
 
-    The volume is what 3D metrics are computed on: a patient (ISLES, WMH) or a patient's frame (ACDC).
+    3D metrics are computed on a volume: a patient (ISLES, WMH) or one frame of a patient (ACDC).
     """
 
     volume: str
@@ -46,7 +46,7 @@ def by_volume(stems: Iterable[str]) -> dict[str, list[str]]:
 
 
 def frame_pairs(patients: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """``{volume: patient}`` -> ``{patient: its two volumes}`` of the patients that have two, sorted."""
+    """Return ``{patient: its two volumes}``, sorted, of the patients with two in ``{volume: patient}``."""
     frames: dict[str, list[str]] = {}
     for volume, patient in sorted(patients.items()):
         frames.setdefault(patient, []).append(volume)

@@ -1,4 +1,4 @@
-"""Arrays of bytes as PNGs: the numbers in the file are the numbers in the array."""
+"""Read and write arrays of bytes as PNGs, without any conversion of the values."""
 
 import struct
 import zlib
@@ -12,7 +12,7 @@ from boundary_loss.events import reached
 from boundary_loss.files import named_errors
 
 MAX_PIXELS = 1 << 26
-"""Of a slice. A few bytes can decode to any number of pixels, so that the header is read before memory is taken."""
+"""Pixels of a slice; checked in the header, because a few bytes can decode to any number of pixels."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY = (8, 0)  # bits a pixel, colour type
 
@@ -40,7 +40,7 @@ def read_png(path: Path) -> np.ndarray:
 
 
 def _check_chunks(file: BinaryIO) -> None:
-    """Refuse a PNG with a wrong checksum, which Pillow decodes where it can, or of another kind than ours."""
+    """Refuse a PNG that is not 8-bit grey, or has a wrong checksum, which Pillow would ignore."""
     content = file.read()
     if content[:8] != _SIGNATURE or content[12:16] != b"IHDR":
         raise ValueError("it is no PNG")
@@ -59,7 +59,7 @@ def _check_chunks(file: BinaryIO) -> None:
 
 
 def write_png(path: Path, array: np.ndarray) -> None:
-    """(X, Y) uint8 as an 8-bit grey PNG, without a palette."""
+    """Write (X, Y) uint8 as an 8-bit grey PNG without a palette."""
     with named_errors(path):
         reached("writing {}", path)
         Image.fromarray(array).save(path, compress_level=1)

@@ -15,23 +15,11 @@ import numpy as np
 
 from boundary_loss.folders import records
 from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.prepared_record import FIELDS, NEEDS, PreparedRecord
+from boundary_loss.folders.split import Split
 
 SPLIT = "split.json"
 SETS = ("train", "val")
-
-ABOUT: dict[str, records.Check] = {
-    "study": records.name,
-    "classes": records.distinct_names,
-    "modalities": records.distinct_names,
-    "checksum": records.text,
-    "phantom": records.flag,
-    "preparation": records.mapping,
-    "orientation": records.by_name(records.text),
-    "patient": records.by_name(records.name),
-    "source": records.mapping,
-}
-"""Fields of the record that every kind has."""
-_NEEDS = ("study", "classes", "modalities", "checksum")
 
 
 @dataclass(frozen=True)
@@ -44,7 +32,7 @@ class PreparedFolder(ABC):
     """The JSON file that makes a folder one of this kind."""
     what: ClassVar[str] = "prepared data"
     """What errors call it."""
-    fields: ClassVar[Mapping[str, records.Check]] = ABOUT
+    fields: ClassVar[Mapping[str, records.Check]] = FIELDS
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -70,9 +58,23 @@ class PreparedFolder(ABC):
         return self.path / self.record
 
     @cached_property
-    def about(self) -> dict[str, Any]:
-        """The content of the record: ``study``, ``classes``, ``modalities``, ``checksum``, ``phantom``."""
-        return records.read_record(self.record_path, self.fields, needs=_NEEDS, remedy=self._remedy)
+    def content(self) -> dict[str, Any]:
+        """The record as it is in its file, with all fields checked."""
+        content = records.read_record(self.record_path, self.fields, needs=NEEDS, remedy=self._remedy)
+        if not content["classes"]:
+            raise ValueError(f"{self.record_path}: 'classes' is empty; {self._remedy}")
+        return content
+
+    @cached_property
+    def about(self) -> PreparedRecord:
+        """What every kind of record says: study, classes, modalities, checksum."""
+        return PreparedRecord.of(self.content)
+
+    @cached_property
+    def split(self) -> Split | None:
+        """Which patients train and which are held out; None if it was not written down."""
+        path = self.path / SPLIT
+        return Split.read(path, remedy=self._remedy) if path.is_file() else None
 
     @property
     def _remedy(self) -> str:
@@ -81,25 +83,25 @@ class PreparedFolder(ABC):
     @property
     def classes(self) -> list[str]:
         """Class names, background first."""
-        return self.about["classes"]
+        return list(self.about.classes)
 
     @property
     def modalities(self) -> list[str]:
-        return self.about["modalities"]
+        return list(self.about.modalities)
 
     @property
-    def preparation(self) -> dict[str, Any] | None:
+    def preparation(self) -> Mapping[str, Any] | None:
         """How the data came from volumes (boundary_loss.preparation.shown); None if it was made before that was
         written down."""
-        return self.about.get("preparation")
+        return self.about.preparation
 
     def orientation(self, volume: str) -> str:
         """Where the axes of a volume point in the patient, as ``LPS``; empty if it is not known."""
-        return self.about.get("orientation", {}).get(volume, "")
+        return self.about.orientation.get(volume, "")
 
     def patient(self, volume: str) -> str:
         """Whose volume it is: ACDC has two of each patient."""
-        return self.about.get("patient", {}).get(volume, volume)
+        return self.about.patient.get(volume, volume)
 
     def volumes(self, which: str) -> dict[str, list[str]]:
         """The planes of each volume of ``train`` or ``val``, in order."""

@@ -1,8 +1,9 @@
-"""JSON files read with suspicion: what is missing or of another type is said with the file and the way out."""
+"""Read JSON files and check every field; errors name the file, what was found and what to do."""
 
 import re
 import reprlib
 from collections.abc import Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ _MOST = 2**63 - 1
 _SHORTENED = reprlib.Repr()
 _SHORTENED.maxstring = _SHORTENED.maxother = 60
 Check = Callable[[Any, str, Path], object]
-"""Takes a field's value, its name and the file; raises ValueError where the value cannot be used."""
+"""Takes a field's value, its name and the file; raises ValueError if the value cannot be used."""
 
 
 def read_record(path: Path, fields: Mapping[str, Check], *, needs: tuple[str, ...] = (), remedy: str) -> dict[str, Any]:
-    """Read a JSON object whose fields have passed their checks; fields without a check come as they are.
+    """Read a JSON object and check its fields; those without a check are returned as they are.
 
     Args:
         fields: a check for each known field; one that is absent or null is not checked.
@@ -35,6 +36,20 @@ def read_record(path: Path, fields: Mapping[str, Check], *, needs: tuple[str, ..
         return checked_record(read_json(path), path, fields, needs=needs)
     except ValueError as error:
         raise ValueError(f"{error}; {remedy}") from None
+
+
+def read_entries(path: Path, check: Check, what: str, *, remedy: str) -> dict[str, Any]:
+    """Read a JSON object whose keys are names of things called ``what``, and whose values pass ``check``.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_record`.
+    """
+    content = read_record(path, {}, remedy=remedy)
+    try:
+        by_name(check)(content, what, path)
+    except ValueError as error:
+        raise ValueError(f"{error}; {remedy}") from None
+    return content
 
 
 def checked_record(content: Any, path: Path, fields: Mapping[str, Check], *, needs: tuple[str, ...] = ()) -> dict:
@@ -63,9 +78,15 @@ def text(value: Any, key: str, path: Path) -> None:
 
 
 def number(value: Any, key: str, path: Path) -> None:
-    """Refuse what is not a number that a float can hold; NaN is one."""
+    """Refuse what is not a number, or is an integer beyond 64 bits; NaN and infinities pass."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     _expect(is_number and not (isinstance(value, int) and abs(value) > _MOST), "a number", value, key, path)
+
+
+def finite(value: Any, key: str, path: Path) -> None:
+    """Refuse what is not a finite number."""
+    number(value, key, path)
+    _expect(isfinite(value), "a finite number", value, key, path)
 
 
 def length(value: Any, key: str, path: Path) -> None:
@@ -75,13 +96,13 @@ def length(value: Any, key: str, path: Path) -> None:
 
 
 def temperature(value: Any, key: str, path: Path) -> None:
-    """Refuse what no softmax can be divided by: anything but a number from 1e-30 to 1e30."""
+    """Refuse what cannot be the temperature of a softmax: anything but a number from 1e-30 to 1e30."""
     number(value, key, path)
     _expect(1e-30 <= value <= 1e30, "a number from 1e-30 to 1e30", value, key, path)
 
 
 def commit(value: Any, key: str, path: Path) -> None:
-    """Refuse what is neither a git commit nor ``unknown``: commands are made of it."""
+    """Refuse what is neither a git commit nor ``unknown``, because it becomes part of a command."""
     fits = isinstance(value, str) and re.fullmatch(r"[0-9a-f]{7,64}|unknown", value)
     _expect(bool(fits), "a commit or 'unknown'", value, key, path)
 
@@ -117,7 +138,7 @@ def names(value: Any, key: str, path: Path) -> None:
 
 
 def distinct_names(value: Any, key: str, path: Path) -> None:
-    """Refuse what is not a list of names, and a name that comes twice."""
+    """Refuse what is not a list of names without repeats."""
     found = checked_names(value, key, path)
     if len(set(found)) < len(found):
         twice = next(item for item in found if found.count(item) > 1)
@@ -134,7 +155,7 @@ def one_of(known: tuple[str, ...]) -> Check:
 
 
 def slices(value: Any, key: str, path: Path) -> None:
-    """Refuse what is not a list of slices' names, each once."""
+    """Refuse what is not a list of slices' names without repeats."""
     distinct_names(value, key, path)
     for item in value:
         checked_stem(item, path)
@@ -180,13 +201,10 @@ def by_name(check: Check) -> Check:
 
 texts = list_of(text)
 """Refuses what is not a list of strings."""
-_ARCHIVE = ("name", "algorithm", "checksum")
-archives = list_of(record(dict.fromkeys(_ARCHIVE, name), needs=_ARCHIVE))
-"""Refuses what does not name archives of data with their checksums, as lineage.json and run.json do."""
 
 
 def _expect(fits: bool, expected: str, value: Any, key: str, path: Path) -> None:
     if not fits:
-        shown = _SHORTENED.repr(value)  # never the whole of a value that a file made large
+        shown = _SHORTENED.repr(value)  # a file may hold a value of any length
         shown = shown if len(shown) <= 60 else f"{shown[:60]}..."
         raise ValueError(f"{path}: '{key}' is {shown}, expected {expected}")

@@ -1,4 +1,4 @@
-"""What a run folder holds: the names, shapes and meanings of its files, said once.
+"""A run folder: names, shapes and meanings of its files.
 
 results/isles/gdl/
     run.json             arguments, seed, commit, diff, versions, data checksum
@@ -36,10 +36,12 @@ from typing import Any
 
 import numpy as np
 
+from boundary_loss.empty_masks import Touched
 from boundary_loss.files import read_array, unfinished
 from boundary_loss.folders import records
 from boundary_loss.folders.epoch import PACKED, read_predictions
 from boundary_loss.folders.naming import by_volume, frame_pairs
+from boundary_loss.folders.run_record import RunRecord
 from boundary_loss.metric_definitions import ITEMS, SLICES, Metric, metric
 
 RUN, ROWS, CSV = "run.json", "rows.json", "metrics.csv"
@@ -48,30 +50,6 @@ BEST_PREDICTIONS = "best_epoch"
 EVALUATION = "evaluation.json"
 VOLUMES = "pred"
 
-_ABOUT: dict[str, records.Check] = {
-    "study": records.name,
-    "terms": records.texts,
-    "losses": records.names,
-    "network": records.text,
-    "epochs": records.count,
-    "batch_size": records.count,
-    "learning_rate": records.number,
-    "num_parameters": records.count,
-    "num_train_slices": records.count,
-    "num_val_slices": records.count,
-    "num_train_volumes": records.count,
-    "num_val_volumes": records.count,
-    "phantom": records.flag,
-    "arguments": records.texts,
-    "data_arguments": records.texts,
-    "data_checksum": records.name,
-    "data_source": records.record({
-        "archives": records.archives,
-        **dict.fromkeys(("source", "licence", "citation"), records.texts),
-    }),
-    "commit": records.commit,
-    "versions": records.by_name(records.text),
-}  # fmt: skip
 _NAMES: dict[str, records.Check] = {
     "train": records.distinct_names,
     "val": records.distinct_names,
@@ -86,9 +64,7 @@ _EMPTY = records.record({"cases": records.count, "values": records.list_of(recor
 _COUNTS: dict[str, records.Check] = {
     "touched": records.count, "of": records.count, "both_empty": _EMPTY, "one_empty": _EMPTY
 }  # fmt: skip
-_EVALUATION = records.by_name(
-    records.record(_COUNTS | {"last": records.record(_COUNTS, needs=("touched", "of"))}, needs=("touched", "of"))
-)
+_TOUCHED = records.record(_COUNTS | {"last": records.record(_COUNTS, needs=("touched", "of"))}, needs=("touched", "of"))
 
 _PART = re.compile(r"(?!_)(fold\d+)?(?:(?:^|_)(seed\d+))?")
 
@@ -100,13 +76,13 @@ def iteration(epoch: int) -> str:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A finished run, or the part of an interrupted one that is there."""
+    """A finished run, or what an interrupted one has written so far."""
 
     path: Path
 
     @classmethod
     def find(cls, path: Path) -> "RunFolder":
-        """The run at ``path``, or what an interrupted training left beside it."""
+        """Return the run at ``path``, or what an interrupted training left beside it."""
         for place in (path, unfinished(path)):
             if (place / ROWS).is_file():
                 return cls(place)
@@ -119,23 +95,23 @@ class RunFolder:
 
     @property
     def part(self) -> str:
-        """``fold1_seed0`` where the row is trained several times; empty where this is its only run."""
+        """``fold1_seed0`` if the row is trained several times; empty if this is its only run."""
         name = self.path.name.removesuffix("_tmp")
         return name if _PART.fullmatch(name) else ""
 
     @property
     def fold(self) -> str:
-        """``fold1``; empty where the row has no folds."""
+        """``fold1``; empty if the row has no folds."""
         return _in_part(self.part)[0]
 
     @property
     def seed(self) -> str:
-        """``seed0``; empty where the row has no seeds."""
+        """``seed0``; empty if the row has no seeds."""
         return _in_part(self.part)[1]
 
     @property
     def row(self) -> str:
-        """The row of the ledger."""
+        """Name of the row of the ledger."""
         return self.path.resolve().parent.name if self.part else self.path.name.removesuffix("_tmp")
 
     @property
@@ -145,7 +121,7 @@ class RunFolder:
 
     @property
     def home(self) -> Path:
-        """The study's results, ``results/isles``."""
+        """The folder of the study's results, ``results/isles``."""
         return self.path.parent.parent if self.part else self.path.parent
 
     @property
@@ -153,17 +129,18 @@ class RunFolder:
         return f"restore it from an archive or a backup, or remove {self.path} and train it again"
 
     @cached_property
-    def about(self) -> dict[str, Any]:
-        """The content of ``run.json``: settings, commit, versions, data."""
-        return records.read_record(self.path / RUN, _ABOUT, remedy=self._remedy)
+    def record(self) -> RunRecord:
+        """What ``run.json`` says: settings, commit, versions, data."""
+        return RunRecord.read(self.path / RUN, remedy=self._remedy)
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
-        """The lists of ``rows.json``: what each row and column of the arrays stands for."""
-        path, names = self.path / ROWS, dict(self._rows)
-        names.pop("items", None)
-        names.setdefault("slices", names["val"])
-        names.setdefault("volumes", list(by_volume(names["slices"])))
+        """The lists of ``rows.json``, which name the rows and columns of the arrays."""
+        path = self.path / ROWS
+        names = {name: listed for name, listed in self._rows.items() if name != "items" and listed is not None}
+        volumes = list(by_volume(names.setdefault("slices", names["val"])))
+        if not set(volumes) <= set(names.setdefault("volumes", volumes)):
+            raise ValueError(f"{path} lists other volumes than those of its slices; {self._remedy}")
         if len(names.get("patients", names["volumes"])) != len(names["volumes"]):
             raise ValueError(f"{path} lists other numbers of patients and of volumes; {self._remedy}")
         return names
@@ -173,17 +150,17 @@ class RunFolder:
         """The content of ``rows.json``."""
         path = self.path / ROWS
         content = records.read_record(path, _NAMES, needs=("val", "classes"), remedy=self._remedy)
-        if content.get("items", SLICES) == SLICES:
+        if (content.get("items") or SLICES) == SLICES:
             of_slices = dict.fromkeys(("train", "val"), records.slices)
             records.read_record(path, of_slices, remedy=self._remedy)
-        elif "slices" not in content:
+        elif content.get("slices") is None:
             raise ValueError(f"{path} does not say 'slices'; {self._remedy}")
         return content
 
     @property
     def items(self) -> str:
         """What the rows of ``tra_dice`` and ``val_dice`` are: one of ``metric_definitions.ITEMS``."""
-        return self._rows.get("items", SLICES)
+        return self._rows.get("items") or SLICES
 
     @property
     def slices(self) -> list[str]:
@@ -201,7 +178,7 @@ class RunFolder:
 
     @property
     def patients(self) -> dict[str, str]:
-        """Whose each validation volume is; a run of an older version knows volumes only."""
+        """The patient of each validation volume; in a run of an older version, the volume itself."""
         volumes = self.names["volumes"]
         return dict(zip(volumes, self.names.get("patients", volumes), strict=True))
 
@@ -232,14 +209,17 @@ class RunFolder:
         return (self.path / f"{name}.npy").is_file()
 
     def array(self, name: str) -> np.ndarray:
-        """An array by metric name, e.g. ``val_dice``: float32, epochs first; NaN where nothing was measured."""
+        """Return a metric's array, e.g. ``val_dice``: float32, epochs first; NaN for what was not measured."""
         path = self.path / f"{name}.npy"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; `make -f STUDY.make {path}` computes it")
-        return read_array(path)
+        found = read_array(path)
+        if found.dtype.kind != "f":
+            raise ValueError(f"{path} holds {found.dtype}, expected float32; delete it, and `make` computes it again")
+        return found
 
     def row_names(self, name: str) -> list[str] | None:
-        """Names of the array's second axis; None for batches."""
+        """Return the names along the array's second axis; None for batches, which have no names."""
         rows = metric(name).rows
         if rows == "patients":
             return list(frame_pairs(self.patients))
@@ -249,7 +229,7 @@ class RunFolder:
         return self._named(metric(name).columns)
 
     def predictions(self, epoch: int | None, stems: Sequence[str]) -> list[np.ndarray]:
-        """The predicted classes of validation slices at an epoch (None = the best): arrays (X, Y) uint8.
+        """Return the predicted classes of validation slices at an epoch (None = the best): arrays (X, Y) uint8.
 
         Raises:
             FileNotFoundError: a slice, or the whole epoch, is not on disk.
@@ -260,26 +240,22 @@ class RunFolder:
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{error}; {self.path} has predictions of {_epochs_text(self.epochs)}") from None
 
-    def touched(self, name: str) -> dict[str, Any] | None:
-        """How the empty-mask rule touched an array at the best epoch (see ``empty_masks``); None if not counted."""
-        return self._counts.get(name)
-
     @cached_property
-    def _counts(self) -> dict[str, Any]:
+    def counted(self) -> dict[str, Touched]:
+        """How the empty-mask rule touched each array at the best epoch, as ``evaluation.json`` says."""
         path = self.path / EVALUATION
         if not path.is_file():
             return {}
         remedy = f"delete it and val_*.npy in {self.path}, and run make again"
-        counts = records.read_record(path, {}, remedy=remedy)
-        _EVALUATION(counts, "metric", path)
-        return counts
+        counts = records.read_entries(path, _TOUCHED, "metric", remedy=remedy)
+        return {name: Touched.from_json(entry) for name, entry in counts.items()}
 
     def refuse_other_data(self, data: Path, classes: list[str], checksum: str) -> None:
-        """Stop where the sliced data is not what the run was trained on: predictions and images would not match."""
+        """Refuse data that the run was not trained on, because predictions and images would not match."""
         if self.names["classes"] != classes:
             found, expected = ", ".join(self.names["classes"]), ", ".join(classes)
             raise ValueError(f"{self.path} was trained on the classes {found}, but {data} has {expected}")
-        trained_on = self.about.get("data_checksum") if (self.path / RUN).is_file() else None
+        trained_on = self.record.data_checksum if (self.path / RUN).is_file() else None
         if trained_on not in (None, checksum):
             raise ValueError(
                 f"{self.path} was trained on other data than {data} now holds (checksum {trained_on[:12]}, now "
@@ -288,7 +264,7 @@ class RunFolder:
 
 
 def _epochs_text(epochs: list[int]) -> str:
-    """``epochs 0 to 99``, ``epochs 0, 5 and the best``."""
+    """Return ``epochs 0 to 99``, or ``epochs 0, 5 and the best``."""
     if len(epochs) > 1 and epochs == list(range(epochs[0], epochs[-1] + 1)):
         return f"epochs {epochs[0]} to {epochs[-1]}"
     return f"epochs {', '.join(map(str, epochs)) or 'none'} and the best"
@@ -300,6 +276,6 @@ def _in_part(part: str) -> tuple[str, str]:
 
 
 def parts_in(row: Path) -> list[Path]:
-    """The finished runs of a row that is trained several times, in the order of their numbers."""
+    """Return the finished runs of a row that is trained several times, sorted by fold and seed."""
     found = [path for path in row.glob("*") if _PART.fullmatch(path.name) and (path / ROWS).is_file()]
     return sorted(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)])

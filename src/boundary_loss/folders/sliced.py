@@ -32,7 +32,7 @@ from boundary_loss.folders import records
 from boundary_loss.folders.grids import check_grid
 from boundary_loss.folders.naming import checked_stem
 from boundary_loss.folders.pictures import read_png
-from boundary_loss.folders.prepared import ABOUT, SETS, PreparedFolder
+from boundary_loss.folders.prepared import SETS, PreparedFolder
 from boundary_loss.names import checked_name
 
 SLICING, SPACING, SPACING_3D = "slicing.json", "spacing.json", "spacing_3d.json"
@@ -46,7 +46,6 @@ class SlicedFolder(PreparedFolder):
 
     record = SLICING
     what = "sliced data"
-    fields = ABOUT | {"kinds": records.distinct_names}
 
     _complete: dict[str, list[str]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
@@ -69,7 +68,7 @@ class SlicedFolder(PreparedFolder):
 
     def _kinds(self, which: str) -> list[str]:
         """The folders that hold a file of every slice; 3D maps may be removed as a whole, for they can be computed."""
-        kinds = self.about.get("kinds", [LABELS_PNG])
+        kinds = self.about.kinds or (LABELS_PNG,)
         return [kind for kind in kinds if kind != MAPS_3D or self.has_maps_3d(which)]
 
     def _refuse_missing(self, which: str, kind: str, stems: list[str]) -> None:
@@ -84,7 +83,7 @@ class SlicedFolder(PreparedFolder):
 
     def _has(self, which: str, kind: str) -> bool:
         """Whether slicing wrote this kind; it did not say so in data of an older version."""
-        kinds = self.about.get("kinds")
+        kinds = self.about.kinds
         return kind in kinds if kinds is not None else (self.path / which / kind).is_dir()
 
     @cached_property
@@ -129,19 +128,23 @@ class SlicedFolder(PreparedFolder):
     @cached_property
     def _grids(self) -> dict[str, dict[str, Any]]:
         path = self.path / GRIDS
-        grids = records.read_record(path, {}, remedy=self._remedy)
-        try:
-            records.by_name(check_grid)(grids, "volume", path)
-        except ValueError as error:
-            raise ValueError(f"{error}; {self._remedy}") from None
-        return grids
+        return records.read_entries(path, check_grid, "volume", remedy=self._remedy)
 
     def image(self, which: str, stem: str) -> np.ndarray:
         """(C, X, Y) float32 in [0, 1]: what the network reads."""
         if self._has(which, IMAGES):
-            return read_array(self.path / which / IMAGES / f"{stem}.npy")
+            return self._image(self.path / which / IMAGES / f"{stem}.npy")
         layers = [read_png(self.path / which / name / f"{stem}.png") for name in self.modalities]
         return from_pictures(np.stack(layers))
+
+    def _image(self, npy: Path) -> np.ndarray:
+        image = read_array(npy)
+        if image.ndim != 3 or len(image) != len(self.modalities):
+            raise ValueError(
+                f"{npy} holds {image.dtype} of shape {image.shape}, expected float32 ({len(self.modalities)}, X, Y); "
+                f"{self._remedy}"
+            )
+        return image
 
     def labels(self, which: str, stem: str) -> np.ndarray:
         """(X, Y) uint8 class numbers; 255 = ignored."""
@@ -157,7 +160,7 @@ class SlicedFolder(PreparedFolder):
         """(K, X, Y) float32 mm: this slice of the volume's signed distance map."""
         npy = self.path / which / MAPS_3D / f"{stem}.npy"
         if not npy.is_file():
-            raise FileNotFoundError(f"{npy} is missing: {self.about['study']} was sliced without 3D distance maps")
+            raise FileNotFoundError(f"{npy} is missing: {self.about.study} was sliced without 3D distance maps")
         signed = read_array(npy)
         if signed.ndim != 3 or len(signed) != len(self.classes) or signed.dtype.kind != "f":
             raise ValueError(

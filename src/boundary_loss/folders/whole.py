@@ -27,7 +27,8 @@ from boundary_loss.files import map_array
 from boundary_loss.folders import records
 from boundary_loss.folders.grids import check_grid, voxels
 from boundary_loss.folders.naming import Stem
-from boundary_loss.folders.prepared import ABOUT, SETS, SPLIT, PreparedFolder
+from boundary_loss.folders.prepared import SETS, SPLIT, PreparedFolder
+from boundary_loss.folders.prepared_record import FIELDS, NEEDS
 
 WHOLE = "whole.json"
 GT = "gt"
@@ -97,7 +98,7 @@ _CASE: dict[str, records.Check] = {
     "digests": records.by_name(records.text),
     "counts": _counts,
 }
-_FIELDS = ABOUT | {"kind": records.text, "cases": records.by_name(records.record(_CASE, needs=tuple(_CASE)))}
+_FIELDS = FIELDS | {"kind": records.text, "cases": records.by_name(records.record(_CASE, needs=tuple(_CASE)))}
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,13 @@ class WholeFolder(PreparedFolder):
     _mapped: dict[Path, np.ndarray] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @cached_property
-    def about(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         """The content of whole.json: ``study``, ``classes``, ``modalities``, ``checksum``, ``phantom``, ``cases``."""
-        needs = ("kind", "study", "classes", "modalities", "preparation", "checksum", "cases")
-        about = records.read_record(self.record_path, self.fields, needs=needs, remedy=self._remedy)
-        for case, entry in about["cases"].items():
-            self._refuse_contradiction(case, entry, about["modalities"])
-        return about
+        needs = (*NEEDS, "kind", "preparation", "cases")
+        content = records.read_record(self.record_path, self.fields, needs=needs, remedy=self._remedy)
+        for case, entry in content["cases"].items():
+            self._refuse_contradiction(case, entry, content["modalities"])
+        return content
 
     def _refuse_contradiction(self, case: str, entry: dict[str, Any], modalities: list[str]) -> None:
         path = self.record_path
@@ -135,7 +136,7 @@ class WholeFolder(PreparedFolder):
     @property
     def preparation(self) -> dict[str, Any]:
         """How a new case is prepared alike (boundary_loss.preparation.shown)."""
-        return self.about["preparation"]
+        return self.content["preparation"]
 
     @cached_property
     def _split(self) -> dict[str, list[str]]:
@@ -144,7 +145,7 @@ class WholeFolder(PreparedFolder):
         split = records.read_record(path, dict.fromkeys(SETS, records.names), needs=SETS, remedy=self._remedy)
         sides = {patient: which for which in SETS for patient in split[which]}
         cases: dict[str, list[str]] = {which: [] for which in SETS}
-        for case in sorted(self.about["cases"]):
+        for case in sorted(self.content["cases"]):
             patient = self.patient(case)
             if patient not in sides:
                 raise ValueError(f"{path} has patient {patient} of {case} on neither side; {self._remedy}")
@@ -166,16 +167,16 @@ class WholeFolder(PreparedFolder):
     def stems(self, which: str) -> list[str]:
         """Names of the planes of ``train`` or ``val``, sorted."""
         return sorted(
-            f"{case}_00_{z:04d}" for case in self.cases(which) for z in range(self.about["cases"][case]["shape"][2])
+            f"{case}_00_{z:04d}" for case in self.cases(which) for z in range(self.content["cases"][case]["shape"][2])
         )
 
     def _array(self, case: str, name: str) -> Path:
         return self.path / name / f"{case}.npy"
 
     def _entry(self, case: str) -> dict[str, Any]:
-        if case not in self.about["cases"]:
+        if case not in self.content["cases"]:
             raise ValueError(f"{self.path / WHOLE} has no entry of {case}; {self._remedy}")
-        return self.about["cases"][case]
+        return self.content["cases"][case]
 
     def volume(self, case: str, modality: str) -> np.ndarray:
         """(X, Y, Z) one modality as in its file, mapped into memory: to be scaled where it is used."""

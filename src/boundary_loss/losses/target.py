@@ -21,6 +21,7 @@ from boundary_loss.encoding import (
     refuse_doubtful,
     refuse_outside,
 )
+from boundary_loss.labels import refuse_unless_bool
 from boundary_loss.shapes import IGNORED
 
 TOLERANCE = 1e-2
@@ -187,8 +188,7 @@ def read_mask(mask: Tensor | None, prediction: Tensor) -> Tensor | None:
         return None
     check_tensors(prediction, mask=mask)
     B, _, *space = prediction.shape
-    if mask.dtype != torch.bool:
-        raise ValueError(f"mask must be bool, True where a voxel counts, got {mask.dtype}; write mask.bool()")
+    refuse_unless_bool(mask.dtype, mask.dtype == torch.bool, "write mask.bool()")
     if tuple(mask.shape) not in ((B, *space), (B, 1, *space)):
         raise ValueError(f"mask {tuple(mask.shape)} must be {(B, *space)} or {(B, 1, *space)}")
     return unless_all(mask if mask.ndim == prediction.ndim else mask.unsqueeze(1))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from boundary_loss.losses import base
 
-PROGRAMS = 1024
+PROGRAMS = 256
 """Programs for one item at most, so that there are few rows of sums."""
 
 
@@ -44,7 +44,7 @@ class Tile(NamedTuple):
         return Tile(K, padded, max(1, min(VEC, HELD // padded)), WARPS)
 
 
-HELD = 32
+HELD = 64
 """Logits that a thread holds at most, unless one voxel has more."""
 VEC = 4
 """Neighbouring voxels that a thread reads at once at most: 16 bytes of float32."""
@@ -157,8 +157,8 @@ def _sums_kernel(
     k = tl.arange(0, KP).to(tl.int64)
     both = tl.zeros((KP, BLOCK), wide)
     predicted = tl.zeros((KP, BLOCK), wide)
-    true = tl.zeros((KP, BLOCK), wide)
     boundary = tl.zeros((KP, BLOCK), wide)
+    true = tl.zeros((2 * KP,), tl.int32)  # with those of no class at KP; tiles would take more registers
     if ENTROPY:
         cost = tl.load(costs + k, mask=k < K, other=0.0).to(wide)
         entropy = tl.zeros((BLOCK,), wide)
@@ -171,7 +171,7 @@ def _sums_kernel(
         mine = label[None, :] == k[:, None]
         both += tl.where(mine, s, 0.0)
         predicted += _power(s, P)
-        true += mine.to(wide)
+        true += tl.histogram(tl.where((label >= 0) & (label < KP), label, KP).to(tl.int32), 2 * KP)
         if MAPS:
             there = inside[None, :] & (k[:, None] < K)
             phi = tl.load(maps + b * mb + k[:, None] * mk + n[None, :] * mn, mask=there, other=0.0).to(wide)
@@ -180,10 +180,12 @@ def _sums_kernel(
             own_cost = tl.sum(tl.where(mine, cost[:, None], 0.0), axis=0)
             own_depth = tl.sum(tl.where(mine, depth, 0.0), axis=0)
             entropy += tl.where((label >= 0) & (label < K), own_cost * (tl.log(total) - own_depth), 0.0)
-    row = rows + tl.program_id(0).to(tl.int64) * (5 if ENTROPY else 4) * KP + k
+    LINES: tl.constexpr = 5 if ENTROPY else 4
+    row = rows + tl.program_id(0).to(tl.int64) * LINES * KP + k
     tl.store(row, tl.sum(both, axis=1))
     tl.store(row + KP, tl.sum(predicted, axis=1))
-    tl.store(row + 2 * KP, tl.sum(true, axis=1))
+    line = tl.arange(0, 2 * KP)
+    tl.store(rows + tl.program_id(0).to(tl.int64) * LINES * KP + 2 * KP + line, true.to(wide), mask=line < KP)
     tl.store(row + 3 * KP, tl.sum(boundary, axis=1))
     if ENTROPY:
         tl.store(row + 4 * KP, tl.where(k == 0, tl.sum(entropy, axis=0), 0.0))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from boundary_loss.empty_masks import Needs
-from boundary_loss.labels import IGNORED
+from boundary_loss.labels import IGNORED, refuse_masks_of_255
 from boundary_loss.metric_definitions import METRIC_SETS
 from boundary_loss.metrics.overlap import Counts, counts_of, without_ignored
 from boundary_loss.metrics.reading import (
@@ -17,7 +17,6 @@ from boundary_loss.metrics.reading import (
     as_spacing,
     ignoring,
     refuse_axes_of_items,
-    refuse_masks_of_255,
 )
 from boundary_loss.metrics.truth import NAMES, NEEDS, Truth, is_known
 

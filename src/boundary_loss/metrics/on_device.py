@@ -25,15 +25,23 @@ class DeviceDistances(SurfaceDistances):
     """Distances between two surfaces that stay on a device; only the metrics come back, or the arrays if asked for.
 
     Args:
-        from_pred: (n,) float32 mm, from each border voxel of the prediction to the nearest of the ground truth.
-        from_gt: (m,) the other way.
+        pooled: (n + m,) float32 mm: of the n border voxels of the prediction, then of the m of the ground truth, each
+            to the nearest of the other surface.
+        of_pred: n, on the device.
     """
 
-    def __init__(self, from_pred: Tensor, from_gt: Tensor) -> None:
-        object.__setattr__(self, "_sides", (from_pred, from_gt))
+    def __init__(self, pooled: Tensor, of_pred: Tensor) -> None:
+        object.__setattr__(self, "_pooled", pooled)
+        object.__setattr__(self, "_of_pred", of_pred)
         object.__setattr__(self, "rule", None)
 
-    _sides: tuple[Tensor, Tensor]
+    _pooled: Tensor
+    _of_pred: Tensor
+
+    @cached_property
+    def _sides(self) -> tuple[Tensor, Tensor]:
+        n = int(self._of_pred)
+        return self._pooled[:n], self._pooled[n:]
 
     @cached_property
     def from_pred(self) -> NDArray[np.float64]:
@@ -44,34 +52,38 @@ class DeviceDistances(SurfaceDistances):
         return self._sides[1].double().cpu().numpy()
 
     @cached_property
-    def _sorted(self) -> tuple[Tensor, ...]:
-        """The prediction's side, the ground truth's, and both pooled."""
-        return tuple(side.sort().values for side in (*self._sides, torch.cat(self._sides)))
+    def _sorted(self) -> Tensor:
+        return self._pooled.sort().values
+
+    @cached_property
+    def _summary(self) -> tuple[float, float]:
+        """The largest and the mean, with one wait for both."""
+        largest, total = torch.stack([self._pooled.amax().double(), self._pooled.sum(dtype=torch.float64)]).tolist()
+        return largest, total / len(self._pooled)
 
     @property
     def hausdorff(self) -> float:
-        return float(torch.cat(self._sides).amax())
-
-    def _percentile(self, percent: float, *, directed: bool) -> float:
-        sides = self._sorted[:2] if directed else self._sorted[2:]
-        return max(percentile_of_sorted(side, percent) for side in sides)
+        return self._summary[0]
 
     @property
     def assd(self) -> float:
-        pooled = torch.cat(self._sides)
-        return float(pooled.sum(dtype=torch.float64)) / len(pooled)
+        return self._summary[1]
+
+    def _percentile(self, percent: float, *, directed: bool) -> float:
+        if directed:
+            return max(percentile_of_sorted(side.sort().values, percent) for side in self._sides)
+        return percentile_of_sorted(self._sorted, percent)
 
     def surface_dice(self, tolerance_mm: float) -> float:
         self._check_tolerance(tolerance_mm)
-        pooled = torch.cat(self._sides)
-        return float((pooled.double() <= tolerance_mm).sum()) / len(pooled)
+        return float((self._pooled.double() <= tolerance_mm).sum()) / len(self._pooled)
 
 
 def percentile_of_sorted(values: Tensor, percent: float) -> float:
     """Percentile of sorted values, interpolated linearly between the two that are nearest, as ``numpy.percentile``."""
     position = (len(values) - 1) * percent / 100
     first = math.floor(position)
-    low, high = values[[first, min(first + 1, len(values) - 1)]].tolist()
+    low, high = (values[first : first + 2].tolist() * 2)[:2]  # the last has no neighbour
     share = position - first
     return float(low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share))
 
@@ -94,8 +106,9 @@ def distances_on_device(
         nowhere = np.zeros(0)
         return SurfaceDistances(nowhere, nowhere, rule)
     borders = _borders(_cropped(masks, shadows))
-    to_pred, to_gt = euclidean_distance(borders, spacing, spatial_dims=borders.ndim - 1)
-    return DeviceDistances(to_gt[borders[0]], to_pred[borders[1]])
+    found = euclidean_distance(borders, spacing, spatial_dims=borders.ndim - 1)
+    assert isinstance(found, Tensor)
+    return DeviceDistances(found.flip(0)[borders], borders[0].sum())  # of each border, the map of the other
 
 
 def _as_mask(mask: Any, name: str, device: torch.device) -> Tensor:

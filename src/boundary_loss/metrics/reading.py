@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boundary_loss.labels import IGNORED, only_0_and_255
+from boundary_loss.labels import IGNORED, refuse_unless_bool
 
 _MOST = 2**53
 """Whole numbers up to here are exact in float64."""
@@ -86,8 +86,7 @@ def as_spacing(spacing_mm: Sequence[float] | None, num_axes: int) -> NDArray[np.
 def as_counted(mask: Any, shape: Sequence[int]) -> NDArray[np.bool_]:
     """``mask=`` of the metrics: bool, True where a voxel counts, one for each voxel of ``shape``."""
     counted = as_array(mask)
-    if counted.dtype != bool:
-        raise ValueError(f"mask must be bool, True where a voxel counts, got {counted.dtype}; as truth != 255")
+    refuse_unless_bool(counted.dtype, counted.dtype == bool, "as truth != 255")
     if counted.shape != tuple(shape):
         raise ValueError(f"mask of shape {counted.shape} does not fit the truth of shape {tuple(shape)}")
     return counted
@@ -96,12 +95,6 @@ def as_counted(mask: Any, shape: Sequence[int]) -> NDArray[np.bool_]:
 def ignoring(truth: np.ndarray, mask: Any) -> np.ndarray:
     """The truth with the ignored label where ``mask`` is False."""
     return truth if mask is None else np.where(as_counted(mask, truth.shape), truth, IGNORED)
-
-
-def refuse_masks_of_255(labels: np.ndarray, name: str, to_ignore: str = "") -> None:
-    """Refuse labels of 0 and 255 alone, which are masks more often than they are background and ignored voxels."""
-    if labels.size and labels.max() == IGNORED and not ((labels != 0) & (labels != IGNORED)).any():
-        raise ValueError(only_0_and_255(name, to_ignore))
 
 
 def refuse_axes_of_items(shape: Sequence[int], spacing_mm: Any, remedy: str) -> None:

@@ -25,7 +25,7 @@ def write_saved(target: Path, run: RunFolder, data: PreparedFolder, epoch: int |
         ValueError: the data is not what the run was trained on.
         Stop: no volume was predicted whole.
     """
-    run.refuse_other_data(data.path, data.classes, data.about["checksum"])
+    run.refuse_other_data(data.path, data.classes, data.about.checksum)
     geometries = {volume: Geometry.from_json(data.grid(volume)) for volume in by_volume(run.slices)}
     whole = whole_volumes(run, geometries)
     refuse_missing(run, epoch, [stem for stems in whole.values() for stem in stems])
@@ -42,8 +42,8 @@ def write_saved(target: Path, run: RunFolder, data: PreparedFolder, epoch: int |
             "epoch": run.best_epoch if epoch is None else epoch,
             "classes": data.classes,
             "label_values": list(label_values),
-            "data_checksum": data.about["checksum"],
-            "phantom": bool(data.about.get("phantom")),
+            "data_checksum": data.about.checksum,
+            "phantom": data.about.phantom,
             "sources": {volume: data.grid(volume)["file"] for volume in whole},
         }
         write_json(grown / ABOUT, about)

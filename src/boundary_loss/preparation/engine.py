@@ -6,17 +6,20 @@ from pathlib import Path
 
 from boundary_loss import command
 from boundary_loss.files import new_folder, read_json
+from boundary_loss.folders import records
 from boundary_loss.folders.prepared import SETS, SPLIT
+from boundary_loss.folders.source import SOURCE, Source
+from boundary_loss.folders.split import Split
 from boundary_loss.names import checked_name
 from boundary_loss.preparation.checks import check_case, refuse_faulty
 from boundary_loss.preparation.options import add_header_options
 from boundary_loss.preparation.recording import Kind
 from boundary_loss.preparation.slices import SLICES
-from boundary_loss.preparation.split import Split, draw_split, read_split
+from boundary_loss.preparation.split import draw_split, read_split
 from boundary_loss.preparation.study import Case, Recipe, Study
 from boundary_loss.preparation.whole import VOLUMES, Kept, link_arrays, standing
 from boundary_loss.preparation.workers import workers
-from boundary_loss.unpack import read_provenance
+from boundary_loss.unpack import read_source
 
 KINDS = {"slices": SLICES, "volumes": VOLUMES}
 
@@ -126,14 +129,16 @@ def find_cases(study: Study, source: Path) -> list[Case]:
 
 def refuse_other_sources(kind: Kind, dest: Path, source: Path, split: Path | None) -> None:
     """Stop where the same words would now make something else: another archive unpacked, another split written."""
-    about = read_json(dest / kind.record)
-    if source.is_dir() and read_provenance(source) != about["source"]:
+    remedy = f"remove {dest} and make it again"
+    about = records.read_record(dest / kind.record, {"source": SOURCE}, remedy=remedy)
+    if source.is_dir() and read_source(source) != Source.recorded(about.get("source")):
         raise command.Stop(
             f"{source} was unpacked anew from other archives since {dest} was made; FRESH=1 {kind.again}"
         )
     if split and split.is_file():
-        old, new = read_json(dest / SPLIT), read_json(split)
-        if any(sorted(old[name]) != sorted(new.get(name, [])) for name in SETS):
+        old = Split.read(dest / SPLIT, remedy=remedy)
+        new = Split.read(split, remedy="give another one, or draw one without --split")
+        if (sorted(old.train), sorted(old.val)) != (sorted(new.train), sorted(new.val)):
             raise command.Stop(f"{split} has changed since {dest} was made; FRESH=1 {kind.again}")
 
 

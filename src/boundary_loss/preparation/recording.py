@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from boundary_loss.folders.prepared import SETS
+from boundary_loss.folders.split import Split
 from boundary_loss.preparation.shown import Preparation
-from boundary_loss.preparation.split import Split
 from boundary_loss.preparation.study import Case, Recipe, Study
-from boundary_loss.unpack import read_provenance
+from boundary_loss.unpack import read_source
 from boundary_loss.volumes import Geometry
 
 
@@ -72,7 +72,7 @@ def common(
         cases: each with its side, ``train`` or ``val``.
         digests: sha256 by file, of all that training reads.
     """
-    source = read_provenance(unpacked)
+    source = read_source(unpacked)
     return {
         "study": study.name,
         "classes": list(study.classes),
@@ -82,8 +82,8 @@ def common(
         "preparation": preparation.as_json(),
         "checksum": checksum(digests),
         "ratio": {which: ratio([case for side, case in cases if side == which]) for which in SETS},
-        "phantom": bool(source and source["phantom"]),
-        "source": source,
+        "phantom": source is not None and source.phantom,
+        "source": None if source is None else source.to_json(),
     }
 
 

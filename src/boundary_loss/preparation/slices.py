@@ -24,12 +24,12 @@ from boundary_loss.folders.sliced import (
     SPACING,
     SPACING_3D,
 )
+from boundary_loss.folders.split import Split
 from boundary_loss.preparation.copies import flipped, turned
 from boundary_loss.preparation.label_values import to_classes
 from boundary_loss.preparation.options import at_least
 from boundary_loss.preparation.recording import Kind, Prepared, common, common_options, label_values
 from boundary_loss.preparation.shown import Preparation, prepare_images, resize_slices
-from boundary_loss.preparation.split import Split
 from boundary_loss.preparation.study import Case, Recipe, Study
 from boundary_loss.shapes import IGNORED
 from boundary_loss.volumes import orientation, read_volume

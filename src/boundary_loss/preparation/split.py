@@ -2,33 +2,11 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
-from boundary_loss.folders import records
-from boundary_loss.folders.prepared import SETS
-
-_FIELDS: dict[str, records.Check] = {
-    **dict.fromkeys(SETS, records.names),
-    **dict.fromkeys(("fold", "folds", "retain"), records.count),
-    "seed": records.whole,
-}
-
-
-@dataclass(frozen=True)
-class Split:
-    """The content of ``split.json``. The ``folds`` of one seed partition the patients."""
-
-    seed: int | None
-    fold: int | None
-    folds: int | None
-    retain: int | None
-    train: list[str]
-    val: list[str]
-
-    def as_json(self) -> dict:
-        return asdict(self)
+from boundary_loss.folders.split import Split
 
 
 def draw_split(patients: Sequence[str], *, retain: int, fold: int, seed: int) -> Split:
@@ -65,10 +43,10 @@ def read_split(path: Path, patients: Sequence[str]) -> Split:
     remedy = (
         "it is not a split: give one with non-empty lists 'train' and 'val' of patients, or draw one without --split"
     )
-    content = records.read_record(path, _FIELDS, remedy=remedy)
-    if not all(content.get(side) for side in SETS):
+    found = Split.read(path, remedy=remedy)
+    train, val = found.train, found.val
+    if not train or not val:
         raise ValueError(f"{path} names nobody to train or to hold out; {remedy}")
-    train, val = (content[side] for side in SETS)
     faults = {
         "on both sides or twice": {name for name in train + val if (train + val).count(name) > 1},
         "not in the data": set(train + val) - set(patients),
@@ -77,5 +55,4 @@ def read_split(path: Path, patients: Sequence[str]) -> Split:
     told = [f"{fault}: {', '.join(sorted(names))}" for fault, names in faults.items() if names]
     if told:
         raise ValueError(f"{path} does not fit the data: {'; '.join(told)}")
-    drawn = {key: content.get(key) for key in ("seed", "fold", "folds", "retain")}
-    return Split(**drawn, train=sorted(train), val=sorted(val))
+    return replace(found, train=sorted(train), val=sorted(val))

@@ -17,15 +17,16 @@ import numpy as np
 from boundary_loss import command
 from boundary_loss.files import link_folder, write_array, write_json
 from boundary_loss.folders.prepared import SPLIT
+from boundary_loss.folders.source import Source
+from boundary_loss.folders.split import Split
 from boundary_loss.folders.whole import GT, WHOLE, WholeFolder
 from boundary_loss.preparation.label_values import to_classes
 from boundary_loss.preparation.normalisation import Moments, Normalisation, picture_window
 from boundary_loss.preparation.recording import Kind, Prepared, common, common_options, label_values
 from boundary_loss.preparation.shown import Preparation
-from boundary_loss.preparation.split import Split
 from boundary_loss.preparation.study import Case, Recipe, Study
 from boundary_loss.shapes import IGNORED
-from boundary_loss.unpack import read_provenance
+from boundary_loss.unpack import read_source
 from boundary_loss.volumes import Geometry, Volume, orientation, read_volume
 
 OF_SPLIT = ("--retain", "--fold", "--seed", "--split")
@@ -219,9 +220,9 @@ def standing(sibling: Path, words: Sequence[str], cases: Sequence[Case], unpacke
     """
     if not (sibling / WHOLE).is_file() or _arrays(command.recorded(sibling) or []) != _arrays(words):
         return []
-    about = WholeFolder.open(sibling).about
+    about = WholeFolder.open(sibling).content
     entries = about["cases"]
-    if about.get("source") != read_provenance(unpacked) or set(entries) != {case.volume for case in cases}:
+    if Source.recorded(about.get("source")) != read_source(unpacked) or set(entries) != {case.volume for case in cases}:
         return []
     return [Kept.from_json(case.volume, entries[case.volume], unpacked) for case in cases]
 

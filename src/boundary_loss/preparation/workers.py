@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from boundary_loss.command import Stop, die_with
 from boundary_loss.processes import pool_of
+from boundary_loss.signals import begin_worker
 
 Map = Callable[[str, Callable[..., Any], Sequence[tuple]], list[Any]]
 """``(what to show, function, its arguments for each item) -> results in order``."""
@@ -49,6 +50,5 @@ def _bar(items: Any, what: str, total: int) -> tqdm:
 
 
 def _start(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the parent's way of ending, which is not a worker's
+    begin_worker(signal.SIG_IGN)
     die_with(parent)

@@ -28,14 +28,14 @@ from boundary_loss.statistics.comparison import warnings_of
 
 
 def other_data(scores: Scores, data: list[Path]) -> list[str]:
-    """What is to be said where the data has changed since a run was trained: no folder is its own any more."""
+    """Return a note for each run whose data is in none of the folders any more, because it was sliced anew."""
     folders = [PreparedFolder.open(path) for path in data if PreparedFolder.is_at(path)]
     found = []
     for run in scores.runs:
         faults = []
         for folder in folders:
             try:
-                run.refuse_other_data(folder.path, folder.classes, folder.about["checksum"])
+                run.refuse_other_data(folder.path, folder.classes, folder.about.checksum)
             except ValueError as error:
                 faults.append(str(error))
         if faults and len(faults) == len(folders):
@@ -50,7 +50,7 @@ def say(scores: Scores, statistics: Statistics, data: list[Path]) -> None:
     for text in sentences(scores):
         print(text)
     print(f"\n{comparisons.to_text(statistics)}\n")
-    unsure = unverified(run.about for run in scores.runs)
+    unsure = unverified(run.record for run in scores.runs)
     for text in (
         *unsure, *differences(scores.runs), *conventions(scores), *other_data(scores, data), *scores.missing,
     ):  # fmt: skip

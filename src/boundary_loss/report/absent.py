@@ -1,6 +1,6 @@
-"""Where there is nothing to find: slices and volumes without foreground, and what each run predicted there.
+"""Count false voxels in slices and volumes without foreground, and volumes that a run missed.
 
-Means hide these: a false voxel in an empty case costs a Dice of 1, a distance of the whole image.
+A mean hides these cases: one false voxel in an empty case turns a Dice of 1 into 0, and 0 mm into the diagonal.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,34 +17,40 @@ from boundary_loss.labels import IGNORED
 from boundary_loss.report.gallery import leading
 
 Fold = tuple[PreparedFolder, Sequence[RunFolder]]
-"""The data of a fold, and a run of each row, trained on it."""
+"""The data of a fold, and for each row a run that was trained on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassCounts:
-    """Where a class is absent or was missed, at each run's best epoch; lists of numbers have one a row."""
+    """Cases in which a class is absent or was missed, at each run's best epoch; lists have one number for each row."""
 
     name: str
     slices: int
     empty: int
     """Slices without the class."""
     false: Sequence[int]
-    """Of these, how many have false voxels."""
+    """How many of these have false voxels."""
     voxels: Sequence[int]
-    """False voxels in them."""
+    """Number of false voxels in them."""
     listed: Sequence[tuple[str, Sequence[int]]]
-    """Slices without the class that have any false voxels, and how many, most first."""
+    """Slices without the class that have false voxels, and how many, largest number first."""
     volumes: int
     absent: Sequence[tuple[str, Sequence[int]]]
     """Volumes without the class, and the false voxels in them."""
     missed: Sequence[tuple[str, int, Sequence[str]]]
     """Volumes, their true voxels, and the rows that predicted none."""
 
+    @property
+    def num_rows(self) -> int | None:
+        """Number of rows that were counted; None if the lists differ in length, as in a file that was edited."""
+        lengths = {len(self.false), len(self.voxels), *(len(each) for _, each in (*self.listed, *self.absent))}
+        return lengths.pop() if len(lengths) == 1 else None
+
 
 def one_of_each_row(
     rows: Iterable[Sequence[RunFolder]], trained: Sequence[tuple[PreparedFolder, Mapping[int, RunFolder]]]
 ) -> list[Fold]:
-    """The folds on which every row has a run, with its first one: a row's seeds are not pooled.
+    """Return the folds on which every row has a run, each with the rows' first runs; seeds are not pooled.
 
     Args:
         trained: sliced folders with the runs that were trained on each.
@@ -60,7 +66,7 @@ def one_of_each_row(
 
 
 def count(labels: Sequence[str], folds: Sequence[Fold]) -> list[ClassCounts]:
-    """For each foreground class: the cases where it is absent or was missed, at each run's best epoch.
+    """Count, for each foreground class, the cases in which it is absent or was missed, at each run's best epoch.
 
     Args:
         labels: of the rows, in the order of each fold's runs.
@@ -81,7 +87,7 @@ def count(labels: Sequence[str], folds: Sequence[Fold]) -> list[ClassCounts]:
 
 
 def _voxels(runs: Sequence[RunFolder], data: PreparedFolder, stems: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(slices, K) voxels of the ground truth and (runs, slices, K) of the predictions; ignored voxels count nowhere."""
+    """Count voxels: (slices, K) of the ground truth, (runs, slices, K) of the predictions, without ignored ones."""
     num_classes = len(data.classes)
     truth = np.zeros((len(stems), num_classes), np.int64)
     predicted = np.zeros((len(runs), len(stems), num_classes), np.int64)

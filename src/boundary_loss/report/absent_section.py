@@ -1,4 +1,4 @@
-"""Cases without foreground, and those that a run missed: a section of the page."""
+"""Write the page's section on cases without foreground and on those that a run missed."""
 
 from collections.abc import Sequence
 from html import escape
@@ -22,7 +22,7 @@ def html(scores: Scores, seen: Seen | Unavailable) -> str:
 
 
 def _counted(scores: Scores) -> str:
-    """Which of their runs stand for rows that have several."""
+    """Return a sentence on which runs are counted of rows with several."""
     seeds = list(dict.fromkeys(own[0].seed for own in scores.rows.values() if any(run.seed for run in own)))
     folds = [{run.fold for run in own} for own in scores.rows.values()]
     common = sorted(set.intersection(*folds) - {""})
@@ -64,7 +64,7 @@ def _empty_slices(scores: Scores, found: ClassCounts) -> str:
 
 
 def _row(name: str, *cells: str) -> str:
-    """A line of a table, of HTML."""
+    """Return a row of a table; the cells are HTML."""
     return f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 

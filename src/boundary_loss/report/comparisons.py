@@ -1,4 +1,4 @@
-"""The paired comparisons of boundary_loss.statistics as text for the terminal and as ``comparisons.csv``."""
+"""Write the paired comparisons of boundary_loss.statistics as text for the terminal and as ``comparisons.csv``."""
 
 import textwrap
 
@@ -13,7 +13,7 @@ _WIDTH = 120
 
 
 def to_text(statistics: Statistics) -> str:
-    """A paragraph a choice of epoch, a line a sentence; then how it was done. Empty for a single row."""
+    """Return a paragraph for each choice of epoch, then how the comparisons were made; empty for a single row."""
     if not statistics.differences:
         return ""
     blocks = []
@@ -36,10 +36,10 @@ def _wrapped(text: str, indent: str) -> str:
 
 
 def to_csv(statistics: Statistics) -> str:
-    """A line a comparison, full precision, empty where undefined. A positive gain means that ``first`` is better.
+    """Return one line for each comparison, with empty cells for NaN. A positive gain means that ``first`` is better.
 
-    ``speaks_of``: ``losses`` where both rows have seeds enough, else ``networks``; ``better`` names a row of losses,
-    ``better_networks`` one of networks. ``differ_in``: settings beside the losses.
+    ``speaks_of``: ``losses`` if both rows have enough seeds, else ``networks``. ``better``: the row whose loss is shown
+    to be better. ``better_networks``: the row whose networks are. ``differ_in``: settings other than the losses.
     """
     header = ["metric", "unit", "class", "when", "first", "second", "patients", "cases", "counted", "unequal",
               "gain", "low", "high", "rank_biserial", "p", "p_holm", "comparisons", "seeds_of_first",

@@ -1,4 +1,4 @@
-"""What each number means, in words that stand beside the numbers."""
+"""The texts that explain each number of a report."""
 
 from boundary_loss.empty_masks import RULE
 from boundary_loss.metric_definitions import METRICS

@@ -1,9 +1,9 @@
-"""What a report says in words: which run has the best mean, and why a comparison may not be fair."""
+"""Write a report's sentences: which run has the best mean, and why a comparison may be unfair."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.run_record import RunRecord
 from boundary_loss.report.html import tidy
 from boundary_loss.report.table import Scores
 from boundary_loss.statistics.alike import unlike
@@ -11,9 +11,10 @@ from boundary_loss.statistics.comparison import group, number, short_label
 
 
 def sentences(scores: Scores, only: Collection[str] = ()) -> list[str]:
-    """One a metric: ``HD95 over volumes (mm): best mean gdl for core (12.83); ce for rim (14.18).``
+    """Return a sentence for each metric: ``HD95 over volumes (mm): best mean gdl for core (12.83); ce for rim (14.2).``
 
-    ``only``: of these metrics; none = of all.
+    Args:
+        only: the metrics to write about; none = all.
     """
     found = []
     for shown in scores.comparisons:
@@ -34,7 +35,7 @@ def sentences(scores: Scores, only: Collection[str] = ()) -> list[str]:
 
 
 def differences(runs: Sequence[RunFolder]) -> list[str]:
-    """Settings in which rows differ although a comparison of losses needs them equal; a row's own runs too."""
+    """Return a sentence for each setting that differs between rows, or between a row's runs, and should not."""
     found = []
     for each in unlike(group(runs)):
         listed = "; ".join(f"{tidy(value)}: {', '.join(names)}" for value, names in each.by_value.items())
@@ -43,10 +44,10 @@ def differences(runs: Sequence[RunFolder]) -> list[str]:
 
 
 def conventions(scores: Scores) -> list[str]:
-    """Where a challenge's own evaluation treats the data otherwise than these runs did."""
+    """Return notes on differences between a challenge's own evaluation and these runs'."""
     shows_wmh = any(shown.name == "val_3d_hd95_wmh" for shown in scores.comparisons)
-    counted = [run for run in scores.runs if run.about.get("study") == "wmh" and "--ignore" not in
-               (run.about.get("data_arguments") or [])]  # fmt: skip
+    counted = [run for run in scores.runs if run.record.study == "wmh" and "--ignore" not in
+               run.record.data_arguments]  # fmt: skip
     if shows_wmh and counted:
         return [
             "The WMH challenge leaves label 2 (other pathology) out of every metric; these data were sliced without "
@@ -55,10 +56,10 @@ def conventions(scores: Scores) -> list[str]:
     return []
 
 
-def unverified(about: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What must be said where archives were taken on the user's word; ``about``: of each run."""
-    archives = [each for own in about for each in (own.get("data_source") or {}).get("archives", [])]
-    names = sorted({str(archive["name"]) for archive in archives if archive.get("trusted")})
+def unverified(runs: Iterable[RunRecord]) -> list[str]:
+    """Return a warning if archives with unknown checksums were accepted."""
+    sources = [record.data_source for record in runs if record.data_source is not None]
+    names = sorted({archive.name for source in sources for archive in source.archives if archive.trusted})
     if not names:
         return []
     return [

@@ -1,7 +1,7 @@
-"""The cases that a page shows: images, ground truth and every run's predictions over the epochs, within a size.
+"""Collect the cases that a page shows, with images, ground truth and predictions, up to a total size.
 
 Worst, median and best case of each fold come first, with every seed, then their further epochs, images and distance
-maps, then the other cases, as long as there is room; what was left out is said.
+maps, then the other cases, until the size is reached. The page lists what was left out.
 """
 
 from bisect import bisect_right
@@ -19,15 +19,15 @@ from boundary_loss.report.gallery_cases import Case, FoldCases, Room
 from boundary_loss.statistics.comparison import group
 
 ROOM = 11_000_000
-"""Bytes of a page that pictures may take."""
+"""Bytes of a page that pictures may use."""
 NUM_EPOCHS = 16
-"""So many epochs of each run, evenly spread, the best and the last among them."""
+"""Epochs shown of each run, evenly spread, including the best and the last."""
 
 Step = Callable[[FoldCases, Case, Room], None]
 STEPS: tuple[Step, ...] = (
     FoldCases.add_seeds, FoldCases.add_epochs, FoldCases.add_images, FoldCases.add_maps, FoldCases.add_epochs_of_seeds,
 )  # fmt: skip
-"""What a case gets after its beginning, in this order."""
+"""What is added to a case after its first image and best epoch, in this order."""
 
 
 def build(
@@ -39,15 +39,15 @@ def build(
     num_epochs: int = NUM_EPOCHS,
     room: int = ROOM,
 ) -> dict[str, Any]:
-    """What assets/gallery.js shows.
+    """Return the data that assets/gallery.js shows.
 
     Args:
-        runs: a row has a panel; of the runs of its seeds and folds the reader chooses one.
-        data: what they were trained on, a folder a fold.
+        runs: each row has a panel, in which the reader chooses among the runs of its seeds and folds.
+        data: the folders that they were trained on, one for each fold.
         modality: the image shown first, and of every case; None = the last one.
-        wanted: these volumes and no others, instead of worst, median, best and what there is room for.
+        wanted: the only volumes to show, instead of worst, median, best and others.
         num_epochs: of each run.
-        room: bytes that the pictures may take. Where not all fits, images are JPEG instead of PNG.
+        room: bytes that the pictures may use. If not everything fits, images are JPEG instead of PNG.
 
     Raises:
         ValueError: a run that was trained on none of the folders, a volume that was not predicted.
@@ -89,7 +89,7 @@ def build(
 def trained_on(
     runs: Sequence[RunFolder], data: Sequence[PreparedFolder]
 ) -> list[tuple[PreparedFolder, dict[int, RunFolder]]]:
-    """The folders with the runs that were trained on each, by their places in ``runs``."""
+    """Return the folders with the runs that were trained on each, keyed by their index in ``runs``."""
     left, found = dict(enumerate(runs)), []
     for folder in data:
         own = {number: run for number, run in left.items() if _fits(run, folder)}
@@ -97,7 +97,7 @@ def trained_on(
         if own:
             found.append((folder, own))
     for run in left.values():
-        check_runs(data[-1], [run])  # says what does not fit
+        check_runs(data[-1], [run])  # raises the error that names what does not fit
     return found
 
 
@@ -110,7 +110,7 @@ def _fits(run: RunFolder, folder: PreparedFolder) -> bool:
 
 
 def leading(runs: Mapping[int, RunFolder], row_of: Mapping[Path, int]) -> list[int]:
-    """The first of each row."""
+    """Return the first run of each row."""
     first: dict[int, int] = {}
     for number, run in runs.items():
         first.setdefault(row_of[run.path], number)
@@ -118,7 +118,7 @@ def leading(runs: Mapping[int, RunFolder], row_of: Mapping[Path, int]) -> list[i
 
 
 def maps_of(folds: Sequence[FoldCases]) -> str:
-    """What the distance maps are of: ``volume`` or ``slice``; empty where they cannot be shown."""
+    """Return what the distance maps are of, ``volume`` or ``slice``; empty if they cannot be shown."""
     if all(fold.has_maps_3d for fold in folds):
         return "volume"
     return "slice" if slicemaps.can_measure() else ""
@@ -137,7 +137,7 @@ def fill(folds: Sequence[FoldCases], room: Room, wanted: Sequence[str]) -> tuple
     begun = {volume for _, volume, _ in chosen}
     others = [(fold, v) for fold in folds for v in fold.order() if v not in begun and not wanted]
     for i, (fold, volume) in enumerate(others):
-        whole = Room(room.bytes, room.lossless)  # a further case comes whole or not at all
+        whole = Room(room.bytes, room.lossless)  # a further case is shown with everything or not at all
         case = fold.begin(volume, "", whole)
         if case is not None:
             for step in STEPS[:-1]:
@@ -151,7 +151,7 @@ def fill(folds: Sequence[FoldCases], room: Room, wanted: Sequence[str]) -> tuple
 
 
 def _holding(folds: Sequence[FoldCases], volume: str) -> FoldCases:
-    """The fold that has the volume; the first, which then says that it has not."""
+    """Return the fold that has the volume; if none has, the first, whose error says so."""
     return next((fold for fold in folds if volume in fold.slices), folds[0])
 
 

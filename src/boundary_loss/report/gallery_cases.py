@@ -1,6 +1,6 @@
-"""The cases of one sliced folder: images, ground truth, and the predictions of every run that was trained on it.
+"""Collect the cases of one sliced folder: images, ground truth, and predictions of the runs trained on it.
 
-A row's runs on one folder differ in their seeds; a study with folds has a folder a fold.
+A row's runs on one folder differ in their seeds; a study with folds has a folder for each.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,14 +29,14 @@ Case = dict[str, Any]
 
 @dataclass
 class Room:
-    """What is left of the size, and what found no place."""
+    """The bytes that are left, and what did not fit."""
 
     bytes: int
     lossless: bool = True
     left_out: list[str] = field(default_factory=list)
 
     def take(self, pieces: Iterable[str], what: str) -> bool:
-        """Whether all of it fits; then it is counted."""
+        """Return True and count the texts if all of them fit."""
         size = sum(len(piece) for piece in pieces)
         if size > self.bytes:
             self.left_out.append(what)
@@ -61,7 +61,7 @@ def cases(run: RunFolder) -> dict[str, tuple[str, float]]:
 
 
 def ranking(run: RunFolder) -> list[tuple[str, float]]:
-    """Volumes with their mean foreground Dice at the run's best epoch, the worst first."""
+    """Return the volumes with their mean foreground Dice at the run's best epoch, the worst first."""
     (measured,) = Comparison.of(ORDERED_BY, [run]).runs
     if measured.best is None:
         raise FileNotFoundError(f"{run.path} has no best epoch yet")
@@ -73,12 +73,12 @@ def ranking(run: RunFolder) -> list[tuple[str, float]]:
 
 
 class FoldCases:
-    """Makes the cases of a folder, a step at a time, as long as there is room.
+    """Builds the cases of a folder in steps, until the room is used up.
 
     Args:
         data: the sliced folder.
         runs: those trained on it, by their numbers in the page.
-        leading: the numbers of each row's first run here; of the others, the other seeds, fewer epochs are shown.
+        leading: the numbers of each row's first run here; of its other seeds fewer epochs are shown.
         num_runs: in the page.
         modalities: the image shown first, then the others.
         num_epochs: of each run.
@@ -103,21 +103,21 @@ class FoldCases:
         return self.runs[self.leading[0]]
 
     def first(self) -> dict[str, str]:
-        """``{volume: worst, median or best}``; the first volume where that was not measured."""
+        """Return ``{volume: worst, median or best}``; only the first volume if Dice was not measured."""
         try:
             return {volume: word for word, (volume, _) in cases(self.first_run).items()}
         except FileNotFoundError:
             return dict.fromkeys(list(self.slices)[:1], "")
 
     def order(self) -> list[str]:
-        """The volumes, the worst first; by name where that was not measured."""
+        """Return the volumes, the worst first; sorted by name if Dice was not measured."""
         try:
             return [volume for volume, _ in ranking(self.first_run) if volume in self.slices]
         except FileNotFoundError:
             return list(self.slices)
 
     def begin(self, volume: str, word: str, room: Room) -> Case | None:
-        """A case with its first image, the ground truth and the best epoch of each row's first run."""
+        """Return a case with its first image, the ground truth and the best epoch of each row's first run."""
         if volume not in self.slices:
             raise ValueError(f"not every run predicted {volume}: there is no common gallery")
         stems = self.slices[volume]
@@ -175,7 +175,7 @@ class FoldCases:
         return self._excerpts[volume]
 
     def add_seeds(self, case: Case, room: Room) -> None:
-        """The best epoch of the runs of other seeds."""
+        """Add the best epoch of the runs of other seeds."""
         self.predict(case, self.best(self.seeds), room, f"other seeds of {case['name']}")
 
     def add_epochs(self, case: Case, room: Room) -> None:
@@ -203,7 +203,7 @@ class FoldCases:
             case["dice"].setdefault(str(number), {})[str(epoch)] = self.dice(number, epoch, case["name"])
 
     def predicted(self, number: int, epoch: int, case: Case) -> list[str]:
-        """One text a slice; read once, for both fillings."""
+        """Return one text for each slice; cached, because two steps use it."""
         key = (number, epoch, case["name"])
         if key not in self._texts:
             self._texts[key] = self.read(self.runs[number], epoch, case)
@@ -224,11 +224,11 @@ class FoldCases:
 
     @property
     def has_maps_3d(self) -> bool:
-        """Whether slicing saved the maps of the volumes; otherwise those of the slices are measured."""
+        """True if slicing saved the maps of the volumes; otherwise those of the slices are computed."""
         return self.data.has_maps_3d("val")
 
     def add_maps(self, case: Case, room: Room) -> None:
-        """The signed distance maps of the foreground classes."""
+        """Add the signed distance maps of the foreground classes."""
         if not (self.has_maps_3d or slicemaps.can_measure()):
             return
         volume = case["name"]
@@ -241,7 +241,7 @@ class FoldCases:
                     s["maps"][name] = text
 
     def maps(self, stems: Sequence[str], volume: str) -> dict[str, tuple[float, list[str]]]:
-        """For each foreground class that is there: its largest distance and a picture a slice."""
+        """Return for each class that is present its largest distance and a picture of each slice."""
         signed = np.stack([self.signed(stem) for stem in stems])
         found = {}
         for k, name in enumerate(self.data.classes):
@@ -273,7 +273,7 @@ class FoldCases:
 
 
 def _dice(run: RunFolder) -> tuple[np.ndarray, list[str]]:
-    """(E, volumes) mean Dice over the foreground classes; no epoch where it was not measured."""
+    """Return (E, volumes) mean Dice over the foreground classes, with no epochs if it was not measured."""
     if not run.has(ORDERED_BY):
         return np.empty((0, 0)), run.names["volumes"]
     (measured,) = Comparison.of(ORDERED_BY, [run]).runs
@@ -281,7 +281,7 @@ def _dice(run: RunFolder) -> tuple[np.ndarray, list[str]]:
 
 
 def content_box(pictures: Sequence[np.ndarray]) -> list[int]:
-    """Left, top, right and bottom pixel of what is not black in any of the pictures; of all where all is black."""
+    """Return left, top, right and bottom of the pixels that are not black in every picture; the whole if all are."""
     bright = np.any([array > 0 for array in pictures], axis=0)
     if not bright.any():
         bright = np.ones_like(bright)
@@ -290,7 +290,7 @@ def content_box(pictures: Sequence[np.ndarray]) -> list[int]:
 
 
 def shown_epochs(run: RunFolder, most: int) -> list[int]:
-    """Up to ``most`` of the epochs on disk, evenly spread; the best and the last are among them."""
+    """Return up to ``most`` of the epochs on disk, evenly spread, including the best and the last."""
     found = run.epochs
     if len(found) > most:
         places = np.unique(np.linspace(0, len(found) - 1, most - 1).round().astype(int))
@@ -299,5 +299,5 @@ def shown_epochs(run: RunFolder, most: int) -> list[int]:
 
 
 def largest(labels: Sequence[np.ndarray], num_classes: int) -> int:
-    """The place of the slice with the most foreground; the first of equals."""
+    """Return the index of the slice with the most foreground; the first if several are equal."""
     return int(np.argmax([int(((array > 0) & (array < num_classes)).sum()) for array in labels]))

@@ -1,4 +1,4 @@
-"""Small pieces of HTML that several sections share. Every name is escaped."""
+"""Pieces of HTML that several sections share. Every name is escaped."""
 
 import base64
 import re
@@ -18,7 +18,7 @@ MARKS = {
     "P": "M-1.6-4.8h3.2v3.2h3.2v3.2h-3.2v3.2h-3.2v-3.2h-3.2v-3.2h3.2z",
     "X": "M-2.7-5L0-2.3L2.7-5L5-2.7L2.3 0L5 2.7L2.7 5L0 2.3L-2.7 5L-5 2.7L-2.3 0L-5-2.7z",
 }  # fmt: skip
-"""Matplotlib's markers as SVG paths around 0, for curves on a page to look as those in the plots."""
+"""Matplotlib's markers as SVG paths around 0, so that curves on a page look like those in the plots."""
 
 
 def mark(i: int) -> str:
@@ -27,7 +27,7 @@ def mark(i: int) -> str:
 
 
 def dashes(i: int) -> str:
-    """A run's line as ``stroke-dasharray``; empty if it is whole."""
+    """Return a run's line style as ``stroke-dasharray``; empty for a solid line."""
     line = dash(i)
     return "" if line == LINES[0] else " ".join(f"{2 * length:g}" for length in line[1])
 
@@ -44,7 +44,7 @@ def key(i: int) -> str:
 
 
 def named(i: int, label: str) -> str:
-    """A run's mark and name, which may be broken where its words end, as tables have them."""
+    """Return a run's mark and name for a table; the name may be broken after its words."""
     broken = re.sub(r"(?<=[_/,-])(?=.)", "<wbr>", escape(label))
     return f'{key(i)}<span class="name">{broken}</span>'
 

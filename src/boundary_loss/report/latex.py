@@ -19,12 +19,12 @@ _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textas
 
 
 def escape(text: str) -> str:
-    """Text as LaTeX prints it."""
+    """Escape text for LaTeX."""
     return "".join(_SPECIAL.get(letter, letter) for letter in text)
 
 
 def to_latex(scores: Scores, statistics: Statistics) -> str:
-    """Results at the best and at the last epoch, then the paired comparisons."""
+    """Return tables of the results at the best and at the last epoch, and of the paired comparisons."""
     shown = [c for c in scores.comparisons if c.metric.rows == "volumes"] or list(scores.comparisons)
     parts = [f"% {text}" for text in warnings_of(scores.runs)]
     parts += [_results(scores, shown, statistics, when) for when in CHOICES]

@@ -1,4 +1,4 @@
-"""What the report's command takes, and what it compares; also when the page is drawn again from an archive."""
+"""The options of the report's command, read from its command line or from what an archive kept of it."""
 
 import argparse
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ BESIDE = ("--runs", "--data", "--modality", "--quiet", "--show")
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """Of the command line, or of ``words``."""
+    """Parse ``words``; None = the command line."""
     parser = command.parser("Compare the runs of a study: tables, paired comparisons, a page.")
     parser.add_argument("folder", type=Path, help="where the report goes, as results/isles")
     parser.add_argument("--runs", type=Path, nargs="+", help="run folders; default: all finished ones in the folder")
@@ -29,7 +29,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _add_compared(parser: argparse.ArgumentParser) -> None:
-    """The options that shape what is compared."""
+    """Add the options that decide what is compared."""
     parser.add_argument("--metrics", nargs="+", default=["default"],
                         help=f"arrays, as val_3d_dsc, or sets: {' '.join(METRIC_SETS)}")  # fmt: skip
     parser.add_argument("--columns", nargs="+", default=[], help="class numbers or names; default: foreground")
@@ -40,14 +40,14 @@ def _add_compared(parser: argparse.ArgumentParser) -> None:
 
 
 class _Refusing(argparse.ArgumentParser):
-    """Raises where a command line would end the process with a message or with its help."""
+    """A parser that raises ValueError instead of ending the process."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
 
 
 def kept_arguments(folder: Path, names: Sequence[str], words: Sequence[str]) -> argparse.Namespace:
-    """What a report was made of, from the words that it kept: nothing in them names a folder or ends the process.
+    """Parse the words that a report kept; words that name a folder or would end the process are refused.
 
     Args:
         folder: of the report.

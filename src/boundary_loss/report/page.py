@@ -1,6 +1,6 @@
-"""``report.html``: one file that needs nothing else, for laptop and phone, light and dark.
+"""Write ``report.html``: a single file without external resources, for laptop and phone, light and dark.
 
-Words and tables are HTML, complete without scripts; curves, cases and gallery are drawn in the reader's browser by the
+Text and tables are HTML and complete without scripts; curves, cases and gallery are drawn in the browser by the
 scripts in assets/, from the JSON of :mod:`boundary_loss.report.payload`.
 """
 
@@ -23,12 +23,12 @@ SCRIPTS = (
     "dom", "theme", "table", "runs", "chart", "curves", "cases", "masks", "pictures", "panel", "planes", "gallery",
     "controls", "main",
 )  # fmt: skip
-"""In this order: each uses what those before it define."""
+"""In this order, because each uses definitions of those before it."""
 _CASES = "Every point and every line is a volume or a slice, as the metric says; the tests are per patient."
 
 
 def page(scores: Scores, statistics: Statistics, seen: Seen | Unavailable) -> str:
-    """The whole page."""
+    """Return the whole page."""
     sections = [
         ("results", "Results", results_section.html(scores, statistics)),
         ("curves", "Curves", f'<p class="faint">{_curves(scores)}</p>'),
@@ -50,7 +50,7 @@ def _curves(scores: Scores) -> str:
 
 
 def gallery_page(runs: Sequence[RunFolder], gallery: dict[str, Any]) -> str:
-    """The gallery alone, as ``make view`` opens it."""
+    """Return a page with the gallery alone, as ``make view`` opens it."""
     study = study_of(runs)
     content = gallery_payload(study, gallery)
     return document(f"{study}: gallery", "", [("gallery", "Gallery", "")], content, warnings_of(runs))
@@ -66,7 +66,7 @@ def _gallery(seen: Seen | Unavailable) -> str:
 def document(
     title: str, summary: str, sections: Sequence[tuple[str, str, str]], content: dict[str, Any], banners: Sequence[str]
 ) -> str:
-    """HTML around ``(anchor, heading, html)`` sections and the scripts' data."""
+    """Return a page with these ``(anchor, heading, html)`` sections and the scripts' data."""
     links = "".join(f'<a href="#{anchor}">{escape(heading)}</a>' for anchor, heading, _ in sections)
     body = "\n".join(
         f'<section id="{anchor}" aria-labelledby="{anchor}-h">'
@@ -89,7 +89,7 @@ def document(
 
 
 def scripts() -> str:
-    """All scripts as one function's body: they share names with each other and with nothing else."""
+    """Return all scripts as the body of one function, so that they share names only with each other."""
     return '(() => {\n"use strict";\n' + "\n".join(_asset(f"{name}.js") for name in SCRIPTS) + "})();\n"
 
 
@@ -98,7 +98,7 @@ def _asset(name: str) -> str:
 
 
 def colours() -> str:
-    """Both themes as variables: the reader's choice, else what the system asks for; paper is always light."""
+    """Return both themes as CSS variables; the reader's choice wins over the system's, and printing is always light."""
     light, dark = _variables(LIGHT, "light"), _variables(DARK, "dark")
     return (
         f":root {{ {light} }}\n"

@@ -1,4 +1,4 @@
-"""What the page's scripts draw: curves over epochs, values of cases. Numbers as JSON takes them, NaN as null."""
+"""Build the data that the page's scripts draw: curves over epochs and values of cases, with NaN as null."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ LOSSES = ("tra_loss", "val_loss")
 
 
 def payload(scores: Scores, statistics: Statistics, gallery: dict[str, Any] | None) -> dict[str, Any]:
-    """Everything that the scripts draw; ``gallery``: of :func:`boundary_loss.report.gallery.build`, if it was made."""
+    """Return everything that the scripts draw; ``gallery`` is that of :func:`boundary_loss.report.gallery.build`."""
     return {
         "study": scores.study,
         "runs": _named(scores.labels),
@@ -32,12 +32,12 @@ def payload(scores: Scores, statistics: Statistics, gallery: dict[str, Any] | No
 
 
 def gallery_payload(study: str, gallery: dict[str, Any]) -> dict[str, Any]:
-    """The gallery alone: every run of it is a row of its own."""
+    """Return the data of the gallery alone, with a row for every run."""
     return {"study": study, "runs": _named(gallery["shown"]), "metrics": [], "differences": [], "gallery": gallery}
 
 
 def _named(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Each run's name and look; ``key`` is HTML of ours."""
+    """Return each run's name and style; ``key`` is HTML that was made here."""
     return [
         {"name": name, "colour": i % len(LIGHT.colours), "mark": mark(i), "dash": dashes(i), "key": key(i)}
         for i, name in enumerate(names)
@@ -45,7 +45,7 @@ def _named(names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def losses(scores: Scores) -> list[Comparison]:
-    """The curves that stand beside the metrics: each loss on training and validation data."""
+    """Return the curves of each loss on training and validation data."""
     found = []
     for name in LOSSES:
         having = {label: own for label, own in scores.rows.items() if all(run.has(name) for run in own)}
@@ -74,13 +74,13 @@ def _metric(shown: Comparison, scores: Scores) -> dict[str, Any]:
 
 
 def about(shown: Comparison) -> str:
-    """``volumes, mm, lower is better``"""
+    """Return ``volumes, mm, lower is better``."""
     direction = "lower is better" if shown.metric.lower_is_better else "higher is better"
     return f"{heading_of(shown.name)[1]}, {direction}"
 
 
 def _run(measured: Measured, number: int) -> dict[str, Any]:
-    """A row's curves; a band of one standard deviation over its seeds; its cases at the best and the last epoch."""
+    """Return a row's curves, a band of one SD over its seeds, and its cases at the best and the last epoch."""
     columns = list(enumerate(measured.columns))
     found: dict[str, Any] = {
         "run": number,
@@ -102,11 +102,11 @@ def _run(measured: Measured, number: int) -> dict[str, Any]:
 
 
 def rounded(values: Sequence[float] | np.ndarray) -> list[float | None]:
-    """``DIGITS`` significant digits: more than a curve shows."""
+    """Round to ``DIGITS`` significant digits, which is finer than a curve shows."""
     return [float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None for value in np.asarray(values, float)]
 
 
 def to_script(content: dict[str, Any]) -> str:
-    """JSON that may stand inside a ``<script>``: no name can end it."""
+    """Return JSON that is safe inside a ``<script>``: no name in it can close the tag."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -1,6 +1,6 @@
-"""Slices as text that a page can hold: pictures as data addresses, class maps as runs of equal pixels.
+"""Encode slices as text for a page: pictures as data URLs, class maps as runs of equal pixels.
 
-The scripts of the page read them back: assets/masks.js.
+assets/masks.js decodes them.
 """
 
 import base64
@@ -13,7 +13,7 @@ JPEG_QUALITY = 88
 
 
 def picture(array: np.ndarray, *, lossless: bool = True) -> str:
-    """(X, Y) uint8 as the ``data:`` address of a PNG, or of a JPEG of about a third of its size."""
+    """Return (X, Y) uint8 as the ``data:`` URL of a PNG, or of a JPEG of about a third of its size."""
     buffer = io.BytesIO()
     if lossless:
         Image.fromarray(np.ascontiguousarray(array)).save(buffer, "PNG", compress_level=6)
@@ -55,6 +55,6 @@ def _leb128(numbers: np.ndarray) -> bytes:
 
 
 def distances(signed_mm: np.ndarray, limit_mm: float) -> np.ndarray:
-    """(X, Y) signed distances in 8 bits: 128 + 127 sign(d) √(|d| / limit), fine where it matters, near the border."""
+    """Return (X, Y) signed distances in 8 bits, 128 + 127 sign(d) √(|d| / limit), which is finest near the border."""
     share = np.sqrt(np.minimum(np.abs(signed_mm) / limit_mm, 1.0))
     return (128 + np.round(127 * np.sign(signed_mm) * share)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""How the runs were made: settings side by side, ledger rows, commands, data and split."""
+"""Write the section on how the runs were made: settings side by side, ledger rows, commands, data and split."""
 
 import shlex
 from collections.abc import Sequence
@@ -6,6 +6,8 @@ from html import escape
 from typing import Any
 
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.source import Source
+from boundary_loss.folders.split import Split
 from boundary_loss.report.findings import unverified
 from boundary_loss.report.html import named, paragraphs, tidy
 from boundary_loss.report.seen import Seen, Unavailable
@@ -24,7 +26,7 @@ _HEADINGS = {setting.key: setting.heading for setting in declared()} | {
     "versions": "versions",
     "device": "device",
 }
-"""The settings, then the facts of a run that follow from them; whatever else a run records comes after."""
+"""Headings of the settings, then of facts that follow from them; other entries of run.json come last."""
 _ELSEWHERE = {"name", "losses", "study", "arguments", "data_arguments", "data_source"}
 
 
@@ -46,7 +48,7 @@ def html(scores: Scores, seen: Seen | Unavailable) -> str:
 
 def _settings(scores: Scores) -> str:
     rows = []
-    recorded = dict.fromkeys(setting for run in scores.runs for setting in run.about)
+    recorded = dict.fromkeys(setting for run in scores.runs for setting in run.record.recorded)
     others = {setting: words(setting) for setting in recorded if setting not in _HEADINGS.keys() | _ELSEWHERE}
     for setting, name in (_HEADINGS | others).items():
         values = [_row_value(setting, own) for own in scores.rows.values()]
@@ -65,12 +67,13 @@ def _settings(scores: Scores) -> str:
 
 
 def _row_value(setting: str, runs: Sequence[RunFolder]) -> str:
-    """A setting of a row as HTML; all of its values where its runs differ, as in their seeds."""
-    return ", ".join(dict.fromkeys(value for run in runs if (value := _value(setting, run.about.get(setting)))))
+    """Return a row's value of a setting as HTML; all its values if its runs differ, as in their seeds."""
+    values = [_value(setting, run.record.recorded.get(setting)) for run in runs]
+    return ", ".join(dict.fromkeys(filter(None, values)))
 
 
 def _value(setting: str, value: Any) -> str:
-    """A setting as HTML."""
+    """Format a setting as HTML."""
     if value is None or value == []:
         return ""
     if isinstance(value, bool):
@@ -87,19 +90,19 @@ def _value(setting: str, value: Any) -> str:
 
 
 def _ledger(scores: Scores) -> str:
-    """The rows as a study file has them."""
+    """Return the rows as they are written in a study's makefile."""
     lines = []
     for run, *_ in scores.rows.values():
-        lines.append(f"{run.row}.losses := {' '.join(map(str, run.about.get('terms', [])))}")
-        if run.about.get("schedule") not in (None, "constant"):
-            lines.append(f"{run.row}.schedule := {run.about['schedule']}")
+        lines.append(f"{run.row}.losses := {' '.join(run.record.terms)}")
+        if run.record.schedule not in (None, "constant"):
+            lines.append(f"{run.row}.schedule := {run.record.schedule}")
     return "\n".join(lines)
 
 
 def _commands(scores: Scores) -> str:
     return "\n".join(
         f"python -m boundary_loss.train results/{run.home.resolve().name}/{run.name} "
-        + shlex.join(tidy(str(word)) for word in run.about.get("arguments", []))
+        + shlex.join(map(tidy, run.record.arguments))
         for run in scores.runs
     )
 
@@ -109,32 +112,37 @@ def _block(text: str) -> str:
 
 
 def _data(scores: Scores) -> str:
-    """Each different kind of data the runs were trained on: checksum, slicing, archives."""
+    """Describe each data set that the runs were trained on: checksum, slicing, archives."""
     parts = []
-    for about in {str(run.about.get("data_checksum")): run.about for run in scores.runs}.values():
-        source = about.get("data_source") or {}
-        rows = [("checksum of the sliced data", str(about.get("data_checksum", "unknown")))]
-        if about.get("data_arguments"):
-            rows.append(("sliced with", shlex.join(tidy(str(word)) for word in about["data_arguments"])))
-        for archive in source.get("archives", []):
-            trusted = ", unknown and trusted" if archive.get("trusted") else ""
-            rows.append((archive["name"], f"{archive['algorithm']} {archive['checksum']}{trusted}"))
-        rows += [(word, "; ".join(source[word])) for word in ("source", "licence", "citation") if source.get(word)]
+    for record in {run.record.data_checksum: run.record for run in scores.runs}.values():
+        rows = [("checksum of the sliced data", record.data_checksum or "unknown")]
+        if record.data_arguments:
+            rows.append(("sliced with", shlex.join(map(tidy, record.data_arguments))))
+        if record.data_source is not None:
+            rows += _source(record.data_source)
         cells = "".join(
             f'<tr><th scope="row">{escape(name)}</th><td class="long">{escape(value)}</td></tr>' for name, value in rows
         )
-        parts.append(paragraphs(unverified([about])))
+        parts.append(paragraphs(unverified([record])))
         parts.append(f'<div class="wide"><table class="facts"><tbody>{cells}</tbody></table></div>')
     return "".join(parts)
 
 
-def _split(split: dict[str, Any]) -> str:
-    if not split.get("val"):
+def _source(source: Source) -> list[tuple[str, str]]:
+    """Return the table's rows on the archives and their origin."""
+    rows = []
+    for archive in source.archives:
+        trusted = ", unknown and trusted" if archive.trusted else ""
+        rows.append((archive.name, f"{archive.algorithm} {archive.checksum}{trusted}"))
+    known = {"source": source.source, "licence": source.licence, "citation": source.citation}
+    return rows + [(word, "; ".join(texts)) for word, texts in known.items() if texts]
+
+
+def _split(split: Split) -> str:
+    if not split.val:
         return ""
-    fold = f", fold {split['fold']} of {split['folds']}" if split.get("folds") else ""
-    seed = f", seed {split['seed']}" if "seed" in split else ""
-    sets = [("trained on", split.get("train", [])), ("held out", split["val"])]
-    items = "".join(
-        f"<dt>{len(names)} patients {word}</dt><dd>{escape(', '.join(map(str, names)))}</dd>" for word, names in sets
-    )
+    fold = f", fold {split.fold} of {split.folds}" if split.folds else ""
+    seed = "" if split.seed is None else f", seed {split.seed}"
+    sets = [("trained on", split.train), ("held out", split.val)]
+    items = "".join(f"<dt>{len(names)} patients {word}</dt><dd>{escape(', '.join(names))}</dd>" for word, names in sets)
     return f"<details><summary>Split{escape(seed + fold)}</summary><dl>{items}</dl></details>"

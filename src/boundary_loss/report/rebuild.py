@@ -8,7 +8,7 @@ from boundary_loss.report.report_data import KEPT, read_kept
 
 
 def again(folder: Path) -> str | None:
-    """``report.html`` as it would be written now; None where nothing was kept of the data.
+    """Return ``report.html`` as it would be written now; None if there is no report_data.json.
 
     Raises:
         ValueError: what was kept cannot be used, or does not fit the runs.
@@ -24,7 +24,7 @@ def again(folder: Path) -> str | None:
 
 
 def order(folder: Path, paths: list[Path]) -> list[Path]:
-    """The runs in the order of the report, which gives them their colours."""
+    """Return the runs in the report's order, which decides their colours."""
     kept = read_kept(folder)
     names = kept.names if kept else []
     known = {path.relative_to(folder).as_posix(): path for path in paths}

@@ -1,7 +1,7 @@
-"""What a report takes from the sliced data: the gallery, the cases without foreground, the splits.
+"""Read what a report needs of the sliced data: the gallery, the cases without foreground, the splits.
 
-It is kept beside the report as ``report_data.json``, so that the same page can be made again where the data is not, as
-from an archive.
+It is saved beside the report as ``report_data.json``, so that the page can be rebuilt without the data, as from an
+archive.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from typing import Any
 
 from boundary_loss.files import write_text
 from boundary_loss.folders import records
-from boundary_loss.folders.prepared import SPLIT, PreparedFolder
+from boundary_loss.folders.prepared import PreparedFolder
+from boundary_loss.folders.split import SPLIT
 from boundary_loss.report import absent, gallery
 from boundary_loss.report.payload import to_script
 from boundary_loss.report.seen import Seen, Unavailable
@@ -18,6 +19,7 @@ from boundary_loss.report.table import Scores
 from boundary_loss.statistics.comparison import names_of
 
 KEPT = "report_data.json"
+_REMEDY = "delete it, and a report with the data at hand writes it again"
 
 
 def _run_name(value: Any, key: str, path: Path) -> None:
@@ -45,24 +47,21 @@ _ABSENT: dict[str, records.Check] = {
     **dict.fromkeys(("false", "voxels"), _COUNTS),
     **dict.fromkeys(("listed", "absent", "missed"), records.list_of(_counted)),
 }
-_SPLIT: dict[str, records.Check] = dict.fromkeys(("fold", "folds", "seed"), records.count) | dict.fromkeys(
-    ("train", "val"), records.names
-)
 _KEPT: dict[str, records.Check] = {
     "names": records.list_of(_run_name),
     "words": records.texts,
     "runs": records.list_of(records.list_of(lambda *_: None)),
     "gallery": records.mapping,
     "absent": records.list_of(records.record(_ABSENT, needs=tuple(_ABSENT))),
-    "splits": records.list_of(records.record(_SPLIT)),
+    "splits": records.list_of(SPLIT),
 }
 
 
 def take(scores: Scores, data: Sequence[Path], modality: str | None, words: Sequence[str]) -> Seen:
-    """Read the data, a folder a fold.
+    """Read the data, one folder for each fold.
 
     Args:
-        words: the command's options, kept too.
+        words: the command's options, which are saved too.
 
     Raises:
         FileNotFoundError: no data there, or no predictions.
@@ -74,20 +73,16 @@ def take(scores: Scores, data: Sequence[Path], modality: str | None, words: Sequ
         runs=identity(scores),
         gallery=gallery.build(scores.runs, folders, modality),
         absent=absent.count(scores.labels, absent.one_of_each_row(scores.rows.values(), trained)),
-        splits=[_read_split(data.path / SPLIT) for data, _ in trained if (data.path / SPLIT).is_file()],
+        splits=[split for data, _ in trained if (split := data.split) is not None],
         names=names_of(scores.runs),
         words=list(words),
     )
 
 
-def _read_split(path: Path) -> dict[str, Any]:
-    return records.read_record(path, _SPLIT, remedy=f"remove {path.parent} and slice it again")
-
-
 def identity(scores: Scores) -> list[list[Any]]:
-    """What must agree for a kept file to belong to these runs: names, data, best epoch, epochs on disk."""
+    """Return what a saved file must agree with to belong to these runs: names, data, best epoch, epochs on disk."""
     return [
-        [name, run.about.get("data_checksum"), run.best_epoch, run.epochs]
+        [name, run.record.data_checksum, run.best_epoch, run.epochs]
         for name, run in zip(names_of(scores.runs), scores.runs, strict=True)
     ]
 
@@ -95,9 +90,9 @@ def identity(scores: Scores) -> list[list[Any]]:
 def take_or_kept(
     scores: Scores, data: Sequence[Path], modality: str | None, folder: Path, words: Sequence[str]
 ) -> Seen | Unavailable:
-    """From the data, or else from what an earlier report kept in ``folder``, or else the reason why there is nothing.
+    """Read the data and save what was read, or take what an earlier report saved in ``folder``.
 
-    What was read is kept.
+    If there is neither, the result is the reason.
 
     Args:
         data: sliced folders, of the folds.
@@ -108,7 +103,7 @@ def take_or_kept(
     """
     for path in data:
         if PreparedFolder.is_at(path):
-            PreparedFolder.open(path).stems("val")  # spoilt data is an error; data that is elsewhere, or other, is not
+            PreparedFolder.open(path).stems("val")  # spoilt data is an error; missing or other data is not
     try:
         if not data:
             raise FileNotFoundError("no data were given (--data data/ISLES)")
@@ -120,22 +115,25 @@ def take_or_kept(
 
 
 def kept(scores: Scores, folder: Path) -> Seen | None:
-    """What an earlier report read, if it was of these runs as they are now."""
+    """Return what an earlier report read, if it was of these runs as they are now; otherwise None."""
     content = read_kept(folder)
     try:
-        return content if content is not None and content.runs == identity(scores) else None
+        if content is None or content.runs != identity(scores):
+            return None
     except FileNotFoundError:  # a run without best epoch
         return None
+    if any(counts.num_rows != len(scores.rows) for counts in content.absent):
+        raise ValueError(f"{folder / KEPT} does not count {len(scores.rows)} rows, as there are; {_REMEDY}")
+    return content
 
 
 def read_kept(folder: Path) -> Seen | None:
-    """What an earlier report kept in the folder; None where it kept nothing.
+    """Return what an earlier report saved in the folder; None if it saved nothing.
 
     Raises:
-        ValueError: it cannot be read, or holds something else; that of the user's own report may be deleted.
+        ValueError: it cannot be read, or a field is not what it should be.
     """
     path = folder / KEPT
     if not path.is_file():
         return None
-    remedy = "delete it, and a report with the data at hand writes it again"
-    return Seen.from_json(records.read_record(path, _KEPT, needs=tuple(_KEPT), remedy=remedy))
+    return Seen.from_json(records.read_record(path, _KEPT, needs=tuple(_KEPT), remedy=_REMEDY))

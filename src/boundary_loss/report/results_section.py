@@ -1,4 +1,4 @@
-"""The first thing a reader sees: what came out, in words and in one table for the best and one for the last epoch."""
+"""Write the page's first section: the results in sentences, and in a table for the best and one for the last epoch."""
 
 from collections.abc import Sequence
 from html import escape
@@ -18,11 +18,11 @@ from boundary_loss.statistics.difference import Choice, Difference, p_text
 from boundary_loss.statistics.values import epoch_words
 
 FEW = 6
-"""So many sentences are read; more are folded away."""
+"""Sentences that are shown; further ones are folded."""
 
 
 def summary(scores: Scores, statistics: Statistics) -> str:
-    """The best means under the tested metrics, what the paired comparisons show, and what makes them unfair."""
+    """Return the best means of the tested metrics, what the comparisons show, and what makes them unfair."""
     first = scores.comparisons[0]
     tested = {difference.metric for difference in statistics.differences}
     parts = [
@@ -33,7 +33,7 @@ def summary(scores: Scores, statistics: Statistics) -> str:
         f"<p>{CHOICE_OF_EPOCH}</p>",
         paragraphs(
             [
-                *unverified(run.about for run in scores.runs),
+                *unverified(run.record for run in scores.runs),
                 *differences(scores.runs),
                 *conventions(scores),
                 *(f"{text}." for text in scores.missing),
@@ -44,7 +44,7 @@ def summary(scores: Scores, statistics: Statistics) -> str:
 
 
 def _compared(statistics: Statistics, when: Choice) -> str:
-    """What is shown at one choice of epoch; why the rest is not, folded."""
+    """Return what is shown at one choice of epoch, and, folded, why the rest is not."""
     total, shown = len(statistics.at(when)), statistics.shown(when)
     of_losses = sum(difference.of_losses for difference in shown)
     what = "a difference of losses is shown" if statistics.of_networks else "a difference is shown"
@@ -129,7 +129,7 @@ def _cell(scores: Scores, statistics: Statistics, shown: Comparison, label: str,
 def _shown_better(
     scores: Scores, statistics: Statistics, name: str, column: str, label: str, when: Choice
 ) -> Difference | None:
-    """The comparison with the first row that this row has won."""
+    """Return the comparison that shows this row to be better than the first; None if there is none."""
     if label == scores.labels[0]:
         return None
     against = statistics.get(name, column, when, label, scores.labels[0])
@@ -142,7 +142,7 @@ def _any_shown(scores: Scores, statistics: Statistics) -> bool:
 
 
 def _differences(statistics: Statistics) -> str:
-    """Every comparison as a row, behind a fold, and how they were made."""
+    """Return a folded table of every comparison, and how they were made."""
     if not statistics.differences:
         return ""
     names = (
@@ -176,7 +176,7 @@ def _difference(d: Difference) -> str:
 
 
 def _spread(text: str) -> str:
-    """The mean, and fainter what follows it."""
+    """Format the mean normally and what follows it in a fainter colour."""
     mean, _, rest = text.partition(" ")
     return escape(mean) + (f' <span class="sd">{escape(rest)}</span>' if rest else "")
 

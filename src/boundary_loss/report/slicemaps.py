@@ -1,4 +1,4 @@
-"""Signed distance maps of slices, where slicing saved none: by NumPy and SciPy, for a report starts without torch."""
+"""Compute signed distance maps of slices if slicing saved none, with SciPy, because a report starts without torch."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -13,7 +13,7 @@ def can_measure() -> bool:
 
 
 def signed_maps(labels: np.ndarray, spacing_mm: tuple[float, ...], num_classes: int) -> np.ndarray:
-    """The paper's map of each class but the background, as ``boundary(map=2d)`` reads it.
+    """Return the paper's map of each class but the background, as ``boundary(map=2d)`` reads it.
 
     The same as ``boundary_loss.signed_distance``, which needs torch.
 
@@ -35,7 +35,7 @@ def signed_maps(labels: np.ndarray, spacing_mm: tuple[float, ...], num_classes: 
 
 
 def _distance_within(mask: np.ndarray, spacing_mm: tuple[float, ...]) -> Any:
-    """Of each voxel of the mask to the nearest outside it."""
+    """Return the distance of each voxel of the mask to the nearest voxel outside it."""
     from scipy.ndimage import distance_transform_edt
 
     return distance_transform_edt(mask, sampling=spacing_mm)

@@ -1,7 +1,7 @@
-"""The numbers of a report: each row's metrics at its best and at its last epoch.
+"""Compute a report's numbers: each row's metrics at its best and at its last epoch.
 
-A row is one run, or the runs of its seeds and folds pooled (boundary_loss.statistics.values). Its spread over cases
-and its spread over seeds are two numbers: the first says how patients differ, the second how trainings do.
+A row is one run, or the runs of its seeds and folds pooled (boundary_loss.statistics.values). The spread over cases
+shows how much patients differ, the spread over seeds how much trainings do; they are reported separately.
 """
 
 import textwrap
@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from boundary_loss.empty_masks import RULE, touched_text
+from boundary_loss.empty_masks import RULE
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metric_definitions import METRICS, expand, metric
 from boundary_loss.statistics import tables
@@ -39,14 +39,14 @@ class Score:
     n: int
     """Cases that were measured."""
     of: int
-    """Cases that there are."""
+    """All cases, measured or not."""
     seeds: int
     sd_seeds: float
     """Sample standard deviation of the seeds' means; NaN for fewer than two seeds."""
 
     @property
     def text(self) -> str:
-        """``0.812 ± 0.043 ± 0.010``, over cases and over seeds; the number of cases too where some have no value."""
+        """``0.812 ± 0.043 ± 0.010``, over cases and over seeds; with the number of cases if some have no value."""
         if self.n == 0:
             return "–"
         spread = "".join(f" ± {number(self.metric, sd)}" for sd in (self.sd, self.sd_seeds) if np.isfinite(sd))
@@ -56,15 +56,15 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Everything a report counts."""
+    """All numbers of a report."""
 
     study: str
     rows: dict[str, tuple[RunFolder, ...]]
     """The runs of each row, under its label."""
     comparisons: tuple[Comparison, ...]
-    """One a metric, in order, of the runs that have it."""
+    """One entry for each metric, in order, of the runs that have it."""
     missing: tuple[str, ...]
-    """What could not be reported, in words."""
+    """Notes on what could not be reported."""
     all: tuple[Score, ...]
 
     @property
@@ -88,7 +88,7 @@ class Scores:
         return {(score.run, score.metric, score.column, score.when): score for score in self.all}
 
     def best(self, name: str, column: str, when: When) -> list[Score]:
-        """The scores with the best mean of a column, as printed: several on a tie, none where all are the same."""
+        """Return the scores with the best printed mean of a column: several if tied, none if all are the same."""
         found = [s for s in self.all if (s.metric, s.column, s.when) == (name, column, when) and s.n]
         if len(found) < 2:
             return []
@@ -101,7 +101,7 @@ class Scores:
 def collect(
     runs: Sequence[RunFolder], metrics: Sequence[str] = (), columns: Sequence[str] = (), study: str = ""
 ) -> Scores:
-    """Read every metric that at least one run has; what is missing is said, not refused.
+    """Read every metric that at least one run has; metrics that others lack are noted in ``missing``.
 
     Raises:
         ValueError: an unknown metric, or none of the metrics in any run.
@@ -144,9 +144,9 @@ def _scores(name: str, measured: Measured) -> list[Score]:
 
 
 def to_csv(scores: Scores) -> str:
-    """A line a row, metric, class and choice of epoch; full precision, empty where undefined.
+    """Return a line for each row, metric, class and choice of epoch, with empty cells for NaN.
 
-    ``counted`` says what the cases are: volumes, slices or patients.
+    The column ``counted`` names what the cases are: volumes, slices or patients.
     """
     header = ["run", "metric", "unit", "class", "when", "epoch", "mean", "standard_deviation", "cases", "counted",
               "seeds", "standard_deviation_over_seeds"]  # fmt: skip
@@ -160,7 +160,7 @@ def _csv_line(s: Score) -> list[object]:
 
 
 def to_text(scores: Scores) -> str:
-    """For a terminal: a block a metric, a line a run; ``*`` marks the best mean of a column."""
+    """Return a block of text for each metric, with a line for each run; ``*`` marks the best mean of a column."""
     blocks = []
     for shown in scores.comparisons:
         unit = f"{shown.metric.unit}, " if shown.metric.unit else ""
@@ -178,7 +178,7 @@ def to_text(scores: Scores) -> str:
 
 
 def legend(scores: Scores) -> str:
-    """What stands in a cell, in words."""
+    """Return what the numbers of a cell are."""
     counted = " or ".join(dict.fromkeys(shown.metric.noun for shown in scores.comparisons))
     if scores.num_seeds < 2:
         return f"mean ± standard deviation over {counted}"
@@ -186,14 +186,14 @@ def legend(scores: Scores) -> str:
 
 
 def touched_texts(shown: Comparison) -> list[str]:
-    """What the empty-mask rule did to a metric: ``gdl, best epoch: Dice 3 of 20: 2 both empty (1), ...``."""
+    """Return which values the empty-mask rule decided: ``gdl, best epoch: Dice 3 of 20: 2 both empty (1), ...``."""
     label, found = short_label(shown.name), []
     runs = [run for measured in shown.runs for run in measured.runs]
     for run, name in zip(runs, names_of(runs), strict=True):
-        entry = run.touched(shown.name) or {}
-        for when, counted in (("best", entry), ("last", entry.get("last", {}))):
-            if counted.get("touched"):
-                found.append(f"{name}, {when} epoch: {label} {touched_text(counted, shown.metric.unit)}")
+        best = run.counted.get(shown.name)
+        for when, counted in (("best", best), ("last", best and best.last)):
+            if counted is not None and counted.touched:
+                found.append(f"{name}, {when} epoch: {label} {counted.text(shown.metric.unit)}")
     return found
 
 

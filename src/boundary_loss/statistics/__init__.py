@@ -1,1 +1,1 @@
-"""Does one row of the ledger beat another? The tests, one comparison and its sentence, all comparisons of a report."""
+"""Compare rows of the ledger: statistical tests, single comparisons with their sentences, all those of a report."""

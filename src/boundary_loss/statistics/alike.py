@@ -1,4 +1,4 @@
-"""Settings in which rows differ although a comparison of losses needs them equal.
+"""Find settings in which rows differ although a comparison of losses needs them equal.
 
 Whatever run.json records is compared, except what is named here: a setting that is added later is compared unless it is
 added here too.
@@ -6,13 +6,12 @@ added here too.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.settings import declared
 
 STUDIED = {"losses", *(setting.key for setting in declared() if setting.option.studied)}
-"""What the rows of a ledger are there to compare."""
+"""Settings that the rows of a ledger are meant to differ in."""
 BESIDE = {
     *(setting.key for setting in declared() if not setting.option.shapes_result),
     *("name", "device", "num_processes", "num_threads"),  # which run, and where
@@ -21,7 +20,7 @@ BESIDE = {
     *("arguments", "data_arguments", "data_source"),  # the same settings as typed; the data's checksum stands for it
 }
 OF_A_FOLD = {"data_checksum"}
-"""What differs between the folds of one row, as it should."""
+"""Settings that are expected to differ between the folds of one row."""
 WORDS = {setting.key: setting.words for setting in declared()} | {
     "data_checksum": "data (checksum)",
     "commit": "code (commit)",
@@ -37,19 +36,19 @@ class Unlike:
     """One setting in which rows, or the runs of one row, differ."""
 
     what: str
-    """In words."""
+    """Name of the setting, as a report writes it."""
     values: dict[str, str]
-    """Of each row, or of each run of ``row``."""
+    """The setting's value for each row, or for each run of ``row``."""
     row: str = ""
-    """The row whose own runs differ; empty where rows differ from each other."""
+    """The row whose own runs differ; empty if the rows differ from each other."""
 
     def touches(self, first: str, second: str) -> bool:
-        """Whether a comparison of these two rows is of unlike things."""
+        """True if this difference makes a comparison of the two rows unfair."""
         return self.row in (first, second) if self.row else self.values.get(first) != self.values.get(second)
 
     @property
     def by_value(self) -> dict[str, list[str]]:
-        """Who has each value, in order."""
+        """The rows or runs that have each value, in order."""
         found: dict[str, list[str]] = {}
         for name, value in self.values.items():
             found.setdefault(value, []).append(name)
@@ -57,7 +56,7 @@ class Unlike:
 
 
 def unlike(rows: Mapping[str, Sequence[RunFolder]]) -> list[Unlike]:
-    """Every setting in which the rows differ, then those in which the runs of one row do.
+    """Return every setting in which the rows differ, then those in which the runs of one row differ.
 
     Args:
         rows: the runs of each row, seeds and folds, under its label.
@@ -78,19 +77,19 @@ def unlike(rows: Mapping[str, Sequence[RunFolder]]) -> list[Unlike]:
 
 
 def settings_of(run: RunFolder) -> dict[str, str]:
-    """What run.json records, in words, with the cases that the run was validated on."""
-    return dict(_flat(run.about)) | {"validation cases": _cases(run)}
+    """Return what run.json records, as text, and the cases that the run was validated on."""
+    return dict(_flat(run.record.recorded)) | {"validation cases": _cases(run)}
 
 
-def _flat(about: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in about.items():
+def _flat(recorded: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in recorded.items():
         if isinstance(value, dict) and name not in BESIDE:
             yield from _flat(value, f"{prefix}{name}: ")
         else:
             yield prefix + name, _text(name, value)
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: object) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value)) or "none"
     if isinstance(value, bool):
@@ -101,12 +100,12 @@ def _text(name: str, value: Any) -> str:
 
 
 def _of_all(runs: Sequence[Mapping[str, str]], name: str) -> str:
-    """The values of a row's runs, each once: seeds share them, folds have their own data."""
+    """Join the values of a row's runs, each listed once: seeds share them, folds have data of their own."""
     return ", ".join(sorted({run.get(name, UNKNOWN) for run in runs}))
 
 
 def words(name: str) -> str:
-    """What a setting is called in a report."""
+    """Return the name of a setting in a report."""
     return WORDS.get(name, name.replace("_", " "))
 
 

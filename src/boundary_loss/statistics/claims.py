@@ -1,20 +1,20 @@
-"""Does one row beat another? Paired comparisons per patient, and a sentence that claims no more than they show.
+"""Test per patient whether one row is better than another, and state what the test supports in one sentence.
 
     compare(comparisons).sentences("best")
     ["gdl_surface_steal is better than gdl in HD95 by 3.10 mm [1.20, 5.00], 20 patients, 3 seeds, p = 0.004."]
 
-Every pair of rows, metric and class is compared at the best and at the last epoch. What is paired is a patient: see
-boundary_loss.statistics.patients. Rows that were validated on different patients are not compared.
+Every pair of rows is compared for each metric and class, at the best and at the last epoch. Values are paired by
+patient (boundary_loss.statistics.patients). Rows that were validated on different patients are not compared.
 
 Rows of three seeds or more are compared as losses: interval and p hold the spread over seeds and over patients
-(boundary_loss.statistics.seeded). Rows of fewer are compared as the networks that they are, seeds averaged: Wilcoxon's
-signed-rank test, exact up to 200 patients, two-sided, and a bootstrap interval of the mean difference (BCa, 10 000
-seeded draws), both of other patients and not of other trainings.
+(boundary_loss.statistics.seeded). With fewer seeds, only the trained networks are compared, averaged over their seeds:
+Wilcoxon's signed-rank test (two-sided, exact up to 200 patients) and a bootstrap interval of the mean difference (BCa,
+10 000 seeded draws). Both generalise to other patients, but not to other trainings.
 
-Holm's correction runs over all comparisons of the report, so that the chance of any false claim in it stays below
-alpha. The effect size is the matched-pairs rank-biserial correlation. Something is shown where the corrected p is at
-most alpha, the interval leaves out 0 and the ranks point the same way as the mean; otherwise, why nothing can be
-concluded.
+Holm's correction covers all comparisons of the report, so that the chance of any false claim in it is at most alpha.
+The effect size is the matched-pairs rank-biserial correlation. A row is called better if the corrected p is at most
+alpha, the interval excludes 0 and the ranks favour the same row as the mean. Otherwise the sentence gives the reason
+why nothing can be concluded.
 """
 
 import math
@@ -35,7 +35,7 @@ from boundary_loss.statistics.seeded import seeded_gain
 from boundary_loss.statistics.values import Measured
 
 TESTED = ("val_3d_dsc", "val_3d_hd95")
-"""One overlap and one distance, chosen before any result is seen: each further metric makes all harder to show."""
+"""One overlap and one distance, chosen before any result was seen: further tests make Holm's threshold stricter."""
 ALPHA = 0.05
 OF_NETWORKS = (
     "With fewer than three seeds a row, a comparison is of these trained networks and not of their losses: another "
@@ -61,22 +61,22 @@ class Statistics:
 
     @cached_property
     def family(self) -> int:
-        """Tests that were made: what Holm's correction counts."""
+        """Number of tests made, which Holm's correction counts."""
         return sum(not math.isnan(difference.p) for difference in self.differences)
 
     def at(self, when: Choice) -> list[Difference]:
         return [difference for difference in self.differences if difference.when == when]
 
     def shown(self, when: Choice) -> list[Difference]:
-        """Those that show something: of losses first, then of networks."""
+        """Return the comparisons that show a difference: those of losses first, then those of networks."""
         return sorted((d for d in self.at(when) if d.shown), key=lambda d: not d.of_losses)
 
     def sentences(self, when: Choice) -> list[str]:
-        """What can be concluded, then what cannot and why; comparisons that fail for the same reason share a line."""
+        """Return what can be concluded, then what cannot and why; those that fail for one reason share a sentence."""
         return [d.sentence for d in self.shown(when)] + self.failures(when)
 
     def failures(self, when: Choice) -> list[str]:
-        """Why nothing can be concluded in the others."""
+        """Return why nothing can be concluded in the other comparisons."""
         found, said = self.at(when), []
         failed: dict[str, list[Difference]] = {}
         for difference in found:
@@ -89,7 +89,7 @@ class Statistics:
         return said
 
     def get(self, name: str, column: str, when: Choice, first: str, second: str) -> Difference | None:
-        """The comparison of these two rows, whichever of them it names first."""
+        """Return the comparison of these two rows, in either order; None if it was not made."""
         for d in self.at(when):
             if (d.metric, d.column) == (name, column) and {d.first, d.second} == {first, second}:
                 return d
@@ -97,12 +97,12 @@ class Statistics:
 
     @property
     def of_networks(self) -> bool:
-        """Whether some comparison has too few seeds to speak of losses."""
+        """True if some comparison has too few seeds to say anything about the losses."""
         return any(not d.of_losses for d in self.differences)
 
     @property
     def method(self) -> str:
-        """What was done, in words that stand beside the numbers."""
+        """Describe how the comparisons were made, for the text beside the numbers."""
         seeded = any(d.of_losses for d in self.differences)
         return " ".join(
             [
@@ -127,7 +127,7 @@ def compare(
     """Compare every pair of rows, or every row with ``baseline``.
 
     Args:
-        comparisons: what was measured, one a metric; those not ``tested`` are passed over.
+        comparisons: the measured values, one entry for each metric; metrics not in ``tested`` are skipped.
         tested: metrics of validation cases.
         baseline: a row's label.
         alpha: the chance of any false claim, below 1.
@@ -156,7 +156,7 @@ def compare(
 
 
 def _pairs(rows: Sequence[Measured], baseline: str | None) -> list[tuple[Measured, Measured]]:
-    """The later row of the ledger first: it is the one that is to be better."""
+    """Pair the rows, the later row of the ledger first: it is the one expected to be better."""
     pairs = [(later, earlier) for earlier, later in combinations(rows, 2)]
     if baseline is None:
         return pairs
@@ -182,7 +182,7 @@ def _difference(
 
 
 def _tested(found: Difference, plus: Patients, minus: Patients) -> Difference:
-    """With its numbers, of the patients measured in both: what one row gains over the other, as losses or networks."""
+    """Fill in the numbers of a comparison, over the patients that both rows measured."""
     known = np.isfinite(plus.values).all(axis=0) & np.isfinite(minus.values).all(axis=0)
     if not known.any():
         return replace(found, of=known.size)
@@ -207,7 +207,7 @@ def _corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:
 
 
 def _paired(a: Patients, b: Patients, first: Measured, second: Measured) -> tuple[Patients, Patients]:
-    """The two, if they are of the same patients."""
+    """Return both rows' values; raise ValueError if they are of different patients."""
     if a.names != b.names:
         common = len(set(a.names) & set(b.names))
         raise ValueError(

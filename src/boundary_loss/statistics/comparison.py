@@ -1,4 +1,4 @@
-"""Several runs under one metric: which columns, which epochs, which numbers. NumPy alone, so that drawing is quick."""
+"""Read one metric of several runs: columns, epochs and values. Imports NumPy only, so that plots start quickly."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _SET_ASIDE = re.compile(r"_\d{8}-\d{6}(-\d+)?$")  # files.set_aside
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What one picture or one column of a table shows."""
+    """One metric of several rows, as one figure or one column of a table shows it."""
 
     name: str
     """The metric, as ``val_3d_hd95``."""
@@ -24,7 +24,7 @@ class Comparison:
     columns: tuple[str, ...]
     """Every class or loss shown, in order; a run may lack a loss."""
     runs: tuple[Measured, ...]
-    """One a row of the ledger, however many runs it was trained in."""
+    """One entry for each row of the ledger; the runs of its seeds and folds are pooled."""
 
     @property
     def metric(self) -> Metric:
@@ -75,7 +75,7 @@ class Comparison:
 
     @property
     def num_seeds(self) -> int:
-        """Seeds of the row that has most."""
+        """The largest number of seeds of any row."""
         return max(measured.num_seeds for measured in self.runs)
 
 
@@ -93,12 +93,12 @@ def moving_mean(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def find_runs(paths: Sequence[Path]) -> list[RunFolder]:
-    """The runs at ``paths``, each once, in the order given."""
+    """Return the runs at ``paths`` in the order given, without repeats."""
     return [RunFolder.find(path) for path in dict.fromkeys(paths)]
 
 
 def names_of(runs: Sequence[RunFolder]) -> list[str]:
-    """The folders' names; with their parents' where two share one (``isles/gdl``, ``wmh/gdl``)."""
+    """Return the folders' names, preceded by the parents' names if two are equal (``isles/gdl``, ``wmh/gdl``)."""
     names = [run.name for run in runs]
     if len(set(names)) == len(names):
         return names
@@ -106,12 +106,12 @@ def names_of(runs: Sequence[RunFolder]) -> list[str]:
 
 
 def runs_of(shown: Comparison) -> list[RunFolder]:
-    """Every run that went into a comparison."""
+    """Return every run of a comparison."""
     return [run for measured in shown.runs for run in measured.runs]
 
 
 def group(runs: Sequence[RunFolder]) -> dict[str, tuple[RunFolder, ...]]:
-    """The runs of each row of the ledger under the row's name, in the order given.
+    """Group the runs by their row of the ledger, in the order given; the keys are the rows' names.
 
     A row's only run keeps its own name, ``gdl/seed0``; rows of two studies that share a name get the study's too.
     """
@@ -125,17 +125,17 @@ def group(runs: Sequence[RunFolder]) -> dict[str, tuple[RunFolder, ...]]:
 
 
 def study_of(runs: Sequence[RunFolder]) -> str:
-    """The study that the runs say they belong to; its folder's name where they do not say."""
-    found = dict.fromkeys(str(run.about.get("study") or run.home.resolve().name) for run in runs)
+    """Return the study that run.json names, or the results folder's name if it names none."""
+    found = dict.fromkeys(run.record.study or run.home.resolve().name for run in runs)
     return ", ".join(found)
 
 
 def warnings_of(runs: Sequence[RunFolder]) -> list[str]:
-    """What must stand in every picture of these runs: that the data are synthetic, that it was a debug run."""
+    """Return the warnings that every figure of these runs must show: synthetic data, debug run."""
     texts = []
-    if any(run.about.get("phantom") for run in runs):
+    if any(run.record.phantom for run in runs):
         texts.append("SYNTHETIC DATA (phantom): these numbers say nothing about patients")
-    if any(run.about.get("debug") for run in runs):
+    if any(run.record.debug for run in runs):
         texts.append("DEBUG RUN: a few slices only")
     return texts
 
@@ -147,7 +147,7 @@ def short_label(name: str) -> str:
 
 
 def axis_label(name: str) -> str:
-    """``HD95 (mm, lower is better)``; a long name takes a line of its own."""
+    """Return an axis label, ``HD95 (mm, lower is better)``; a long name gets a line of its own."""
     found = metric(name)
     direction = "lower is better" if found.lower_is_better else "higher is better"
     label = short_label(name)
@@ -156,18 +156,22 @@ def axis_label(name: str) -> str:
 
 
 def decimals(name: str) -> int:
-    """As many as the metric has; four for the boundary value, where most pixels count 0."""
+    """Return how many decimals are printed: the metric's own number, or 4 for the boundary value, which is near 0."""
     return 4 if name == "val_boundary" else metric(name).decimals
 
 
 def number(name: str, value: float, places: int | None = None) -> str:
-    """As tables and sentences print it; ``places``: with so many decimals instead."""
+    """Format a value as tables and sentences print it.
+
+    Args:
+        places: number of decimals; None = that of :func:`decimals`.
+    """
     text = f"{value:.{decimals(name) if places is None else places}f}"
     return text.lstrip("-") if float(text) == 0 else text  # no -0.00
 
 
 def choose_columns(name: str, runs: Sequence[RunFolder], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Names of the columns to show, in the arrays' order when none are asked for."""
+    """Return the names of the columns to show; all, in the arrays' order, if none are asked for."""
     known = list(dict.fromkeys(column for run in runs for column in run.column_names(name)))
     if not wanted:
         by_class = metric(name).columns == "classes" and len(known) > 1
@@ -195,9 +199,9 @@ def _measure(run: RunFolder, label: str, name: str, wanted: Sequence[str]) -> Me
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """The finished runs of a results folder, sorted, a row's seeds and folds after each other.
+    """Return the finished runs of a results folder, sorted; the seeds and folds of a row follow each other.
 
-    Growing ones are left out, and those set aside under a dated name.
+    Unfinished runs are left out, and those that were moved aside under a dated name.
 
     Raises:
         FileNotFoundError: there is no such folder, or a finished run in it has lost its ``rows.json``.

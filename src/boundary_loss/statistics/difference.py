@@ -1,4 +1,4 @@
-"""Two rows of a ledger under one metric: the numbers, and the sentence that they allow."""
+"""Compare two rows of a ledger in one metric: the numbers, and the sentence that they support."""
 
 import math
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from boundary_loss.statistics.seeded import SEEDS_NEEDED
 Choice = Literal["best", "last"]
 """Each run's best epoch, or its last."""
 MORE_SEEDS = "(SEEDS='0 1 2')"
-"""What to ask make for where a comparison speaks of networks only."""
+"""The make variable to set if a comparison is of networks only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Two rows under one metric and class, at one choice of epoch."""
+    """Comparison of two rows in one metric and class, at one choice of epoch."""
 
     metric: str
     column: str
@@ -30,21 +30,21 @@ class Difference:
     """What the cases are: ``volumes``."""
     alpha: float
     seeds: tuple[int, int]
-    """Of ``first`` and of ``second``."""
+    """Number of seeds of ``first`` and of ``second``."""
     networks: int
-    """Trained networks of both rows: one a seed and fold."""
+    """Number of trained networks of both rows, one for each seed and fold."""
     unlike: tuple[str, ...] = ()
     """Settings beside the losses in which the two differ."""
     refusal: str = ""
-    """Why the two cannot be compared at all; empty where they can."""
+    """Why the two cannot be compared at all; empty if they can."""
     n: int = 0
     """Patients measured in both rows."""
     of: int = 0
-    """Patients that there are."""
+    """All patients, measured or not."""
     cases: int = 0
-    """Volumes, or slices, of the ``n`` patients."""
+    """Number of volumes, or slices, of the ``n`` patients."""
     unequal: int = 0
-    """Those of the ``n`` patients whose values differ."""
+    """How many of the ``n`` patients have different values in the two rows."""
     gain: float = math.nan
     """Mean advantage of ``first`` in the metric's unit: positive = ``first`` is better, whichever direction that is."""
     low: float = math.nan
@@ -53,10 +53,10 @@ class Difference:
     effect: float = math.nan
     """Rank-biserial correlation, -1 to 1; positive = ``first`` is better."""
     p: float = math.nan
-    """Of Wilcoxon's test where this speaks of networks; that of the interval where it speaks of losses."""
+    """p of Wilcoxon's test for a comparison of networks, that of the interval for one of losses."""
     p_holm: float = math.nan
     family: int = 0
-    """Comparisons that Holm's correction counts."""
+    """Number of comparisons that Holm's correction counts."""
 
     @property
     def ahead(self) -> str:
@@ -69,27 +69,27 @@ class Difference:
 
     @property
     def of_losses(self) -> bool:
-        """Whether there are seeds enough to speak of losses, and not of these networks alone."""
+        """True if there are enough seeds to compare the losses, and not only these networks."""
         return min(self.seeds) >= SEEDS_NEEDED
 
     @property
     def shown(self) -> bool:
-        """Whether one row, or one row's networks, are shown to be better."""
+        """True if one row, or one row's networks, are shown to be better."""
         return not self.why_not
 
     @property
     def better(self) -> str | None:
-        """The row that is shown to be better; None where nothing can be concluded, or of these networks only."""
+        """The row whose loss is shown to be better; None if nothing can be concluded about the losses."""
         return self.ahead if self.shown and self.of_losses else None
 
     @property
     def better_networks(self) -> str | None:
-        """The row whose networks are shown to be better where that is all that can be said."""
+        """The row whose networks are shown to be better, if the seeds are too few for a comparison of losses."""
         return self.ahead if self.shown and not self.of_losses else None
 
     @property
     def why_not(self) -> str:
-        """Why nothing can be concluded; empty where something can."""
+        """Why nothing can be concluded; empty if something can."""
         if self.refusal:
             return self.refusal
         if self.n == 0:
@@ -141,7 +141,7 @@ class Difference:
 
     @property
     def _places(self) -> int:
-        """Decimals: the metric's, or where that would print 0, what two digits of the gain take."""
+        """Number of decimals: the metric's own, or enough for two digits of the gain if it would print as 0."""
         usual, size = decimals(self.metric), abs(self.gain)
         if size == 0 or math.isnan(size) or float(f"{size:.{usual}f}") > 0:
             return usual

@@ -1,6 +1,6 @@
-"""Two treatments of the same patients: a test, an effect size, an interval, a correction. NumPy alone.
+"""Compare two treatments of the same patients: test, effect size, interval and correction. Imports NumPy only.
 
-n differences, one a patient; what they mean and which sign is good is the caller's.
+The input is n differences, one for each patient; the caller decides what they mean and which sign is better.
 """
 
 import math
@@ -11,9 +11,9 @@ from statistics import NormalDist
 import numpy as np
 
 RESOLUTION = 6
-"""Decimals to which differences are looked at: values are stored in float32, and what is smaller is rounding."""
+"""Decimals to which differences are rounded: values are stored in float32, so that smaller ones are rounding errors."""
 EXACT_UP_TO = 200
-"""Unequal pairs up to which the distribution is counted out; beyond, the normal one is as good."""
+"""Number of unequal pairs up to which p is exact; beyond it the normal approximation is as accurate."""
 RESAMPLES = 10_000
 
 
@@ -22,16 +22,16 @@ class SignedRank:
     """Wilcoxon's signed-rank test of differences that are symmetric about 0."""
 
     p: float
-    """Two-sided; 1 where no pair is unequal."""
+    """Two-sided p; 1 if no pair is unequal."""
     effect: float
     """Matched-pairs rank-biserial correlation (Kerby 2014): share of the rank sum for, minus share against; 0 without
     any unequal pair. 1: every difference is positive."""
     unequal: int
-    """Pairs that differ; the others say nothing and are left out, as Wilcoxon did (1945)."""
+    """Number of pairs that differ; equal pairs are left out, as in Wilcoxon (1945)."""
 
 
 def signed_rank(differences: np.ndarray) -> SignedRank:
-    """The test, exact also where absolute differences tie, as they do with few cases; SciPy's is approximate there.
+    """Return the test, exact even if absolute differences tie, as they do with few cases; SciPy's is approximate then.
 
     Args:
         differences: (n,) finite.
@@ -48,13 +48,13 @@ def signed_rank(differences: np.ndarray) -> SignedRank:
 
 
 def double_ranks(values: np.ndarray) -> np.ndarray:
-    """Twice the rank of each value, 2 for the smallest: a whole number also where equal ones share a middle rank."""
+    """Return twice the rank of each value, 2 for the smallest: an integer even if equal values share a mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (2 * np.cumsum(counts) - counts + 1)[place]
 
 
 def _exact(ranks: np.ndarray, tail: int) -> float:
-    """Probability of a rank sum of ``tail`` or less when every rank's sign is a fair coin: all sums, rank by rank."""
+    """Return the probability of a rank sum of at most ``tail`` if every sign is random, by counting all sums."""
     chances = np.zeros(int(ranks.sum()) + 1)
     chances[0] = 1
     for rank in ranks:
@@ -64,13 +64,13 @@ def _exact(ranks: np.ndarray, tail: int) -> float:
 
 
 def _normal(ranks: np.ndarray, tail: int) -> float:
-    """The same from the normal distribution of equal mean and variance, with a correction for continuity."""
+    """Return the same from the normal distribution of equal mean and variance, with continuity correction."""
     mean, sd = ranks.sum() / 2, math.sqrt((ranks.astype(float) ** 2).sum()) / 2
-    return NormalDist().cdf((tail + 1 - mean) / sd)  # doubled ranks: half a step is 1
+    return NormalDist().cdf((tail + 1 - mean) / sd)  # of doubled ranks, so that half a step is 1
 
 
 def smallest_p(unequal: int) -> float:
-    """What :func:`signed_rank` gives at best, when all pairs agree."""
+    """Return the smallest p that :func:`signed_rank` can give, that of pairs which all have the same sign."""
     return min(1.0, 2.0 ** (1 - unequal))
 
 
@@ -78,7 +78,7 @@ def interval(differences: np.ndarray, level: float = 0.95, seed: int = 0) -> tup
     """Bootstrap interval of the mean: bias-corrected and accelerated (BCa; Efron, JASA 1987), from a seeded draw.
 
     Args:
-        differences: (n,) finite; NaN comes back for none, and the value itself where all are equal.
+        differences: (n,) finite. The result is NaN if there are none, and the value itself if all are equal.
     """
     n = len(differences)
     if n == 0:
@@ -100,14 +100,16 @@ def interval(differences: np.ndarray, level: float = 0.95, seed: int = 0) -> tup
 
 
 def _bca_level(bias: float, acceleration: float, tail: float) -> float:
-    """Which quantile of the bootstrap stands for the nominal one."""
+    """Return the quantile of the bootstrap to use instead of the nominal one."""
     z = bias + NormalDist().inv_cdf(tail)
     return NormalDist().cdf(bias + z / (1 - acceleration * z))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for being many (Holm 1979): below alpha means significant with at most that chance of any
-    false one among them. NaN, where no test was made, stays NaN and is not counted.
+    """Correct p-values for the number of tests (Holm 1979).
+
+    If those of at most alpha are called significant, the chance of any false one is at most alpha. NaN stands for no
+    test: it stays NaN and is not counted.
     """
     order = sorted((i for i, p in enumerate(p_values) if not math.isnan(p)), key=lambda i: p_values[i])
     corrected, highest = [math.nan] * len(p_values), 0.0

@@ -1,4 +1,4 @@
-"""A row's values per patient: what is paired when two rows are compared.
+"""Average a row's values per patient, which is what a comparison of two rows pairs.
 
 A patient's volumes, or slices, are averaged, for they are not independent of each other; folds are joined.
 
@@ -28,7 +28,7 @@ class Patients:
 
 
 def by_patient(measured: Measured, column: str, when: When) -> Patients:
-    """The mean over each patient's cases, for each seed. Cases that are patients themselves stay as they are.
+    """Return the mean over each patient's cases, for each seed. Cases that are patients stay as they are.
 
     Raises:
         ValueError: the row lacks the column or the epoch, or a case was held out in two folds.
@@ -47,7 +47,7 @@ def by_patient(measured: Measured, column: str, when: When) -> Patients:
 
 
 def _owners(measured: Measured) -> list[str]:
-    """Whose each case is."""
+    """Return the patient that each case belongs to."""
     patients = {volume: patient for run in measured.runs for volume, patient in run.patients.items()}
     patients |= {patient: patient for patient in patients.values()}
     return [patients[case if case in patients else Stem.parse(case).volume] for case in measured.cases]

@@ -1,4 +1,4 @@
-"""The difference of two rows over other trainings and other patients at once, for rows of three seeds or more.
+"""Estimate the difference of two rows over both new trainings and new patients; each needs three seeds or more.
 
 A row's networks differ by their seeds and a study's patients differ among themselves; a mean difference moves with
 both. Each has a t interval of its own: over the seeds' means (Welch, Biometrika 1947: two rows of independent networks,
@@ -7,12 +7,12 @@ each with its own variance) and over the patients' mean differences. The interva
     gain ± √(h_seeds² + h_patients²),    h: half the width of either interval
 
 the method of variance estimates recovery (MOVER; Zou & Donner, Statistics in Medicine 27, 2008). It is never narrower
-than either of the two. p is the level at which it just reaches 0. What seeds and patients share, how a network happens
-to do on one patient, is in both terms; seeds that two rows share are taken as independent. Both err to the safe side.
-benchmarks/claims.py simulates how often the interval claims what is not there.
+than either of the two. p is the level at which it just reaches 0. The interaction of seeds and patients (how well one
+network happens to do on one patient) is counted in both terms, and seeds that two rows share are taken as independent.
+Both make the interval wider than necessary. benchmarks/claims.py simulates how often the interval makes a false claim.
 
-A seed of several folds is one network a fold: seeds are compared within their fold, on the same patients, and the
-folds' means are weighed by their patients.
+With folds, each seed has one network in each fold. Seeds are compared within a fold, on the same patients, and the
+means of the folds are weighted by their numbers of patients.
 
 Axis letters: S seeds, N patients.
 """
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SEEDS_NEEDED = 3
-"""Below, the spread over seeds is known too badly to speak of losses: t of one degree of freedom."""
+"""With fewer seeds the spread over seeds has one degree of freedom, too few to compare losses."""
 SMALLEST_P = 1e-9
 
 
@@ -40,18 +40,18 @@ class SeededGain:
     patients_freedom: int
 
     def half_width(self, p: float) -> float:
-        """Half the width of the interval that leaves out the share ``p``."""
+        """Return half the width of the interval of confidence 1 - ``p``."""
         errors = (self.seeds_error, self.seeds_freedom), (self.patients_error, self.patients_freedom)
         return math.hypot(*(error * _quantile(p, freedom) for error, freedom in errors if error))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """The gain's interval over other seeds and other patients."""
+        """Return the interval of the gain over other seeds and other patients."""
         half = self.half_width(1 - level)
         return self.gain - half, self.gain + half
 
     @property
     def p(self) -> float:
-        """Two-sided, by bisection to a millionth of itself; never below SMALLEST_P."""
+        """Two-sided p, found by bisection to a relative accuracy of 1e-6; never below SMALLEST_P."""
         low, high = math.log(SMALLEST_P), 0.0
         if self.half_width(SMALLEST_P) < abs(self.gain):
             return SMALLEST_P
@@ -83,7 +83,7 @@ def seeded_gain(first: np.ndarray, second: np.ndarray, folds: np.ndarray, folds_
 
 
 def _variances(row: np.ndarray, folds: np.ndarray) -> Iterator[tuple[float, int]]:
-    """For each fold its share of the variance of the row's mean, with the degrees of freedom."""
+    """Yield each fold's part of the variance of the row's mean, with the degrees of freedom."""
     for fold in np.unique(folds):
         own = row[:, folds == fold]
         share = own.shape[1] / row.shape[1]
@@ -91,7 +91,7 @@ def _variances(row: np.ndarray, folds: np.ndarray) -> Iterator[tuple[float, int]
 
 
 def _quantile(p: float, freedom: float) -> float:
-    """What Student's t exceeds, in size, with chance ``p``."""
+    """Return the value that the absolute value of Student's t exceeds with probability ``p``."""
     from scipy.special import stdtrit  # here, because a report without seeds starts without SciPy
 
     return -float(stdtrit(freedom, p / 2))

@@ -21,7 +21,7 @@ def cell(value: float) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: bool = False) -> str:
-    """Return lines whose columns stand below each other; with ``right`` all but the first end at the same place."""
+    """Return lines with aligned columns; with ``right`` all but the first column are aligned on the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(text.rjust(width) if right and c else text.ljust(width)

@@ -1,7 +1,7 @@
 """The values of one metric, of a run or of a ledger row that was trained several times (SEEDS, FOLDS).
 
-Pooling: the cases of the folds are joined, for every case is held out once; then each case is averaged over the seeds,
-for two trainings on the same case are not two cases. A case that a seed did not measure counts as not measured.
+Pooling: the cases of the folds are joined, because every case is held out once. Then each case is averaged over the
+seeds, because two trainings on one case are not two cases. A case that one seed did not measure counts as not measured.
 
 Axis letters: S seeds, E epochs, N cases (slices, volumes or batches), C the columns looked at (classes or losses).
 """
@@ -21,14 +21,14 @@ When = Literal["best", "last"] | int
 
 
 def nanmean(values: np.ndarray, axis: int) -> np.ndarray:
-    """Mean that leaves NaN out, and is NaN where there is nothing else."""
+    """Return the mean without NaN; NaN if there are no other values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.nanmean(values, axis=axis)
 
 
 def nanstd(values: np.ndarray, axis: int) -> np.ndarray:
-    """Sample standard deviation (n - 1) without NaN; NaN for fewer than two values."""
+    """Return the sample standard deviation (n - 1) without NaN; NaN for fewer than two values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.nanstd(values, axis=axis, ddof=1)
@@ -40,7 +40,7 @@ class Measured:
 
     run: RunFolder
     label: str
-    """What legends call the run."""
+    """Name of the run in legends."""
     columns: tuple[str, ...]
     cases: tuple[str, ...]
     """Names of the N cases; none for batches, which have no names."""
@@ -81,7 +81,7 @@ class Measured:
 
     @property
     def best(self) -> int | None:
-        """The run's best epoch; None before it has one, or where this array does not reach it."""
+        """The run's best epoch; None if it has none yet, or if this array has fewer epochs."""
         try:
             epoch = self.run.best_epoch
         except FileNotFoundError:
@@ -90,12 +90,12 @@ class Measured:
 
     @property
     def last(self) -> int | None:
-        """The last epoch that was measured at all; None if none was."""
+        """The last epoch that was measured; None if none was."""
         measured = np.flatnonzero(np.isfinite(self.values).any(axis=(1, 2)))
         return int(measured[-1]) if measured.size else None
 
     def epochs(self, when: When) -> tuple[int, ...]:
-        """The epoch looked at, one a run; empty where a run does not have it."""
+        """Return the chosen epoch of each run; empty if a run does not have it."""
         epoch = self.best if when == "best" else self.last if when == "last" else when
         return (epoch,) if epoch is not None and 0 <= epoch < self.num_epochs else ()
 
@@ -123,7 +123,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Pooled(Measured):
-    """A row's values over all its runs; reads like those of a single run, the first of which is ``run``."""
+    """A row's values over all its runs, with the interface of a single run; ``run`` is the first of them."""
 
     seeds: tuple[tuple[Measured, ...], ...]
     """For each seed the runs of its folds."""
@@ -146,7 +146,7 @@ class Pooled(Measured):
 
     @property
     def best(self) -> int | None:
-        """The best epoch of all runs where they agree; None where each has its own."""
+        """The best epoch, if it is the same in all runs; otherwise None."""
         return self._common("best")
 
     @property
@@ -169,7 +169,7 @@ class Pooled(Measured):
 
 
 def epoch_words(epochs: Sequence[int]) -> str:
-    """``epoch 12``, or ``epochs 8–14`` where each run has its own."""
+    """Return ``epoch 12``, or ``epochs 8–14`` if the runs differ."""
     if not epochs:
         return "no epoch"
     low, high = min(epochs), max(epochs)
@@ -177,7 +177,7 @@ def epoch_words(epochs: Sequence[int]) -> str:
 
 
 def pool(label: str, parts: Sequence[Measured]) -> Measured:
-    """A row's runs as one: see the top of this file.
+    """Pool the runs of a row, as described at the top of this file.
 
     Raises:
         ValueError: a seed lacks a fold that another has, or runs of one fold saw other cases or columns.
@@ -203,7 +203,7 @@ def pool(label: str, parts: Sequence[Measured]) -> Measured:
 
 
 def _like(part: Measured, model: Measured) -> Measured:
-    """``part`` with its cases in the order of ``model``'s: two seeds of the same fold."""
+    """Return ``part`` with its cases in the order of ``model``, another seed of the same fold."""
     same_rows = sorted(part.cases) == sorted(model.cases) and part.values.shape[1] == model.values.shape[1]
     if not same_rows or part.columns != model.columns:
         raise ValueError(
@@ -218,7 +218,7 @@ def _like(part: Measured, model: Measured) -> Measured:
 
 
 def _all_seeds(seeds: Sequence[Sequence[Measured]]) -> np.ndarray:
-    """(S, E, N, C): folds joined; NaN after the end of a run that is shorter than the longest."""
+    """Join the folds of each seed, (S, E, N, C); runs shorter than the longest are continued with NaN."""
     longest = max(fold.num_epochs for folds in seeds for fold in folds)
     return np.stack([np.concatenate([_padded(fold.values, longest) for fold in folds], axis=1) for folds in seeds])
 

@@ -13,7 +13,6 @@ from boundary_loss.files import (
     clear_folder,
     link_folder,
     publish,
-    read_json,
     refuse_foreign,
     set_aside,
     unfinished,
@@ -22,6 +21,7 @@ from boundary_loss.files import (
 )
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import EVALUATION, ROWS, RUN, VOLUMES, RunFolder
+from boundary_loss.folders.run_record import RunRecord
 from boundary_loss.metric_definitions import EVALUATION_ARRAYS, PAIR_ARRAYS, SLICES
 
 
@@ -113,20 +113,20 @@ def start(
 ) -> None:
     """Write what is known before the first epoch. The settings come last: a folder without them never began."""
     about = about | {
-        "study": data.about["study"],
-        "phantom": bool(data.about.get("phantom")),
+        "study": data.about.study,
+        "phantom": data.about.phantom,
         "arguments": words,
-        "data_checksum": data.about["checksum"],
+        "data_checksum": data.about.checksum,
         "data_arguments": command.recorded(data.path),
-        "data_source": data.about.get("source"),
+        "data_source": None if data.about.source is None else data.about.source.to_json(),
         f"num_train_{train.items}": len(train.names),
         f"num_val_{val.items}": len(val.names),
         "commit": provenance.commit(),
         "versions": provenance.versions(),
     }
     refuse_changed_data(run, about["data_checksum"])
-    note_commit(about)
-    note_arithmetic(run, about)
+    note_commit(about["name"], about["commit"])
+    about |= note_arithmetic(run, about["name"], RunRecord.of(about))
     if not run.exists():
         begin_folder(run)
     volumes = list(val.volumes)
@@ -140,37 +140,34 @@ def start(
     command.record(run, words)
 
 
-def note_commit(about: dict[str, Any]) -> None:
+def note_commit(name: str, commit: str) -> None:
     """Say why the commit is not known, where git refuses to tell it."""
-    refusal = provenance.refusal() if about["commit"] == "unknown" else ""
+    refusal = provenance.refusal() if commit == "unknown" else ""
     if refusal:
-        print(f"{about['name']}  warning: the commit is not recorded; git says: {refusal}", flush=True)
+        print(f"{name}  warning: the commit is not recorded; git says: {refusal}", flush=True)
 
 
-def note_arithmetic(run: Path, about: dict[str, Any]) -> None:
-    """Say and record in ``about`` what rounds differently than when an interrupted run began."""
+def note_arithmetic(run: Path, name: str, now: RunRecord) -> dict[str, list[str]]:
+    """Say what rounds differently than when an interrupted run began; returns the entry of run.json, if it has one."""
     if not (run / RUN).is_file():
-        return
-    before = read_json(run / RUN)
-    changed, noted = other_arithmetic(before, about), before.get("other_arithmetic", [])
+        return {}
+    before = RunFolder(run).record
+    changed = other_arithmetic(before, now)
     if changed:
-        print(
-            f"{about['name']}  note: begun with {changed}; the result is the same to rounding, not bit for bit",
-            flush=True,
-        )
-    if changed or noted:
-        about["other_arithmetic"] = noted + [changed] * bool(changed)
+        print(f"{name}  note: begun with {changed}; the result is the same to rounding, not bit for bit", flush=True)
+    noted = [*before.other_arithmetic, *([changed] if changed else [])]
+    return {"other_arithmetic": noted} if noted else {}
 
 
-def other_arithmetic(before: dict[str, Any], now: dict[str, Any]) -> str:
+def other_arithmetic(before: RunRecord, now: RunRecord) -> str:
     """What rounds differently now than when the run began: ``2 threads (now 1), torch 2.6 (now 2.7)``; or nothing."""
     pairs = {
-        "threads": (before.get("num_threads"), now["num_threads"]),
-        "processes": (before.get("num_processes"), now["num_processes"]),
+        "threads": (before.num_threads, now.num_threads),
+        "processes": (before.num_processes, now.num_processes),
     }
     changed = [f"{then} {what} (now {count})" for what, (then, count) in pairs.items() if then not in (None, count)]
-    versions = {"device": before.get("device"), **before.get("versions", {})}
-    current = {"device": now["device"], **now["versions"]}
+    versions = {"device": before.device, **before.versions}
+    current = {"device": now.device, **now.versions}
     changed += [
         f"{name} {versions[name]} (now {current[name]})"
         for name in ("device", "torch", "kernels for the CPU")
@@ -183,7 +180,7 @@ def refuse_changed_data(run: Path, checksum: str) -> None:
     """An interrupted run does not go on with data that changed under it."""
     if not (run / RUN).is_file():
         return
-    before = RunFolder(run).about.get("data_checksum") or "unknown"
+    before = RunFolder(run).record.data_checksum or "unknown"
     if before != checksum:
         raise Stop(
             f"{run} began on other data (checksum {before[:12]}, now {checksum[:12]}); "

@@ -84,7 +84,10 @@ class PredictionWriter:
 
 
 class PackedWriter(PredictionWriter):
-    """Leaves ``iterNNN/SET.npz`` instead: a complete epoch is packed beside its PNGs, which then go."""
+    """Leaves ``iterNNN/SET.npz`` instead: a complete epoch is packed beside its PNGs, which then go.
+
+    Volumes stay as they are.
+    """
 
     @property
     def _beside(self) -> Path:
@@ -95,8 +98,11 @@ class PackedWriter(PredictionWriter):
         shutil.rmtree(self._beside, ignore_errors=True)
         if self._keep and self.folder.exists():  # killed when it was complete, before the epoch counted
             if not grown.exists():
-                for path in sorted(self.folder.glob(f"*{PACKED}")):
-                    unpack_pictures(path, self._beside / path.stem)
+                for path in sorted(self.folder.iterdir()):
+                    if path.suffix == PACKED:
+                        unpack_pictures(path, self._beside / path.stem)
+                    else:
+                        link_folder(path, self._beside / path.name)
                 self._beside.rename(grown)
             shutil.rmtree(self.folder)
         super()._make_folder()
@@ -105,7 +111,10 @@ class PackedWriter(PredictionWriter):
         grown = unfinished(self.folder)
         for pictures in sorted(path for path in grown.iterdir() if path.is_dir()):
             slices = {path.stem: read_png(path) for path in sorted(pictures.glob("*.png"))}
-            write_packed(self._beside, pictures.name, slices)
+            if slices:
+                write_packed(self._beside, pictures.name, slices)
+            else:
+                link_folder(pictures, self._beside / pictures.name)
         self._beside.rename(self.folder)
         shutil.rmtree(grown)
 

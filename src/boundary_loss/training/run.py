@@ -115,7 +115,7 @@ class Training:
         self.begun: Midway | None = None
         if self.runner.ranks.is_first:
             sweep(self.run)
-        self.identity = identity(self.runner.experiment, self.train.folder.about["checksum"])
+        self.identity = identity(self.runner.experiment, self.train.folder.about.checksum)
         state = load_checkpoint(self.run, self._fitting())
         if state is not None:
             try:
