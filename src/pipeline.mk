@@ -75,6 +75,9 @@ RAW       := data/$(STUDY)$(phantom)
 prepared_of = data/$(PREPARED_AS)$(phantom)$(call fold,$1)
 PREPARED  := $(foreach number,$(or $(FOLDS),$(FOLD)),$(call prepared_of,$(number)))
 
+ifeq ($(filter slices volumes,$(KIND)),)
+$(error KIND=$(KIND) is unknown; use slices or volumes)
+endif
 ifeq ($(filter challenge phantom,$(SRC)),)
 $(error SRC=$(SRC) is unknown; use SRC=challenge (the archives in ZIPS=$(ZIPS)) or SRC=phantom (synthetic ones))
 endif
@@ -160,9 +163,9 @@ endif
 
 # ---- Settings, and whether a folder was made with others -----------------------------------------------------------
 
-# What a row says of itself (dice.lr), else its family (dtm.lr, of dtm_sdf where families has dtm), else the study (LR);
+# What a row says of itself (dice.lr), else its families in their order (dtm.lr, of dtm_sdf and dtm_hd), else the study (LR);
 # what the command line says comes first
-places = $1.$2 $(addsuffix .$2,$(filter $(families),$(firstword $(subst _, ,$1)))) $3
+places = $1.$2 $(foreach family,$(families),$(if $(filter $(family)_%,$1),$(family).$2)) $3
 typed  = $(foreach name,$1,$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 stated_at = $(call typed,$1) $(foreach name,$1,$(if $(call given,$(name)),$(name))) $(lastword $1)
 said   = $($(firstword $(call stated_at,$(call places,$1,$2,$3))))
@@ -257,7 +260,7 @@ $(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $
 
 # ---- Boxes: a run notes those that it was shown; another locator is noticed by its settings, not by its path ------------
 
-box_settings = $(call options,LOCATE) --data $(call prepared_of,$1) --found_by '$(call plain,$(call train_settings,$(call finder,$1)))'
+box_settings = $(call options,LOCATE) --data $(call prepared_of,$1) --found_by='$(call plain,$(call train_settings,$(call finder,$1)))'
 
 ifneq ($(BOXES),)
 $(BOXES): %: $$(call stale,$$@,$$(call box_settings,$$(call fold_in,$$@))) | $$(RD)/$$(call finder,$$(call fold_in,$$@)) $(venv)

@@ -5,9 +5,9 @@
         --run results/isles/ce --losses ce:1 --run results/isles/gdl --losses gdl:1 --run results/isles/surface ...
 
 ``--rows`` are those in RUNS; ``--locator`` names the row that is trained before all others, whose boxes they take
-(``--boxes``), and which has none itself. Every ``--run`` is trained once for each ``--part``, with the words of both; without parts
-it is trained once. ``--anew`` is make's ``-B``: finished runs are trained again. torch is imported only if there is
-something to check, by :mod:`boundary_loss.ledgercheck`.
+(``--boxes``), and which has none itself. Every ``--run`` is trained once for each ``--part``, with the words of both;
+without parts it is trained once. ``--anew`` is make's ``-B``: finished runs are trained again. torch is imported only
+if there is something to check, by :mod:`boundary_loss.ledgercheck`.
 """
 
 if __name__ == "__main__":
