@@ -159,7 +159,7 @@ def open_run(path: Path, data: WholeFolder) -> RunFolder:
         Stop: it was trained on other data.
     """
     run = RunFolder.find(path)
-    if run.about.get("data_checksum") != data.about["checksum"]:
+    if run.record.data_checksum != data.about.checksum:
         raise Stop(f"{run.path} was trained on other data than {data.path} holds now; FRESH=1 trains it anew")
     return run
 
@@ -177,7 +177,7 @@ def main() -> None:
     locator = Locator.read(run.path / BEST_WEIGHTS, pick_device(args.device), trust_network=args.trust_network)
     found = locate_all(locator, data, args.least)
     size, cases = boxes_of(
-        found, data, buffer=args.buffer, multiple=args.multiple, debug=bool(run.about.get("debug"))
+        found, data, buffer=args.buffer, multiple=args.multiple, debug=run.record.debug
     )  # fmt: skip
     boxes = Boxes(size=size, cases=cases, intensities=intensities_of(data, cases))
     with new_folder(args.folder) as grown:

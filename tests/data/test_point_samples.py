@@ -102,7 +102,7 @@ def test_validation_is_of_the_same_points_a_case_a_batch(folder: WholeFolder, mo
 
 
 def test_ignored_voxels_are_masked(folder: WholeFolder) -> None:
-    for case in folder.about["cases"]:
+    for case in folder.content["cases"]:
         path = folder.path / "gt" / f"{case}.npy"
         labels = np.load(path)
         labels[0] = 255

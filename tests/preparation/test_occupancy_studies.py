@@ -95,13 +95,13 @@ def test_the_labels_of_brats_that_have_another_name(tmp_path: Path, prepare: Run
     (case / f"{case.name}_seg.nii.gz").rename(case / "W39_1998.09.19_Segm.nii.gz")
     new = source / "BraTS20_Validation_001"
     write_volume(new / f"{new.name}_t1.nii.gz", np.ones(SHAPE, np.int16), AFFINE)
-    assert len(prepare("brats", source).about["cases"]) == 4
+    assert len(prepare("brats", source).content["cases"]) == 4
 
 
 def test_lits_is_paired_by_number(tmp_path: Path, prepare: Run) -> None:
     folder = prepare("lits", write_lits(tmp_path / "lits"))
-    assert set(folder.about["cases"]) == {"volume-4", "volume-9", "volume-10", "volume-100"}
-    depths = {case: entry["shape"][2] for case, entry in folder.about["cases"].items()}
+    assert set(folder.content["cases"]) == {"volume-4", "volume-9", "volume-10", "volume-100"}
+    depths = {case: entry["shape"][2] for case, entry in folder.content["cases"].items()}
     assert depths == {f"volume-{number}": 5 + number % 7 for number in (4, 9, 10, 100)}
     assert all(folder.truth(case)[3, 3, 1] == 1 for case in depths)
     window = prepare("lits", tmp_path / "lits", "--normalise", "window(-200,250)", to="WINDOW")
