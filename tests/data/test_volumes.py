@@ -15,6 +15,7 @@ from boundary_loss.data.frame import Box
 from boundary_loss.data.view import classes_in_source
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot
+from boundary_loss.files import read_json, write_json
 from boundary_loss.folders.whole import WholeFolder
 
 CPU = torch.device("cpu")
@@ -203,7 +204,10 @@ def test_a_case_without_a_box_is_refused(data: WholeFolder) -> None:
 def test_the_numbers_of_the_boxes_scale_a_study_that_is_scaled_as_one(data: WholeFolder) -> None:
     shown = cases(data, "val", boxes=boxes(shape=(2, 2, 2)))
     assert shown.scale("case_3", "ct") == data.scale("case_3", "ct")
-    data.about["preparation"]["normalise"] = "zscore(study)"
+    about = read_json(data.path / "whole.json")
+    about["preparation"]["normalise"] = "zscore(study)"
+    write_json(data.path / "whole.json", about)
+    shown = cases(WholeFolder(data.path), "val", boxes=boxes(shape=(2, 2, 2)))
     assert vars(shown.scale("case_3", "ct")) == {"offset": 1.0, "factor": 0.5, "clipped": False}
 
 
