@@ -6,6 +6,7 @@ Axis letters: B samples, C modalities, K classes, P points, X Y Z voxels (see :m
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +22,9 @@ from boundary_loss.data.points import Band, Points, draw_points, shown_at, sobel
 from boundary_loss.data.prefetch import onto_device
 from boundary_loss.data.samples import Batch
 from boundary_loss.data.volumes import Planned, Volumes, altered
-from boundary_loss.data.ways import Way
+from boundary_loss.data.ways import Way, read_bytes
 from boundary_loss.encoding import encode_one_hot, scatter_classes
-from boundary_loss.inference.field import Field, Lattice
+from boundary_loss.inference.field import Field, Lattice, probabilities
 from boundary_loss.metric_definitions import POINTS
 from boundary_loss.shapes import IGNORED, Labels
 
@@ -183,10 +184,27 @@ def ask_in_source(net: Field, volume: Tensor, frame: Frame, way: Way) -> Labels:
         net: in evaluation mode.
         volume: (C, *shape) float32, what the frame shows.
     """
-    box = frame.covered(Box((0, 0, 0), frame.shape))
-    inner = frame.within(box).inverse
-    x, y, z = box.shape
-    lattice = Lattice((x, y, z), *(tuple(map(float, numbers)) for numbers in (inner.scale, inner.offset)))  # type: ignore[arg-type]
+    box, lattice = _shown_in_source(frame)
     labels = torch.zeros(frame.source, dtype=torch.uint8, device=volume.device)
     labels[box.slices] = way(net, volume, lattice).labels
     return labels
+
+
+def probabilities_in_source(net: Field, volume: Tensor, frame: Frame, way: Way, temperature: float) -> Tensor:
+    """The softmax at the voxels of a case's source, (K, *source) float32 on the host; arguments as there."""
+    box, lattice = _shown_in_source(frame)
+    shown = probabilities(net, volume, lattice, memory=read_bytes(way.memory), temperature=temperature)
+    whole = torch.zeros((len(shown), *frame.source))
+    whole[0] = 1
+    whole[(slice(None), *box.slices)] = shown
+    return whole
+
+
+def _shown_in_source(frame: Frame) -> tuple[Box, Lattice]:
+    """The voxels of the source that are shown, and where they lie in what is."""
+    box = frame.covered(Box((0, 0, 0), frame.shape))
+    inner = frame.within(box).inverse
+    shape: Any = box.shape
+    scale: Any = inner.scale
+    offset: Any = inner.offset
+    return box, Lattice(shape, scale, offset)

@@ -23,6 +23,11 @@ def read_bytes(text: str) -> int:
 class Way(Protocol):
     """Asks a network of space for classes; :mod:`boundary_loss.inference.field` says where each way asks."""
 
+    @property
+    def memory(self) -> str:
+        """For the points that are computed at a time."""
+        ...
+
     def __call__(self, field: Field, volume: Tensor, lattice: Lattice | None = None) -> Segmented:
         """The classes at every voxel of the lattice over a volume (C, X, Y, Z), or at those of the volume."""
         ...

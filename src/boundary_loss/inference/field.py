@@ -110,13 +110,20 @@ def dense(field: Field, volume: Tensor, lattice: Lattice | None = None, *, memor
 
 
 @torch.no_grad()
-def probabilities(field: Field, volume: Tensor, lattice: Lattice | None = None, *, memory: int = MEMORY) -> Tensor:
-    """Ask at every voxel for the softmax, (K, X, Y, Z) float32 on the host; arguments as of :func:`dense`."""
+def probabilities(
+    field: Field, volume: Tensor, lattice: Lattice | None = None, *, memory: int = MEMORY, temperature: float = 1
+) -> Tensor:
+    """Ask at every voxel for the softmax, (K, X, Y, Z) float32 on the host; arguments as of :func:`dense`.
+
+    Args:
+        temperature: of the softmax.
+    """
     questions = _Questions(field, volume, lattice, memory)
     shape = questions.lattice.shape
     parts = [
         questions.logits(torch.arange(start, min(start + questions.piece, prod(shape)), device=volume.device))
         .float()
+        .div(temperature)
         .softmax(0)
         .cpu()
         for start in range(0, prod(shape), questions.piece)
