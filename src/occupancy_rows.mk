@@ -5,7 +5,7 @@
 # A phantom has few cases of an eighth of the size: narrow networks learn them in minutes, at a higher rate.
 
 EPC     ?= $(if $(phantom),12,50)
-LR      ?= $(if $(phantom),3e-3,3e-4)
+LR      ?= $(if $(phantom),1e-3,3e-4)
 RATE    ?= $(if $(phantom),steps(8,11),steps(20,30))
 NET     ?= $(call ossnet,oss_c)
 AUGMENT ?= flip(xy) noise(0.15)
