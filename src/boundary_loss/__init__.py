@@ -6,6 +6,8 @@ The names below are loaded on first use, so that ``import boundary_loss.plot`` c
 
 from importlib import import_module
 
+__version__ = "0.1.0"
+
 TYPE_CHECKING = False  # not from typing, which a file may hide: a command explains that once this module is loaded
 if TYPE_CHECKING:
     from typing import Any
