@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import settings
 from moments import once
+from standins import Done, run_make, write_checkout
 from toyruns import write_runs
 from toys import write_sliced
 
@@ -50,6 +51,22 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def run(main: Callable[[], object], *words: object) -> None:
         monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
         main()
+
+    return run
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The makefiles alone, in a folder with a name that asks for quotes."""
+    return write_checkout(tmp_path / "my (new) checkout")
+
+
+@pytest.fixture
+def make(checkout: Path) -> Callable[..., Done]:
+    """Run make for one row of a study; how it ended, and the words of each command."""
+
+    def run(*words: str, study: str = "isles", **environment: str) -> Done:
+        return run_make(checkout, ("RUNS=gdl", *words), study=study, environment=environment)
 
     return run
 

@@ -55,7 +55,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     where = soak.copy_repository(tmp_path / "clone")
     before = times(where)
-    for name in ("isles", "wmh", "acdc"):
+    for name in ("isles", "wmh", "acdc", "brats", "lits"):
         done = make(where, "-f", f"{name}.make", "-n", "--warn-undefined-variables")
         assert "boundary_loss.train results/" in done.stdout
         assert "nothing makes" not in done.stdout
@@ -358,7 +358,7 @@ def test_debug_runs_without_assertions_in_a_folder_of_their_own(study: Path) -> 
     ("name", "runs", "slicing"), [("wmh", "gdl_surface_add", "--ignore"), ("acdc", "ce boundary", "--n_augment 1")]
 )
 def test_the_other_studies(study: Path, name: str, runs: str, slicing: str) -> None:
-    make(study, "-f", f"{name}.make", *SMALL, f"SLICE=--shape 32 32 {slicing}", f"RUNS={runs}", "EPC=1")
+    make(study, "-f", f"{name}.make", *SMALL, f"PREPARE=--shape 32 32 {slicing}", f"RUNS={runs}", "EPC=1")
     results = study / "results" / f"{name}-phantom"
     assert (results / "report.html").is_file() and (results / "archive.txt").is_file()
 

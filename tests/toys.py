@@ -110,7 +110,7 @@ class Threshold(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.full((in_channels,), 40.0))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        centres = torch.linspace(0, 1, self.num_classes, device=image.device).view(1, -1, 1, 1)
+        centres = torch.linspace(0, 1, self.num_classes, device=image.device).view(1, -1, *[1] * (image.ndim - 2))
         return -self.weight[-1] * (image[:, -1:] - centres).abs()
 
 

@@ -61,6 +61,8 @@ def check(words: Sequence[str], built: set[tuple[Any, ...]]) -> None:
         built: networks that were tried already, on which data, weights and size; this one's is added.
     """
     args = parsed(words)
+    if args.boxes is not None and not args.boxes.is_dir():
+        args.boxes = None  # the locator finds them later; the losses and the network do not depend on them
     folder.refuse(args.folder, command.settings(words, train.BESIDE), fresh=args.fresh)
     data = PreparedFolder.open(args.data)
     experiment = train.read_experiment(args, len(data.classes), of_volumes=isinstance(data, WholeFolder))

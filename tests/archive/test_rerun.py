@@ -18,7 +18,7 @@ from boundary_loss import train
 from boundary_loss.archive import __main__ as archive
 from boundary_loss.archive import settings
 from boundary_loss.archive.rerun import MADE_WITH
-from boundary_loss.archive.settings import PHANTOM_OPTIONS, REPORT_OPTIONS, SLICING_OPTIONS, TRAINING_OPTIONS
+from boundary_loss.archive.settings import PHANTOM_OPTIONS, PREPARING_OPTIONS, REPORT_OPTIONS, TRAINING_OPTIONS
 from boundary_loss.command import Stop
 from boundary_loss.files import read_json, write_json
 from boundary_loss.phantom import __main__ as phantom
@@ -93,7 +93,17 @@ def test_an_honest_archive_says_its_commands(rerun: Rerun, capsys: pytest.Captur
         {"TRAIN": "$(shell touch mark)"},
         {"TRAIN": "--best 'slice"},
         {"DEBUG": "`touch mark`"},
+        {"PREPARE": "--split=/etc/passwd"},
         {"SLICE": "--split=/etc/passwd"},
+        {"LOCATOR": "$(shell touch mark)"},
+        {"LOCATE": "--device `touch mark`"},
+        {"FIT": "reduce(2,2,2) $(shell touch mark)"},
+        {"SAMPLE": "`touch mark`"},
+        {"INFER": "windows;touch mark"},
+        {"gdl.net": "$(shell touch mark)"},
+        {"gdl.net": "pwn:Net"},
+        {"gdl.epc": "1; touch mark"},
+        {"gdl.rate": "$(shell touch mark)"},
         {"PHANTOM": "; touch mark"},
         {"REPORT": "--show"},
         {"gdl.losses": "gdl:1 $(shell touch mark)"},
@@ -218,7 +228,7 @@ def test_every_option_that_shapes_a_result_is_known(monkeypatch: pytest.MonkeyPa
     study = SimpleNamespace(name="toy", kind="slices", expects="", shape=None)
     for arguments, known, others in (
         (train.arguments, TRAINING_OPTIONS, {"--data", *own_variables, *train.BESIDE}),
-        (lambda: engine.arguments(study, []), SLICING_OPTIONS, {"--source", "--retain", "--fold"}),
+        (lambda: engine.arguments(study, []), PREPARING_OPTIONS, {"--source", "--retain", "--fold"}),
         (phantom.arguments, PHANTOM_OPTIONS, {"--study"}),
         (report.arguments, REPORT_OPTIONS, {"--study", "--metrics", *report.BESIDE}),
     ):

@@ -92,7 +92,7 @@ class Slices(Samples, Dataset):
         if image.shape != expected or labels.shape != expected[1:]:
             raise ValueError(
                 f"{self.which}/{stem} has image {image.shape} and labels {labels.shape}, the first {expected}; "
-                "slice the data to one size with SLICE='--shape 256 256'"
+                "slice the data to one size with PREPARE='--shape 256 256'"
             )
         found = np.flatnonzero(np.bincount(labels.reshape(-1))).tolist()
         if not set(found) <= {*range(self.num_classes), IGNORED}:
