@@ -138,6 +138,24 @@ def test_without_a_locator_all_of_a_volume_is_shown(atria: Make) -> None:
     assert list(trained(commands)) == [f"{RD}/locator"]
 
 
+def test_new_cases_are_located_as_those_of_the_training(atria: Make) -> None:
+    words = ("CASES=x", "predict", "FOLDS=0 1", "SEEDS=3 4")
+    predicted = {
+        words[2]: words for words in atria("LOCATE=--least 2 --buffer 8", *words)[1] if words[1].endswith("predict")
+    }
+    assert len(predicted) == 4
+    for fold in "01":
+        told = predicted[f"{RD}/dice/fold{fold}_seed4/pred_x"]
+        assert value(told, "--locator") == [f"{RD}/locator/fold{fold}_seed3/best.pkl"] and value(told, "--least") == [
+            "2"
+        ]
+    (plain,) = (words for words in atria("LOCATOR=", "CASES=x", "predict")[1] if words[1].endswith("predict"))
+    assert not {"--locator", "--least"} & {*plain}
+    commands = atria("CASES=x", "predict", "locator.net=my.nets:Net")[1]
+    trusting = [words[1].split(".")[1] for words in commands if "--trust_network" in words]
+    assert trusting == ["locate", "predict"]
+
+
 def test_the_locator_is_among_the_rows_that_are_checked(atria: Make) -> None:
     _, commands = atria(f"{RD}/focal")
     checked = next(words for words in commands if words[1] == "boundary_loss.goals")
