@@ -22,10 +22,10 @@ include src/venv.mk
 
 settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS PREPARE SPACING LOCATOR LOCATE FIT SAMPLE INFER NET EPC BS LR RATE \
 	SEED SEEDS TRAIN AUGMENT AMP COMPILE DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS KEEP SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
-	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN RERUN
+	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT MESH COST ARCHIVE RUN RERUN
 # Of these, the ones that shape no result: an archive does not record them
 local    := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
-	CASES PREDICT ARCHIVE RUN RERUN
+	CASES PREDICT MESH COST ARCHIVE RUN RERUN
 $(call forget,$(settable) SLICE SLICED_AS KIND families curves boxplots hists of_pairs)
 ifneq ($(filter-out undefined,$(origin SLICE) $(origin SLICED_AS)),)
 $(error SLICE is called PREPARE now, and SLICED_AS in a study's file PREPARED_AS)
@@ -214,7 +214,7 @@ made_with  = $(foreach name,$(filter-out $(local),$(settable)),$(call quoted,$(n
 
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict help
+.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict mesh cost help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
 data: $(PREPARED)  ## unpack and prepare the data
@@ -394,6 +394,22 @@ $(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): 
 		$(if $(call finder_of,$*),--locator $(call finder_of,$*)/best.pkl $(least)) --device $(call quoted,$(DEVICE)) --batch_size $(call said,$(call row_of,$*),bs,BS) $(call trust,$(call row_of,$*) $(LOCATOR)) $(fresh)
 
 predict: $(runs:%=%/$(new_cases))  ## the networks of RUNS on new cases: CASES=folder or list.csv -> RUN/pred_NAME
+
+# ---- Surfaces of what `pred` holds, in mm, and a picture of each case -----------------------------------------------
+
+mesh_settings = --source $(RD)/$1/pred --truth $(call data_of,$1) --epoch $(call quoted,$(EPOCH)) $(call options,MESH)
+
+$(patsubst %,$(RD)/%/mesh,$(call names,$(rows))): $(RD)/%/mesh: $$(call stale_run,$$*) $$(call stale,$(RD)/$$*/mesh,$$(call mesh_settings,$$*)) | $(RD)/%/pred
+	$(python) -m boundary_loss.mesh $@ $(call mesh_settings,$*) $(fresh)
+
+mesh: $(runs:%=%/mesh)  ## surfaces of the predictions as .ply and .obj, with a picture of each case beside its truth
+
+# ---- What the rows cost, by the size of the volume -------------------------------------------------------------------
+
+cost_rows = $(foreach row,$(RUNS),--run $(RD)/$(row) $(call part_words,$(row)) $(call row_settings,$(row)) $(call row_options,$(row)))
+
+cost: | $(PREPARED) $(venv)  ## memory and runtime of the rows of RUNS by size: memory.csv, runtime.csv and plots; no training
+	$(torch_python) -m boundary_loss.cost $(RD) --device $(call quoted,$(DEVICE)) $(call options,COST) $(cost_rows)
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 

@@ -55,7 +55,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     where = soak.copy_repository(tmp_path / "clone")
     before = times(where)
-    for name in ("isles", "wmh", "acdc", "atria"):
+    for name in ("isles", "wmh", "acdc", "atria", "brats", "lits"):
         done = make(where, "-f", f"{name}.make", "-n", "--warn-undefined-variables")
         assert "boundary_loss.train results/" in done.stdout
         assert "nothing makes" not in done.stdout

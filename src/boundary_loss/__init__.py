@@ -6,6 +6,8 @@ The names below are loaded on first use, so that ``import boundary_loss.plot`` c
 
 from importlib import import_module
 
+__version__ = "0.1.0"
+
 TYPE_CHECKING = False  # not from typing, which a file may hide: a command explains that once this module is loaded
 if TYPE_CHECKING:
     from typing import Any
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         DiceLoss,
         DistanceHeadLoss,
         FocalLoss,
+        FromLabels,
         FusedDiceCELoss,
         FusedDiceLoss,
         FusedGeneralizedDiceBoundary,
@@ -44,10 +47,10 @@ if TYPE_CHECKING:
 _HOME = {
     "distance": ["dist_map_transform", "euclidean_distance", "one_hot2dist", "signed_distance"],
     "encoding": ["class2one_hot", "probs2class", "probs2one_hot"],
-    "losses": ["BoundaryLoss", "CrossEntropy", "DiceLoss", "DistanceHeadLoss", "FocalLoss", "FusedDiceCELoss",
-               "FusedDiceLoss", "FusedGeneralizedDiceBoundary", "GeneralizedDice", "GeneralizedDiceLoss",
-               "HausdorffDTLoss", "HausdorffErosionLoss", "HausdorffLoss", "HDLoss", "SDF_loss", "SDFLoss",
-               "SDFProductLoss", "SurfaceLoss", "TverskyLoss"],
+    "losses": ["BoundaryLoss", "CrossEntropy", "DiceLoss", "DistanceHeadLoss", "FocalLoss", "FromLabels",
+               "FusedDiceCELoss", "FusedDiceLoss", "FusedGeneralizedDiceBoundary", "GeneralizedDice",
+               "GeneralizedDiceLoss", "HausdorffDTLoss", "HausdorffErosionLoss", "HausdorffLoss", "HDLoss", "SDF_loss",
+               "SDFLoss", "SDFProductLoss", "SurfaceLoss", "TverskyLoss"],
     "metrics": ["measure", "surface_distances"],
     "schedule": ["parse_schedule"],
 }  # fmt: skip
@@ -59,6 +62,7 @@ __all__ = [
     "DiceLoss",
     "DistanceHeadLoss",
     "FocalLoss",
+    "FromLabels",
     "FusedDiceCELoss",
     "FusedDiceLoss",
     "FusedGeneralizedDiceBoundary",

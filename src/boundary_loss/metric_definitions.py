@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from boundary_loss.empty_masks import DISTANCE, EJECTION, NO_RULE, PERCENT, SCORE
 
 SLICES = "slices"
+POINTS = "points"
 ITEMS = {
     SLICES: "",
     "volumes": "Dice coefficient of all voxels of a case, in the grid of its source.",
-    "points": "Dice coefficient of the points of a case that were sampled, not of its voxels.",
+    POINTS: "Dice coefficient of the points of a case that were sampled, not of its voxels.",
 }
 """What ``tra_dice`` and ``val_dice`` have a row for, and what their Dice then is; that of slices is defined below."""
 

@@ -20,6 +20,7 @@ from boundary_loss.folders.whole import WholeFolder
 
 CPU = torch.device("cpu")
 OWN = MapNeed("own", (1,))
+ALTERED = [(), ("flip(xyz)", "noise(0.1)"), ("rotate(20,xyz)", "scale(0.8,1.2)", "flip(xyz)")]
 
 
 @pytest.fixture
@@ -74,9 +75,7 @@ def test_a_part_of_a_batch_has_the_size_of_the_batch(data: WholeFolder) -> None:
     assert torch.equal(torch.cat([part.maps[OWN] for part in parts]), whole.maps[OWN])
 
 
-@pytest.mark.parametrize(
-    "augment", [(), ("flip(xyz)", "noise(0.1)"), ("rotate(20,xyz)", "scale(0.8,1.2)", "flip(xyz)")]
-)
+@pytest.mark.parametrize("augment", ALTERED)
 def test_a_patch_follows_from_the_seed_and_its_number_alone(data: WholeFolder, augment: tuple[str, ...]) -> None:
     shown = cases(data, "train", sample="patch(4,4,2,each=2)")
     samples = Patches(shown, needs=[OWN], augmentation=Augmentation.parse(augment))
@@ -120,6 +119,30 @@ def test_a_flip_mirrors_image_labels_and_map_together(data: WholeFolder) -> None
         assert torch.equal(before.labels.flip(axes), after.labels)
         assert torch.equal(before.maps[OWN].flip(axes), after.maps[OWN])
     assert len(seen) > 4
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("augment", ALTERED)
+def test_a_gpu_is_shown_the_same(
+    data: WholeFolder, augment: tuple[str, ...], keeps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where maps are made on the device, as of volumes that are too many to keep them."""
+    monkeypatch.setattr("boundary_loss.data.cases.fit_in_memory", lambda _: keeps)
+    view, gpu = cases(data, "train", "reduce(2,1,1)", sample="patch(3,4,2,each=2)"), torch.device("cuda")
+    batches = [torch.tensor([3, 0]), torch.tensor([1, 2]), torch.tensor([2])]
+    found = []
+    for device in (CPU, gpu):
+        samples = Patches(view, needs=[OWN], augmentation=Augmentation.parse(augment), device=device)
+        found.append(list(samples.batches(batches, device, seed=4)))
+    for host, there in zip(*found, strict=True):
+        assert there.inputs[0].device.type == there.index.device.type == "cuda" and there.names == host.names
+        torch.testing.assert_close(there.inputs[0].cpu(), host.inputs[0], atol=1e-4, rtol=1e-4)
+        assert float((there.labels.cpu() != host.labels).float().mean()) < 0.05  # halfway between two voxels
+        torch.testing.assert_close(there.index.cpu(), host.index)
+        if "rotate(20,xyz)" not in augment:
+            torch.testing.assert_close(there.maps[OWN].cpu(), host.maps[OWN], atol=1e-4, rtol=1e-4)
 
 
 AXES = [[axis for bit, axis in enumerate((-3, -2, -1)) if number >> bit & 1] for number in range(8)]

@@ -22,6 +22,9 @@ pytest.importorskip("nrrd")
 AFFINE = turned((0.625, 0.625, 1.25))
 CALL = ["--losses", "gdl:1", "--network", "UNet3D(width=2)", "--epochs", "1", "--batch_size", "2", "--lr", "0.02"]
 
+POINTS = ["--fit", "stretch(16)", "--sample", "points(64,each=4)", "--infer", "dense", "--losses", "ce:1", "aux_ce:0.1"]
+POINTS += ["--network", "OSSNet(width=8,channels=4)", "--lr", "1e-3"]
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -53,7 +56,9 @@ def trained(study: Path, name: str, *words: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "words", [["--fit", "pad(8)"], ["--fit", "reduce(2,2,1)"], ["--sample", "patch(8,8,8)"]], ids=" ".join
+    "words",
+    [["--fit", "pad(8)"], ["--fit", "reduce(2,2,1)"], ["--sample", "patch(8,8,8)"], POINTS],
+    ids=lambda words: " ".join(words[:2]),
 )
 def test_a_new_case_is_predicted_as_a_validation_case(
     study: Path, tmp_path: Path, run_predict: Callable[..., None], words: list[str]
@@ -118,3 +123,17 @@ def test_the_predictor_of_a_view_is_the_network_on_what_is_shown(study: Path) ->
     outside = np.ones((11, 9, 7), bool)
     outside[box.slices] = False
     assert not found.classes[outside].any() and (found.probs[0][outside] == 1).all()
+
+
+def test_another_inference_is_asked_for_by_name(
+    study: Path, tmp_path: Path, run_predict: Callable[..., None]
+) -> None:  # fmt: skip
+    run, (_, image) = trained(study, "points", *POINTS), files_of(study)
+    files = ["--weights", run / "best.pkl", "--images", image, "--device", "cpu"]
+    for name, words in {"as_trained": [], "dense": ["--infer", "dense"], "coarse": ["--infer", "coarse(1)"]}.items():
+        run_predict(tmp_path / name, *files, *words)
+    found = [read_volume(next((tmp_path / name).glob("*.nrrd"))).array for name in ("as_trained", "dense", "coarse")]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    with pytest.raises(ValueError, match="INFER=windows does not go with SAMPLE=points"):
+        run_predict(tmp_path / "none", *files, "--infer", "windows")

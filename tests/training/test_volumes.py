@@ -79,6 +79,16 @@ def test_weights_say_how_a_new_case_is_shown(whole: Path, patches: Path) -> None
     assert weights.view is not None and weights.view.words["sample"] == "patch(8,8,4,0.3,2)" and weights.box is None
 
 
+def test_distances_of_patches_are_put_together_too(data: Path, tmp_path: Path) -> None:
+    """A distance head, and a loss that measures distances by itself."""
+    losses = ["--losses", "dice:1@1", "sdf:1", "hausdorff:0.1@1", "--gradients", "--epochs", "1", "--batch_size", "2"]
+    run = RunFolder(tmp_path / "run")
+    done = train_here(run.path, data, *losses, "--network", "UNet3D(width=2)", "--sample", "patch(8,8,4)")
+    assert done.status == 0, done
+    assert run.array("val_loss").shape == (1, 3, 3) and np.isfinite(run.array("val_loss")).all()
+    assert (run.array("val_loss")[0, :, 1] > 0).all()
+
+
 @pytest.mark.parametrize(
     ("moment", "saved"),
     [

@@ -1,6 +1,5 @@
 """How a ledger says what a network is shown of a case, and how its answers are put together: fit, sample, infer."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,12 +12,11 @@ from boundary_loss.call_syntax import bind, parse_call, usage
 from boundary_loss.data.fit import Fit
 from boundary_loss.data.frame import Box, Frame, Shape
 from boundary_loss.data.patches import Patch
+from boundary_loss.data.points import Points
+from boundary_loss.data.ways import WAYS, Coarse, Way, read_bytes
 from boundary_loss.encoding import probs2class
 from boundary_loss.inference.windows import sliding_windows
 from boundary_loss.shapes import Labels, Probs
-
-_BYTES = {"MiB": 2**20, "GiB": 2**30}
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)(MiB|GiB)")
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ class Whole:
     each: ClassVar[int] = 1
 
 
-Sample = Planes | Whole | Patch
-SAMPLES: dict[str, type[Sample]] = {"slices": Planes, "whole": Whole, "patch": Patch}
+Sample = Planes | Whole | Patch | Points
+SAMPLES: dict[str, type[Sample]] = {"slices": Planes, "whole": Whole, "patch": Patch, "points": Points}
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,12 @@ class Windows:
         _ = self.bytes
 
     @property
-    def bytes(self) -> float:
+    def bytes(self) -> int:
         """The memory as a number."""
-        found = _MEMORY.fullmatch(self.memory)
-        if found is None:
-            raise ValueError(f"windows: memory={self.memory} is not understood; write it as 512MiB or 2GiB")
-        return float(found[1]) * _BYTES[found[2]]
+        return read_bytes(self.memory)
 
 
-INFERENCE = {"windows": Windows}
+INFERENCE: dict[str, Callable[..., Windows | Way]] = {"windows": Windows, **WAYS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,22 +69,38 @@ class View:
     sample: Sample
     windows: Windows | None
     """How the answers on patches become that on the whole; None if the network sees all at once."""
+    way: Way | None = None
+    """How a network of space is asked for all voxels; None for the others."""
 
     @classmethod
     def parse(cls, fit: Sequence[str], sample: str, infer: str) -> "View":
         """``["reduce(4,4,2)"], "patch(112,112,80)", "windows(overlap=0.5)"`` -> View; no infer gives the sample's own.
 
         Raises:
-            ValueError: an unknown or ill-formed word.
+            ValueError: an unknown or ill-formed word, or inference that is not of the sample.
         """
-        shown = parse_sample(sample)
-        default = Windows() if isinstance(shown, Patch) else None
-        return cls(fit=Fit.parse(fit), sample=shown, windows=parse_inference(infer) if infer else default)
+        shown, answered = parse_sample(sample), parse_inference(infer) if infer else None
+        windows = answered if isinstance(answered, Windows) else None
+        way = None if answered is None or isinstance(answered, Windows) else answered
+        if answered is not None and isinstance(shown, Points) is (way is None):
+            raise ValueError(
+                f"INFER={infer} does not go with SAMPLE={sample}: dense, prior and coarse go with points, windows with "
+                "patches"
+            )
+        if answered is None:
+            windows = Windows() if isinstance(shown, Patch) else None
+            way = Coarse() if isinstance(shown, Points) else None
+        return cls(fit=Fit.parse(fit), sample=shown, windows=windows, way=way)
 
     @property
     def of_volumes(self) -> bool:
         """Whether the network has three axes and is shown whole volumes, or parts of them."""
         return not isinstance(self.sample, Planes)
+
+    @property
+    def of_points(self) -> bool:
+        """Whether the network is shown a whole volume and asked at points of it."""
+        return isinstance(self.sample, Points)
 
     def frame(self, source: Sequence[int], box: Box | None = None) -> Frame:
         """What is shown of a case of this shape: the steps of the fit, then the box."""
@@ -125,8 +136,14 @@ class View:
         return {
             "fit": [_written(_name_of(step), step) for step in self.fit.steps],
             "sample": next(_written(name, self.sample) for name, kind in SAMPLES.items() if kind is type(self.sample)),
-            "infer": "" if self.windows is None else _written("windows", self.windows),
+            "infer": next(
+                (_written(n, own) for n, kind in INFERENCE.items() for own in self._answered if type(own) is kind), ""
+            ),
         }
+
+    @property
+    def _answered(self) -> list[Windows | Way]:
+        return [own for own in (self.windows, self.way) if own is not None]
 
 
 def parse_sample(text: str) -> Sample:
@@ -134,11 +151,13 @@ def parse_sample(text: str) -> Sample:
     name, options = parse_call(text)
     if name not in SAMPLES:
         raise ValueError(f"unknown sample '{text}'; known: {', '.join(usage(n, kind) for n, kind in SAMPLES.items())}")
+    if name == "points":
+        return Points.parse(text)
     kind: Callable[..., Sample] = SAMPLES[name]
     return bind(kind, options, "sample", name=name, numbered=True)()
 
 
-def parse_inference(text: str) -> Windows:
+def parse_inference(text: str) -> Windows | Way:
     """``windows(overlap=0.25)`` -> Windows; ValueError likewise."""
     name, options = parse_call(text)
     if name not in INFERENCE:
@@ -152,9 +171,9 @@ def _name_of(step: object) -> str:
 
 
 def _written(name: str, setting: object) -> str:
-    """``patch(112,112,80,0.3,1)``: a call with all of its numbers."""
+    """``patch(112,112,80,0.3,1)``: a call with all of its numbers; a band of None is ``sobel``."""
     values = [part for value in vars(setting).values() for part in (value if isinstance(value, tuple) else (value,))]
-    words = [value if isinstance(value, str) else f"{value:.12g}" for value in values]
+    words = [value if isinstance(value, str) else "sobel" if value is None else f"{value:.12g}" for value in values]
     return f"{name}({','.join(words)})" if words else name
 
 

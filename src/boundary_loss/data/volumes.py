@@ -139,7 +139,7 @@ class Volumes(Samples):
             image, labels = frame.resample(image, 1), frame.resample(labels, 0)
         if drawn is not None:
             maps = [plain.flipped(found[None], drawn.axes)[0] for found in maps]
-            image, labels = _altered(image, labels, drawn)
+            image, labels = altered(image, labels, drawn)
         spacing = self._spacing(plan).tolist()
         steps = [case_map(need, labels, spacing, self.num_classes) for need in self.steps]
         return _Shown(image, labels, [*maps, *steps])
@@ -154,7 +154,7 @@ class _Shown:
     maps: list[Tensor]
 
 
-def _altered(image: Tensor, labels: Labels, drawn: Drawn) -> tuple[Tensor, Labels]:
+def altered(image: Tensor, labels: Labels, drawn: Drawn) -> tuple[Tensor, Labels]:
     """Mirrored, recoloured and with noise. Colours are changed between the least and the greatest value shown."""
     images, of_batch = image[None], labels[None]
     if drawn.recolour is not None:

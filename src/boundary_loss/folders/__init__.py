@@ -11,3 +11,7 @@ naming.py    the names of slices
 pictures.py  arrays of bytes as PNGs
 records.py   JSON files, checked as they are read
 """
+
+from boundary_loss.folders import sliced, whole  # each makes its kind of prepared folder known
+
+__all__ = ["sliced", "whole"]

@@ -3,8 +3,10 @@
 from boundary_loss.losses.balance import gradient_norms, propose_weight
 from boundary_loss.losses.boundary import BoundaryLoss, SurfaceLoss
 from boundary_loss.losses.dropin import HausdorffDTLoss, HDLoss
+from boundary_loss.losses.from_labels import FromLabels
 from boundary_loss.losses.fused import FusedDiceCELoss, FusedDiceLoss, FusedGeneralizedDiceBoundary
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
+from boundary_loss.losses.head import ForegroundHead, SDFHead, SDFProductHead
 from boundary_loss.losses.region import (
     CrossEntropy,
     DiceLoss,
@@ -23,6 +25,8 @@ __all__ = [
     "DiceLoss",
     "DistanceHeadLoss",
     "FocalLoss",
+    "ForegroundHead",
+    "FromLabels",
     "FusedDiceCELoss",
     "FusedDiceLoss",
     "FusedGeneralizedDiceBoundary",
@@ -32,7 +36,9 @@ __all__ = [
     "HausdorffDTLoss",
     "HausdorffErosionLoss",
     "HausdorffLoss",
+    "SDFHead",
     "SDFLoss",
+    "SDFProductHead",
     "SDFProductLoss",
     "SDF_loss",
     "SurfaceLoss",

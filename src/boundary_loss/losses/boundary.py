@@ -85,6 +85,16 @@ class BoundaryLoss(Loss):
             known = read_mask(mask, probs)
             self._check_points(probs, known)
             counted = known if mask is not None or self.activation == "sigmoid" else with_distances(maps)
+            return self.of_maps(probs, maps, known, counted)
+
+    def of_maps(self, probs: Tensor, maps: DistMaps, known: Tensor | None, counted: Tensor | None) -> Scalar:
+        """The formula, without the checks of a call.
+
+        Args:
+            known: (B, 1, ...) bool, the voxels of the mask that was given; None = all.
+            counted: those of them that the means are taken over.
+        """
+        with torch.autocast(probs.device.type, enabled=False):
             phi = zero_unless(known, self._chosen(maps).to(wide(probs)))
             values = self._values(probs, phi, known, counted, as_pair=probs.shape[1] < maps.shape[1])
             return self.reduce_classes(values if self.shift == "none" else values - least(phi, counted))

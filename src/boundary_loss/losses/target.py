@@ -60,21 +60,22 @@ class TargetReader:
             mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts, or None.
             dtype: of the encoding.
         """
-        check_tensors(prediction, target=target)
-        B, channels, *space = prediction.shape
-        counted = read_mask(mask, prediction)
-        K, shape = max(channels, 2), tuple(target.shape)
-        one_channel = shape == (B, 1, *space)
-        if shape == (B, *space) or (one_channel and (channels > 1 or not target.is_floating_point())):
-            return self._labels(as_labels(target.squeeze(1) if one_channel else target, "target"), counted, K, dtype)
-        if shape != tuple(prediction.shape):
-            raise ValueError(
-                f"target of shape {shape} fits neither one-hot {tuple(prediction.shape)} "
-                f"nor labels {(B, *space)}, which predictions of shape {tuple(prediction.shape)} need"
-            )
-        return self._one_channel(target, counted, dtype) if channels == 1 else self._one_hot(target, counted, dtype)
+        counted, K = read_mask(mask, prediction), max(prediction.shape[1], 2)
+        labels = read_as_labels(target, prediction)
+        if labels is not None:
+            known = self.check_labels(labels, counted, K)
+            one_hot = encode_one_hot(labels, K, dtype)
+            strays = counted is not None or (known is not None and self.ignore_index in range(K))
+            return Target(zero_unless(known, one_hot) if strays else one_hot, known)
+        single = prediction.shape[1] == 1
+        return self._one_channel(target, counted, dtype) if single else self._one_hot(target, counted, dtype)
 
-    def _labels(self, labels: Tensor, counted: Tensor | None, K: int, dtype: torch.dtype) -> Target:
+    def check_labels(self, labels: Tensor, counted: Tensor | None, K: int) -> Tensor | None:
+        """(B, 1, ...) bool: where (B, ...) labels are not ignored and the mask ``counted`` is True; None: everywhere.
+
+        Raises:
+            ValueError: a label that is neither a class nor ignored, or 255 in doubt.
+        """
         ignored = ignored_label(self.ignore_index, K)
         seen = look_at_labels(labels, K, ignored, None if counted is None else counted.squeeze(1))
         if seen.outside:
@@ -82,12 +83,10 @@ class TargetReader:
         self._sure |= self.ignore_index is not None or seen.objects
         if seen.ignored and not self._sure:
             refuse_doubtful("target")
-        one_hot, known = encode_one_hot(labels, K, dtype), counted
-        if seen.ignored:
-            of_ignored = is_label(labels, ignored).unsqueeze(1)
-            known = ~of_ignored if counted is None else counted & ~of_ignored
-        strays = counted is not None or (seen.ignored and ignored is not None and 0 <= ignored < K)
-        return Target(zero_unless(known, one_hot) if strays else one_hot, known)
+        if not seen.ignored:
+            return counted
+        of_class = ~is_label(labels, ignored).unsqueeze(1)
+        return of_class if counted is None else counted & of_class
 
     def _one_channel(self, target: Tensor, counted: Tensor | None, dtype: torch.dtype) -> Target:
         """(B, 1, ...) floating point g stands for the classes (1 − g, g); the ignored label may occur in it."""
@@ -119,6 +118,26 @@ class TargetReader:
             counted = one_hot[:, :1].numel() if known is None else int(known.sum())
             if one_hot.sum().item() != counted:
                 check_one_hot(one_hot, known, exclusive=True)
+
+
+def read_as_labels(target: Tensor, prediction: Tensor) -> Tensor | None:
+    """The target of a prediction as integer labels (B, ...), or None if it is one-hot; see :meth:`TargetReader.read`.
+
+    Raises:
+        ValueError: a shape that fits neither, or labels that are no whole numbers.
+    """
+    check_tensors(prediction, target=target)
+    B, channels, *space = prediction.shape
+    shape = tuple(target.shape)
+    one_channel = shape == (B, 1, *space)
+    if shape == (B, *space) or (one_channel and (channels > 1 or not target.is_floating_point())):
+        return as_labels(target.squeeze(1) if one_channel else target, "target")
+    if shape != tuple(prediction.shape):
+        raise ValueError(
+            f"target of shape {shape} fits neither one-hot {tuple(prediction.shape)} "
+            f"nor labels {(B, *space)}, which predictions of shape {tuple(prediction.shape)} need"
+        )
+    return None
 
 
 def check_one_hot(one_hot: Tensor, known: Tensor | None, *, exclusive: bool) -> None:

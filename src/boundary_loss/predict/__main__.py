@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from boundary_loss import command
+from boundary_loss.data import View
 from boundary_loss.files import sole_maker
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
@@ -50,6 +51,7 @@ def arguments() -> argparse.Namespace:
                      help="the files of one case, in the order of the modalities; may be repeated")  # fmt: skip
     new.add_argument("--locator", type=Path, help="best.pkl of the locator, where the network is shown boxes")
     new.add_argument("--least", type=float, default=10, help="as the locator was asked for the boxes of the training")
+    new.add_argument("--infer", help="another inference than the training's: windows, dense, prior, coarse(stride=4)")
     new.add_argument("--softmax", action="store_true", help="also write the probabilities of every class, float32")
     new.add_argument("--largest", action="store_true", help="keep the largest piece of each class alone")
     add_header_options(new)
@@ -60,7 +62,7 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if (args.run is None) == (args.weights is None):
         parser.error("give --run and --data, or --weights and either --source or --images")
-    of_new = args.source or args.images or args.softmax or args.largest or args.spacing or args.locator
+    of_new = args.source or args.images or args.softmax or args.largest or args.spacing or args.locator or args.infer
     if args.run is not None and (args.data is None or of_new):
         parser.error("--run needs --data and takes only --epoch: a training saves classes, of its own volumes")
     if args.weights is not None and (args.source is None) == (args.images is None):
@@ -95,7 +97,7 @@ def predict_saved(args: argparse.Namespace, words: list[str]) -> None:
 def predict_cases(args: argparse.Namespace, words: list[str]) -> None:
     device = pick_device(args.device)
     weights = Weights.read(args.weights)
-    predictor, trained = predictor_of(weights, args, device), Trained.of(weights)
+    predictor, trained = predictor_of(weights, args, device, args.infer), Trained.of(weights)
     locator = locator_of(weights, args, device)
     if locator is not None:
         trained = replace(trained, locator=locator, digest=f"{trained.digest} {Weights.read(args.locator).digest}")
@@ -107,7 +109,9 @@ def predict_cases(args: argparse.Namespace, words: list[str]) -> None:
     predict_new(args.folder, cases, trained, predictor, words, believed, fresh=args.fresh)
 
 
-def predictor_of(weights: Weights, args: argparse.Namespace, device: torch.device) -> Predictor:
+def predictor_of(
+    weights: Weights, args: argparse.Namespace, device: torch.device, infer: str | None = None
+) -> Predictor:  # fmt: skip
     return Predictor(
         net=weights.build(trust_network=args.trust_network).to(device),
         num_classes=weights.num_classes,
@@ -116,8 +120,15 @@ def predictor_of(weights: Weights, args: argparse.Namespace, device: torch.devic
         batch_size=args.batch_size,
         softmax=args.softmax,
         largest=args.largest,
-        view=weights.view,
+        view=view_of(weights, infer),
     )
+
+
+def view_of(weights: Weights, infer: str | None) -> View | None:
+    """What a network is shown of a volume, and the inference that was asked for, or that of its training."""
+    if weights.view is None or infer is None:
+        return weights.view
+    return View.parse(weights.view.words["fit"], weights.view.words["sample"], infer)
 
 
 def locator_of(weights: Weights, args: argparse.Namespace, device: torch.device) -> Locator | None:

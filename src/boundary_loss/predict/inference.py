@@ -1,6 +1,7 @@
 """A trained network on a volume: slice by slice, or whole and in overlapping patches, as validation does it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +10,9 @@ from torch import Tensor, nn
 from boundary_loss.command import Stop
 from boundary_loss.data import View
 from boundary_loss.data.frame import Box, Frame
+from boundary_loss.data.point_samples import ask_in_source, probabilities_in_source
 from boundary_loss.data.view import classes_in_source
+from boundary_loss.data.ways import Way
 from boundary_loss.encoding import probs2class
 from boundary_loss.networks import LOGITS, outputs
 from boundary_loss.predict.largest import keep_largest
@@ -67,12 +70,27 @@ class Predictor:
 
     def _whole(self, images: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
         """The same, of what the frame shows."""
+        assert self.view is not None
+        if self.view.way is not None:
+            return self._at_points(frame.read(images, 1).to(self.device), frame, self.view.way)
         probs = self._probs(self.logits(frame.read(images, 1)[None]))[0]
         classes = classes_in_source(probs, frame).cpu().numpy()
         if not self.softmax:
             return classes, None
         outside = (1.0, *[0.0] * (self.num_classes - 1))
         return classes, frame.to_source_grid(probs, 1, outside).cpu().numpy()
+
+    @torch.inference_mode()
+    def _at_points(self, volume: Tensor, frame: Frame, way: Way) -> tuple[np.ndarray, np.ndarray | None]:
+        """The same, of a network of space: asked its way, or at every voxel where the probabilities are kept."""
+        net: Any = self.net
+        try:
+            if not self.softmax:
+                return ask_in_source(net, volume, frame, way).cpu().numpy(), None
+            probs = probabilities_in_source(net, volume, frame, way, self.temperature)
+        except torch.OutOfMemoryError:
+            raise Stop(f"{self.device} has no memory for this; --infer 'coarse(memory=512MiB)' needs less") from None
+        return probs2class(probs[None], dtype=torch.uint8)[0].numpy(), probs.numpy()
 
     def logits(self, image: Tensor) -> Tensor:
         """(1, C, X, Y, Z) of what is shown of a volume -> (1, K, X, Y, Z) on the device; errors as of a call."""

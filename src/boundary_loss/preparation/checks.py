@@ -173,7 +173,7 @@ def same_grid(a: Volume, b: Volume) -> bool:
 
 def check_together(study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe) -> list[str]:
     """Faults that only show when all cases are seen."""
-    faults = []
+    faults = _never_found(study, cases)
     patients: dict[str, list[str]] = {}
     for case in cases:
         patients.setdefault(case.patient, []).append(case.volume)
@@ -191,6 +191,15 @@ def check_together(study: Study, cases: Sequence[Case], reports: Sequence[Report
             listed = "; ".join(f"{x} x {y}: {', '.join(names)}" for (x, y), names in sorted(shapes.items()))
             faults.append(f"slices of different sizes ({listed}); --shape X Y resizes them to one")
     return faults
+
+
+def _never_found(study: Study, cases: Sequence[Case]) -> list[str]:
+    """Name the modalities that no case has, where a study may do without them."""
+    found = [name for number, name in enumerate(study.modalities) if any(case.images[number].found for case in cases)]
+    lacking = [name for name in study.modalities if name not in found]
+    if study.kind == "slices" or not lacking or not found:
+        return []
+    return [f"no case has {', '.join(lacking)}: PREPARE='--modalities {' '.join(found)}' does without"]
 
 
 def refuse_faulty(study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe) -> None:

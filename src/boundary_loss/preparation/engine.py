@@ -37,6 +37,8 @@ def main(study: Study, argv: list[str]) -> None:
         refuse_other_sources(kind, args.dest, args.source, args.split)
         print(f"{args.dest} is already {kind.done}")
         return
+    if study.kind == "volumes":
+        study = study.of_modalities(args.modalities)
     recipe = recipe_of(study, args)
     cases = find_cases(study, args.source)
     patients = sorted({case.patient for case in cases})

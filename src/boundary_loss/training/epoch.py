@@ -84,8 +84,23 @@ class EpochRunner:
     ) -> EpochLog:
         self.net.eval()
         tally = self._tally(samples, samples.in_order(self.experiment.batch_size, group=self.experiment.group))
+        keep = writer if samples.keeps_validated else None
         with torch.no_grad():
-            return self._run(tally, weights, f"{epoch:3d} validation", writer, after_step, learn=False)
+            return self._run(tally, weights, f"{epoch:3d} validation", keep, after_step, learn=False)
+
+    def predict(
+        self, samples: Samples, epoch: int, writer: PredictionWriter, *, after_item: Callable[[int], None]
+    ) -> None:
+        """Predict and write the items of a set that keeps not what its validation predicts, each rank some of them."""
+        self.net.eval()
+        mine = samples.names[self.ranks.rank :: self.ranks.size]
+        longest = -(-len(samples.names) // self.ranks.size)
+        for number in tqdm(range(longest), desc=f"{epoch:3d} prediction", leave=False, disable=None):
+            if number < len(mine):
+                with self.arithmetic.autocast(), torch.no_grad():
+                    classes = samples.predict(self.net, mine[number], self.device)
+                writer.write(samples.which, [mine[number]], classes[None])
+            after_item(number + 1)
 
     def _tally(self, samples: Samples, batches: list[Tensor]) -> Tally:
         return Tally(

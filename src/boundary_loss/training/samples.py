@@ -11,12 +11,14 @@ from boundary_loss.data.boxes import Boxes
 from boundary_loss.data.cases import ShownCases
 from boundary_loss.data.needs import check_case_needs
 from boundary_loss.data.patches import Patch
+from boundary_loss.data.point_samples import PointSamples, check_point_needs
+from boundary_loss.data.points import Points
 from boundary_loss.experiment import Experiment
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.whole import WholeFolder
 from boundary_loss.settings import DEBUG_CASES, DEBUG_SLICES
 from boundary_loss.shapes import Labels
-from boundary_loss.training.terms import ActiveTerm
+from boundary_loss.training.terms import PROBS, ActiveTerm
 
 _MIDDLE = 32
 """Voxels along a side of what stands for a sample of volumes where a user's own loss is tried."""
@@ -37,6 +39,8 @@ def make_samples(
             folder, which, needs=needs, limit=limit(experiment), device=device, augmentation=augmentation
         )  # fmt: skip
     cases = shown_cases(experiment, folder, which)
+    if experiment.view.of_points:
+        return PointSamples(cases, needs=needs, device=device, augmentation=augmentation)
     if which == "train":
         return Patches(cases, needs=needs, device=device, augmentation=augmentation)
     return Cases(cases, needs=needs, device=device, batch_size=experiment.batch_size)
@@ -63,6 +67,8 @@ def check_samples(experiment: Experiment, terms: Sequence[ActiveTerm], folder: P
     deformed = which == "train" and deforms
     if isinstance(folder, WholeFolder) and experiment.view.of_volumes:
         check_case_needs(needs_of(terms), deformed=deformed)
+        if experiment.view.of_points:
+            check_point_needs(needs_of(terms), experiment.augmentation)
         cases = shown_cases(experiment, folder, which)
         for name in cases.names:
             cases.frame(name)
@@ -79,7 +85,7 @@ def check_words(experiment: Experiment, folder: PreparedFolder) -> None:
         ValueError: it says which, and what does fit.
     """
     words = experiment.view.words
-    if experiment.infer and not isinstance(experiment.view.sample, Patch):
+    if experiment.infer and not isinstance(experiment.view.sample, Patch | Points):
         raise ValueError(f"INFER={words['infer']} puts patches together; it does not go with SAMPLE={words['sample']}")
     if experiment.view.of_volumes:
         if not isinstance(folder, WholeFolder):
@@ -91,11 +97,24 @@ def check_words(experiment: Experiment, folder: PreparedFolder) -> None:
             raise ValueError(
                 f"save_train keeps predictions on training slices; it does not go with SAMPLE={words['sample']}"
             )
+        if experiment.view.of_points:
+            _check_losses(experiment)
         return
     given = {"FIT": " ".join(words["fit"]), "the boxes": str(experiment.boxes or "")}
     for name, value in given.items():
         if value:
             raise ValueError(f"{name} ({value}) says what is shown of whole volumes; it does not go with SAMPLE=slices")
+
+
+def _check_losses(experiment: Experiment) -> None:
+    """Refuse losses that need the voxels around each."""
+    for term in experiment.terms:
+        loss = term.build()
+        if not (getattr(loss, "takes_dense", False) or getattr(loss, "on_points", term.reads == PROBS)):
+            raise ValueError(
+                f"'{term.text}' reads the voxels around each; it does not go with "
+                f"SAMPLE={experiment.view.words['sample']}, as ce, focal, dice, gdl, tversky and boundary do"
+            )
 
 
 @dataclass(frozen=True)

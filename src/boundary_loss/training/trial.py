@@ -23,6 +23,7 @@ from boundary_loss.training.terms import PROBS, ActiveTerm
 
 _ENOUGH = {2: 8, 3: 32}
 """Voxels along a side, by the number of axes, that show what our own networks do: they take any number."""
+_POINTS = 16
 _MULTIPLES = (2, 4, 8, 16, 32, 64)
 
 
@@ -47,12 +48,19 @@ def try_network(
     last = trial.count % experiment.batch_size or min(trial.count, experiment.batch_size)
     num_classes = experiment.num_classes
 
+    of_points = experiment.view.of_points
+    if of_points and not all(hasattr(net, name) for name in ("encode", "at", "bytes_per_point")):
+        raise ValueError(f"network '{text}' gives no classes at points, which SAMPLE=points(...) asks for: OSSNet does")
+
     def call(batch: int, training: bool, sides: Sequence[int]) -> None:
-        images = torch.rand(batch, channels, *sides, generator=torch.Generator().manual_seed(0)).to(device)
+        generator = torch.Generator().manual_seed(0)
+        given = [torch.rand(batch, channels, *sides, generator=generator)]
+        if of_points:
+            given.append(torch.rand(batch, _POINTS, 3, generator=generator) * min(sides))
         net.train(training)
-        found = outputs(net(images))
+        found = outputs(net(*(tensor.to(device) for tensor in given)))
         for name, output in found.items():
-            _check(name, output, (batch, num_classes, *sides))
+            _check(name, output, (batch, num_classes, _POINTS) if of_points else (batch, num_classes, *sides))
         for term in experiment.terms:
             if term.reads not in (PROBS, *found):
                 known = ", ".join(found)
