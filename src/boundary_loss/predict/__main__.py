@@ -50,8 +50,8 @@ def arguments() -> argparse.Namespace:
     new.add_argument("--images", type=Path, nargs="+", action="append", metavar="FILE",
                      help="the files of one case, in the order of the modalities; may be repeated")  # fmt: skip
     new.add_argument("--locator", type=Path, help="best.pkl of the locator, where the network is shown boxes")
-    new.add_argument("--least", type=float, default=10, help="as the locator was asked for the boxes of the training")
     new.add_argument("--infer", help="another inference than the training's: windows, dense, prior, coarse(stride=4)")
+    new.add_argument("--least", type=float, default=10, help="as the locator was asked for the boxes of the training")
     new.add_argument("--softmax", action="store_true", help="also write the probabilities of every class, float32")
     new.add_argument("--largest", action="store_true", help="keep the largest piece of each class alone")
     add_header_options(new)
