@@ -265,7 +265,7 @@ def test_classes_of_probabilities_are_those_of_argmax_after_interpolation() -> N
         (["crop(3)"], "whole", "", "unknown fit 'crop"),
         ([], "cubes", "", "unknown sample 'cubes'; known: slices, whole, patch"),
         ([], "whole(3)", "", "sample 'whole'"),
-        ([], "patch(1,2,3)", "dense", "unknown inference 'dense'"),
+        ([], "patch(1,2,3)", "sparse", "unknown inference 'sparse'"),
         ([], "patch(1,2,3)", "windows(1)", "overlap=1 must be at least 0 and below 1"),
         ([], "patch(1,2,3)", "windows(memory=2GB)", "memory=2GB is not understood; write it as 512MiB or 2GiB"),
     ],
