@@ -378,7 +378,12 @@ def test_whole_volumes_are_located_trained_measured_and_put_back(study: Path) ->
     made = make(study, *words, "all", "results/atria-phantom/hybrid/pred", "predict").stdout
     order = [
         made.index(text)
-        for text in ("checked: locator, hybrid", "/locator --data", "boundary_loss.locate", "/hybrid --")
+        for text in (
+            "checked: ",
+            "train results/atria-phantom/locator",
+            "boundary_loss.locate",
+            "train results/atria-phantom/hybrid",
+        )
     ]
     assert order == sorted(order)
     results = study / "results" / "atria-phantom"

@@ -240,7 +240,7 @@ def test_every_option_that_shapes_a_result_is_known(monkeypatch: pytest.MonkeyPa
         assert options(arguments, monkeypatch) - others - {"--help", "--fresh"} == set(known)
     preparing = set()
     for kind in ("slices", "volumes"):
-        study = SimpleNamespace(name="toy", kind=kind, expects="", shape=None, normalise="zscore")
+        study = SimpleNamespace(name="toy", kind=kind, expects="", shape=None, normalise="zscore", modalities=("ct",))
         preparing |= options(lambda study=study: engine.arguments(study, []), monkeypatch)
     assert preparing - {"--source", "--retain", "--fold", "--link", "--help", "--fresh"} == set(PREPARING_OPTIONS)
 
