@@ -146,6 +146,7 @@ boxes_in  = data/$(PREPARED_AS)_CROP$(phantom)$(if $(DEBUG),-debug)$(call fold,$
 finder    = $(LOCATOR)$(if $(parts),/$(firstword $(filter fold$1 fold$1_%,$(parts)) $(parts)))
 boxes_of  = $(if $(LOCATOR),$(if $(filter-out $(LOCATOR),$(call row_of,$1)),$(call boxes_in,$(call number_of,$1,fold,$(FOLD)))))
 BOXES    := $(if $(LOCATOR),$(foreach number,$(or $(FOLDS),$(FOLD)),$(call boxes_in,$(number))))
+finder_of = $(if $(call boxes_of,$1),$(RD)/$(call finder,$(call number_of,$1,fold,$(FOLD))))
 finders  := $(if $(LOCATOR),$(foreach number,$(or $(FOLDS),$(FOLD)),$(RD)/$(call finder,$(number))))
 
 # What is drawn of slices: the first part of each row, and the data of the first fold
@@ -169,6 +170,7 @@ places = $1.$2 $(foreach family,$(families),$(if $(filter $(family)_%,$1),$(fami
 typed  = $(foreach name,$1,$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 stated_at = $(call typed,$1) $(foreach name,$1,$(if $(call given,$(name)),$(name))) $(lastword $1)
 said   = $($(firstword $(call stated_at,$(call places,$1,$2,$3))))
+trust  = $(if $(findstring :,$(foreach row,$1,$(call said,$(row),net,NET))),--trust_network)
 # Of a row, by these names
 of_row = fit:FIT sample:SAMPLE infer:INFER augment:AUGMENT net:NET epc:EPC bs:BS lr:LR rate:RATE
 
@@ -226,8 +228,11 @@ $(RAW)-zips: $(call stale,$(RAW)-zips,$(phantom_settings)) | $(venv)
 $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $(venv)
 	$(python) -m boundary_loss.unpack $@ $(unpack_settings) $(unpack_from) $(fresh)
 
-$(PREPARED): %: $$(call stale,$$@,$$(call prepare_settings,$$@)) | $(RAW) $(venv)
-	$(torch_python) preprocess/$(if $(whole),prepare,slice)_$(STUDY).py $@ $(call prepare_settings,$@) $(fresh)
+# Folds of whole volumes differ in the split alone: the arrays of one stand in the others as links
+sibling = $(if $(whole),$(filter-out $1,$(firstword $(wildcard $(call prepared_of,0)) $(PREPARED))))
+
+$(PREPARED): %: $$(call stale,$$@,$$(call prepare_settings,$$@)) | $(RAW) $$(call sibling,$$@) $(venv)
+	$(torch_python) preprocess/$(if $(whole),prepare,slice)_$(STUDY).py $@ $(call prepare_settings,$@) $(call option,--link,$(call sibling,$@)) $(fresh)
 
 # ---- How a training is started -------------------------------------------------------------------------------------
 
@@ -265,7 +270,7 @@ box_settings = $(call options,LOCATE) --data $(call prepared_of,$1) --found_by='
 ifneq ($(BOXES),)
 $(BOXES): %: $$(call stale,$$@,$$(call box_settings,$$(call fold_in,$$@))) | $$(RD)/$$(call finder,$$(call fold_in,$$@)) $(venv)
 	$(torch_python) -m boundary_loss.locate $@ --run $(RD)/$(call finder,$(call fold_in,$@)) $(call box_settings,$(call fold_in,$@)) \
-		--device $(call quoted,$(DEVICE)) $(fresh)
+		--device $(call quoted,$(DEVICE)) $(call trust,$(LOCATOR)) $(fresh)
 endif
 
 ifneq ($(parts),)
@@ -364,7 +369,7 @@ view: $(pictured) | $(venv)  ## the gallery in a browser: SLICES='case_10_00_000
 $(RD)/%.gif: | $$(RD)/$$(call folder_of,$$*) $(venv)
 	$(python) -m boundary_loss.gif $(call quoted,$@) --data $(call data_of,$(call folder_of,$*)) $(call option,--modality,$(MODALITY))
 
-# ---- Back to the scanner's space: NIfTI volumes in the grid of their images -------------------------------------------
+# ---- Back to the scanner's space: volumes in the grid and the format of their images ------------------------------------
 
 pred_settings = --run $(RD)/$1 --data $(call data_of,$1) --epoch $(call quoted,$(EPOCH))
 stale_pred    = $(call stale,$(RD)/$1/pred,$(call pred_settings,$1))
@@ -372,18 +377,21 @@ stale_pred    = $(call stale,$(RD)/$1/pred,$(call pred_settings,$1))
 $(patsubst %,$(RD)/%/pred,$(call names,$(rows))): $(RD)/%/pred: $$(call stale_run,$$*) $$(call stale_pred,$$*) | $(RD)/%
 	$(torch_python) -m boundary_loss.predict $@ $(call pred_settings,$*) $(fresh)
 
-pred: $(runs:%=%/pred)  ## the saved predictions of the validation cases as NIfTI, EPOCH=best; one run: results/STUDY/RUN/pred
+pred: $(runs:%=%/pred)  ## the saved predictions of the validation cases as volumes, EPOCH=best; one run: results/STUDY/RUN/pred
 
 ifeq ($(filter predict,$(call given,MAKECMDGOALS))$(CASES),predict)
 $(error predict needs CASES=folder of new cases, in the layout that the study's archives have, or CASES=list.csv)
 endif
 
+# What is said of planes in LOCATE holds for new cases too
+least = $(subst :, ,$(filter --least:%,$(subst --least ,--least:,$(LOCATE))))
+
 # New cases may have come: the command looks each time, and predicts those that are not there yet
 new_cases := pred_$(patsubst %.csv,%,$(notdir $(patsubst %/,%,$(call tidied,$(CASES),$(special_in_names)))))
 
-$(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): FORCE $$(call stale_run,$$*) | $(RD)/% $(if $(filter $(RAW)/%,$(CASES)),$(RAW))
+$(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): FORCE $$(call stale_run,$$*) | $(RD)/% $$(call finder_of,$$*) $(if $(filter $(RAW)/%,$(CASES)),$(RAW))
 	$(torch_python) -m boundary_loss.predict $@ --weights $(RD)/$*/best.pkl --source $(call path,$(CASES)) $(stated) $(call options,PREDICT) \
-		--device $(call quoted,$(DEVICE)) --batch_size $(call said,$(call row_of,$*),bs,BS) $(if $(findstring :,$(call said,$(call row_of,$*),net,NET)),--trust_network) $(fresh)
+		$(if $(call finder_of,$*),--locator $(call finder_of,$*)/best.pkl $(least)) --device $(call quoted,$(DEVICE)) --batch_size $(call said,$(call row_of,$*),bs,BS) $(call trust,$(call row_of,$*) $(LOCATOR)) $(fresh)
 
 predict: $(runs:%=%/$(new_cases))  ## the networks of RUNS on new cases: CASES=folder or list.csv -> RUN/pred_NAME
 

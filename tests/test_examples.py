@@ -77,9 +77,28 @@ def test_the_page_on_variables_names_every_one_that_can_be_set() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", *sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        *sorted(f"docs/{p.name}" for p in (REPOSITORY / "docs").glob("*.md")),
+    ],
 )
 def test_linked_files_exist(page: str) -> None:
     text = (REPOSITORY / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (REPOSITORY / page).parent.joinpath(link).exists(), link
+
+
+def test_the_page_on_contributing_names_files_and_tables_that_exist() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    files = re.findall(r"`([\w./-]+/[\w./-]*|[\w.-]+\.(?:md|make|yaml|toml))`", text)
+    roots = (REPOSITORY, REPOSITORY / "src", REPOSITORY / "src" / "boundary_loss")
+    named = [file for file in files if "NAME" not in file]
+    assert len(named) > 15
+    assert not [file for file in named if not any((root / file).exists() for root in roots)]
+    of_metrics = {"COUNTED", "OF_BORDERS", "OF_LESIONS", "NEEDS", "_OF_EVERY_STUDY"}
+    tables = of_metrics | {"LOSSES", "HEADS", "NETWORKS", "STUDIES", "_SEEDED"}
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "src").rglob("*.py"))
+    assert not [table for table in tables if f"`{table}`" not in text or not re.search(rf"^{table}\b.* = ", code, re.M)]

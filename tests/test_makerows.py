@@ -127,6 +127,22 @@ def test_each_fold_has_boxes_of_its_own_found_by_its_first_seed(atria: Make) -> 
     assert value(trained(commands)[run], "--boxes") == ["data/ATRIA_CROP-phantom-debug-fold1"]
 
 
+def test_folds_of_whole_volumes_link_the_arrays_of_one(atria: Make, checkout: Path) -> None:
+    def linked(*words: str) -> dict[str, list[str]]:
+        commands = [words for words in atria("data", *words)[1] if words[0].startswith("preprocess/prepare")]
+        return {words[1]: value(words, "--link") for words in commands}
+
+    assert linked() == {DATA: []} and linked("FOLD=3") == {f"{DATA}-fold3": []}
+    assert linked("FOLDS=2 0 1", "-j3") == {
+        f"{DATA}-fold2": [],
+        DATA: [f"{DATA}-fold2"],
+        f"{DATA}-fold1": [f"{DATA}-fold2"],
+    }
+    (checkout / DATA).mkdir(parents=True)
+    (checkout / DATA / "arguments.txt").write_text("x")
+    assert linked("FOLD=3") == {f"{DATA}-fold3": [DATA]}
+
+
 def test_without_a_locator_all_of_a_volume_is_shown(atria: Make) -> None:
     _, commands = atria(
         "LOCATOR=",
@@ -136,6 +152,24 @@ def test_without_a_locator_all_of_a_volume_is_shown(atria: Make) -> None:
     assert not follows(commands, "boundary_loss.locate")
     _, commands = atria("RUNS=locator")
     assert list(trained(commands)) == [f"{RD}/locator"]
+
+
+def test_new_cases_are_located_as_those_of_the_training(atria: Make) -> None:
+    words = ("CASES=x", "predict", "FOLDS=0 1", "SEEDS=3 4")
+    predicted = {
+        words[2]: words for words in atria("LOCATE=--least 2 --buffer 8", *words)[1] if words[1].endswith("predict")
+    }
+    assert len(predicted) == 4
+    for fold in "01":
+        told = predicted[f"{RD}/dice/fold{fold}_seed4/pred_x"]
+        assert value(told, "--locator") == [f"{RD}/locator/fold{fold}_seed3/best.pkl"] and value(told, "--least") == [
+            "2"
+        ]
+    (plain,) = (words for words in atria("LOCATOR=", "CASES=x", "predict")[1] if words[1].endswith("predict"))
+    assert not {"--locator", "--least"} & {*plain}
+    commands = atria("CASES=x", "predict", "locator.net=my.nets:Net")[1]
+    trusting = [words[1].split(".")[1] for words in commands if "--trust_network" in words]
+    assert trusting == ["locate", "predict"]
 
 
 def test_the_locator_is_among_the_rows_that_are_checked(atria: Make) -> None:

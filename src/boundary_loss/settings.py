@@ -87,14 +87,16 @@ class Settings:
     sample: str = field(
         default="",
         metadata=_about(
-            DATA, "slices, whole, patch(x,y,z,object=0.3,each=1); else slices of sliced data, whole of whole volumes",
+            DATA, "slices, whole, patch(x,y,z,object=0.3,each=1), points(n,border=0,band=6,each=1); else slices of "
+            "sliced data, whole of whole volumes",
             make="SAMPLE", words="samples", heading="samples",
         ),
     )  # fmt: skip
     infer: str = field(
         default="",
         metadata=_about(
-            DATA, "how patches become a whole: windows(overlap=0.5)", make="INFER", words="inference",
+            DATA, "how patches become a whole: windows(overlap=0.5); of points: coarse(stride=4), dense, prior",
+            make="INFER", words="inference",
             heading="inference",
         ),
     )  # fmt: skip

@@ -51,6 +51,7 @@ def arguments() -> argparse.Namespace:
                      help="the files of one case, in the order of the modalities; may be repeated")  # fmt: skip
     new.add_argument("--locator", type=Path, help="best.pkl of the locator, where the network is shown boxes")
     new.add_argument("--infer", help="another inference than the training's: windows, dense, prior, coarse(stride=4)")
+    new.add_argument("--least", type=float, default=10, help="as the locator was asked for the boxes of the training")
     new.add_argument("--softmax", action="store_true", help="also write the probabilities of every class, float32")
     new.add_argument("--largest", action="store_true", help="keep the largest piece of each class alone")
     add_header_options(new)
@@ -66,6 +67,8 @@ def arguments() -> argparse.Namespace:
         parser.error("--run needs --data and takes only --epoch: a training saves classes, of its own volumes")
     if args.weights is not None and (args.source is None) == (args.images is None):
         parser.error("--weights needs either --source or --images")
+    if not args.least > 0:
+        parser.error(f"--least {args.least:g} must be above 0")
     if args.batch_size < 1:
         parser.error("--batch_size must be at least 1")
     return args
@@ -152,6 +155,7 @@ def locator_of(weights: Weights, args: argparse.Namespace, device: torch.device)
         modalities=trained.modalities,
         preparation=trained.preparation,
         size=weights.box,
+        least=args.least,
     )
 
 

@@ -21,6 +21,8 @@ class Locator:
     modalities: tuple[str, ...]
     preparation: Preparation
     size: Shape
+    least: float = 10
+    """The sum of a plane's probabilities from which on it holds the object, as for the boxes of the training."""
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> tuple[Box, bool]:
         """The box of a case, given its modalities (X, Y, Z) as in the files; and whether anything was found.
@@ -30,7 +32,7 @@ class Locator:
         assert self.predictor.view is not None
         images = prepare_new(arrays, self.modalities, self.preparation)
         source = images.shape[1:]
-        extent = locate(self._logits, torch.from_numpy(images), self.predictor.view.frame(source))
+        extent = locate(self._logits, torch.from_numpy(images), self.predictor.view.frame(source), self.least)
         return placed(extent, self.size, source), extent is not None
 
     def _logits(self, image: Tensor) -> Tensor:
