@@ -61,7 +61,8 @@ def check(words: Sequence[str], built: set[tuple[Any, ...]]) -> None:
         built: networks that were tried already, on which data, weights and size; this one's is added.
     """
     args = parsed(words)
-    if args.boxes is not None and not args.boxes.is_dir():
+    awaited = args.boxes is not None and not args.boxes.is_dir()
+    if awaited:
         args.boxes = None  # the locator finds them later; the losses and the network do not depend on them
     folder.refuse(args.folder, command.settings(words, train.BESIDE), fresh=args.fresh)
     data = PreparedFolder.open(args.data)
@@ -77,8 +78,9 @@ def check(words: Sequence[str], built: set[tuple[Any, ...]]) -> None:
         try_network(net, experiment, trial, len(data.modalities), cpu)
         built.add(network)
     if not args.fresh:
-        boxes = train.about_boxes(experiment).get("boxes_checksum")
-        folder.refuse_changed_data(unfinished(args.folder), data.about.checksum, boxes)
+        folder.refuse_changed_data(unfinished(args.folder), data.about.checksum)
+    if not (args.fresh or awaited):
+        folder.refuse_changed_boxes(unfinished(args.folder), train.about_boxes(experiment).get("boxes_checksum"))
 
 
 def faults(trainings: Sequence[Sequence[str]]) -> dict[str, str]:

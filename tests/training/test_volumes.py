@@ -180,6 +180,8 @@ def test_what_does_not_fit_is_refused_in_one_line_before_anything_is_written(
 ) -> None:
     done = train_here(tmp_path / "run", data, *WHOLE[:-2], *words)
     assert done.status == 2 and done.err.count("\n") == 1 and REFUSED[words] in done.err, done
+    if "--boxes" in words:  # a ledger is checked before its locator is trained
+        return
     with pytest.raises(Stop) as stop:
         ledgercheck.report([[str(tmp_path / "run"), "--data", str(data), *WHOLE[:-2], *words]])
     assert REFUSED[words] in str(stop.value)

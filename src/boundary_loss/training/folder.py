@@ -124,7 +124,8 @@ def start(
         "commit": provenance.commit(),
         "versions": provenance.versions(),
     }
-    refuse_changed_data(run, about["data_checksum"], about.get("boxes_checksum"))
+    refuse_changed_data(run, about["data_checksum"])
+    refuse_changed_boxes(run, about.get("boxes_checksum"))
     note_commit(about["name"], about["commit"])
     about |= note_arithmetic(run, about["name"], RunRecord.of(about))
     if not run.exists():
@@ -176,21 +177,25 @@ def other_arithmetic(before: RunRecord, now: RunRecord) -> str:
     return ", ".join(changed)
 
 
-def refuse_changed_data(run: Path, checksum: str, boxes: str | None = None) -> None:
-    """An interrupted run does not go on with data, or boxes in it, that changed under it."""
-    if not (run / RUN).is_file():
-        return
-    record = RunFolder(run).record
-    was_shown = str(record.recorded.get("boxes_checksum") or "")
-    for what, before, now in (
-        ("data", record.data_checksum or "unknown", checksum),
-        ("boxes", was_shown or "none", boxes or "none"),
-    ):
-        if before != now:
-            raise Stop(
-                f"{run} began on other {what} (checksum {before[:12]}, now {now[:12]}); "
-                "FRESH=1 begins anew and keeps the old one beside it"
-            )
+def refuse_changed_data(run: Path, checksum: str) -> None:
+    """An interrupted run does not go on with data that changed under it."""
+    if (run / RUN).is_file():
+        _refuse_other("data", RunFolder(run).record.data_checksum or "unknown", checksum, run)
+
+
+def refuse_changed_boxes(run: Path, checksum: str | None) -> None:
+    """Nor with other boxes than it was shown, nor with boxes if it was shown none, or none if it was."""
+    if (run / RUN).is_file():
+        before = RunFolder(run).record.recorded.get("boxes_checksum")
+        _refuse_other("boxes", str(before or "none"), checksum or "none", run)
+
+
+def _refuse_other(what: str, before: str, now: str, run: Path) -> None:
+    if before != now:
+        raise Stop(
+            f"{run} began on other {what} (checksum {before[:12]}, now {now[:12]}); "
+            "FRESH=1 begins anew and keeps the old one beside it"
+        )
 
 
 def finish(run: Path, folder: Path) -> None:
