@@ -31,7 +31,7 @@ from turns import (
     write_section,
 )
 
-from boundary_loss import FusedDiceCELoss, FusedDiceLoss, FusedGeneralizedDiceBoundary
+from boundary_loss import FusedDiceCEBoundary, FusedDiceCELoss, FusedDiceLoss, FusedGeneralizedDiceBoundary
 
 SMOOTH = 1e-5
 COMPILED = "the same, torch.compile"
@@ -115,6 +115,15 @@ def groups(logits: Tensor, labels: Tensor, maps: Tensor) -> Iterator[tuple[Losse
             **dice_ce_of_others(logits, labels),
         },
         moved,
+    )
+    three = FusedDiceCEBoundary((1.0, 1.0, 0.01), smooth=SMOOTH, check_labels=False)
+    yield (
+        {
+            "ours, fused Dice + CE + boundary, labels trusted": lambda: three(logits, labels, maps),
+            "plain Dice + F.cross_entropy + boundary": lambda: plain_three(logits, labels, maps),
+            COMPILED: lambda: compiled_three(logits, labels, maps),
+        },
+        moved + 2 * K * maps.element_size(),
     )
     both = FusedGeneralizedDiceBoundary((1.0, 0.01), check_labels=False)
     yield (
@@ -205,6 +214,10 @@ def plain_dice_ce(logits: Tensor, labels: Tensor) -> Tensor:
     return plain_dice(logits, labels) + F.cross_entropy(logits.float(), labels)
 
 
+def plain_three(logits: Tensor, labels: Tensor, maps: Tensor) -> Tensor:
+    return plain_dice_ce(logits, labels) + 0.01 * (logits.float().softmax(1) * maps).mean()
+
+
 def plain_boundary(logits: Tensor, labels: Tensor, maps: Tensor) -> Tensor:
     """Generalized Dice of inverse square volumes and 0.01 of the mean of p φ."""
     probs = logits.float().softmax(1)
@@ -216,6 +229,7 @@ def plain_boundary(logits: Tensor, labels: Tensor, maps: Tensor) -> Tensor:
 
 compiled_dice = torch.compile(plain_dice)
 compiled_dice_ce = torch.compile(plain_dice_ce)
+compiled_three = torch.compile(plain_three)
 compiled_boundary = torch.compile(plain_boundary)
 
 

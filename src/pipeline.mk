@@ -228,8 +228,11 @@ $(RAW)-zips: $(call stale,$(RAW)-zips,$(phantom_settings)) | $(venv)
 $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $(venv)
 	$(python) -m boundary_loss.unpack $@ $(unpack_settings) $(unpack_from) $(fresh)
 
-$(PREPARED): %: $$(call stale,$$@,$$(call prepare_settings,$$@)) | $(RAW) $(venv)
-	$(torch_python) preprocess/$(if $(whole),prepare,slice)_$(STUDY).py $@ $(call prepare_settings,$@) $(fresh)
+# Folds of whole volumes differ in the split alone: the arrays of one stand in the others as links
+sibling = $(if $(whole),$(filter-out $1,$(firstword $(wildcard $(call prepared_of,0)) $(PREPARED))))
+
+$(PREPARED): %: $$(call stale,$$@,$$(call prepare_settings,$$@)) | $(RAW) $$(call sibling,$$@) $(venv)
+	$(torch_python) preprocess/$(if $(whole),prepare,slice)_$(STUDY).py $@ $(call prepare_settings,$@) $(call option,--link,$(call sibling,$@)) $(fresh)
 
 # ---- How a training is started -------------------------------------------------------------------------------------
 

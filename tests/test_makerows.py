@@ -127,6 +127,22 @@ def test_each_fold_has_boxes_of_its_own_found_by_its_first_seed(atria: Make) -> 
     assert value(trained(commands)[run], "--boxes") == ["data/ATRIA_CROP-phantom-debug-fold1"]
 
 
+def test_folds_of_whole_volumes_link_the_arrays_of_one(atria: Make, checkout: Path) -> None:
+    def linked(*words: str) -> dict[str, list[str]]:
+        commands = [words for words in atria("data", *words)[1] if words[0].startswith("preprocess/prepare")]
+        return {words[1]: value(words, "--link") for words in commands}
+
+    assert linked() == {DATA: []} and linked("FOLD=3") == {f"{DATA}-fold3": []}
+    assert linked("FOLDS=2 0 1", "-j3") == {
+        f"{DATA}-fold2": [],
+        DATA: [f"{DATA}-fold2"],
+        f"{DATA}-fold1": [f"{DATA}-fold2"],
+    }
+    (checkout / DATA).mkdir(parents=True)
+    (checkout / DATA / "arguments.txt").write_text("x")
+    assert linked("FOLD=3") == {f"{DATA}-fold3": [DATA]}
+
+
 def test_without_a_locator_all_of_a_volume_is_shown(atria: Make) -> None:
     _, commands = atria(
         "LOCATOR=",

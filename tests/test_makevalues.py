@@ -152,7 +152,7 @@ def test_a_module_that_hides_pythons_own_is_named(make, checkout: Path) -> None:
 
 
 def test_from_another_folder_the_right_one_is_named(checkout: Path, tmp_path: Path) -> None:
-    for name in ("isles.make", "wmh.make", "acdc.make", "Makefile"):
+    for name in ("isles.make", "wmh.make", "acdc.make", "atria.make", "Makefile"):
         words = ["make", "-f", str(checkout / name), "help"]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 2 and f"works in the folder of {checkout / name}: cd there first" in done.stderr

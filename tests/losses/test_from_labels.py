@@ -7,6 +7,7 @@ from boundary_loss import (
     BoundaryLoss,
     DistanceHeadLoss,
     FromLabels,
+    FusedDiceCEBoundary,
     FusedGeneralizedDiceBoundary,
     GeneralizedDice,
     HausdorffLoss,
@@ -80,9 +81,15 @@ def test_a_distance_head_gets_its_map(dims, loss, two_steps, map_of):
     assert_same(FromLabels(loss, spacing_mm=SPACING[dims])(output, labels), expected, output)
 
 
-def test_a_fused_loss_gets_its_map(dims):
+FUSED = [
+    FusedGeneralizedDiceBoundary((1.0, 0.3), boundary_classes=[1]),
+    FusedDiceCEBoundary((1.0, 0.5, 0.3), boundary_classes=[1]),
+]
+
+
+@pytest.mark.parametrize("loss", FUSED)
+def test_a_fused_loss_gets_its_map(dims, loss):
     logits, labels = example(SHAPES[dims])
-    loss = FusedGeneralizedDiceBoundary((1.0, 0.3), boundary_classes=[1])
     maps = signed_distance(labels, SPACING[dims], num_classes=K, dtype=torch.float64)
     assert_same(FromLabels(loss, spacing_mm=SPACING[dims])(logits, labels), loss(logits, labels, maps), logits)
     with pytest.raises(ValueError, match="needs labels"):
@@ -161,6 +168,7 @@ LOSSES = {
     "hausdorff": lambda **options: HausdorffLoss(activation="softmax", **options),
     "sdf": lambda **options: SDFHead(**options),
     "fused": lambda **options: FusedGeneralizedDiceBoundary((0.0, 1.0), **options),
+    "with entropy": lambda ignore_index: FusedDiceCEBoundary((0.5, 0.5, 1.0), ignore_label=ignore_index),
 }
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from boundary_loss import (
     BoundaryLoss,
+    FusedDiceCEBoundary,
     FusedDiceCELoss,
     FusedDiceLoss,
     FusedGeneralizedDiceBoundary,
@@ -141,6 +142,43 @@ def test_gradcheck_of_dice_and_cross_entropy(settings):
     assert torch.autograd.gradcheck(lambda x: FusedDiceCELoss((0.7, 1.3), **settings)(x, labels), logits)
 
 
+@pytest.mark.parametrize("settings", WITH_ENTROPY, ids=str)
+@pytest.mark.parametrize("classes", [None, [1, 2]])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_dice_cross_entropy_and_boundary_are_their_sum(settings, classes, dtype):
+    logits, labels = example(shape=(3, 4, 5), ignored=settings.get("ignore_label"), dtype=dtype)
+    known = labels != settings.get("ignore_label", -1)
+    maps = signed_distance(labels.where(known, 255), num_classes=3, ignore_index=255, dtype=dtype)
+    ours = FusedDiceCEBoundary((0.7, 1.3, 0.4), boundary_classes=classes, **settings)(logits, labels, maps)
+    reduction = {"batch": "mean"}.get(settings.get("reduction"), settings.get("reduction", "mean"))
+    boundary = BoundaryLoss(classes=classes, activation="softmax", reduction=reduction)
+    theirs = FusedDiceCELoss((0.7, 1.3), **settings)(logits, labels) + 0.4 * boundary(logits, maps, mask=known)
+    torch.testing.assert_close(ours, theirs)
+    push = torch.rand_like(ours)
+    torch.testing.assert_close(*(torch.autograd.grad(v, logits, push)[0] for v in (ours, theirs)))
+
+
+@pytest.mark.parametrize("settings", WITH_ENTROPY, ids=str)
+def test_gradcheck_of_dice_cross_entropy_and_boundary(settings):
+    logits, labels = example(shape=(3, 4))
+    maps = torch.randn(2, 3, 3, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    loss = FusedDiceCEBoundary((0.7, 1.3, 0.4), boundary_classes=[0, 2], **settings)
+    assert torch.autograd.gradcheck(lambda x: loss(x, labels, maps), logits)
+
+
+def test_one_channel_has_maps_of_two_classes():
+    logits, labels = example(K=1)
+    maps = signed_distance(labels, num_classes=2, dtype=torch.float64)
+    ours = FusedDiceCEBoundary((0.0, 0.0, 1.0), boundary_classes=[1])(logits, labels, maps)
+    theirs = (logits.sigmoid() * maps[:, 1:]).mean()
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(*(torch.autograd.grad(v, logits)[0] for v in (ours, theirs)))
+    with pytest.raises(ValueError, match="distance maps"):
+        FusedDiceCEBoundary()(logits, labels, maps[:, 1:])
+    with pytest.raises(ValueError, match=r"boundary_classes \[2\] asked for"):
+        FusedDiceCEBoundary(boundary_classes=[2])(logits, labels, maps)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("K", [1, 2, 3, 5, 14])
 def test_dice_and_cross_entropy_of_any_type_and_number_of_classes(K, dtype):
@@ -231,13 +269,15 @@ def test_cross_entropy_of_logits_that_are_no_numbers(K, dtype):
         assert FusedDiceCELoss((0.0, 1.0))(logits, labels).isnan()
 
 
-def test_nothing_is_stored_but_the_inputs_of_both():
+@pytest.mark.parametrize("loss", [FusedDiceCELoss(), FusedDiceCEBoundary()])
+def test_nothing_is_stored_but_the_inputs_of_both(loss):
     logits, labels = example(dtype=torch.float32)
+    maps = [signed_distance(labels, num_classes=3)] if isinstance(loss, FusedDiceCEBoundary) else []
     stored = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: stored.append(t) or t, lambda t: t):
-        FusedDiceCELoss()(logits, labels)
+        loss(logits, labels, *maps)
     large = [t for t in stored if t.numel() >= labels[0].numel()]
-    assert {t.data_ptr() for t in large} == {logits.data_ptr(), labels.data_ptr()}
+    assert {t.data_ptr() for t in large} == {t.data_ptr() for t in (logits, labels, *maps)}
 
 
 def test_ignored_voxels_have_no_gradient_even_where_they_are_not_numbers():
@@ -487,9 +527,12 @@ class TestOnTheDevice:
     def test_with_maps(self):
         logits, labels = example(shape=(20, 30), dtype=torch.float32)
         maps = signed_distance(labels, num_classes=3)
-        loss = FusedGeneralizedDiceBoundary()
-        ours = loss(logits.cuda(), labels.cuda(), maps.cuda()).cpu()
-        torch.testing.assert_close(ours, loss(logits, labels, maps))
+        for loss in (FusedGeneralizedDiceBoundary(), FusedDiceCEBoundary(boundary_classes=[1])):
+            on_device = logits.detach().cuda().requires_grad_()
+            ours, theirs = loss(on_device, labels.cuda(), maps.cuda()), loss(logits, labels, maps)
+            torch.testing.assert_close(ours.cpu(), theirs)
+            gradients = [torch.autograd.grad(v, x)[0].cpu() for v, x in ((ours, on_device), (theirs, logits))]
+            torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-7)
 
     def test_triton_is_used(self):
         pytest.importorskip("triton")

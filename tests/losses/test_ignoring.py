@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from boundary_loss import (
     BoundaryLoss,
     DistanceHeadLoss,
+    FusedDiceCEBoundary,
     FusedDiceCELoss,
     FusedDiceLoss,
     FusedGeneralizedDiceBoundary,
@@ -39,6 +40,7 @@ OTHERS = {
 }
 WITH_MAPS = {
     "fused with maps": FusedGeneralizedDiceBoundary((0.5, 0.5)),
+    "fused with cross-entropy and maps": FusedDiceCEBoundary((0.5, 0.5, 0.5), ignore_label=255),
     "SDFLoss": SDFLoss(),
     "SDFProductLoss": SDFProductLoss(),
     "DistanceHeadLoss": DistanceHeadLoss("foreground", "l1+l2"),
@@ -59,7 +61,7 @@ def value(name, logits, labels, mask=None):
         return OTHERS[name](logits, labels.unsqueeze(1), mask=mask)
     if name == "SDFLoss":
         return SDFLoss()(logits, logits, labels.unsqueeze(1), mask=mask)
-    if name == "fused with maps":
+    if name in ("fused with maps", "fused with cross-entropy and maps"):
         return WITH_MAPS[name](logits, labels, maps, mask=mask)
     return WITH_MAPS[name](logits, maps, mask=known)
 

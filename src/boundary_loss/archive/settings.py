@@ -23,7 +23,7 @@ SWITCH = ("", "0", "no", "off", "false", "1", "yes", "on", "true")
 TRAINING_OPTIONS = tuple(setting.flag for setting in declared() if not setting.option.make)
 PREPARING_OPTIONS = (
     *("--seed", "--split", "--shape", "--n_augment", "--discard_negatives", "--ignore", "--spacing"),
-    *("--trust_affine", "--workers"),
+    *("--trust_affine", "--normalise", "--workers"),
 )
 LOCATING_OPTIONS = ("--least", "--buffer", "--multiple")
 PHANTOM_OPTIONS = ("--cases", "--size", "--seed")

@@ -4,7 +4,7 @@ from boundary_loss.losses.balance import gradient_norms, propose_weight
 from boundary_loss.losses.boundary import BoundaryLoss, SurfaceLoss
 from boundary_loss.losses.dropin import HausdorffDTLoss, HDLoss
 from boundary_loss.losses.from_labels import FromLabels
-from boundary_loss.losses.fused import FusedDiceCELoss, FusedDiceLoss, FusedGeneralizedDiceBoundary
+from boundary_loss.losses.fused import FusedDiceCEBoundary, FusedDiceCELoss, FusedDiceLoss, FusedGeneralizedDiceBoundary
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
 from boundary_loss.losses.head import ForegroundHead, SDFHead, SDFProductHead
 from boundary_loss.losses.region import (
@@ -27,6 +27,7 @@ __all__ = [
     "FocalLoss",
     "ForegroundHead",
     "FromLabels",
+    "FusedDiceCEBoundary",
     "FusedDiceCELoss",
     "FusedDiceLoss",
     "FusedGeneralizedDiceBoundary",

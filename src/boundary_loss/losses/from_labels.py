@@ -16,14 +16,19 @@ from boundary_loss.distance.layout import Spacing, spacing_array
 from boundary_loss.distance.signed import Absent, Convention, Normalisation
 from boundary_loss.losses.base import Loss, wide
 from boundary_loss.losses.boundary import BoundaryLoss
-from boundary_loss.losses.fused import FusedDiceCELoss, FusedDiceLoss, FusedGeneralizedDiceBoundary
+from boundary_loss.losses.fused import (
+    FusedDiceCEBoundary,
+    FusedDiceCELoss,
+    FusedDiceLoss,
+    FusedGeneralizedDiceBoundary,
+)
 from boundary_loss.losses.head import HeadLoss
 from boundary_loss.losses.ledger_boundary import LedgerBoundaryLoss
 from boundary_loss.losses.levels import nnunet_weights, resized, spacing_at
 from boundary_loss.losses.target import TargetReader, check_prediction, read_as_labels, read_mask
 from boundary_loss.shapes import Labels, Logits, OneHot, Scalar
 
-OF_MAPS = (BoundaryLoss, FusedGeneralizedDiceBoundary)
+OF_MAPS = (BoundaryLoss, FusedGeneralizedDiceBoundary, FusedDiceCEBoundary)
 OF_LABELS = (Loss, HeadLoss, FusedDiceLoss, FusedDiceCELoss)
 
 
@@ -79,7 +84,10 @@ class FromLabels(nn.Module):
         self.full_size = None if full_size is None else tuple(full_size)
         self.ignored_last = ignored_last
         self.level_weights = None if level_weights is None else [float(weight) for weight in level_weights]
-        ignored, sigmoid = getattr(loss, "ignore_index", None), getattr(loss, "activation", None) == "sigmoid"
+        ignored = (
+            loss.dice.ignore_label if isinstance(loss, FusedDiceCEBoundary) else getattr(loss, "ignore_index", None)
+        )
+        sigmoid = getattr(loss, "activation", None) == "sigmoid"
         self._reader = TargetReader(ignored, independent=sigmoid)
 
     def forward(

@@ -259,10 +259,11 @@ def _dice(sums: Sums, loss: FusedDiceLoss) -> tuple[Tensor, Tensor, Tensor]:
     return value, share.mul_(of_items), ratio
 
 
-def _dice_pulls(gradient: Tensor, share: Tensor, ratio: Tensor, B: int) -> Tensor:
-    """(B, 3, K) derivatives with respect to Σ s g, Σ s^p and Σ s φ."""
+def _dice_pulls(gradient: Tensor, share: Tensor, ratio: Tensor, B: int, of_maps: Tensor | None = None) -> Tensor:
+    """(B, 3, K) derivatives with respect to Σ s g, Σ s^p and Σ s φ; ``of_maps``, (B, K): that of Σ s φ, if any."""
     pull = (gradient.unsqueeze(-1) * share).expand(B, -1)
-    return torch.stack([-2 * pull, pull * ratio, torch.zeros_like(pull)], dim=1)
+    of_boundary = torch.zeros_like(pull) if of_maps is None else gradient.unsqueeze(-1) * of_maps
+    return torch.stack([-2 * pull, pull * ratio, of_boundary], dim=1)
 
 
 class FusedDiceCELoss(nn.Module):
@@ -306,7 +307,7 @@ class FusedDiceCELoss(nn.Module):
         check_labels: bool = True,
     ) -> None:
         super().__init__()
-        self.weights = weights
+        self.weights: tuple[float, ...] = weights
         self.dice = FusedDiceLoss(weight, ignore_channel, ignore_label, smooth, p, reduction, check_labels=check_labels)
         self.ce_weight: Tensor | None
         held = None if ce_weight is None else torch.as_tensor(ce_weight, dtype=torch.float64)
@@ -320,7 +321,7 @@ class FusedDiceCELoss(nn.Module):
         """
         dice = self.dice
         labels, ignored = _read(logits, labels, None, mask, dice.ignore_label, check_labels=dice.check_labels)
-        return _DiceCE.apply(logits, labels.flatten(1), ignored, self)
+        return _DiceCE.apply(logits, labels.flatten(1), None, ignored, self)
 
     def costs(self, K: int, device: torch.device) -> Tensor:
         """(K,) factors of the classes' voxels in the cross-entropy."""
@@ -331,32 +332,102 @@ class FusedDiceCELoss(nn.Module):
         return self.ce_weight.to(device, torch.float64)
 
 
+class FusedDiceCEBoundary(FusedDiceCELoss):
+    """a · Dice + b · cross-entropy + c · boundary loss from logits, labels and distance maps, in one pass.
+
+    The same value and gradient as :class:`FusedDiceCELoss` with (a, b), plus ``c * BoundaryLoss(activation="softmax")(
+    logits, distances, mask=labels != ignore_label)``, which with "batch" is a mean over the items. Peak memory above
+    the inputs is the gradient.
+
+    Args:
+        weights: (a, b, c); ``loss.weights`` may be set anew at each epoch.
+        boundary_classes: the classes of the boundary loss; None = all.
+
+    The others are those of :class:`FusedDiceCELoss`.
+
+    >>> logits = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    >>> labels = torch.zeros(1, 4, 4, dtype=torch.long)
+    >>> labels[:, :2] = 1
+    >>> from boundary_loss import signed_distance
+    >>> FusedDiceCEBoundary((1.0, 1.0, 0.1))(logits, labels, signed_distance(labels, num_classes=2))
+    tensor(1.2181, grad_fn=<_DiceCEBackward>)
+    """
+
+    def __init__(
+        self,
+        weights: tuple[float, float, float] = (1.0, 1.0, 0.01),
+        *,
+        boundary_classes: Sequence[int] | None = None,
+        weight: Sequence[float] | Tensor | None = None,
+        ce_weight: Sequence[float] | Tensor | None = None,
+        ignore_channel: int = -1,
+        ignore_label: int = -1,
+        smooth: float = 0,
+        p: int = 1,
+        reduction: str = "mean",
+        check_labels: bool = True,
+    ) -> None:
+        super().__init__(
+            weight=weight, ce_weight=ce_weight, ignore_channel=ignore_channel, ignore_label=ignore_label, smooth=smooth,
+            p=p, reduction=reduction, check_labels=check_labels,
+        )  # fmt: skip
+        self.weights = weights
+        self.boundary_classes = checked_classes(boundary_classes)
+
+    @torch.compiler.disable
+    def forward(self, logits: Logits, labels: Labels, distances: DistMaps, *, mask: Tensor | None = None) -> Scalar:
+        """(B, K, ...) logits, (B, ...) labels, (B, K, ...) signed distances -> scalar, or (B,) with "none".
+
+        ``mask``: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere.
+        """
+        dice = self.dice
+        labels, ignored = _read(logits, labels, distances, mask, dice.ignore_label, check_labels=dice.check_labels)
+        return _DiceCE.apply(logits, labels.flatten(1), distances.flatten(2), ignored, self)
+
+
 class _DiceCE(torch.autograd.Function):
-    """What FusedDiceCELoss says, and its derivative by hand, as in ``_Dice``."""
+    """What FusedDiceCELoss and FusedDiceCEBoundary say, and its derivative by hand, as in ``_Dice``."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor, ignored: int, loss: FusedDiceCELoss) -> Tensor:
-        dice, (a, b) = loss.dice, loss.weights
+    def forward(
+        ctx: Any, logits: Tensor, labels: Tensor, distances: Tensor | None, ignored: int, loss: FusedDiceCELoss
+    ) -> Tensor:
+        dice, (a, b, *_) = loss.dice, loss.weights
         costs = loss.costs(max(logits.shape[1], 2), logits.device)
-        *of_classes, entropy = engine(logits).sums(logits.flatten(2), labels, None, ignored, dice.p, costs)
+        *of_classes, entropy = engine(logits).sums(logits.flatten(2), labels, distances, ignored, dice.p, costs)
         sums = Sums(*of_classes)
         if dice.check_labels:
             _check_labels(labels, sums.true, ignored)
         region, share, ratio = _dice(sums, dice)
         of_items = b * _entropy_shares(sums.true, costs, dice.reduction)
-        items = entropy * of_items
-        ctx.save_for_backward(logits, labels, a * share, ratio, of_items.unsqueeze(1) * costs)
+        items, of_maps = entropy * of_items, None
+        if isinstance(loss, FusedDiceCEBoundary):
+            of_maps = loss.weights[2] * _boundary_shares(sums.true, loss.boundary_classes, dice.reduction)
+            items = items + (sums.boundary * of_maps).sum(1)
+        ctx.save_for_backward(logits, labels, distances, a * share, ratio, of_items.unsqueeze(1) * costs, of_maps)
         ctx.settings = ignored, dice.p
         return (a * region + (items if dice.reduction == "none" else items.sum())).to(wide(logits))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        logits, labels, share, ratio, costs = ctx.saved_tensors
-        pulls = _dice_pulls(gradient, share, ratio, len(logits))
+        logits, labels, distances, share, ratio, costs, of_maps = ctx.saved_tensors
+        pulls = _dice_pulls(gradient, share, ratio, len(logits), of_maps)
         work, of_voxels = engine(logits), gradient.unsqueeze(-1) * costs
-        result = work.gradient(logits.flatten(2), labels, None, *ctx.settings, pulls, of_voxels)
-        return result.view(logits.shape), None, None, None
+        result = work.gradient(logits.flatten(2), labels, distances, *ctx.settings, pulls, of_voxels)
+        return result.view(logits.shape), None, None, None, None
+
+
+def _boundary_shares(true: Tensor, classes: tuple[int, ...] | None, reduction: str) -> Tensor:
+    """(B, K): what Σ s φ of each item and class is multiplied by, one over the item's voxels and the chosen classes."""
+    B, K = true.shape
+    chosen = range(K) if classes is None else classes
+    if max(chosen) >= K:
+        raise ValueError(f"boundary_classes {list(chosen)} asked for, but the prediction has {K}: 0..{K - 1}")
+    of_classes = true.new_zeros(K)
+    for k in chosen:  # one by one: a list would travel to a GPU, which the host waits for
+        of_classes[k] = 1 / (len(chosen) * (B if reduction in ("mean", "batch") else 1))
+    return of_classes / true.sum(1, keepdim=True).clamp(min=1)
 
 
 def _entropy_shares(true: Tensor, costs: Tensor, reduction: str) -> Tensor:
