@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toys import load_study
 from trainings import same_run, train, train_here, train_killed
 from wholes import write_whole
 
@@ -14,7 +15,9 @@ from boundary_loss.data.view import View
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.whole import WholeFolder
 from boundary_loss.metric_definitions import TRAINING_ARRAYS
+from boundary_loss.preparation import engine
 from boundary_loss.training.weights import Weights
+from boundary_loss.volumes import write_volume
 
 NET = "OSSNet(width=8,channels=4)"
 SHOWN = ["--fit", "pad(8)", "--sample", "points(60,border=0.5,each=2)", "--augment", "flip(xyz)", "noise(0.1)"]
@@ -106,3 +109,31 @@ def test_what_does_not_go_with_points_is_refused(data: Path, tmp_path: Path, wor
     done = train_here(tmp_path / "run", data, *ROW, *words, "--epochs", "1")
     assert done.status != 0 and message in done.err
     assert not (tmp_path / "run").exists()
+
+
+def prepared_balls(where: Path) -> WholeFolder:
+    """Four scans in the layout of LiTS, each with a bright ball of 10 voxels in noise; one is held out."""
+    for number, centre in enumerate([(6, 7, 5), (10, 8, 7), (8, 11, 6), (7, 9, 8)]):
+        places = np.indices((17, 18, 14)) - np.reshape(centre, (3, 1, 1, 1))
+        ball = ((places**2).sum(0) <= 25).astype(np.uint8)
+        image = (np.random.default_rng(number).normal(0, 60, ball.shape) + 300.0 * ball).astype(np.int16)
+        write_volume(where / f"raw/input/volume-{number}.nii", image, np.eye(4))
+        write_volume(where / f"raw/segmentation/segmentation-{number}.nii", ball, np.eye(4))
+    words = [str(where / "LITS"), "--source", str(where / "raw"), "--retain", "1", "--workers", "1"]
+    engine.main(load_study("lits"), words)
+    return WholeFolder.open(where / "LITS")
+
+
+def test_a_bright_ball_is_learnt_and_found_at_every_voxel(tmp_path: Path) -> None:
+    """As oss_c in the ledger, but narrow: from files to what is kept of the best epoch, in the grid of the files.
+
+    Its Dice is 0.93; other versions of torch round otherwise, and end a little beside.
+    """
+    data = prepared_balls(tmp_path)
+    words = ["--fit", "stretch(512)", "--sample", "points(200,border=0.5,each=8)", "--losses", "ce:1", "aux_ce:0.1"]
+    words += ["--network", "OSSNet(width=16,channels=8)", "--batch_size", "2", "--optimiser", "lookahead"]
+    done = train_here(tmp_path / "run", data.path, *words, "--lr", "1e-3", "--keep", "0", "--epochs", "8")
+    assert done.status == 0, done.err
+    run, (case,) = RunFolder.find(tmp_path / "run"), data.cases("val")
+    found, truth = np.stack(run.predictions(None, run.slices), axis=-1) == 1, data.truth(case) == 1
+    assert 2 * np.sum(found & truth) / (np.sum(found) + np.sum(truth)) >= 0.85, done.out
