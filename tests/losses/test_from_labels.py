@@ -330,8 +330,9 @@ def test_refuses_what_does_not_fit():
         loss([], [])
     with pytest.raises(ValueError, match="no output that counts"):
         FromLabels(BoundaryLoss(activation="softmax"), level_weights=[0, 0])([logits], labels)
-    with pytest.raises(ValueError, match="full size"):
-        FromLabels(BoundaryLoss(activation="softmax"), full_size=(7, 5, 3))(logits, labels)
+    for options in ({"full_size": (7, 5, 3)}, {"spacing_mm": [2]}, {"spacing_mm": (1, 2, 3)}):
+        with pytest.raises(ValueError, match="2 spatial axes"):
+            FromLabels(BoundaryLoss(activation="softmax"), **options)(logits, labels)
 
 
 @pytest.mark.gpu
