@@ -1,4 +1,4 @@
-# The front door. The studies have their own: make -f isles.make, wmh.make, acdc.make (each with `help`).
+# The front door. The studies have their own: make -f isles.make, wmh.make, acdc.make, atria.make (each with `help`).
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -12,7 +12,7 @@ include src/venv.mk
 help:  ## this page
 	@echo "make TARGET"; echo
 	@sed -nE 's/^([a-z]+):.*##  *(.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
-	@echo; echo "Studies: make -f isles.make, make -f wmh.make, make -f acdc.make; add help for targets and variables"
+	@echo; echo "Studies: make -f isles.make, make -f wmh.make, acdc.make, atria.make; add help for targets and variables"
 
 setup: $(venv)  ## .venv from the lock file
 

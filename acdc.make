@@ -3,18 +3,18 @@
 #   make -f acdc.make                from the challenge's zip in data/ to trainings, curves, report and archive
 #   make -f acdc.make SRC=phantom    the same on synthetic archives
 
-STUDY     := acdc
-SLICED_AS := ACDC-2D
-LINEAGE   := lineage/acdc.lineage
-UNPACK    := --root training --drop '__MACOSX' '*_4d.nii.gz'
+STUDY       := acdc
+PREPARED_AS := ACDC-2D
+LINEAGE     := lineage/acdc.lineage
+UNPACK      := --root training --drop '__MACOSX' '*_4d.nii.gz'
 
-HELD_OUT  := 25
-NET       := ENet
-EPC       := 100
-BS        := 8
-LR        := 5e-4
-MODALITY  := img
-TRAIN     := --group
+HELD_OUT    := 25
+NET         := ENet
+EPC         := 100
+BS          := 8
+LR          := 5e-4
+MODALITY    := img
+TRAIN       := --group
 
 # The ledger.  RUN.losses := loss[(option=value,...)]:weight[@classes] ...    RUN.schedule := rule
 ce.losses       := ce:1

@@ -3,17 +3,17 @@
 #   make -f isles.make SRC=phantom   the same on synthetic archives
 #   make -f isles.make help          targets, ledger and variables
 
-STUDY     := isles
-SLICED_AS := ISLES
-UNPACK    := --root TRAINING TESTING --drop '__MACOSX' '*CT_4DPWI*'
+STUDY       := isles
+PREPARED_AS := ISLES
+UNPACK      := --root TRAINING TESTING --drop '__MACOSX' '*CT_4DPWI*'
 
-HELD_OUT  := 20
-NET       := UNet
-EPC       := 100
-BS        := 8
-LR        := 1e-3
-MODALITY  := mtt
-CASES      = $(RAW)/TESTING
+HELD_OUT    := 20
+NET         := UNet
+EPC         := 100
+BS          := 8
+LR          := 1e-3
+MODALITY    := mtt
+CASES        = $(RAW)/TESTING
 
 # Nothing is found from another folder
 $(if $(wildcard src/pipeline.mk),,$(error make works in the folder of $(strip $(MAKEFILE_LIST)): cd there first, or name it with make -C))

@@ -1,7 +1,8 @@
 # Every rule of a study, once. A study file (isles.make) states its facts and its ledger, then includes this.
 #
-#   archives -> $(RAW) -> $(SLICED) -> $(RD)/RUN -> $(RD)/RUN/val_*.npy -> $(RD)/*.png, report.html -> archives/
+#   archives -> $(RAW) -> $(PREPARED) -> $(RD)/RUN -> $(RD)/RUN/val_*.npy -> $(RD)/*.png, report.html -> archives/
 #
+# A study is of slices, or of whole volumes (KIND := volumes), which are preprocess/slice_STUDY.py and prepare_STUDY.py.
 # RUN is a row of the ledger, or one of the parts that SEEDS and FOLDS make of it: gdl, or gdl/seed0, gdl/fold1_seed0.
 #
 # A folder records the settings that made it (arguments.txt). `stale` (stale.mk) compares that line with what would be run
@@ -19,17 +20,22 @@ include src/venv.mk
 
 # ---- Variables a user sets on the command line; `make -f STUDY.make help` lists them -------------------------------
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SLICE SPACING NET EPC BS LR RATE SEED SEEDS TRAIN AUGMENT AMP COMPILE \
-	DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS KEEP SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
-	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT ARCHIVE RUN RERUN
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS PREPARE SPACING LOCATOR LOCATE FIT SAMPLE INFER NET EPC BS LR RATE \
+	SEED SEEDS TRAIN AUGMENT AMP COMPILE DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS KEEP SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
+	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT MESH COST ARCHIVE RUN RERUN
 # Of these, the ones that shape no result: an archive does not record them
 local    := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
-	CASES PREDICT ARCHIVE RUN RERUN
-$(call forget,$(settable) curves boxplots hists of_pairs)
+	CASES PREDICT MESH COST ARCHIVE RUN RERUN
+$(call forget,$(settable) SLICE SLICED_AS KIND families curves boxplots hists of_pairs)
+ifneq ($(filter-out undefined,$(origin SLICE) $(origin SLICED_AS)),)
+$(error SLICE is called PREPARE now, and SLICED_AS in a study's file PREPARED_AS)
+endif
 
+KIND     ?= slices
+SAMPLE   ?= $(whole:volumes=whole)
 SRC      ?= challenge
 ZIPS     ?= data
-LINEAGE  ?= lineage/$(SLICED_AS).lineage
+LINEAGE  ?= lineage/$(PREPARED_AS).lineage
 PHANTOM  ?= --cases 40 --size 96
 RETAIN   ?= $(if $(phantom),10,$(HELD_OUT))
 FOLD     ?= 0
@@ -45,17 +51,18 @@ NPROC    ?= 1
 SAVE_MINUTES ?= 10
 RUNS     ?= $(rows)
 RD       ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(call fold,$(FOLD))
-METRICS  ?= default
+METRICS  ?= $(or $(whole),default)
 EPOCH    ?= best
 # The others are empty
-$(foreach name,$(settable) of_pairs,$(eval $(name) ?=))
+$(foreach name,$(settable) families of_pairs,$(eval $(name) ?=))
 
 # ---- Where things are: a phantom, a debug run or another fold never stands where a result should -------------------
 
 phantom := $(if $(filter phantom,$(SRC)),-phantom)
+whole   := $(filter volumes,$(KIND))
 
 # Whole numbers in their usual spelling: '00' and '0' would be one seed, pooled as two
-wrong := $(foreach name,RETAIN FOLD EPC BS SEED NPROC,$(if $(filter-out 1,$(words $($(name))))$(call not_whole,$($(name))),$(name)))
+wrong := $(foreach name,RETAIN FOLD EPC BS SEED NPROC $(filter %.epc %.bs,$(.VARIABLES)),$(if $(filter-out 1,$(words $($(name))))$(call not_whole,$($(name))),$(name)))
 ifneq ($(strip $(wrong)),)
 $(error $(foreach name,$(wrong),$(name)='$($(name))') must be a whole number, as 0 or 12)
 endif
@@ -65,9 +72,12 @@ endif
 
 fold       = $(if $(filter-out 0,$1),-fold$1)
 RAW       := data/$(STUDY)$(phantom)
-sliced_of  = data/$(SLICED_AS)$(phantom)$(call fold,$1)
-SLICED    := $(foreach number,$(or $(FOLDS),$(FOLD)),$(call sliced_of,$(number)))
+prepared_of = data/$(PREPARED_AS)$(phantom)$(call fold,$1)
+PREPARED  := $(foreach number,$(or $(FOLDS),$(FOLD)),$(call prepared_of,$(number)))
 
+ifeq ($(filter slices volumes,$(KIND)),)
+$(error KIND=$(KIND) is unknown; use slices or volumes)
+endif
 ifeq ($(filter challenge phantom,$(SRC)),)
 $(error SRC=$(SRC) is unknown; use SRC=challenge (the archives in ZIPS=$(ZIPS)) or SRC=phantom (synthetic ones))
 endif
@@ -94,6 +104,9 @@ endif
 unknown := $(filter-out $(rows),$(RUNS))
 ifneq ($(unknown),)
 $(error RUNS names no row of the ledger: $(unknown). The rows are: $(rows))
+endif
+ifneq ($(filter-out $(rows),$(LOCATOR))$(word 2,$(LOCATOR))$(if $(whole),,$(LOCATOR)),)
+$(error LOCATOR='$(LOCATOR)' is one row of the ledger, that finds where to look in whole volumes; the rows are: $(rows))
 endif
 ifneq ($(words $(RUNS)),$(words $(sort $(RUNS))))
 $(error RUNS='$(RUNS)' names a row twice)
@@ -122,9 +135,19 @@ runs  := $(patsubst %,$(RD)/%,$(call names,$(RUNS)))
 # of a file inside, gdl/fold1_seed0/NAME, the run
 row_of    = $(firstword $(subst /, ,$1))
 number_of = $(or $(patsubst $2%,%,$(filter $2%,$(subst _, ,$(word 2,$(subst /, ,$1))))),$3)
-data_of   = $(call sliced_of,$(call number_of,$1,fold,$(FOLD)))
+data_of   = $(call prepared_of,$(call number_of,$1,fold,$(FOLD)))
 seed_of   = $(call number_of,$1,seed,$(SEED))
 folder_of = $(patsubst %/,%,$(dir $1))
+fold_in   = $(or $(word 2,$(subst -fold, ,$1)),0)
+
+# Where to look: the row LOCATOR is trained first, and its boxes are what the other rows are shown. With SEEDS and FOLDS
+# the first seed of each fold finds the boxes. Of a fold: its boxes, and the run that finds them; of a run, its boxes
+boxes_in  = data/$(PREPARED_AS)_CROP$(phantom)$(if $(DEBUG),-debug)$(call fold,$1)
+finder    = $(LOCATOR)$(if $(parts),/$(firstword $(filter fold$1 fold$1_%,$(parts)) $(parts)))
+boxes_of  = $(if $(LOCATOR),$(if $(filter-out $(LOCATOR),$(call row_of,$1)),$(call boxes_in,$(call number_of,$1,fold,$(FOLD)))))
+BOXES    := $(if $(LOCATOR),$(foreach number,$(or $(FOLDS),$(FOLD)),$(call boxes_in,$(number))))
+finder_of = $(if $(call boxes_of,$1),$(RD)/$(call finder,$(call number_of,$1,fold,$(FOLD))))
+finders  := $(if $(LOCATOR),$(foreach number,$(or $(FOLDS),$(FOLD)),$(RD)/$(call finder,$(number))))
 
 # What is drawn of slices: the first part of each row, and the data of the first fold
 pictured := $(if $(parts),$(RUNS:%=$(RD)/%/$(firstword $(parts))),$(runs))
@@ -132,7 +155,7 @@ pictured := $(if $(parts),$(RUNS:%=$(RD)/%/$(firstword $(parts))),$(runs))
 # Arrays that a training writes, arrays computed from its predictions, and sets that a report shows: one table, in Python
 names_in     = $(shell sed -nE '/^$1: .*= \{/,/^\}/s/^    "([a-z0-9_]+)": .*/\1/p' src/boundary_loss/metric_definitions.py)
 trained     := $(call names_in,_TRAINING)
-evaluated   := $(call names_in,_OF_EVERY_STUDY) $(of_pairs)
+evaluated   := $(filter-out $(if $(whole),val_hausdorff val_boundary),$(call names_in,_OF_EVERY_STUDY)) $(of_pairs)
 metric_sets := $(call names_in,METRIC_SETS)
 unknown := $(filter-out $(metric_sets) $(trained) $(evaluated),$(METRICS))
 ifneq ($(unknown),)
@@ -140,6 +163,16 @@ $(error METRICS names nothing that $(STUDY) has: $(unknown). Sets: $(metric_sets
 endif
 
 # ---- Settings, and whether a folder was made with others -----------------------------------------------------------
+
+# What a row says of itself (dice.lr), else its families in their order (dtm.lr, of dtm_sdf and dtm_hd), else the study (LR);
+# what the command line says comes first
+places = $1.$2 $(foreach family,$(families),$(if $(filter $(family)_%,$1),$(family).$2)) $3
+typed  = $(foreach name,$1,$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+stated_at = $(call typed,$1) $(foreach name,$1,$(if $(call given,$(name)),$(name))) $(lastword $1)
+said   = $($(firstword $(call stated_at,$(call places,$1,$2,$3))))
+trust  = $(if $(findstring :,$(foreach row,$1,$(call said,$(row),net,NET))),--trust_network)
+# Of a row, by these names
+of_row = fit:FIT sample:SAMPLE infer:INFER augment:AUGMENT net:NET epc:EPC bs:BS lr:LR rate:RATE
 
 # -B makes everything anew, FRESH=1 what was made with other settings; what stands there moves aside, nothing is lost
 flags_of_make := $(filter-out --%,$(firstword -$(MAKEFLAGS)))
@@ -154,15 +187,18 @@ unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(call
 unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(call path,$(ZIPS))) $(call switch,--trust,$(TRUST))
 # The size of a voxel, where the headers lost it
 stated           := $(if $(strip $(SPACING)),--spacing $(call quoted,$(strip $(SPACING))))
-slice_options    := $(call options,SLICE)
-slice_settings    = --source $(RAW) --retain $(RETAIN) --fold $(or $(word 2,$(subst -fold, ,$1)),0) $(stated) $(slice_options)
+prepare_options  := $(call options,PREPARE)
+prepare_settings  = --source $(RAW) --retain $(RETAIN) --fold $(call fold_in,$1) $(stated) $(prepare_options)
 train_options    := $(call options,TRAIN)
 debug_options    := $(call options,DEBUG)
-train_settings    = --data $(call data_of,$1) $(call row_settings,$(call row_of,$1)) --seed $(call seed_of,$1) $(call row_options,$(call row_of,$1))
+box_option        = $(call option,--boxes,$(call boxes_of,$1))
+train_settings    = --data $(call data_of,$1) $(call box_option,$1) $(call row_settings,$(call row_of,$1)) --seed $(call seed_of,$1) $(call row_options,$(call row_of,$1))
 row_options       = $(train_options) $(if $(call given,$1.options),$(call options,$1.options)) $(debug_options)
 row_settings      = $(call list,--losses,$($1.losses)) $(call option,--schedule,$(call given,$1.schedule)) \
-	$(call list,--augment,$(or $(call given,$1.augment),$(AUGMENT))) \
-	--network $(call quoted,$(NET)) --epochs $(EPC) --batch_size $(BS) --lr $(call quoted,$(LR)) --rate $(call quoted,$(RATE)) \
+	$(call list,--fit,$(call said,$1,fit,FIT)) $(call option,--sample,$(call said,$1,sample,SAMPLE)) \
+	$(call option,--infer,$(call said,$1,infer,INFER)) $(call list,--augment,$(call said,$1,augment,AUGMENT)) \
+	--network $(call quoted,$(call said,$1,net,NET)) --epochs $(call said,$1,epc,EPC) --batch_size $(call said,$1,bs,BS) \
+	--lr $(call quoted,$(call said,$1,lr,LR)) --rate $(call quoted,$(call said,$1,rate,RATE)) \
 	$(call option,--amp,$(filter-out off,$(AMP))) $(call switch,--compile,$(COMPILE)) \
 	$(call switch,--deterministic,$(DETERMINISTIC)) $(call option,--predictions,$(PREDICTIONS)) $(call option,--keep,$(KEEP))
 
@@ -170,16 +206,18 @@ row_settings      = $(call list,--losses,$($1.losses)) $(call option,--schedule,
 stale_run = $(or $(call stale,$(RD)/$1,$(call train_settings,$1)),$(if $(wildcard $(RD)/$1/seed*/arguments.txt $(RD)/$1/fold*/arguments.txt),FORCE))
 
 # What an archive says of how it was made: every setting that shapes a result, the ledger's rows too
-row_words  = $(foreach part,losses schedule augment options,$(if $(call given,$1.$(part)),$(call quoted,$1.$(part)=$($1.$(part)))))
+row_words  = $(foreach part,losses schedule options,$(if $(call given,$1.$(part)),$(call quoted,$1.$(part)=$($1.$(part))))) \
+	$(foreach pair,$(of_row),$(call row_word,$1,$(firstword $(subst :, ,$(pair))),$(lastword $(subst :, ,$(pair)))))
+row_word   = $(if $(call same,$(call said,$1,$2,$3),$($3)),,$(call quoted,$1.$2=$(call said,$1,$2,$3)))
 made_with  = $(foreach name,$(filter-out $(local),$(settable)),$(call quoted,$(name)=$($(name)))) \
-	$(foreach row,$(RUNS),$(call row_words,$(row)))
+	$(foreach row,$(RUNS) $(filter-out $(RUNS),$(LOCATOR)),$(call row_words,$(row)))
 
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict help
+.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict mesh cost help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
-data: $(SLICED)  ## unpack and slice the data
+data: $(PREPARED)  ## unpack and prepare the data
 train: $(runs) $(foreach run,$(runs),$(trained:%=$(run)/%.npy))  ## the trainings in RUNS; one alone: results/STUDY/RUN
 
 # ---- Data: published whole, then read-only -------------------------------------------------------------------------
@@ -190,8 +228,11 @@ $(RAW)-zips: $(call stale,$(RAW)-zips,$(phantom_settings)) | $(venv)
 $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $(venv)
 	$(python) -m boundary_loss.unpack $@ $(unpack_settings) $(unpack_from) $(fresh)
 
-$(SLICED): %: $$(call stale,$$@,$$(call slice_settings,$$@)) | $(RAW) $(venv)
-	$(torch_python) preprocess/slice_$(STUDY).py $@ $(call slice_settings,$@) $(fresh)
+# Folds of whole volumes differ in the split alone: the arrays of one stand in the others as links
+sibling = $(if $(whole),$(filter-out $1,$(firstword $(wildcard $(call prepared_of,0)) $(PREPARED))))
+
+$(PREPARED): %: $$(call stale,$$@,$$(call prepare_settings,$$@)) | $(RAW) $$(call sibling,$$@) $(venv)
+	$(torch_python) preprocess/$(if $(whole),prepare,slice)_$(STUDY).py $@ $(call prepare_settings,$@) $(call option,--link,$(call sibling,$@)) $(fresh)
 
 # ---- How a training is started -------------------------------------------------------------------------------------
 
@@ -208,19 +249,29 @@ named := $(filter $(rows),$(foreach goal,$(filter $(RD)/%,$(goals)),$(call row_o
 
 # A run that will be trained waits for the check. Python drops the rows that no goal asks for and the finished ones
 check_before = $(if $(or $(anew),$(call stale_run,$1),$(if $(wildcard $(RD)/$1),,missing)),check-ledger)
-part_words   = --data $(call data_of,$1) --seed $(call seed_of,$1)
+part_words   = --data $(call data_of,$1) $(call box_option,$1) --seed $(call seed_of,$1)
 all_parts    = $(foreach part,$(parts),--part $(part) $(call part_words,-/$(part)))
-all_rows     = $(foreach row,$(sort $(RUNS) $(named)),--run $(RD)/$(row) $(if $(parts),,$(call part_words,$(row))) \
+all_rows     = $(foreach row,$(sort $(RUNS) $(named) $(LOCATOR)),--run $(RD)/$(row) $(if $(parts),,$(call part_words,$(row))) \
 	$(call row_settings,$(row)) $(call row_options,$(row)) $(fresh))
 
-check-ledger: | $(SLICED) $(venv)  ## the rows of RUNS, without training: what is wrong with any is said at once
-	@$(torch_python) -m boundary_loss.goals $(call list,--goals,$(goals)) --rows $(RUNS) $(if $(anew),--anew) $(all_parts) $(all_rows)
+check-ledger: | $(PREPARED) $(venv)  ## the rows of RUNS, without training: what is wrong with any is said at once
+	@$(torch_python) -m boundary_loss.goals $(call list,--goals,$(goals)) --rows $(RUNS) $(call option,--locator,$(LOCATOR)) $(if $(anew),--anew) $(all_parts) $(all_rows)
 
 # ---- Trainings: a stray file among the data must not cost a day, hence order-only; run.json has the data's checksum --
 
-$(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $(SLICED) $$(call data_of,$$*) $(venv) $$(call check_before,$$*)
+$(patsubst %,$(RD)/%,$(call names,$(rows))): $(RD)/%: $$(call stale_run,$$*) | $(PREPARED) $$(call data_of,$$*) $$(call boxes_of,$$*) $(venv) $$(call check_before,$$*)
 	$(launch) -m boundary_loss.train $@ $(call train_settings,$*) $(where) --queue $(runs) \
 		--save_minutes $(call quoted,$(SAVE_MINUTES)) $(call switch,--skip_nan,$(SKIP_NAN)) $(call option,--track,$(TRACK)) $(fresh)
+
+# ---- Boxes: a run notes those that it was shown; another locator is noticed by its settings, not by its path ------------
+
+box_settings = $(call options,LOCATE) --data $(call prepared_of,$1) --found_by='$(call plain,$(call train_settings,$(call finder,$1)))'
+
+ifneq ($(BOXES),)
+$(BOXES): %: $$(call stale,$$@,$$(call box_settings,$$(call fold_in,$$@))) | $$(RD)/$$(call finder,$$(call fold_in,$$@)) $(venv)
+	$(torch_python) -m boundary_loss.locate $@ --run $(RD)/$(call finder,$(call fold_in,$@)) $(call box_settings,$(call fold_in,$@)) \
+		--device $(call quoted,$(DEVICE)) $(call trust,$(LOCATOR)) $(fresh)
+endif
 
 ifneq ($(parts),)
 $(rows:%=$(RD)/%): | $$(addprefix $$@/,$$(parts))
@@ -239,8 +290,8 @@ $(foreach name,$(evaluated),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)
 .PRECIOUS: $(foreach name,$(evaluated),$(RD)/%/$(name).npy)
 
 metrics: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy))  ## every metric of every epoch: overlap, surface, lesions
-hausdorff: $(foreach run,$(runs),$(run)/val_3d_hausdorff.npy $(run)/val_hausdorff.npy)  ## Hausdorff distances only
-boundary: $(runs:%=%/val_boundary.npy)  ## boundary values only
+hausdorff: $(foreach run,$(runs),$(patsubst %,$(run)/%.npy,$(filter val_3d_hausdorff val_hausdorff,$(evaluated))))  ## Hausdorff distances only
+boundary: $(foreach run,$(runs),$(patsubst %,$(run)/%.npy,$(filter val_boundary,$(evaluated))))  ## boundary values only, of slices
 
 # ---- Plots: drawn from the arrays alone; a deleted one is redrawn alone --------------------------------------------
 
@@ -276,19 +327,19 @@ index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results
 reports := $(addprefix $(RD)/,report.html report.tex report.csv comparisons.csv)
 
 $(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
-	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --metrics $(or $(METRICS),default) $(call options,REPORT) \
+	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(PREPARED) --metrics $(or $(METRICS),$(whole),default) $(call options,REPORT) \
 		$(call option,--modality,$(MODALITY)) --quiet
 	$(call index)
 
 report: $(reports)  ## table and statistics of the runs; report.html, .tex, .csv and comparisons.csv beside them
-	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(SLICED) --metrics $(or $(METRICS),default) $(call options,REPORT) --show
+	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(PREPARED) --metrics $(or $(METRICS),$(whole),default) $(call options,REPORT) --show
 
 check-paper: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)  ## our numbers beside those of the papers
 	@$(python) -m boundary_loss.published lineage/$(STUDY).published --runs $(runs)
 
 $(RD)/archive.txt: $(reports) | $(venv)
-	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) --stamp $@ \
-		--ledger $(call quoted,$(ledger)) --data $(SLICED) --made_with $(made_with)
+	$(python) -m boundary_loss.archive pack archives --study $(notdir $(RD)) --folder $(RD) --runs $(runs) $(filter-out $(runs),$(finders)) --stamp $@ \
+		--ledger $(call quoted,$(ledger)) --data $(PREPARED) --made_with $(made_with)
 	$(call index)
 
 pack: $(RD)/archive.txt  ## archives/REPO-DATE-HASH-HOST-STUDY.tar.gz, read-only
@@ -312,13 +363,13 @@ index: | $(venv)  ## results/index.html: all studies and archives
 	$(python) -m boundary_loss.index results
 
 view: $(pictured) | $(venv)  ## the gallery in a browser: SLICES='case_10_00_0003 ...' EPOCH=best; as pictures: SAVE=folder
-	$(python) -m boundary_loss.view --data $(firstword $(SLICED)) --runs $(pictured) --epoch $(call quoted,$(EPOCH)) $(call list,--slices,$(SLICES)) \
+	$(python) -m boundary_loss.view --data $(firstword $(PREPARED)) --runs $(pictured) --epoch $(call quoted,$(EPOCH)) $(call list,--slices,$(SLICES)) \
 		$(call option,--modality,$(MODALITY)) $(if $(SAVE),--save $(call path,$(SAVE))) $(call options,VIEW)
 
 $(RD)/%.gif: | $$(RD)/$$(call folder_of,$$*) $(venv)
 	$(python) -m boundary_loss.gif $(call quoted,$@) --data $(call data_of,$(call folder_of,$*)) $(call option,--modality,$(MODALITY))
 
-# ---- Back to the scanner's space: NIfTI volumes in the grid of their images -------------------------------------------
+# ---- Back to the scanner's space: volumes in the grid and the format of their images ------------------------------------
 
 pred_settings = --run $(RD)/$1 --data $(call data_of,$1) --epoch $(call quoted,$(EPOCH))
 stale_pred    = $(call stale,$(RD)/$1/pred,$(call pred_settings,$1))
@@ -326,20 +377,39 @@ stale_pred    = $(call stale,$(RD)/$1/pred,$(call pred_settings,$1))
 $(patsubst %,$(RD)/%/pred,$(call names,$(rows))): $(RD)/%/pred: $$(call stale_run,$$*) $$(call stale_pred,$$*) | $(RD)/%
 	$(torch_python) -m boundary_loss.predict $@ $(call pred_settings,$*) $(fresh)
 
-pred: $(runs:%=%/pred)  ## the saved predictions of the validation cases as NIfTI, EPOCH=best; one run: results/STUDY/RUN/pred
+pred: $(runs:%=%/pred)  ## the saved predictions of the validation cases as volumes, EPOCH=best; one run: results/STUDY/RUN/pred
 
 ifeq ($(filter predict,$(call given,MAKECMDGOALS))$(CASES),predict)
 $(error predict needs CASES=folder of new cases, in the layout that the study's archives have, or CASES=list.csv)
 endif
 
+# What is said of planes in LOCATE holds for new cases too
+least = $(subst :, ,$(filter --least:%,$(subst --least ,--least:,$(LOCATE))))
+
 # New cases may have come: the command looks each time, and predicts those that are not there yet
 new_cases := pred_$(patsubst %.csv,%,$(notdir $(patsubst %/,%,$(call tidied,$(CASES),$(special_in_names)))))
 
-$(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): FORCE $$(call stale_run,$$*) | $(RD)/% $(if $(filter $(RAW)/%,$(CASES)),$(RAW))
+$(patsubst %,$(RD)/%/$(new_cases),$(call names,$(rows))): $(RD)/%/$(new_cases): FORCE $$(call stale_run,$$*) | $(RD)/% $$(call finder_of,$$*) $(if $(filter $(RAW)/%,$(CASES)),$(RAW))
 	$(torch_python) -m boundary_loss.predict $@ --weights $(RD)/$*/best.pkl --source $(call path,$(CASES)) $(stated) $(call options,PREDICT) \
-		--device $(call quoted,$(DEVICE)) --batch_size $(BS) $(if $(findstring :,$(NET)),--trust_network) $(fresh)
+		$(if $(call finder_of,$*),--locator $(call finder_of,$*)/best.pkl $(least)) --device $(call quoted,$(DEVICE)) --batch_size $(call said,$(call row_of,$*),bs,BS) $(call trust,$(call row_of,$*) $(LOCATOR)) $(fresh)
 
 predict: $(runs:%=%/$(new_cases))  ## the networks of RUNS on new cases: CASES=folder or list.csv -> RUN/pred_NAME
+
+# ---- Surfaces of what `pred` holds, in mm, and a picture of each case -----------------------------------------------
+
+mesh_settings = --source $(RD)/$1/pred --truth $(call data_of,$1) --epoch $(call quoted,$(EPOCH)) $(call options,MESH)
+
+$(patsubst %,$(RD)/%/mesh,$(call names,$(rows))): $(RD)/%/mesh: $$(call stale_run,$$*) $$(call stale,$(RD)/$$*/mesh,$$(call mesh_settings,$$*)) | $(RD)/%/pred
+	$(python) -m boundary_loss.mesh $@ $(call mesh_settings,$*) $(fresh)
+
+mesh: $(runs:%=%/mesh)  ## surfaces of the predictions as .ply and .obj, with a picture of each case beside its truth
+
+# ---- What the rows cost, by the size of the volume -------------------------------------------------------------------
+
+cost_rows = $(foreach row,$(RUNS),--run $(RD)/$(row) $(call part_words,$(row)) $(call row_settings,$(row)) $(call row_options,$(row)))
+
+cost: | $(PREPARED) $(venv)  ## memory and runtime of the rows of RUNS by size: memory.csv, runtime.csv and plots; no training
+	$(torch_python) -m boundary_loss.cost $(RD) --device $(call quoted,$(DEVICE)) $(call options,COST) $(cost_rows)
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 
@@ -347,14 +417,14 @@ results/%:
 	@echo $(call quoted,error: nothing makes $@; with these variables the results are in $(RD)) >&2; exit 2
 
 data/%:
-	@echo $(call quoted,error: nothing makes $@; with these variables the data is $(RAW) and $(SLICED)) >&2; exit 2
+	@echo $(call quoted,error: nothing makes $@; with these variables the data is $(RAW) and $(PREPARED)$(if $(BOXES),; the boxes are $(BOXES))) >&2; exit 2
 
 $(RD)/%:
 	@echo $(call quoted,error: nothing makes $@; the runs of the ledger are: $(rows)$(if $(parts),; the parts of each: $(parts))) >&2; exit 2
 
 help:  ## this page
 	@echo "make -f $(STUDY).make [TARGET] [VARIABLE=value] [-n] [-B] [-j2]"
-	@echo; echo "Targets (here: $(RAW) -> $(SLICED) -> $(RD) -> archives)"
+	@echo; echo "Targets (here: $(RAW) -> $(PREPARED) $(if $(BOXES),-> $(BOXES) )-> $(RD) -> archives)"
 	@sed -nE 's/^([a-z-]+):.*##  *(.*)/\1|\2/p' src/pipeline.mk | while IFS='|' read -r name text; do printf '  %-11s %s\n' "$$name" "$$text"; done
 	@echo; echo "Runs of the ledger (* in RUNS)"
 	@$(foreach row,$(rows),echo $(call quoted,  $(if $(filter $(row),$(RUNS)),*, ) $(row): $($(row).losses) $(call given,$(row).schedule));)

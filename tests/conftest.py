@@ -2,14 +2,19 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+from moments import once
+from standins import Done, run_make, write_checkout
 from toyruns import write_runs
 from toys import write_sliced
+
+from boundary_loss.events import heard_by
 
 # What a test trains in its own process and what it trains in another are the same bits only with as many threads;
 # and the suite's processes share the cores
@@ -48,3 +53,26 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         main()
 
     return run
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The makefiles alone, in a folder with a name that asks for quotes."""
+    return write_checkout(tmp_path / "my (new) checkout")
+
+
+@pytest.fixture
+def make(checkout: Path) -> Callable[..., Done]:
+    """Run make for one row of a study; how it ended, and the words of each command."""
+
+    def run(*words: str, study: str = "isles", **environment: str) -> Done:
+        return run_make(checkout, ("RUNS=gdl", *words), study=study, environment=environment)
+
+    return run
+
+
+@pytest.fixture
+def at() -> Iterator[Callable[..., None]]:
+    """``at("writing */val/*.png", action, nth=3)``: the third time that this moment is reached, do ``action``."""
+    with ExitStack() as listening:
+        yield lambda moment, action, nth=1: listening.enter_context(heard_by(once(moment, action, nth)))

@@ -15,6 +15,7 @@ from moments import once
 from pretendgpu import GPU, PretendGpu, Wait, place_of
 from torch import Tensor
 from trainings import train_here
+from wholes import write_whole
 
 from boundary_loss import (
     FusedDiceCELoss,
@@ -33,6 +34,7 @@ from boundary_loss.encoding import probs2class
 from boundary_loss.events import heard_by
 from boundary_loss.experiment import Experiment
 from boundary_loss.folders.sliced import SlicedFolder
+from boundary_loss.folders.whole import WholeFolder
 from boundary_loss.losses.head import HEADS
 from boundary_loss.losses.table import LOSSES
 from boundary_loss.metrics import surface_distances
@@ -43,6 +45,7 @@ from boundary_loss.training.arithmetic import make_optimiser
 from boundary_loss.training.epoch import EpochRunner
 from boundary_loss.training.epoch_sums import EpochLog, Tally
 from boundary_loss.training.predictions import PredictionWriter
+from boundary_loss.training.samples import make_samples
 from boundary_loss.training.terms import activate
 
 GDL = ["gdl:1", "boundary:0.01@1"]
@@ -93,12 +96,12 @@ def waits_between(gpu: PretendGpu, monkeypatch: pytest.MonkeyPatch) -> list[list
     """The waits from each epoch's first losses to its last, when the numbers are fetched; one list an epoch."""
     epochs: list[list[Wait]] = []
 
-    def add_losses(grows: Tally, values: Sequence[Tensor]) -> None:
+    def add_losses(grows: Tally, values: Sequence[Tensor], *of_step: int) -> None:
         if grows.done == 0:
             gpu.waits.clear()
             epochs.append([])
         epochs[-1] = list(gpu.waits)
-        real(grows, values)
+        real(grows, values, *of_step)
 
     real = Tally.add_losses
     monkeypatch.setattr(Tally, "add_losses", add_losses)
@@ -127,6 +130,47 @@ def test_an_epoch_stays_on_its_device_and_nothing_waits_for_it(
         np.testing.assert_allclose(ours.gradients, theirs.gradients, rtol=1e-5)
     pictures = [sorted((run / "iter000").rglob("*.png")) for run in (tmp_path / "cpu", tmp_path / "gpu")]
     assert pictures[0] and [p.read_bytes() for p in pictures[0]] == [p.read_bytes() for p in pictures[1]]
+
+
+VOLUMES = {
+    "whole": {"fit": ("pad(4)",)},
+    "patches": {
+        "sample": "patch(4,4,2,each=2)",
+        "augment": ("flip(xyz)", "rotate(20,xyz)", "intensity(0.2)", "noise(0.1)"),
+    },
+    "flipped": {"sample": "patch(4,4,2)", "augment": ("flip(xyz)",)},
+}
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("name", VOLUMES)
+def test_volumes_stay_on_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, keeps: bool) -> None:
+    """``keeps``: whether the maps of all cases are kept on the host, or made on the device."""
+    monkeypatch.setattr("boundary_loss.data.cases.fit_in_memory", lambda _: keeps)
+    data = WholeFolder.open(write_whole(tmp_path / "WHOLE"))
+    experiment = Experiment(
+        losses=("gdl:1", "boundary:0.1@1", "hausdorff:0.1@1"), rate="constant", num_classes=2, of_volumes=True,
+        epochs=1, batch_size=2, network="Dimwit3D", **VOLUMES[name],
+    )  # fmt: skip
+
+    def an_epoch(device: str, run: Path) -> list[EpochLog]:
+        place, active = torch.device(device), activate(experiment)
+        train, val = (make_samples(experiment, active, data, which, place) for which in ("train", "val"))
+        torch.manual_seed(0)
+        net = build_network(experiment.built_network, 2, 2).to(place)
+        runner = EpochRunner(net, active, make_optimiser(experiment, net, place), experiment, place)
+        weights = [term.weight for term in experiment.terms]
+        with PredictionWriter(run, 0) as writer:
+            return [runner.train(train, 0, weights, writer), runner.validate(val, 0, weights, writer)]
+
+    expected = an_epoch("cpu", tmp_path / "cpu")
+    with PretendGpu():
+        found = an_epoch("cuda", tmp_path / "gpu")
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours.losses, theirs.losses, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(ours.dice, theirs.dice, atol=1e-6)
+    volumes = [sorted((run / "iter000").rglob("*.npz")) for run in (tmp_path / "cpu", tmp_path / "gpu")]
+    assert volumes[0] and [p.read_bytes() for p in volumes[0]] == [p.read_bytes() for p in volumes[1]]
 
 
 PLANTED: dict[str, Callable[[Tensor], object]] = {

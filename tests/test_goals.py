@@ -37,6 +37,19 @@ def test_a_goal_needs_runs(asked: str, of_rows: str, of_parts: str) -> None:
     assert due("--goals", *asked.split(), *PARTS, *ROWS) == of_parts.split()
 
 
+def test_the_locator_is_checked_before_the_rows_that_need_its_boxes() -> None:
+    rows = ("--rows", "ce", "gdl", "--locator", "first", *ROWS[3:], "--run", "toy/first")
+    words = ("--data", "D", "--boxes", "D_CROP")
+    assert due("--goals", "toy/gdl", *rows) == ["gdl", "first"]
+    assert due("--goals", "check-ledger", *rows) == ["first", "ce", "gdl"]
+    assert due("--goals", "toy/first", *rows) == []  # one row alone, whose training checks it as early
+    assert due("--goals", "help", *rows) == []
+    folds = ("--part", "fold0", *words, "--part", "fold1", "--data", "D1", "--boxes", "D1_CROP")
+    found = {run.folder.as_posix(): run.words for run in goals.read(("--goals", "all", *folds, *rows)).runs}
+    assert found["toy/first/fold1"] == ("--data", "D1")
+    assert found["toy/ce/fold1"] == ("--data", "D1", "--boxes", "D1_CROP", "--lr", "1")
+
+
 def test_finished_runs_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = ("--goals", "all", "toy/named", *PARTS, *ROWS)

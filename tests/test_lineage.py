@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from boundary_loss.lineage import Lineage, check
+from boundary_loss.lineage import UNKNOWN, Lineage, check
 
 MD5, OTHER, SHA = "0" * 32, "1" * 32, "A" * 64
 
@@ -60,7 +60,18 @@ def test_a_wrong_checksum_shows_all_expected_and_the_found(tmp_path):
     assert trusted.checksum == hashlib.sha256(b"content").hexdigest()
 
 
-@pytest.mark.parametrize("name, count", [("ISLES", 2), ("wmh", 3), ("acdc", 1), ("ATRIA", 1)])
+def test_a_checksum_that_was_never_published_fits_no_file(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"content")
+    with pytest.raises(ValueError, match="knows no checksum") as error:
+        check(path, (UNKNOWN,), trust=False, progress=lambda _: None)
+    assert all(hashlib.new(name, b"content").hexdigest() in str(error.value) for name in ("md5", "sha256"))
+    assert check(path, (UNKNOWN,), trust=True, progress=lambda _: None).trusted
+
+
+@pytest.mark.parametrize(
+    "name, count", [("ISLES", 2), ("wmh", 3), ("acdc", 1), ("ATRIA", 1), ("BRATS", 1), ("LITS", 2)]
+)
 def test_the_studies_lineages(name, count, request):
     lineage = Lineage.read(request.config.rootpath / "lineage" / f"{name}.lineage")
     assert len(lineage.archives) == count

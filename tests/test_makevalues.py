@@ -5,55 +5,15 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from standins import follows
 from toys import REPOSITORY
 
 EVIL = "a`touch mark`; touch mark; $$(touch mark) 'b c' > mark & \"$$HOME\" | touch mark (#\\`\ntouch mark"
 AS_WORD = EVIL.replace("$$", "$").replace("\n", " ")
 AS_OPTIONS = shlex.split(AS_WORD)
-STAND_IN = """\
-#!/bin/bash
-case "$1" in *check_python.py) echo ready; exit ;; esac
-printf '%s\\0' "$@" $'\\n' >> words
-case "$2" in *.train) mkdir -p "$3" && touch "$3"/{tra,val}_{loss,dice}.npy ;; esac
-"""
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """The makefiles alone, and the table of metrics that they read."""
-    where = tmp_path / "my (new) checkout"
-    (where / "src" / "boundary_loss" / "native").mkdir(parents=True)
-    (where / "src" / "boundary_loss" / "native" / "edt.c").touch()
-    table = REPOSITORY / "src" / "boundary_loss" / "metric_definitions.py"
-    for path in (*REPOSITORY.glob("*.make"), REPOSITORY / "Makefile", *REPOSITORY.glob("src/*.mk"), table):
-        shutil.copy(path, where / path.relative_to(REPOSITORY))
-    (where / "python").write_text(STAND_IN)
-    (where / "python").chmod(0o755)
-    return where
-
-
-@pytest.fixture
-def make(checkout: Path) -> Callable[..., tuple[subprocess.CompletedProcess[str], list[list[str]]]]:
-    """Run a study's make; how it ended, and the words of each command."""
-
-    def run(*words: str, study: str = "isles", **environment: str):
-        words = ("make", "-f", f"{study}.make", "CC=./python", "RUNS=gdl", *words)
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-        (checkout / "words").unlink(missing_ok=True)
-        done = subprocess.run(words, cwd=checkout, capture_output=True, text=True, env=env | environment)
-        noted = (checkout / "words").read_text() if (checkout / "words").exists() else ""
-        return done, [command.split("\0")[:-1] for command in noted.split("\n\0")[:-1]]
-
-    return run
-
-
-def follows(commands: list[list[str]], option: str) -> list[list[str]]:
-    """What comes after an option in the commands that have it."""
-    return [words[words.index(option) + 1 :] for words in commands if option in words]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +37,7 @@ def test_a_value_is_one_word(make, checkout: Path, name: str, option: str) -> No
 @pytest.mark.parametrize(
     ("name", "before"),
     {
-        "PHANTOM": "isles", "SLICE": "0", "TRAIN": "0", "DEBUG": "0", "gdl.options": "0", "PLOT": "isles",
+        "PHANTOM": "isles", "PREPARE": "0", "TRAIN": "0", "DEBUG": "0", "gdl.options": "0", "PLOT": "isles",
         "BOXPLOT": "isles", "HIST": "isles", "REPORT": "default", "VIEW": "mtt", "RERUN": "x.tar.gz",
         "PREDICT": "data/isles-phantom/TESTING", "AUGMENT": "--augment", "SLICES": "--slices", "gdl.losses": "--losses",
     }.items(),
@@ -192,7 +152,7 @@ def test_a_module_that_hides_pythons_own_is_named(make, checkout: Path) -> None:
 
 
 def test_from_another_folder_the_right_one_is_named(checkout: Path, tmp_path: Path) -> None:
-    for name in ("isles.make", "wmh.make", "acdc.make", "Makefile"):
+    for name in ("isles.make", "wmh.make", "acdc.make", "atria.make", "Makefile"):
         words = ["make", "-f", str(checkout / name), "help"]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 2 and f"works in the folder of {checkout / name}: cd there first" in done.stderr

@@ -55,7 +55,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     where = soak.copy_repository(tmp_path / "clone")
     before = times(where)
-    for name in ("isles", "wmh", "acdc"):
+    for name in ("isles", "wmh", "acdc", "atria", "brats", "lits"):
         done = make(where, "-f", f"{name}.make", "-n", "--warn-undefined-variables")
         assert "boundary_loss.train results/" in done.stdout
         assert "nothing makes" not in done.stdout
@@ -358,9 +358,38 @@ def test_debug_runs_without_assertions_in_a_folder_of_their_own(study: Path) -> 
     ("name", "runs", "slicing"), [("wmh", "gdl_surface_add", "--ignore"), ("acdc", "ce boundary", "--n_augment 1")]
 )
 def test_the_other_studies(study: Path, name: str, runs: str, slicing: str) -> None:
-    make(study, "-f", f"{name}.make", *SMALL, f"SLICE=--shape 32 32 {slicing}", f"RUNS={runs}", "EPC=1")
+    make(study, "-f", f"{name}.make", *SMALL, f"PREPARE=--shape 32 32 {slicing}", f"RUNS={runs}", "EPC=1")
     results = study / "results" / f"{name}-phantom"
     assert (results / "report.html").is_file() and (results / "archive.txt").is_file()
+
+
+def test_whole_volumes_are_located_trained_measured_and_put_back(study: Path) -> None:
+    words = [
+        "-f",
+        "atria.make",
+        *SMALL,
+        "NET=Dimwit3D",
+        "EPC=1",
+        "BS=2",
+        "locator.epc=4",
+        "locator.lr=0.05",
+        "RUNS=hybrid",
+    ]
+    made = make(study, *words, "all", "results/atria-phantom/hybrid/pred", "predict").stdout
+    order = [
+        made.index(text)
+        for text in ("checked: locator, hybrid", "/locator --data", "boundary_loss.locate", "/hybrid --")
+    ]
+    assert order == sorted(order)
+    results = study / "results" / "atria-phantom"
+    boxes = (study / "data" / "ATRIA_CROP-phantom" / "boxes.csv").read_text().splitlines()
+    assert len(boxes) == 6 and (results / "report.html").is_file() and (results / "archive.txt").is_file()
+    about = read_json(results / "hybrid" / "run.json")
+    assert about["fit"] == [] and read_json(results / "locator" / "run.json")["fit"] == ["reduce(2,2,1)"]
+    held = read_json(results / "hybrid" / "rows.json")["val"]
+    assert {path.stem for path in (results / "hybrid" / "pred").glob("*.nrrd")} == {*held} and len(held) == 2
+    assert len(list((results / "hybrid" / "pred_test").glob("*.nrrd"))) == 1
+    assert "boundary_loss" not in make(study, *words, "train").stdout
 
 
 def test_missing_archives_are_named_with_where_to_get_them(study: Path) -> None:
@@ -437,12 +466,14 @@ def test_help_lists_targets_ledger_and_variables(study: Path) -> None:
         assert words in text
 
 
-@pytest.mark.parametrize("name", ["isles", "wmh", "acdc"])
+@pytest.mark.parametrize("name", ["isles", "wmh", "acdc", "atria"])
 def test_make_knows_every_array_and_set_of_metrics(name: str) -> None:
     words = ["-s", "-f", f"{name}.make", "--eval", "print: ; @echo '$(trained)|$(evaluated)|$(metric_sets)'", "print"]
     trained, evaluated, sets = make(REPOSITORY, *words).stdout.strip().split("|")
     assert trained.split() == list(TRAINING_ARRAYS)
-    assert evaluated.split() == [*EVALUATION_ARRAYS, *(PAIR_ARRAYS if name == "acdc" else ())]
+    of_slices = ("val_hausdorff", "val_boundary") if name == "atria" else ()
+    of_all = [array for array in EVALUATION_ARRAYS if array not in of_slices]
+    assert evaluated.split() == [*of_all, *(PAIR_ARRAYS if name == "acdc" else ())]
     assert sets.split() == list(METRIC_SETS)
     done = make(REPOSITORY, "-n", "-f", f"{name}.make", "METRICS=wmh dice", check=False)
     assert done.returncode == 2 and "METRICS names nothing that" in done.stderr and "dice. Sets: default" in done.stderr

@@ -39,6 +39,25 @@ def test_steal_and_rebalance_end_somewhere():
         assert b == pytest.approx(min(1, 0.01 + 0.01 * epoch))
 
 
+def test_rebalance_stops_at_most_and_keeps_the_ratios_of_the_others():
+    published = parse_schedule("rebalance(0.01,0.85)", 2)
+    assert published.weights(0, (1.0, 0.0), []) == (1, 0)
+    for epoch in (85, 86, 200):
+        assert published.weights(epoch, (1.0, 0.0), []) == pytest.approx((0.15, 0.85))
+    assert written(published) == "rebalance(0.01,0.85)"
+    three = parse_schedule("rebalance(0.1)", 3)
+    assert three.weights(2, (2.0, 1.0, 0.0), []) == pytest.approx((0.8, 0.4, 0.2))
+    assert three.weights(30, (2.0, 1.0, 0.0), []) == (0, 0, 1)
+    with pytest.raises(ValueError, match="must not be 0"):
+        three.weights(0, (0.0, 1.0, 0.0), [])
+
+
+@given(st.floats(0, 1), st.floats(0, 0.1), st.floats(0, 1), st.integers(0, 300))
+def test_rebalance_weights_add_up_to_one(first, step, most, epoch):
+    schedule = parse_schedule(f"rebalance({step:.9f},{most:.9f})", 2)
+    assert sum(schedule.weights(epoch, (first, 0.0), [])) == pytest.approx(1)
+
+
 def test_add_does_not_go_below_zero():
     assert parse_schedule("add(-0.5,0,1)", 3).weights(4, (1.0, 2.0, 3.0), []) == (0.0, 2.0, 7.0)
 
@@ -80,7 +99,9 @@ def test_plateau():
     rates = [rule.at(e, 1.0, history[:e]) for e in range(len(history) + 1)]
     # best at epoch 1, so halved after epochs 4 and 7; best again at 8, halved after 11
     assert rates == [1] * 5 + [0.5] * 3 + [0.25] * 4 + [0.125]
-    assert parse_rate("plateau") == parse_rate("plateau(20)")
+    assert parse_rate("plateau") == parse_rate("plateau(20)") == parse_rate("plateau(20,0.5)")
+    slower = parse_rate("plateau(3,0.8)")
+    assert [slower.at(e, 1.0, history[:e]) for e in (4, 5, 8, 12)] == pytest.approx([1, 0.8, 0.64, 0.512])
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,6 +140,7 @@ def test_steps():
         ("add", "one step for each loss"),
         ("linear(0,1,0)", "epochs=0"),
         ("linear(0,1,2.5)", r"epochs=2\.5 does not fit; expected int"),
+        ("rebalance(0.01,1.5)", "most=1.5"),
         ("after(loss>1)", r"written after\(dice>x\)"),
         ("__import__('os')", "unknown schedule"),
     ],
@@ -128,7 +150,7 @@ def test_schedules_that_are_none(text, message):
         parse_schedule(text, 2)
 
 
-@pytest.mark.parametrize(("text", "terms"), [("steal(0.1)", 1), ("rebalance", 3), ("after(dice>0.5)", 1)])
+@pytest.mark.parametrize(("text", "terms"), [("steal(0.1)", 1), ("rebalance", 1), ("after(dice>0.5)", 1)])
 def test_schedules_for_another_number_of_losses(text, terms):
     with pytest.raises(ValueError, match="loss"):
         parse_schedule(text, terms)
@@ -142,8 +164,10 @@ def test_a_dice_that_cannot_be_reached():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("step(3)", r"known: constant, plateau\(patience=20\), halve_when_due"),
+        ("step(3)", r"known: constant, plateau\(patience=20, factor=0\.5\), halve_when_due"),
         ("plateau(0)", "patience=0"),
+        ("plateau(7,0)", "factor=0"),
+        ("plateau(7,1.2)", "factor=1.2"),
         ("plateau(x)", "patience='x' does not fit; expected int"),
         ("cosine", "needs the option 'epochs'"),
         ("steps", "needs one epoch or more"),

@@ -22,6 +22,9 @@ from boundary_loss.statistics.comparison import find_runs
 GRAMMAR = {
     "losses": "ce:1",
     "augment": "flip",
+    "fit": "pad(16)",
+    "sample": "patch(16,16,8)",
+    "infer": "windows(0.25)",
     "schedule": "linear(1,0.5,3)",
     "network": "ENet",
     "rate": "cosine(3)",

@@ -110,7 +110,7 @@ class Threshold(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.full((in_channels,), 40.0))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        centres = torch.linspace(0, 1, self.num_classes, device=image.device).view(1, -1, 1, 1)
+        centres = torch.linspace(0, 1, self.num_classes, device=image.device).view(1, -1, *[1] * (image.ndim - 2))
         return -self.weight[-1] * (image[:, -1:] - centres).abs()
 
 
@@ -132,6 +132,17 @@ class Dropper(torch.nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         reached("forward pass")
         return self.body(images)
+
+
+class Dropper3D(Dropper):
+    """The same on volumes."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__(in_channels, num_classes)
+        self.body = torch.nn.Sequential(
+            torch.nn.Conv3d(in_channels, 4, 3, padding=1), torch.nn.BatchNorm3d(4), torch.nn.ReLU(),
+            torch.nn.Dropout(0.3), torch.nn.Conv3d(4, num_classes, 1),
+        )  # fmt: skip
 
 
 class Odd(torch.nn.Module):

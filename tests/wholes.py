@@ -1,5 +1,6 @@
 """A small folder of whole volumes, written by hand."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ from boundary_loss.files import write_array, write_json, write_text
 SHAPES = {"case_1": (6, 7, 4), "case_2": (8, 5, 3), "case_3": (6, 7, 5)}
 
 
-def write_whole(folder: Path) -> Path:
+def write_whole(
+    folder: Path, shapes: Mapping[str, tuple[int, int, int]] = SHAPES, held_out: Sequence[str] = ("case_3",)
+) -> Path:
     """Three cases of two modalities, int16 and float32, of which the last is held out; a box is the object."""
     cases = {}
-    for seed, (name, shape) in enumerate(SHAPES.items()):
+    for seed, (name, shape) in enumerate(shapes.items()):
         rng = np.random.default_rng(seed)
         labels = np.zeros(shape, np.uint8)
         labels[1:4, 2:4, 1:3] = 1
@@ -36,6 +39,7 @@ def write_whole(folder: Path) -> Path:
     prepared = {"shape": None, "pictures": False, "label_values": [0, 1], "layout": {}, "orientations": ["LPS"]}
     prepared |= {"normalise": "zscore", "scale": {}}
     write_json(folder / "whole.json", about | {"preparation": prepared, "checksum": "0" * 64, "cases": cases})
-    write_json(folder / "split.json", {"fold": 0, "folds": 3, "train": ["case_1", "case_2"], "val": ["case_3"]})
+    train = [name for name in shapes if name not in held_out]
+    write_json(folder / "split.json", {"fold": 0, "folds": 3, "train": train, "val": list(held_out)})
     write_text(folder / "arguments.txt", "--toy\n")
     return folder

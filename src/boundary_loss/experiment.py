@@ -13,7 +13,7 @@ from torch import nn
 
 from boundary_loss import losses
 from boundary_loss.call_syntax import parse_call, parse_term
-from boundary_loss.data import Augmentation
+from boundary_loss.data import Augmentation, View
 from boundary_loss.data.augmentation.transforms import written as transform_text
 from boundary_loss.networks.distance_head import DISTANCES, SUFFIX
 from boundary_loss.schedule import Rate, Schedule, parse_rate, parse_schedule, written
@@ -78,6 +78,13 @@ class Experiment(Settings):
     """The settings of one run, read for data of ``num_classes`` classes; every fault is a ValueError."""
 
     num_classes: int
+    of_volumes: bool = False
+    """Whether the data is of whole volumes; what is shown, if the row does not say it, follows from this."""
+
+    @cached_property
+    def view(self) -> View:
+        """What the network is shown."""
+        return View.parse(self.fit, self.sample or ("whole" if self.of_volumes else "slices"), self.infer)
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -97,7 +104,7 @@ class Experiment(Settings):
         return Augmentation.parse(self.augment)
 
     def __post_init__(self) -> None:
-        _ = self.terms, self.weight_rule, self.rate_rule, self.augmentation  # each raises ValueError for its text
+        _ = self.view, self.terms, self.weight_rule, self.rate_rule, self.augmentation  # ValueError for each's text
         super().__post_init__()
         self._check_weights()
         if self.save_train and self.augmentation is not None:
@@ -143,6 +150,9 @@ class Experiment(Settings):
             "network": self.built_network,
             "augment": _transforms(self.augmentation),
             "weights": str(self.initial_weights) if self.initial_weights else None,
+            **self.view.words,
+            "infer": self.view.words["infer"] if self.infer else None,
+            "boxes": str(self.boxes) if self.boxes else None,
         }
 
     def keeps(self, epoch: int) -> bool:

@@ -4,9 +4,10 @@
         --part seed0 --data data/ISLES --seed 0 --part seed1 --data data/ISLES --seed 1 \\
         --run results/isles/ce --losses ce:1 --run results/isles/gdl --losses gdl:1 --run results/isles/surface ...
 
-``--rows`` are those in RUNS. Every ``--run`` is trained once for each ``--part``, with the words of both; without parts
-it is trained once. ``--anew`` is make's ``-B``: finished runs are trained again. torch is imported only if there is
-something to check, by :mod:`boundary_loss.ledgercheck`.
+``--rows`` are those in RUNS; ``--locator`` names the row that is trained before all others, whose boxes they take
+(``--boxes``), and which has none itself. Every ``--run`` is trained once for each ``--part``, with the words of both;
+without parts it is trained once. ``--anew`` is make's ``-B``: finished runs are trained again. torch is imported only
+if there is something to check, by :mod:`boundary_loss.ledgercheck`.
 """
 
 if __name__ == "__main__":
@@ -25,7 +26,8 @@ from boundary_loss.command import Stop
 
 CHECK = "check-ledger"
 WITHOUT_RUNS = frozenset(("data", "help", "index", "unpack", "verify", "rerun"))
-GOALS, ROWS, ANEW, PART, RUN = MARKS = ("--goals", "--rows", "--anew", "--part", "--run")
+GOALS, ROWS, LOCATOR, ANEW, PART, RUN = MARKS = ("--goals", "--rows", "--locator", "--anew", "--part", "--run")
+BOXES = "--boxes"
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,20 @@ class Request:
     goals: Sequence[str]
     runs: Sequence[Run]
     rows: frozenset[str]
-    """The names in RUNS; the other rows are named by a goal."""
+    """The names in RUNS; the other rows are named by a goal, or are the locator."""
+    locator: frozenset[str]
+    """The name of the row whose boxes the others take, if there is one."""
     anew: bool
 
     @property
     def usual(self) -> list[Run]:
         """The runs of RUNS, which most goals need."""
         return [run for run in self.runs if run.row.name in self.rows]
+
+    @property
+    def first(self) -> list[Run]:
+        """The runs that find boxes: of the locator, as many as there are parts."""
+        return [run for run in self.runs if run.row.name in self.locator]
 
 
 def read(words: Sequence[str]) -> Request:
@@ -80,16 +89,23 @@ def read(words: Sequence[str]) -> Request:
         else:
             sections[-1][1].append(word)
     found = {mark: [own for other, own in sections if other == mark] for mark in MARKS}
+    locator = frozenset(chain(*found[LOCATOR]))
     return Request(
         goals=list(chain(*found[GOALS])),
         runs=[
-            Run(Path(row), part, (*of_part, *of_row))
+            Run(Path(row), part, _words((*of_part, *of_row), boxes=Path(row).name not in locator))
             for row, *of_row in found[RUN]
             for part, *of_part in found[PART] or [[""]]
         ],
         rows=frozenset(chain(*found[ROWS])),
+        locator=locator,
         anew=bool(found[ANEW]),
     )
+
+
+def _words(words: Sequence[str], *, boxes: bool) -> tuple[str, ...]:
+    """The options of a training, without ``--boxes`` where it has none."""
+    return tuple(words) if boxes else tuple(command.settings(["", *words], beside=(BOXES,)))
 
 
 def needed(goal: str, request: Request) -> list[Run]:
@@ -116,8 +132,10 @@ def to_check(request: Request) -> list[Run]:
     One is enough, for the seeds and folds of a row differ in nothing that can be wrong.
     """
     if CHECK in request.goals:
-        return one_of_each_row(request.usual)
+        return one_of_each_row([*request.first, *request.usual])
     asked = {run for goal in request.goals for run in needed(goal, request)}
+    if asked:
+        asked.update(one_of_each_row(request.first))
     due = one_of_each_row([run for run in request.runs if run in asked and (request.anew or not run.is_finished())])
     return due if len(due) > 1 else []
 

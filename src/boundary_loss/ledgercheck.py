@@ -19,6 +19,7 @@ from contextlib import redirect_stderr
 from itertools import groupby
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 import torch
 
@@ -27,8 +28,9 @@ from boundary_loss.command import USERS_FAULTS, Stop
 from boundary_loss.files import unfinished
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.whole import WholeFolder
 from boundary_loss.training import folder
-from boundary_loss.training.samples import check_samples
+from boundary_loss.training.samples import check_samples, trial_of
 from boundary_loss.training.terms import activate
 from boundary_loss.training.trial import try_losses, try_network
 
@@ -52,32 +54,37 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
         raise Stop(said.getvalue().strip().removeprefix("error: ")) from None
 
 
-def check(words: Sequence[str], built: set[tuple[str, Path, Path | None]]) -> None:
+def check(words: Sequence[str], built: set[tuple[Any, ...]]) -> None:
     """Raise what a training with these words would end in, as far as it shows without reading all slices.
 
     Args:
-        built: networks that were tried already, on which data and with which weights; this one's is added.
+        built: networks that were tried already, on which data, weights and size; this one's is added.
     """
     args = parsed(words)
+    if args.boxes is not None and not args.boxes.is_dir():
+        args.boxes = None  # the locator finds them later; the losses and the network do not depend on them
     folder.refuse(args.folder, command.settings(words, train.BESIDE), fresh=args.fresh)
     data = PreparedFolder.open(args.data)
-    experiment = train.read_experiment(args, len(data.classes))
+    experiment = train.read_experiment(args, len(data.classes), of_volumes=isinstance(data, WholeFolder))
     terms = activate(experiment)
     cpu = torch.device("cpu")
-    stems = {which: check_samples(experiment, terms, data, which) for which in ("train", "val")}
-    try_losses(terms, data, stems["train"], cpu)
-    if (network := (experiment.built_network, args.data, experiment.initial_weights)) not in built:
+    for which in ("train", "val"):
+        check_samples(experiment, terms, data, which)
+    trial = trial_of(experiment, data)
+    try_losses(terms, trial, len(data.classes), cpu)
+    if (network := (experiment.built_network, args.data, experiment.initial_weights, trial.size)) not in built:
         net, _ = train.network(experiment, data)
-        try_network(net, experiment, data, stems["train"], cpu)
+        try_network(net, experiment, trial, len(data.modalities), cpu)
         built.add(network)
     if not args.fresh:
-        folder.refuse_changed_data(unfinished(args.folder), data.about.checksum)
+        boxes = train.about_boxes(experiment).get("boxes_checksum")
+        folder.refuse_changed_data(unfinished(args.folder), data.about.checksum, boxes)
 
 
 def faults(trainings: Sequence[Sequence[str]]) -> dict[str, str]:
     """``{row: what is wrong with it}``, of the rows that cannot be trained."""
     found: dict[str, str] = {}
-    built: set[tuple[str, Path, Path | None]] = set()
+    built: set[tuple[Any, ...]] = set()
     for words in trainings:
         name = RunFolder(Path(words[0])).row
         try:

@@ -9,7 +9,7 @@ A lineage file is what ``md5sum`` (or ``sha256sum``) prints, so that ``md5sum -c
     b6d16c456e173743e30a3fbdb3bd29a5  ISLES2018_Training.zip
 
 A name on several lines has several accepted checksums: data moves, and hosts repack. The checksum's length
-tells md5 from sha256. ``# Phantom: ...`` marks the archives as synthetic.
+tells md5 from sha256; zeros stand for one that was never published. ``# Phantom: ...`` marks the archives as synthetic.
 """
 
 import hashlib
@@ -24,6 +24,8 @@ from boundary_loss.names import fault_of_name
 ALGORITHM_OF_LENGTH = {32: "md5", 64: "sha256"}
 HEADERS = ("Source", "Licence", "Citation", "Note", "Phantom")
 CHUNK = 1 << 20
+UNKNOWN = "0" * 32
+"""In place of a checksum that was never published: it fits no file."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,12 @@ def check(path: Path, accepted: tuple[str, ...], *, trust: bool, progress: Calla
             return Archive(path.name, algorithm, found[algorithm], trusted=False)
     if trust:
         return Archive(path.name, "sha256", found["sha256"], trusted=True)
+    if set(accepted) == {UNKNOWN}:
+        shown = ", ".join(f"{algorithm} {checksum}" for algorithm, checksum in found.items())
+        raise ValueError(
+            f"the lineage file knows no checksum of {path}, as none was published. It has {shown}: write one of them "
+            "there in place of the zeros if you are sure of the file, or TRUST=1 accepts and records it"
+        )
     expected = "\n".join(f"    expected {ALGORITHM_OF_LENGTH[len(checksum)]} {checksum}" for checksum in accepted)
     shown = "\n".join(f"    found    {algorithm} {found[algorithm]}" for algorithm in algorithms)
     raise ValueError(f"{path} is not the archive that the lineage file describes:\n{expected}\n{shown}")

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from boundary_loss.empty_masks import DISTANCE, EJECTION, NO_RULE, PERCENT, SCORE
 
 SLICES = "slices"
+POINTS = "points"
 ITEMS = {
     SLICES: "",
     "volumes": "Dice coefficient of all voxels of a case, in the grid of its source.",
-    "points": "Dice coefficient of the points of a case that were sampled, not of its voxels.",
+    POINTS: "Dice coefficient of the points of a case that were sampled, not of its voxels.",
 }
 """What ``tra_dice`` and ``val_dice`` have a row for, and what their Dice then is; that of slices is defined below."""
 
@@ -148,9 +149,11 @@ METRIC_SETS: dict[str, tuple[str, ...]] = {
               "val_3d_volume_error"),
     "wmh": ("val_3d_dsc", "val_3d_hd95_wmh", "val_3d_avd", "val_3d_lesion_recall", "val_3d_lesion_f1"),
     "acdc": ("val_3d_dsc", "val_3d_hausdorff", "val_3d_volume_error", "val_ejection_error"),
+    "volumes": ("val_3d_dsc", "val_3d_iou", "val_3d_precision", "val_3d_recall", "val_3d_hausdorff", "val_3d_hd95",
+                "val_3d_assd"),
     "all": (*EVALUATION_ARRAYS, "val_dice"),
 }  # fmt: skip
-"""By name: today's default, and what each challenge ranked by (ISLES 2018, WMH 2017, ACDC 2017)."""
+"""By name: today's default, what each challenge ranked by (ISLES 2018, WMH 2017, ACDC 2017), and that of volumes."""
 
 
 def metric(name: str, items: str = SLICES) -> Metric:

@@ -73,18 +73,25 @@ class Add:
 
 @dataclass(frozen=True)
 class Rebalance:
-    """``rebalance(step)``: α = min(1, b + step·e) for the second loss and 1 − α for the first.
+    """``rebalance(step, most)``: α = min(most, b + step·e) for the last loss and 1 − α for the first.
 
-    Kervadec et al., MedIA 2021, section 3: (1 − α) L_region + α L_boundary with growing α. The first weight given
-    in the ledger plays no part.
+    Kervadec et al., MedIA 2021, section 3: (1 − α) L_region + α L_boundary with growing α. Losses in between keep
+    their ratio to the first, whose own weight plays no part beside one other.
     """
 
     step: float = 0.01
-    terms: ClassVar[int] = 2
+    most: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.most <= 1:
+            raise ValueError(f"rebalance: most={self.most:g} must be 0 to 1")
 
     def weights(self, epoch: int, initial: Weights, val_dice_history: Sequence[float]) -> Weights:
-        alpha = min(1.0, initial[1] + self.step * epoch)
-        return 1 - alpha, alpha
+        first, *between, last = initial
+        if between and first == 0:
+            raise ValueError("rebalance keeps the losses' ratios to the first one, whose weight must not be 0")
+        alpha = min(self.most, last + self.step * epoch)
+        return 1 - alpha, *((1 - alpha) * weight / first for weight in between), alpha
 
 
 @dataclass(frozen=True)
@@ -121,15 +128,18 @@ class After:
 
 @dataclass(frozen=True)
 class Plateau:
-    """``plateau(patience)``: halve when the best epoch is ``patience`` epochs old, counted again after each halving.
+    """``plateau(patience, factor)``: times ``factor`` when the best epoch is ``patience`` epochs old.
 
-    The rule that the papers state (patience 20); the default.
+    Counted again after each time. The rule that the papers state (patience 20, halved); the default.
     """
 
     patience: int = 20
+    factor: float = 0.5
 
     def __post_init__(self) -> None:
         at_least("plateau: patience", self.patience, 1)
+        if not 0 < self.factor <= 1:
+            raise ValueError(f"plateau: factor={self.factor:g} must be above 0, and 1 at most")
 
     def at(self, epoch: int, base: float, history: Sequence[float]) -> float:
         best, since, rate = -math.inf, 0, base
@@ -137,7 +147,7 @@ class Plateau:
             if score > best:
                 best, since = score, past
             if past - since >= self.patience:
-                rate, since = rate / 2, past
+                rate, since = rate * self.factor, past
         return rate
 
 
@@ -229,6 +239,8 @@ def parse_schedule(text: str, num_terms: int) -> Schedule:
     schedule = _parse(text, SCHEDULES, "schedule")
     if isinstance(schedule, After) and num_terms < 2:
         raise ValueError(f"schedule '{text}' would leave a run with one loss nothing to train on; give it another loss")
+    if isinstance(schedule, Rebalance) and num_terms < 2:
+        raise ValueError(f"schedule '{text}' is for 2 losses or more, the run has {num_terms}")
     needed = len(schedule.steps) if isinstance(schedule, Add) else getattr(schedule, "terms", num_terms)
     if needed != num_terms:
         raise ValueError(f"schedule '{text}' is for {needed} losses, the run has {num_terms}")

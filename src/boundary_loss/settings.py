@@ -15,6 +15,7 @@ PRECISIONS = ("off", "bf16", "fp16")
 LAYOUTS = ("last", "first")
 PREDICTIONS = ("png", "packed")
 DEBUG_SLICES = 10
+DEBUG_CASES = 2
 
 DATA = "data and losses"
 NETWORK = "network and optimiser"
@@ -75,6 +76,32 @@ class Settings:
         metadata=_about(
             DATA, "altered training slices: flip rotate(15) ..., or none", make="AUGMENT", words="augmentation"
         ),
+    )
+    fit: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            DATA, "what is shown of whole volumes: pad(16) reduce(4,4,2) stretch(512), or none", make="FIT",
+            words="fit of the volumes", heading="fit",
+        ),
+    )  # fmt: skip
+    sample: str = field(
+        default="",
+        metadata=_about(
+            DATA, "slices, whole, patch(x,y,z,object=0.3,each=1), points(n,border=0,band=6,each=1); else slices of "
+            "sliced data, whole of whole volumes",
+            make="SAMPLE", words="samples", heading="samples",
+        ),
+    )  # fmt: skip
+    infer: str = field(
+        default="",
+        metadata=_about(
+            DATA, "how patches become a whole: windows(overlap=0.5); of points: coarse(stride=4), dense, prior",
+            make="INFER", words="inference",
+            heading="inference",
+        ),
+    )  # fmt: skip
+    boxes: Path | None = field(
+        default=None, metadata=_about(DATA, "folder of the boxes that a locator found", words="boxes of a locator")
     )
     schedule: str = field(
         default="constant",
@@ -154,7 +181,7 @@ class Settings:
         default=False,
         metadata=_about(RUN, "log each term's gradient norm and propose weights", shapes_result=False),
     )
-    debug: bool = field(default=False, metadata=_about(RUN, f"{DEBUG_SLICES} slices a set"))
+    debug: bool = field(default=False, metadata=_about(RUN, f"{DEBUG_SLICES} slices a set, or {DEBUG_CASES} cases"))
 
     def __post_init__(self) -> None:
         for setting in declared():

@@ -26,10 +26,14 @@ from torch import nn
 from boundary_loss import command, settings
 from boundary_loss.command import Stop
 from boundary_loss.data import Samples
+from boundary_loss.data.boxes import Boxes
+from boundary_loss.data.cases import OF_STUDY
 from boundary_loss.experiment import Experiment
 from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.folders.whole import WholeFolder
+from boundary_loss.metric_definitions import SLICES
 from boundary_loss.networks import build_network
 from boundary_loss.preparation.shown import Preparation
 from boundary_loss.signals import is_rank
@@ -41,7 +45,7 @@ from boundary_loss.training.gpus import hold_gpus, parse_gpus
 from boundary_loss.training.launch import launch, leave_to_parent
 from boundary_loss.training.ranks import PARENT, Ranks, joined
 from boundary_loss.training.run import Training
-from boundary_loss.training.samples import limit, make_samples
+from boundary_loss.training.samples import check_words, make_samples, trial_of
 from boundary_loss.training.terms import activate
 from boundary_loss.training.tracking import TRACKERS, tracker
 from boundary_loss.training.trial import try_losses, try_network
@@ -59,7 +63,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = command.parser("Train one run of a study.")
     parser.add_argument("folder", type=Path, help="the run folder to make, as results/isles/gdl")
     groups = {title: parser.add_argument_group(title) for title in settings.GROUPS}
-    groups[settings.DATA].add_argument("--data", type=Path, required=True, help="sliced data, as data/ISLES")
+    groups[settings.DATA].add_argument("--data", type=Path, required=True, help="prepared data, as data/ISLES")
     settings.add_options(groups)
     run = groups[settings.RUN]
     run.add_argument("--save_minutes", type=float, default=10, help="between checkpoints in an epoch; 0: none there")
@@ -112,27 +116,31 @@ def check_processes(args: argparse.Namespace) -> None:
 def train_run(args: argparse.Namespace, words: list[str]) -> None:
     """Train to the last epoch, from the start or from where the run was left, and publish."""
     device = pick_device("cuda" if takes_gpus(args) and args.device == "auto" else args.device)
-    with memory_explained(args.batch_size), joined(device) as (ranks, device):
+    of_volumes = WholeFolder.is_at(args.data)
+    with memory_explained(args.batch_size, of_volumes=of_volumes), joined(device) as (ranks, device):
         train_rank(args, words, ranks, device)
 
 
 def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device: torch.device) -> None:
     """What one process does of it: all, or its part of each batch."""
     data = PreparedFolder.open(args.data)
-    experiment = read_experiment(args, len(data.classes))
+    experiment = read_experiment(args, len(data.classes), of_volumes=isinstance(data, WholeFolder))
+    check_words(experiment, data)
     share_processors(min(args.share, len(args.queue)))
     configure(experiment, device)
     terms = activate(experiment)
     net, about_network = network(experiment, data)
     net.to(device)
-    stems = data.stems("train")[: limit(experiment)]
-    if stems:
-        try_network(net, experiment, data, stems, device)
-        try_losses(terms, data, stems, device)
+    trial = trial_of(experiment, data)
+    try_network(net, experiment, trial, len(data.modalities), device)
+    try_losses(terms, trial, len(data.classes), device)
     train, val = (make_samples(experiment, terms, data, which, device) for which in ("train", "val"))
+    boxes = Boxes.read(experiment.boxes) if experiment.boxes else None
     run = unfinished(args.folder)
     if ranks.is_first:
         say_absent(RunFolder(args.folder).name, train)
+        for remark in boxes.remarks if boxes else ():
+            print(f"{RunFolder(args.folder).name}  warning: {remark}", flush=True)
         folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
     ranks.wait()
     queue = [path for path in args.queue if not path.exists()]
@@ -143,17 +151,18 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
         folder.finish(run, args.folder)
 
 
-def read_experiment(args: argparse.Namespace, num_classes: int) -> Experiment:
+def read_experiment(args: argparse.Namespace, num_classes: int, *, of_volumes: bool = False) -> Experiment:
     if num_classes < 2:
         raise Stop(f"{args.data} has {num_classes} class; there is nothing to tell apart from the background")
-    return Experiment(num_classes=num_classes, **settings.given(args))
+    return Experiment(num_classes=num_classes, of_volumes=of_volumes, **settings.given(args))
 
 
 def say_absent(name: str, train: Samples) -> None:
     """Warn of classes that cannot be learned."""
     if train.absent:
         absent = ", ".join(f"{train.folder.classes[k]} ({k})" for k in train.absent)
-        print(f"{name}  warning: no training slice has the class {absent}: it cannot be learned", flush=True)
+        item = "slice" if train.items == SLICES else "case"
+        print(f"{name}  warning: no training {item} has the class {absent}: it cannot be learned", flush=True)
 
 
 def network(experiment: Experiment, data: PreparedFolder) -> tuple[nn.Module, dict[str, Any]]:
@@ -169,6 +178,7 @@ def network(experiment: Experiment, data: PreparedFolder) -> tuple[nn.Module, di
         "classes": data.classes,
         "temperature": experiment.temperature,
         "preparation": data.preparation,
+        **shown_alike(experiment, data),
     }
     net = build_network(about["network"], about["in_channels"], about["num_classes"])
     if experiment.initial_weights is not None:
@@ -177,19 +187,43 @@ def network(experiment: Experiment, data: PreparedFolder) -> tuple[nn.Module, di
     return net, about
 
 
+def shown_alike(experiment: Experiment, data: PreparedFolder) -> dict[str, Any]:
+    """What weights say beside that, so that a new case is shown as those of the training were; nothing of slices."""
+    if not experiment.view.of_volumes:
+        return {}
+    boxes = Boxes.read(experiment.boxes) if experiment.boxes else None
+    about: dict[str, Any] = {"view": experiment.view.words, "box": list(boxes.size) if boxes else None}
+    if boxes is not None and data.preparation and data.preparation.get("normalise") == OF_STUDY:
+        scale = {name: [found.mean, 1 / found.deviation] for name, found in boxes.intensities.items()}
+        about["preparation"] = {**data.preparation, "scale": scale}
+    return about
+
+
 def describe_run(
     args: argparse.Namespace, experiment: Experiment, net: nn.Module, device: torch.device
 ) -> dict[str, Any]:
     """What run.json says of the run itself."""
-    return experiment.settings() | {
-        "name": RunFolder(args.folder).name,
-        "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "skip_nan": args.skip_nan,
-        "losses": loss_names(experiment),
-        "device": describe(device),
-        "num_processes": args.nproc,
-        "num_threads": torch.get_num_threads(),
-    }
+    return (
+        experiment.settings()
+        | {
+            "name": RunFolder(args.folder).name,
+            "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
+            "skip_nan": args.skip_nan,
+            "losses": loss_names(experiment),
+            "device": describe(device),
+            "num_processes": args.nproc,
+            "num_threads": torch.get_num_threads(),
+        }
+        | about_boxes(experiment)
+    )
+
+
+def about_boxes(experiment: Experiment) -> dict[str, Any]:
+    """What run.json says of the boxes that the network is shown; nothing without them."""
+    if experiment.boxes is None:
+        return {}
+    boxes = Boxes.read(experiment.boxes)
+    return {"boxes_checksum": boxes.checksum, "boxes_kept": boxes.kept}
 
 
 def loss_names(experiment: Experiment) -> list[str]:

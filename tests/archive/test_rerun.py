@@ -14,11 +14,17 @@ import pytest
 from toyruns import write_row
 from toys import REPOSITORY
 
-from boundary_loss import train
+from boundary_loss import locate, train
 from boundary_loss.archive import __main__ as archive
 from boundary_loss.archive import settings
 from boundary_loss.archive.rerun import MADE_WITH
-from boundary_loss.archive.settings import PHANTOM_OPTIONS, REPORT_OPTIONS, SLICING_OPTIONS, TRAINING_OPTIONS
+from boundary_loss.archive.settings import (
+    LOCATING_OPTIONS,
+    PHANTOM_OPTIONS,
+    PREPARING_OPTIONS,
+    REPORT_OPTIONS,
+    TRAINING_OPTIONS,
+)
 from boundary_loss.command import Stop
 from boundary_loss.files import read_json, write_json
 from boundary_loss.phantom import __main__ as phantom
@@ -93,7 +99,17 @@ def test_an_honest_archive_says_its_commands(rerun: Rerun, capsys: pytest.Captur
         {"TRAIN": "$(shell touch mark)"},
         {"TRAIN": "--best 'slice"},
         {"DEBUG": "`touch mark`"},
+        {"PREPARE": "--split=/etc/passwd"},
         {"SLICE": "--split=/etc/passwd"},
+        {"LOCATOR": "$(shell touch mark)"},
+        {"LOCATE": "--device `touch mark`"},
+        {"FIT": "reduce(2,2,2) $(shell touch mark)"},
+        {"SAMPLE": "`touch mark`"},
+        {"INFER": "windows;touch mark"},
+        {"gdl.net": "$(shell touch mark)"},
+        {"gdl.net": "pwn:Net"},
+        {"gdl.epc": "1; touch mark"},
+        {"gdl.rate": "$(shell touch mark)"},
         {"PHANTOM": "; touch mark"},
         {"REPORT": "--show"},
         {"gdl.losses": "gdl:1 $(shell touch mark)"},
@@ -215,17 +231,21 @@ def options(arguments: Callable[[], object], monkeypatch: pytest.MonkeyPatch) ->
 def test_every_option_that_shapes_a_result_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others are for this machine, set by make, or have a variable of their own, of which code may be imported."""
     own_variables = {setting.flag for setting in declared() if setting.option.make}
-    study = SimpleNamespace(name="toy", kind="slices", expects="", shape=None)
     for arguments, known, others in (
         (train.arguments, TRAINING_OPTIONS, {"--data", *own_variables, *train.BESIDE}),
-        (lambda: engine.arguments(study, []), SLICING_OPTIONS, {"--source", "--retain", "--fold"}),
+        (locate.arguments, LOCATING_OPTIONS, {"--data", "--found_by", *locate.BESIDE}),
         (phantom.arguments, PHANTOM_OPTIONS, {"--study"}),
         (report.arguments, REPORT_OPTIONS, {"--study", "--metrics", *report.BESIDE}),
     ):
         assert options(arguments, monkeypatch) - others - {"--help", "--fresh"} == set(known)
+    preparing = set()
+    for kind in ("slices", "volumes"):
+        study = SimpleNamespace(name="toy", kind=kind, expects="", shape=None, normalise="zscore")
+        preparing |= options(lambda study=study: engine.arguments(study, []), monkeypatch)
+    assert preparing - {"--source", "--retain", "--fold", "--link", "--help", "--fresh"} == set(PREPARING_OPTIONS)
 
 
-@pytest.mark.parametrize("study", ["isles", "wmh", "acdc"])
+@pytest.mark.parametrize("study", ["isles", "wmh", "acdc", "atria"])
 def test_what_make_packs_can_be_read(study: str) -> None:
     """Every variable that an archive of a study says, with the study's own values and every row of its ledger."""
     packed = "packed: ; @printf '%s\\0' $(made_with)"

@@ -6,7 +6,8 @@ import torch
 from scipy import ndimage
 
 from boundary_loss import signed_distance
-from boundary_loss.data.points import Band, Points, draw_points, sobel_band, values_at, within
+from boundary_loss.data.frame import Frame
+from boundary_loss.data.points import Band, Points, draw_points, shown_at, sobel_band, values_at, within
 
 SHAPE = (9, 20, 7)
 
@@ -114,3 +115,20 @@ def test_what_cannot_be_read_is_explained(text, message):
 def test_a_band_of_another_shape():
     with pytest.raises(ValueError, match="the band is of shape"):
         draw_points(Points(5, border=0.5), (4, 4, 4), Band.of(np.ones(SHAPE, bool)), 0, 0)
+
+
+FRAMES = {
+    "pad": Frame.whole((9, 7, 5)).pad(8),
+    "stretch": Frame.whole((9, 7, 5)).stretch(12),
+    "reduce": Frame.whole((9, 7, 5)).reduce((2, 2, 1)),
+    "crop": Frame.whole((9, 7, 5)).box((-2, 3, 1), (6, 6, 2)),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_shown_at_is_what_resampling_the_whole_gives(name):
+    frame, rng = FRAMES[name], np.random.default_rng(0)
+    points = rng.integers(0, frame.shape, (300, 3))
+    values = torch.from_numpy(rng.random((2, *frame.source)).astype(np.float32))
+    expected = values_at(frame.resample(values, 1), torch.from_numpy(points))
+    torch.testing.assert_close(shown_at(values, frame, points), expected)

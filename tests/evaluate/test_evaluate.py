@@ -192,7 +192,7 @@ def drop(name):
          "case_10: .*spacing_3d.json has no entry of case_10; .*slice it again"),
         (lambda run, data: write_json(run / "rows.json", RunFolder.find(run).names | {"classes": ["a", "b"]}), [],
          "was trained on the classes"),
-        (lambda run, data: None, ["--metrics", "dsc"], "unknown metric 'dsc'; known: default, isles, wmh, acdc, all"),
+        (lambda run, data: None, ["--metrics", "dsc"], "unknown metric .dsc.; known: default, isles, wmh, acdc, vol"),
         (lambda run, data: None, ["--epochs", "some"], "known: all, best, every N"),
         (lambda run, data: None, ["--epochs", "every", "0"], "known: all, best, every N"),
         (lambda run, data: None, ["--workers", "0"], "at least 1"),

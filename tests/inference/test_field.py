@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from boundary_loss.inference.field import Lattice, _dilated, coarse, dense, parse_way, prior, probabilities
+from boundary_loss.inference.field import Lattice, _dilated, coarse, dense, prior, probabilities
 from boundary_loss.networks import build_network
 
 
@@ -193,31 +193,6 @@ def test_an_occupancy_network_is_a_field():
     assert (found.labels == expected).float().mean() > 0.999
     assert (coarse(net, volume).labels == found.labels).float().mean() > 0.5
     assert prior(net, volume).labels.shape == (18, 11, 9)
-
-
-def test_a_way_is_asked_for_by_its_call():
-    labels = blobs((16, 16, 16))
-    way = parse_way("coarse(stride=2,memory=1MiB)")
-    assert torch.equal(
-        way(Known(), labels[None], memory=10_000).labels, coarse(Known(), labels[None], stride=2, memory=10_000).labels
-    )
-    network = Known(bytes_per_point=1 << 18)
-    parse_way("dense(memory=0.5MiB)")(network, labels[None, :3, :3, :3])
-    assert max(map(len, network.asked)) == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("sparse", r"unknown inference 'sparse'; known: dense\(memory=2147483648\), prior"),
-        ("dense(stride=4)", "no option 'stride'"),
-        ("coarse(memory=much)", "expected int"),
-        ("prior(strides=4)", "no option 'strides'"),
-    ],
-)
-def test_a_way_that_is_none(text, message):
-    with pytest.raises(ValueError, match=message):
-        parse_way(text)
 
 
 @pytest.mark.gpu

@@ -48,6 +48,50 @@ def test_focal_without_focus_is_cross_entropy():
         FocalLoss(gamma=-1)
 
 
+@pytest.mark.parametrize("classes", [None, [1], [2, 0]])
+def test_focal_counts_voxels_of_objects_so_many_times(classes):
+    """The sum over voxels, written out: (1 + 199 g) times the focal loss of each, per voxel."""
+    logits, labels = draw()
+    labels[1, :3] = 255
+    probs = logits.softmax(1)
+    total, count = 0.0, 0
+    for b, x, y in np.ndindex(*labels.shape):
+        k = int(labels[b, x, y])
+        if k in (classes or (0, 1, 2)):
+            p = probs[b, k, x, y]
+            total -= (200 if k > 0 else 1) * (1 - p) ** 2 * p.log()
+            count += 1
+    ours = FocalLoss(foreground=200, classes=classes)(probs, labels)
+    torch.testing.assert_close(ours, total / count, atol=1e-7, rtol=1e-7)
+    torch.testing.assert_close(FocalLoss(foreground=1)(probs, labels), FocalLoss()(probs, labels))
+    with pytest.raises(ValueError, match="foreground=0"):
+        FocalLoss(foreground=0)
+
+
+@pytest.mark.parametrize("absent", ["paper", "skip", "penalise"])
+def test_dice_over_a_batch_is_that_of_the_items_side_by_side(absent):
+    logits, labels = draw(3, (4, 3, 5), B=3)
+    labels[labels == 2] = 1  # an absent class
+    labels[0, 0] = 255
+    probs = logits.softmax(1)
+    beside = torch.cat(list(probs), dim=1).unsqueeze(0), torch.cat(list(labels), dim=0).unsqueeze(0)
+    over_batch = DiceLoss(over="batch", absent=absent)
+    torch.testing.assert_close(over_batch(probs, labels), DiceLoss(absent=absent)(*beside))
+    assert not over_batch.over_items and DiceLoss().over_items
+    assert torch.autograd.gradcheck(over_batch, (probs.requires_grad_(), labels))
+
+
+def test_dice_over_a_batch_of_one_is_dice_and_has_no_value_an_item():
+    logits, labels = draw(B=1)
+    probs = logits.softmax(1)
+    torch.testing.assert_close(DiceLoss(over="batch")(probs, labels), DiceLoss()(probs, labels))
+    for reduction in ("none", "sum", "classes"):
+        with pytest.raises(ValueError, match="one value for all items"):
+            DiceLoss(over="batch", reduction=reduction)
+    with pytest.raises(ValueError, match="over='volume' is unknown"):
+        DiceLoss(over="volume")
+
+
 def test_balanced_tversky_is_dice():
     logits, labels = draw()
     probs = logits.softmax(1)

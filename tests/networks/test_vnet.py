@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from boundary_loss.losses import BoundaryLoss, DiceLoss
+from boundary_loss.losses.regression import sdf_to_probs
 from boundary_loss.networks import VNet, build_network
 from boundary_loss.networks.attention import ParallelAttention, SerialAttention
 
@@ -241,6 +242,15 @@ def test_a_planar_image_is_refused():
 def test_what_cannot_be_built_is_explained(options, message):
     with pytest.raises(ValueError, match=message):
         build_network(f"VNet({options})", 1, 2)
+
+
+def test_a_distance_branch_is_read_as_a_segmentation():
+    """The probability of the object is a step where the distance changes its sign: negative inside."""
+    network = made("VNet(width=2,branch=distance)+distances").eval()
+    answer = network(image(16, 16, 16))
+    assert answer["logits"].shape == answer["distances"].shape == (2, 2, 16, 16, 16)
+    expected = sdf_to_probs(answer["distances"][:, 1].tanh())
+    torch.testing.assert_close(answer["logits"].softmax(1)[:, 1], expected)
 
 
 def test_a_shared_branch_needs_two_halves():

@@ -110,7 +110,7 @@ def test_affines_can_be_trusted_but_not_a_missing_voxel_size(wmh, capsys):
 
 def test_a_size_that_headers_dispute_is_stated_or_pixdim_trusted(wmh, capsys):
     header(wmh.source / "100" / FLAIR, PIXDIM_X, 2)
-    with pytest.raises(ValueError, match=r"(?s)SPACING=X,Y,Z.*SLICE=--trust_affine"):
+    with pytest.raises(ValueError, match=r"(?s)SPACING=X,Y,Z.*PREPARE=--trust_affine"):
         wmh.run()
     assert read_json(wmh.run("--trust_affine") / "spacing_3d.json")["100"][2] == 3
     said = capsys.readouterr().out

@@ -46,7 +46,8 @@ def test_whatever_is_recorded_is_compared(
 
 
 LISTS = {"arguments", "data_arguments", "losses", "terms"}
-COUNTS = {"num_parameters", "num_train_slices", "num_val_slices", "num_processes", "num_threads"}
+ROWS = {f"num_{which}_{items}" for which in ("train", "val") for items in ("slices", "volumes")}
+COUNTS = ROWS | {"num_parameters", "num_processes", "num_threads"}
 SETTINGS = {setting.key: setting.field.type for setting in declared()}
 
 
@@ -54,6 +55,8 @@ def two_values(name: str) -> tuple[Any, Any]:
     """Two values that a record of this name may have."""
     if name == "data_source":
         return {"note": ["x"]}, {"note": ["y"]}
+    if name == "boxes_kept":
+        return {"mean": 0.9, "least": 0.8}, {"mean": 0.9, "least": 0.7}
     if name in LISTS:
         return ["x"], ["y"]
     if SETTINGS.get(name) is bool:
@@ -69,7 +72,15 @@ def test_what_is_studied_or_beside_is_not(tmp_path: Path, name: str) -> None:
 
 def test_folds_have_their_own_data_and_seeds_their_number(tmp_path: Path) -> None:
     runs = [
-        row(tmp_path, f"{name}/fold{fold}_seed{seed}", volumes=[f"f{fold}"], data_checksum=f"{fold}" * 64, seed=seed)
+        row(
+            tmp_path,
+            f"{name}/fold{fold}_seed{seed}",
+            volumes=[f"f{fold}"],
+            data_checksum=f"{fold}" * 64,
+            seed=seed,
+            boxes=f"data/CROP-fold{fold}",
+            boxes_checksum=f"{fold}" * 64,
+        )
         for name in "ab"
         for fold in (0, 1)
         for seed in (0, 1)

@@ -62,7 +62,7 @@ def test_nothing_waits_for_the_gpu_between_the_first_batch_and_the_last(
 ) -> None:
     """The first batch's probabilities are looked at, once; the numbers are fetched when the epoch is over."""
 
-    def add_losses(tally: Tally, values: Sequence[torch.Tensor]) -> None:
+    def add_losses(tally: Tally, values: Sequence[torch.Tensor], *of_step: int) -> None:
         tally.losses[tally.done] = torch.stack([value.detach() for value in values])
         tally.done += 1
         torch.cuda.set_sync_debug_mode("error" if tally.done < len(tally.batches) else "default")

@@ -33,7 +33,9 @@ class Halves(Samples):
         self.labels = (self.images[:, 0] > 0.6).to(torch.uint8)
         self.labels[0, :2] = 255
 
-    def batches(self, batches: Sequence[Tensor], device: torch.device, seed: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, batches: Sequence[Tensor], device: torch.device, seed: int = 0, whole: Sequence[Tensor] | None = None
+    ) -> Iterator[Batch]:
         for samples in batches:
             rows = samples // self.each
             cut = [slice(8 * (s % 2), 8 * (s % 2) + 8) for s in samples.tolist()]

@@ -25,7 +25,7 @@ NETWORKS = {
     "toys:Odd(kind=tuple)": "it gives a tuple, not a tensor of logits",
     "toys:Odd(kind=unnamed)": "it gives the dictionary {'aux': Tensor}, not a tensor of logits (B, K, ...), nor a",
     "toys:Odd(kind=empty)": "it gives the dictionary {}, not a tensor of logits",
-    "toys:Odd(kind=pooling)": "it takes 24 x 24, as SLICE='--shape 24 24' gives",
+    "toys:Odd(kind=pooling)": "it takes 24 x 24, as PREPARE='--shape 24 24' gives",
     "toys:number": "cannot be built: TypeError: number() takes 0 positional arguments but 2 were given",
     "toys:Nothing": "module toys has no Nothing",
     "torch.nn:Identity": "network 'torch.nn:Identity' has no weights to train",
@@ -129,4 +129,4 @@ def test_a_last_batch_of_one_is_tried(tmp_path: Path) -> None:
     assert (
         stopped.status == 2 and "fails on a training batch of 1 x 2 x 1 x 1: ValueError: Expected more" in stopped.err
     )
-    assert "it takes 2 x 2, as SLICE='--shape 2 2' gives" in stopped.err
+    assert "it takes 2 x 2, as PREPARE='--shape 2 2' gives" in stopped.err

@@ -10,7 +10,7 @@ from boundary_loss.figures.drawing import Figure, to_png
 from boundary_loss.files import read_array
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metric_definitions import METRICS
-from boundary_loss.report.rebuild import again, order
+from boundary_loss.report.rebuild import again, reported
 from boundary_loss.statistics.comparison import Comparison, find_runs, runs_in
 
 DRAWN: tuple[tuple[str, Callable[[Comparison], Figure]], ...] = (
@@ -32,10 +32,10 @@ def check(archive: Path) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="archive-") as place:
         folder, _ = unpack(archive, Path(place))
         paths = runs_in(folder)
-        runs = find_runs(order(folder, paths))
+        runs = find_runs(paths)
         if not runs:
             raise ValueError(f"{archive} holds no finished run")
-        return [_arrays(folder, runs), _plots(folder, runs), _report(folder)]
+        return [_arrays(folder, runs), _plots(folder, find_runs(reported(folder, paths))), _report(folder)]
 
 
 def _arrays(folder: Path, runs: list[RunFolder]) -> str:

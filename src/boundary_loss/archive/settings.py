@@ -21,10 +21,11 @@ PLAIN = re.compile(r"\w[\w.-]*")
 SWITCH = ("", "0", "no", "off", "false", "1", "yes", "on", "true")
 
 TRAINING_OPTIONS = tuple(setting.flag for setting in declared() if not setting.option.make)
-SLICING_OPTIONS = (
+PREPARING_OPTIONS = (
     *("--seed", "--split", "--shape", "--n_augment", "--discard_negatives", "--ignore", "--spacing"),
-    *("--trust_affine", "--workers"),
+    *("--trust_affine", "--normalise", "--workers"),
 )
+LOCATING_OPTIONS = ("--least", "--buffer", "--multiple")
 PHANTOM_OPTIONS = ("--cases", "--size", "--seed")
 REPORT_OPTIONS = ("--columns", "--test", "--baseline", "--alpha")
 PATHS = ("--split", *(setting.flag for setting in declared() if setting.is_path))
@@ -111,8 +112,17 @@ def _row(text: str) -> None:
         raise ValueError(f"'{text}' is not the name of a row")
 
 
+def _row_or_none(text: str) -> None:
+    if text:
+        _row(text)
+
+
 def _call(text: str) -> list[str]:
     return [parse_call(text)[0]]
+
+
+def _call_or_none(text: str) -> list[str]:
+    return _call(text) if text else []
 
 
 def _network(text: str) -> list[str]:
@@ -149,9 +159,13 @@ _READERS: dict[str, Reader] = {
     "SRC": partial(_one_of, ("challenge", "phantom")),
     "PHANTOM": partial(_options, PHANTOM_OPTIONS),
     **dict.fromkeys(("RETAIN", "FOLD", "EPC", "BS", "SEED"), _whole),
+    "LOCATOR": _row_or_none,
+    "LOCATE": partial(_options, LOCATING_OPTIONS),
+    "FIT": partial(_each, _call),
+    **dict.fromkeys(("SAMPLE", "INFER"), _call_or_none),
     **dict.fromkeys(("FOLDS", "SEEDS"), partial(_each, _whole)),
     "SPACING": _spacing,
-    "SLICE": partial(_options, SLICING_OPTIONS),
+    **dict.fromkeys(("PREPARE", "SLICE"), partial(_options, PREPARING_OPTIONS)),
     "NET": _network,
     "LR": _number,
     "RATE": _rate,
@@ -166,8 +180,10 @@ _READERS: dict[str, Reader] = {
     "METRICS": partial(_each, partial(_one_of, (*METRIC_SETS, *METRICS))),
     "REPORT": partial(_options, REPORT_OPTIONS),
 }
+OF_A_ROW = ("fit", "sample", "infer", "augment", "net", "epc", "bs", "lr", "rate")
+"""What a row may say for itself, as ``gdl.net``; in capitals, what the study says."""
 _ROW_READERS: dict[str, Reader] = {
     "losses": partial(_each, _term),
-    "augment": partial(_each, _call),
     "options": partial(_options, TRAINING_OPTIONS),
+    **{part: _READERS[part.upper()] for part in OF_A_ROW},
 }

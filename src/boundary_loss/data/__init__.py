@@ -1,8 +1,10 @@
-"""Sliced folders as tensors in memory, the distance maps that losses need, and altered slices to learn from."""
+"""What training is shown: slices in memory, patches and cases of whole volumes, with their distance maps, altered."""
 
 from boundary_loss.data.augmentation import Augmentation
 from boundary_loss.data.needs import MapNeed, check_needs
 from boundary_loss.data.samples import Batch, Samples
 from boundary_loss.data.slices import Slices
+from boundary_loss.data.view import View
+from boundary_loss.data.volumes import Cases, Patches
 
-__all__ = ["Augmentation", "Batch", "MapNeed", "Samples", "Slices", "check_needs"]
+__all__ = ["Augmentation", "Batch", "Cases", "MapNeed", "Patches", "Samples", "Slices", "View", "check_needs"]

@@ -59,6 +59,12 @@ class Boxes:
     """By modality."""
 
     @property
+    def kept(self) -> dict[str, float]:
+        """Share of the object's voxels in the boxes of the validation cases, its mean and the least of a case."""
+        shares = [row.kept for row in self.cases.values() if row.which == "val"] or [1.0]
+        return {"mean": sum(shares) / len(shares), "least": min(shares)}
+
+    @property
     def remarks(self) -> list[str]:
         """A line for each case in which nothing was found, or whose box leaves out a part of the object."""
         lines = []

@@ -56,12 +56,16 @@ class CaseMaps:
 
     def shown(self, case: str, need: MapNeed, frame: Frame) -> Tensor:
         """The map of the whole case where the frame shows it, (classes of the need, *shape); 0 beyond the case."""
+        return frame.resample(self.whole(case, need), 1)
+
+    def whole(self, case: str, need: MapNeed) -> Tensor:
+        """The map of the whole case, (classes of the need, X, Y, Z)."""
         maps = self._kept.get((case, need))
         if maps is None:
             maps = self.make(case, need)
             if self.keep:
                 self._kept[case, need] = maps
-        return frame.resample(maps, 1)
+        return maps
 
 
 def fit_in_memory(num_bytes: int, share: float = 0.25) -> bool:

@@ -43,7 +43,7 @@ class MapNeed:
         """
         if deformed and self.source in ("2d", "3d"):
             raise ValueError(
-                f"a map computed beforehand (map={self.source}) does not fit slices that are rotated, scaled or "
+                f"a map computed beforehand (map={self.source}) does not fit samples that are rotated, scaled or "
                 "deformed; write boundary without map, which then measures what is shown at each step, or augment "
                 "with flip, intensity and noise alone"
             )
@@ -72,6 +72,22 @@ class MapNeed:
                 f"the 3D map that is asked for is not in {folder.path / which} and is computed of whole volumes; slice "
                 "without --n_augment, leave DEBUG out, or write boundary without map"
             )
+
+
+def check_case_needs(needs: Sequence[MapNeed], *, deformed: bool) -> None:
+    """Refuse maps that whole volumes cannot have.
+
+    Raises:
+        ValueError: a map of single slices, of an unknown kind or option, or made before a deformation.
+    """
+    for need in needs:
+        if need.source not in ("target", "own", "3d", "step"):
+            raise ValueError(
+                f"a loss asks for map={need.source}, which whole volumes and patches do not have; write boundary "
+                "without map, which is of the whole case"
+            )
+        need.at_each_step(deformed=deformed)
+        signed_distance(torch.zeros(1, 2, 2, 2, dtype=torch.uint8), num_classes=1, **dict(need.options))
 
 
 def check_needs(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.random import Generator
 from torch import Tensor
 
@@ -104,14 +105,19 @@ def draw_patch(patch: Patch, frame: Frame, objects: ObjectVoxels, seed: int, sam
     return frame.box(origin.tolist(), shape)
 
 
-def stack_padded(items: Sequence[Tensor], axes: int, value: float) -> Tensor:
+def stack_padded(
+    items: Sequence[Tensor], axes: int, value: float, size: Sequence[int] | None = None
+) -> Tensor:  # fmt: skip
     """One batch of items whose last ``axes`` axes differ in length: (B, ...), the shorter ones filled up at their ends.
 
     Args:
         value: what fills up, as 0 for images and maps; labels have :func:`stack_labels`.
+        size: of these axes in the batch; that of the longest item along each if not given.
     """
-    size = [max(item.shape[axis] for item in items) for axis in range(-axes, 0)]
-    batch = items[0].new_full((len(items), *items[0].shape[:-axes], *size), value)
+    sides = size or [max(item.shape[axis] for item in items) for axis in range(-axes, 0)]
+    if all(tuple(item.shape[-axes:]) == tuple(sides) for item in items):
+        return torch.stack(list(items))
+    batch = items[0].new_full((len(items), *items[0].shape[:-axes], *sides), value)
     for place, item in zip(batch, items, strict=True):
         for axis in range(-axes, 0):
             place = place.narrow(axis, 0, item.shape[axis])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TypeVar
 
 import numpy as np
@@ -10,9 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from boundary_loss.call_syntax import bind, parse_call, usage
+from boundary_loss.data.frame import Frame
 
 _KIND = 1001
 """Third number of the points' seed, after the epoch's and the sample's: none that a patch or a transform has."""
+
+_DECIMALS = 9
+"""Of positions, as :class:`Frame` rounds them."""
 
 _SOBEL_REACH = 6
 """Voxels by which OSSNet's border maps are dilated: a 13³ maximum."""
@@ -52,7 +57,7 @@ class Points:
         name, options = parse_call(text)
         if name != "points":
             raise ValueError(f"unknown points '{text}'; they are written {usage('points', cls)}")
-        sobel = {"band": None} if options.get("band") == "sobel" else {}
+        sobel = {key: None for key in ("band", "2") if options.get(key) == "sobel"}
         return bind(cls, {**options, **sobel}, "sample", name=name, numbered=True)()
 
 
@@ -95,10 +100,35 @@ def draw_points(points: Points, shape: Sequence[int], band: Band | None, seed: i
     return np.concatenate([near, anywhere])
 
 
-def values_at(volume: Values, points: np.ndarray) -> Values:
-    """The values (..., P) of a volume (..., X, Y, Z), an array, mapped or not, or a tensor, at voxels (P, 3)."""
+def values_at(volume: Values, points: Values) -> Values:
+    """The values (..., P) of a volume (..., X, Y, Z) at voxels (P, 3): arrays, mapped or not, or tensors."""
     x, y, z = points.T
     return volume[..., x, y, z]
+
+
+def shown_at(maps: Tensor, frame: Frame, points: np.ndarray) -> Tensor:
+    """What :meth:`Frame.resample` shows of maps at these voxels alone, interpolated; 0 beyond the source.
+
+    Args:
+        maps: (..., *source) of floats, on any device.
+        points: (P, 3) voxels of what is shown.
+
+    Returns:
+        (..., P) on the device of the maps.
+    """
+    positions = np.round(frame.positions(points), _DECIMALS)
+    last = np.maximum(np.array(frame.source) - 1, 0)
+    inside = ((positions >= -0.5) & (positions <= last + 0.5)).all(1)
+    positions = np.clip(positions, 0, last)
+    low = np.floor(positions).astype(np.int64)
+    shares = positions - low
+    reached = [(0, 1) if axis.any() else (0,) for axis in shares.T]  # voxels themselves need one corner of eight
+    total = maps.new_zeros(())
+    for corner in product(*reached):
+        weight = np.where(corner, shares, 1 - shares).prod(1) * inside
+        index = torch.from_numpy(np.minimum(low + corner, last)).to(maps.device)
+        total = total + values_at(maps, index) * torch.from_numpy(weight.astype(np.float32)).to(maps.device)
+    return total
 
 
 def within(signed_map: Tensor | np.ndarray, band: float) -> np.ndarray:

@@ -61,6 +61,10 @@ class Samples(ABC):
     """Samples of each item in an epoch: sample s is of item s // each."""
     items: str = SLICES
     """What the items are: one of ``metric_definitions.ITEMS``."""
+    keeps_validated: bool = True
+    """Whether what a validation predicts is what is kept; else items of kept epochs are predicted once more."""
+    is_dealt: bool = False
+    """Whether ranks take whole batches in turn, each of one item, instead of a part of each."""
 
     @property
     def planes(self) -> list[str]:
@@ -88,12 +92,23 @@ class Samples(ABC):
         return [self.names[sample // self.each] for sample in samples.tolist()]
 
     @abstractmethod
-    def batches(self, batches: Sequence[Tensor], device: torch.device, seed: int = 0) -> Iterator[Batch]:
-        """Each batch of samples (B,) in turn, altered by the augmentation if there is one; ``seed`` is the epoch's."""
+    def batches(
+        self, batches: Sequence[Tensor], device: torch.device, seed: int = 0, whole: Sequence[Tensor] | None = None
+    ) -> Iterator[Batch]:
+        """Each batch of samples (B,) in turn, altered by the augmentation if there is one.
+
+        Args:
+            seed: of the epoch.
+            whole: the batches that ``batches`` are a rank's parts of: samples are filled up to one size in these.
+        """
 
     def forward(self, call: Callable[..., Any], batch: Batch) -> Any:
         """Call the network on a batch: once, unless a set is shown in parts that are then put together."""
         return call(*batch.inputs)
+
+    def predict(self, net: Any, item: str, device: torch.device) -> Labels:
+        """The classes of an item as they are kept, (X, Y, Z) uint8, of a set that keeps not what is validated."""
+        raise NotImplementedError
 
     def classes(self, probs: Probs, batch: Batch) -> tuple[Labels, Labels]:
         """Predicted and true classes (B, ...) uint8, as they are counted and kept."""

@@ -92,7 +92,7 @@ class Slices(Samples, Dataset):
         if image.shape != expected or labels.shape != expected[1:]:
             raise ValueError(
                 f"{self.which}/{stem} has image {image.shape} and labels {labels.shape}, the first {expected}; "
-                "slice the data to one size with SLICE='--shape 256 256'"
+                "slice the data to one size with PREPARE='--shape 256 256'"
             )
         found = np.flatnonzero(np.bincount(labels.reshape(-1))).tolist()
         if not set(found) <= {*range(self.num_classes), IGNORED}:
@@ -174,7 +174,9 @@ class Slices(Samples, Dataset):
         kept = [tensor.to(device, non_blocking=True) for tensor in self._kept(indices)]
         return self._complete(indices, kept, seed=None)
 
-    def batches(self, batches: Sequence[Tensor], device: torch.device, seed: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, batches: Sequence[Tensor], device: torch.device, seed: int = 0, whole: Sequence[Tensor] | None = None
+    ) -> Iterator[Batch]:
         """As every set of samples.
 
         Where a GPU's slices stay on the host, the next batch travels while the network works on this one.

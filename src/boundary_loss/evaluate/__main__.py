@@ -27,7 +27,8 @@ from boundary_loss.evaluate.measuring import jobs_of, measure
 from boundary_loss.files import sweep, write_array, write_json
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import BEST_EPOCH, EVALUATION, RunFolder
-from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, metric
+from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, SLICES, metric
+from boundary_loss.metrics.volume import SLICE_METRICS
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -95,7 +96,8 @@ def _parse_metrics(words: Sequence[str], run: RunFolder) -> list[str]:
     """Metric names without ``val_``, in the order of the run folder's list; ``all``: those that the run can have."""
     can_eject = bool(ventricles(run))
     known = [short(array) for array in (*EVALUATION_ARRAYS, *PAIR_ARRAYS)]
-    possible = [name for name in known if name != EJECTION or can_eject]
+    sliced = run.items == SLICES  # of whole volumes no metric of single slices is measured, unless it is named
+    possible = [name for name in known if (name != EJECTION or can_eject) and (sliced or name not in SLICE_METRICS)]
     asked: set[str] = set()
     for word in words:
         if word not in METRIC_SETS and short(word) not in known:
@@ -104,7 +106,7 @@ def _parse_metrics(words: Sequence[str], run: RunFolder) -> list[str]:
     if EJECTION in asked and not can_eject:
         raise ValueError(f"{EJECTION} needs classes named '... {EJECTS}', {run.path} has "
                          f"{', '.join(run.names['classes'])}")  # fmt: skip
-    return [name for name in possible if name in asked]
+    return [name for name in known if name in asked]
 
 
 def _report(run: RunFolder, arrays: dict[str, np.ndarray], rule: dict[str, Touched], num_measured: int) -> None:

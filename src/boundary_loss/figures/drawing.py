@@ -54,10 +54,13 @@ def _environment(**words: str) -> Iterator[None]:
 
 with _loading():
     import matplotlib
+    from matplotlib import colormaps
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+    from matplotlib.cm import ScalarMappable
     from matplotlib.collections import LineCollection
+    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
     from matplotlib.legend import Legend
@@ -65,7 +68,18 @@ with _loading():
     from matplotlib.patches import Patch
     from matplotlib.ticker import MaxNLocator
 
-__all__ = ["Artist", "Axes", "Figure", "Line2D", "LineCollection", "MaxNLocator", "Patch"]
+__all__ = [
+    "Artist",
+    "Axes",
+    "Figure",
+    "Line2D",
+    "LineCollection",
+    "MaxNLocator",
+    "Normalize",
+    "Patch",
+    "ScalarMappable",
+    "colormaps",
+]
 
 DPI = 200
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")

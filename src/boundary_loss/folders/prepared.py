@@ -34,6 +34,13 @@ class PreparedFolder(ABC):
     """What errors call it."""
     fields: ClassVar[Mapping[str, records.Check]] = FIELDS
 
+    kinds: ClassVar[list[type[Self]]] = []
+    """Every kind that there is: the package imports them."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        PreparedFolder.kinds.append(cls)
+
     @classmethod
     def open(cls, path: Path) -> Self:
         """Return the folder at ``path``, of the kind that its record says.
@@ -41,7 +48,7 @@ class PreparedFolder(ABC):
         Raises:
             FileNotFoundError: there is no folder of a kind that is a ``cls``.
         """
-        kinds = [kind for kind in _kinds() if issubclass(kind, cls)]
+        kinds = [kind for kind in PreparedFolder.kinds if issubclass(kind, cls)]
         for kind in kinds:
             if (path / kind.record).is_file():
                 return kind(path)
@@ -51,7 +58,7 @@ class PreparedFolder(ABC):
     @classmethod
     def is_at(cls, path: Path) -> bool:
         """Whether there is a folder of such a kind at ``path``."""
-        return any((path / kind.record).is_file() for kind in _kinds() if issubclass(kind, cls))
+        return any((path / kind.record).is_file() for kind in PreparedFolder.kinds if issubclass(kind, cls))
 
     @property
     def record_path(self) -> Path:
@@ -146,10 +153,3 @@ class PreparedFolder(ABC):
     def map_3d(self, which: str, stem: str) -> np.ndarray:
         """(K, X, Y) float32 mm: this plane of the volume's signed distance map, where it is on the disk."""
         raise FileNotFoundError(f"{self.path} keeps no 3D distance maps")
-
-
-def _kinds() -> tuple[type[Any], ...]:
-    from boundary_loss.folders.sliced import SlicedFolder  # each kind is a PreparedFolder, and imports it
-    from boundary_loss.folders.whole import WholeFolder
-
-    return (SlicedFolder, WholeFolder)

@@ -17,8 +17,8 @@ results/isles/gdl/
     val_*.npy            (E, slices, K)         as val_hausdorff, val_boundary
     val_ejection_error.npy (E, patients, K)     of patients with two volumes
     evaluation.json      how many values of the best epoch the empty-mask rule decided, and what they became
-    iter000/val/*.png    the predicted classes of every validation slice, 8 bit; or packed, iter000/val.npz; of whole
-                         volumes a packed file each, iter000/val/CASE.npz
+    iter000/val/*.png    the predicted classes of every validation slice, 8 bit; or packed, iter000/val.npz;
+                         or of every whole volume, iter000/val/*.npz
     best_epoch/val/*.png the same, of the best epoch
     pred/*.nii.gz        predicted validation volumes in the scanner's space; pred_NAME/: of the new cases in NAME
     tensorboard/         with TRACK=tensorboard

@@ -5,7 +5,6 @@ the cells of a coarse lattice in which classes meet. Points are voxel centres of
 another resolution is asked of the network itself, and nothing is interpolated.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -16,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from boundary_loss.call_syntax import bind, parse_call, usage
 from boundary_loss.shapes import Labels, Logits
 
 MEMORY = 1 << 31
@@ -112,13 +110,20 @@ def dense(field: Field, volume: Tensor, lattice: Lattice | None = None, *, memor
 
 
 @torch.no_grad()
-def probabilities(field: Field, volume: Tensor, lattice: Lattice | None = None, *, memory: int = MEMORY) -> Tensor:
-    """Ask at every voxel for the softmax, (K, X, Y, Z) float32 on the host; arguments as of :func:`dense`."""
+def probabilities(
+    field: Field, volume: Tensor, lattice: Lattice | None = None, *, memory: int = MEMORY, temperature: float = 1
+) -> Tensor:
+    """Ask at every voxel for the softmax, (K, X, Y, Z) float32 on the host; arguments as of :func:`dense`.
+
+    Args:
+        temperature: of the softmax.
+    """
     questions = _Questions(field, volume, lattice, memory)
     shape = questions.lattice.shape
     parts = [
         questions.logits(torch.arange(start, min(start + questions.piece, prod(shape)), device=volume.device))
         .float()
+        .div(temperature)
         .softmax(0)
         .cpu()
         for start in range(0, prod(shape), questions.piece)
@@ -300,22 +305,3 @@ def _over(values: Tensor, better: Any, axis: int, side: int, count: int) -> Tens
 
 
 WAYS: dict[str, Callable[..., Segmented]] = {"dense": dense, "prior": prior, "coarse": coarse}
-_GIVEN = ("field", "volume", "lattice", "strides")
-_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(MiB|GiB)")
-
-
-def parse_way(text: str) -> Callable[..., Segmented]:
-    """``coarse(stride=4,memory=2GiB)`` -> the function with these options, to be called with field, volume, lattice.
-
-    Raises:
-        ValueError: another way than dense, prior or coarse, or an option that it does not have.
-    """
-    name, options = parse_call(text)
-    if name not in WAYS:
-        raise ValueError(
-            f"unknown inference '{text}'; known: {', '.join(usage(n, f, _GIVEN) for n, f in WAYS.items())}"
-        )
-    size = _BYTES.fullmatch(str(options.get("memory", "")))
-    if size is not None:
-        options = {**options, "memory": int(float(size[1]) * (1 << (20 if size[2] == "MiB" else 30)))}
-    return bind(WAYS[name], options, "inference", name=name, filled=_GIVEN, numbered=True)

@@ -55,7 +55,7 @@ class Loss(nn.Module):
 
     target: ClassVar[str] = "one_hot"
     """What ``loss(probs, target)`` needs: "one_hot" (or integer labels), or "distance" (signed maps)."""
-    over_items: ClassVar[bool] = True
+    over_items: bool = True
     """Whether the value of a batch is the mean of its items' values, so that parts of it may be computed apart."""
     takes_spacing: ClassVar[bool] = False
     """Whether a call takes ``spacing_mm``, (D,) or (B, D): the loss measures distances by itself."""

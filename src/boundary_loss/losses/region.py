@@ -13,6 +13,7 @@ from torch import Tensor
 from boundary_loss.losses.base import EPS, Activation, Pair, Reduction, RegionLoss, one_of
 
 Absent = Literal["paper", "skip", "penalise"]
+Over = Literal["item", "batch"]
 
 
 def log_likelihood(p: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class CrossEntropy(RegionLoss):
     0.1643
     """
 
-    over_items: ClassVar = False
+    over_items = False
     on_points: ClassVar = True
     activations: ClassVar = (None, "softmax")
     reductions: ClassVar = ("mean", "sum", "none")
@@ -105,12 +106,16 @@ class CrossEntropy(RegionLoss):
 
 
 class FocalLoss(CrossEntropy):
-    """−Σ g (1 − p)^γ log(p + ε) / (Σ g + ε): easy voxels count less (Lin et al., ICCV 2017)."""
+    """−Σ w g (1 − p)^γ log(p + ε) / (Σ g + ε): easy voxels count less (Lin et al., ICCV 2017).
+
+    ``foreground`` is w of every class but the background, whose w is 1.
+    """
 
     def __init__(
         self,
         *,
         gamma: float = 2.0,
+        foreground: float = 1.0,
         idc: Sequence[int] | None = None,
         classes: Sequence[int] | None = None,
         activation: Activation | None = None,
@@ -122,10 +127,17 @@ class FocalLoss(CrossEntropy):
         )
         if gamma < 0:
             raise ValueError(f"gamma={gamma} is negative; 0 is the cross-entropy, 2 the paper's")
-        self.gamma = gamma
+        if foreground <= 0:
+            raise ValueError(f"foreground={foreground} must be positive: how many times a voxel of an object counts")
+        self.gamma, self.foreground = gamma, foreground
 
     def likelihood(self, p: Tensor) -> Tensor:
-        return focal_likelihood(p, self.gamma)
+        likelihood = focal_likelihood(p, self.gamma)
+        if self.foreground == 1:
+            return likelihood
+        chosen = range(p.shape[1]) if self.classes is None else self.classes
+        weights = [self.foreground if k > 0 else 1.0 for k in chosen]
+        return likelihood * p.new_tensor(weights).view(-1, *[1] * (p.ndim - 2))
 
 
 class _Overlap(RegionLoss):
@@ -158,7 +170,8 @@ class _Overlap(RegionLoss):
 class DiceLoss(_Overlap):
     """Mean over items and classes of 1 − (2 Σ p g + ε) / (Σ p + Σ g + ε) (Milletari et al., 3DV 2016, p not squared).
 
-    ``smooth`` is ε. With ``reduction="classes"`` and ``absent="skip"`` an absent class has the value 0.
+    ``smooth`` is ε. With ``reduction="classes"`` and ``absent="skip"`` an absent class has the value 0. With
+    ``over="batch"`` the sums run over the voxels of all items together, as where a batch is flattened.
 
     >>> probs = torch.tensor([[[[0.9, 0.2]], [[0.1, 0.8]]]])
     >>> round(DiceLoss(classes=[1])(probs, torch.tensor([[[0, 1]]])).item(), 4)
@@ -170,6 +183,7 @@ class DiceLoss(_Overlap):
         *,
         smooth: float = EPS,
         absent: Absent = "paper",
+        over: Over = "item",
         idc: Sequence[int] | None = None,
         classes: Sequence[int] | None = None,
         activation: Activation | None = None,
@@ -186,16 +200,23 @@ class DiceLoss(_Overlap):
         )
         if smooth <= 0:
             raise ValueError(f"smooth={smooth} must be positive; {EPS} is the original's, 1e-5 MONAI's")
+        self.over_items = one_of("over", over, ("item", "batch")) == "item"
+        if not self.over_items and reduction != "mean":
+            raise ValueError(f"over='batch' gives one value for all items; reduction={reduction!r} has none to give")
         self.smooth = smooth
 
     def compute(self, pair: Pair) -> Tensor:
         both, predicted, true = overlap_sums(pair.probs, pair.one_hot)
+        voxels = pair.voxels()
+        if not self.over_items:
+            both, predicted, true = (sums.sum(0, keepdim=True) for sums in (both, predicted, true))
+            voxels = voxels.sum() if isinstance(voxels, Tensor) else voxels * len(pair.probs)
         loss = self.per_class(both, predicted, true)
         if self.absent == "paper":
             return self.reduce_classes(loss)
         present = true > 0
         if self.absent == "penalise":
-            return self.reduce_classes(torch.where(present, loss, predicted / pair.voxels()))
+            return self.reduce_classes(torch.where(present, loss, predicted / voxels))
         loss = loss * present
         return loss if self.reduction == "classes" else self.reduce(loss.sum(1) / present.sum(1).clamp(min=1))
 

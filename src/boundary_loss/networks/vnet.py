@@ -17,7 +17,9 @@ from boundary_loss.networks.recompute import recomputed
 Norm = Literal["none", "batch", "instance", "group"]
 Attention = Literal["none", "serial", "parallel"]
 Blocks = Literal["residual", "plain"]
-Branch = Literal["none", "shared"]
+Branch = Literal["none", "shared", "distance"]
+STEEPNESS = 1500.0
+"""Of the step from a distance to a probability."""
 _WORDS = {"norm": Norm, "attention": Attention, "blocks": Blocks, "branch": Branch}
 
 
@@ -50,7 +52,8 @@ class VNet(nn.Module):
         blocks: ``residual`` adds its input to each block and concatenates the encoder's features to the decoder's, with
             PReLUs; ``plain`` adds nothing, sums encoder's and decoder's features, has ReLUs and a linear output.
         branch: ``shared`` reads the last half of the outputs, those of a distance head, from the features before the
-            last dropout: the published reconstruction branch, which shares the decoder's weights.
+            last dropout: the published reconstruction branch, which shares the decoder's weights. ``distance`` has
+            a distance head f alone, off which the logits are read, 0 and −1500 tanh f (Xue et al., AAAI 2020, eq. 3).
         recompute: keep only what lies between levels for the backward pass, and compute the levels once more there.
     """
 
@@ -81,8 +84,8 @@ class VNet(nn.Module):
             raise ValueError(f"VNet: the kernel must be odd, got {kernel}")
         if not 0 <= dropout < 1:
             raise ValueError(f"VNet: the dropout must be at least 0 and below 1, got {dropout:g}")
-        if branch == "shared" and num_classes % 2:
-            raise ValueError("VNet: branch=shared is the second half of the outputs, which need an even number")
+        if branch != "none" and num_classes % 2:
+            raise ValueError(f"VNet: branch={branch} is the second half of the outputs, which need an even number")
         encoder, decoder = _convolutions(layers, levels, blocks)
         layer = _Layers(kernel, norm, plain=blocks == "plain")
         gates = partial(ATTENTION[attention], reduction=reduction, dilation=dilation) if attention != "none" else None
@@ -97,10 +100,10 @@ class VNet(nn.Module):
             self.up.append(_Up(layer, below, skip, count))
             below = skip if layer.plain else 2 * skip
         self.dropout = nn.Dropout3d(dropout)
-        halves = branch == "shared"
+        halves = branch != "none"
         self.out = layer.end(below, num_classes // 2 if halves else 1 if num_classes == 2 else num_classes)
-        self.head = layer.end(below, num_classes // 2) if halves else None
-        self.num_classes, self.recompute = num_classes, recompute
+        self.head = layer.end(below, num_classes // 2) if branch == "shared" else None
+        self.branch, self.num_classes, self.recompute = branch, num_classes, recompute
         initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -122,6 +125,9 @@ class VNet(nn.Module):
 
     def _outputs(self, features: Tensor) -> Tensor:
         outputs = self.out(self.dropout(features))
+        if self.branch == "distance":
+            logits = -STEEPNESS * outputs[:, 1:].tanh()
+            return torch.cat([torch.zeros_like(outputs[:, :1]), logits, outputs], dim=1)
         if self.head is not None:
             return torch.cat([outputs, self.head(features)], dim=1)
         if self.num_classes == 2:

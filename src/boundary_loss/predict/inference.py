@@ -1,12 +1,18 @@
-"""A trained network on all slices of a volume."""
+"""A trained network on a volume: slice by slice, or whole and in overlapping patches, as validation does it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from boundary_loss.command import Stop
+from boundary_loss.data import View
+from boundary_loss.data.frame import Box, Frame
+from boundary_loss.data.point_samples import ask_in_source, probabilities_in_source
+from boundary_loss.data.view import classes_in_source
+from boundary_loss.data.ways import Way
 from boundary_loss.encoding import probs2class
 from boundary_loss.networks import LOGITS, outputs
 from boundary_loss.predict.largest import keep_largest
@@ -15,7 +21,7 @@ from boundary_loss.predict.restore import Prediction
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """Slices through the network, as validation does it."""
+    """A network and what it is shown of a volume."""
 
     net: nn.Module
     """In evaluation mode, on ``device``."""
@@ -24,42 +30,91 @@ class Predictor:
     """Of the softmax, as in training."""
     device: torch.device
     batch_size: int
+    """Slices at once, or patches."""
     softmax: bool
     """Whether to keep the probabilities."""
     largest: bool = False
     """Whether the classes keep their largest piece alone; the probabilities stay as they are."""
+    view: View | None = None
+    """What of a whole volume is shown; None of a network of slices."""
 
-    def __call__(self, images: np.ndarray) -> Prediction:
-        """Images (C, X, Y, Z) float32 in [0, 1], as :func:`boundary_loss.preparation.shown.prepare_images` makes them.
+    def __call__(self, images: np.ndarray, box: Box | None = None) -> Prediction:
+        """Images (C, X, Y, Z) float32, as :func:`boundary_loss.preparation.shown.prepare_new` makes them.
+
+        Args:
+            box: where to look in a whole volume; beyond it is background.
 
         Raises:
             ValueError: the network's output has another shape, or is not finite.
             Stop: the device's memory does not hold a batch.
         """
+        if self.view is None:
+            classes, kept = self._by_slices(images)
+        else:
+            classes, kept = self._whole(images, self.view.frame(images.shape[1:], box))
+        return Prediction(keep_largest(classes) if self.largest else classes, kept)
+
+    def _by_slices(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """(X, Y, Z) uint8 and, if they are kept, probabilities (K, X, Y, Z)."""
         slices = torch.from_numpy(images).movedim(-1, 0)  # (Z, C, X, Y)
         classes = np.empty((*images.shape[1:3], len(slices)), np.uint8)
         kept = np.empty((self.num_classes, *classes.shape), np.float32) if self.softmax else None
         for first in range(0, len(slices), self.batch_size):
             batch = slices[first : first + self.batch_size]
-            probs = self._probs(batch)
+            probs = self._probs(self._logits(batch)[LOGITS])
             here = slice(first, first + len(batch))
             classes[..., here] = probs2class(probs, dtype=torch.uint8).movedim(0, -1).cpu().numpy()
             if kept is not None:
                 kept[..., here] = probs.movedim(0, -1).cpu().numpy()
-        return Prediction(keep_largest(classes) if self.largest else classes, kept)
+        return classes, kept
+
+    def _whole(self, images: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
+        """The same, of what the frame shows."""
+        assert self.view is not None
+        if self.view.way is not None:
+            return self._at_points(frame.read(images, 1).to(self.device), frame, self.view.way)
+        probs = self._probs(self.logits(frame.read(images, 1)[None]))[0]
+        classes = classes_in_source(probs, frame).cpu().numpy()
+        if not self.softmax:
+            return classes, None
+        outside = (1.0, *[0.0] * (self.num_classes - 1))
+        return classes, frame.to_source_grid(probs, 1, outside).cpu().numpy()
 
     @torch.inference_mode()
-    def _probs(self, batch: torch.Tensor) -> torch.Tensor:
-        """(B, C, X, Y) -> (B, K, X, Y) on the device."""
+    def _at_points(self, volume: Tensor, frame: Frame, way: Way) -> tuple[np.ndarray, np.ndarray | None]:
+        """The same, of a network of space: asked its way, or at every voxel where the probabilities are kept."""
+        net: Any = self.net
+        try:
+            if not self.softmax:
+                return ask_in_source(net, volume, frame, way).cpu().numpy(), None
+            probs = probabilities_in_source(net, volume, frame, way, self.temperature)
+        except torch.OutOfMemoryError:
+            raise Stop(f"{self.device} has no memory for this; --infer 'coarse(memory=512MiB)' needs less") from None
+        return probs2class(probs[None], dtype=torch.uint8)[0].numpy(), probs.numpy()
+
+    def logits(self, image: Tensor) -> Tensor:
+        """(1, C, X, Y, Z) of what is shown of a volume -> (1, K, X, Y, Z) on the device; errors as of a call."""
+        assert self.view is not None
+        return self.view.outputs(self._logits, image, batch_size=self.batch_size, device=self.device)[LOGITS]
+
+    def _probs(self, logits: Tensor) -> Tensor:
+        return torch.softmax(logits / self.temperature, dim=1)
+
+    @torch.inference_mode()
+    def _logits(self, batch: Tensor) -> dict[str, Tensor]:
+        """(B, C, ...) -> (B, K, ...) float32 on the device, alone among the network's outputs."""
         try:
             logits = outputs(self.net(batch.to(self.device).contiguous()))[LOGITS].float()
         except torch.OutOfMemoryError:
-            raise Stop(
-                f"{self.device} has no memory for {len(batch)} slices at once; --batch_size 1 needs less"
-            ) from None
+            what, less = ("slices", "--batch_size 1 needs less") if batch.ndim == 4 else self._of_volumes(len(batch))
+            raise Stop(f"{self.device} has no memory for {len(batch)} {what} at once; {less}") from None
         expected = (len(batch), self.num_classes, *batch.shape[2:])
         if tuple(logits.shape) != expected:
             raise ValueError(f"the network made {tuple(logits.shape)} of {tuple(batch.shape)}; expected {expected}")
         if not bool(torch.isfinite(logits).all()):
             raise ValueError("the network's output is not finite; its weights may be spoilt")
-        return torch.softmax(logits / self.temperature, dim=1)
+        return {LOGITS: logits}
+
+    def _of_volumes(self, count: int) -> tuple[str, str]:
+        """What was too much, and what needs less."""
+        return "volumes or patches", "--batch_size 1 needs less" if count > 1 else "--device cpu may have more"

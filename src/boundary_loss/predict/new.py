@@ -20,6 +20,7 @@ from boundary_loss.command import Stop
 from boundary_loss.files import begin_folder, clear_folder, publish, refuse_foreign, unfinished, write_json
 from boundary_loss.folders import records
 from boundary_loss.predict.inference import Predictor
+from boundary_loss.predict.locating import Locator
 from boundary_loss.predict.restore import label_path, write_prediction
 from boundary_loss.predict.saved import ABOUT
 from boundary_loss.preparation.checks import check_case, faults_of, refuse
@@ -40,6 +41,8 @@ class Trained:
     classes: tuple[str, ...]
     temperature: float
     preparation: Preparation
+    locator: Locator | None = None
+    """What finds the box that is shown of a case; None if all of it is shown."""
 
     @classmethod
     def of(cls, weights: Weights) -> "Trained":
@@ -146,11 +149,14 @@ def predict_case(folder: Path, case: Case, trained: Trained, predictor: Predicto
     """Predict and write one case; returns a line with the volume of each class."""
     preparation = trained.preparation
     volumes = [read_volume(files.found[0], recipe.spacing_mm) for files in case.images]
-    prediction = predictor(prepare_new([volume.array for volume in volumes], trained.modalities, preparation))
+    arrays = [volume.array for volume in volumes]
+    box, found = (None, True) if trained.locator is None else trained.locator(arrays)
+    prediction = predictor(prepare_new(arrays, trained.modalities, preparation), box)
     labels = write_prediction(
         folder, case.volume, prediction, volumes[0].geometry, preparation.label_values, trained.classes
     )
-    return f"{case.volume}: {_amounts(labels, volumes[0], trained)}{_turned(volumes[0], preparation)}"
+    told = "" if found else "; warning: the locator found nothing; the box is in the volume's centre"
+    return f"{case.volume}: {_amounts(labels, volumes[0], trained)}{told}{_turned(volumes[0], preparation)}"
 
 
 def _amounts(labels: np.ndarray, source: Volume, trained: Trained) -> str:

@@ -173,7 +173,7 @@ def same_grid(a: Volume, b: Volume) -> bool:
 
 def check_together(study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe) -> list[str]:
     """Faults that only show when all cases are seen."""
-    faults = []
+    faults = _never_found(study, cases)
     patients: dict[str, list[str]] = {}
     for case in cases:
         patients.setdefault(case.patient, []).append(case.volume)
@@ -193,19 +193,23 @@ def check_together(study: Study, cases: Sequence[Case], reports: Sequence[Report
     return faults
 
 
-def refuse_faulty(
-    study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe, variable: str
-) -> None:
-    """Raise one ValueError that lists every fault of every case; doubts are printed.
+def _never_found(study: Study, cases: Sequence[Case]) -> list[str]:
+    """Name the modalities that no case has, where a study may do without them."""
+    found = [name for number, name in enumerate(study.modalities) if any(case.images[number].found for case in cases)]
+    lacking = [name for name in study.modalities if name not in found]
+    if study.kind == "slices" or not lacking or not found:
+        return []
+    return [f"no case has {', '.join(lacking)}: PREPARE='--modalities {' '.join(found)}' does without"]
 
-    Args:
-        variable: as for :func:`refuse`.
+
+def refuse_faulty(study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe) -> None:
+    """Raise one ValueError that lists every fault of every case; doubts are printed.
 
     Raises:
         ValueError: there is a fault.
     """
     faults = faults_of(reports, study.usual_mm) + check_together(study, cases, reports, recipe)
-    refuse(faults, f"the {study.name} data", variable)
+    refuse(faults, f"the {study.name} data", "PREPARE")
 
 
 def faults_of(reports: Sequence[Report], usual_mm: tuple[float, float, float] | None = None) -> list[str]:
@@ -241,7 +245,7 @@ def refuse(lines: Sequence[str], what: str, variable: str) -> None:
     """Raise one ValueError that lists the faults of ``what``, if there are any.
 
     Args:
-        variable: of make, that takes the command's options: ``SLICE``, ``PREPARE``.
+        variable: of make, that takes the command's options: ``PREPARE``, ``PREDICT``.
     """
     if not lines:
         return

@@ -37,6 +37,8 @@ def main(study: Study, argv: list[str]) -> None:
         refuse_other_sources(kind, args.dest, args.source, args.split)
         print(f"{args.dest} is already {kind.done}")
         return
+    if study.kind == "volumes":
+        study = study.of_modalities(args.modalities)
     recipe = recipe_of(study, args)
     cases = find_cases(study, args.source)
     patients = sorted({case.patient for case in cases})
@@ -63,7 +65,7 @@ def main(study: Study, argv: list[str]) -> None:
     else:
         with workers(min(args.workers, len(cases))) as spread:
             reports = spread("checking cases", check_case, [(case, recipe) for case in cases])
-            refuse_faulty(study, cases, reports, recipe, kind.variable)
+            refuse_faulty(study, cases, reports, recipe)
             with new_folder(args.dest) as grown:
                 kind.make_folders(grown, recipe)
                 jobs = [(case, recipe, which, grown) for case, which in zip(cases, sides)]

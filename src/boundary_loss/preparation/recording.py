@@ -50,8 +50,6 @@ class Kind:
     done: str
     again: str
     """In messages: ``slicing``, ``sliced``, ``slices it again``."""
-    variable: str
-    """Of make, that takes the command's options."""
     add_options: Callable[[argparse.ArgumentParser, Study], None]
     settings: Callable[[Study, argparse.Namespace], dict[str, Any]]
     """The fields of a :class:`Recipe` that the options decide."""

@@ -179,7 +179,6 @@ SLICES = Kind(
     doing="slicing",
     done="sliced",
     again="slices it again",
-    variable="SLICE",
     add_options=add_options,
     settings=settings,
     make_folders=make_folders,

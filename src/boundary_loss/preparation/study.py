@@ -1,8 +1,8 @@
 """What a dataset declares, and what one run of its preparation was asked to do."""
 
 import glob
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -95,6 +95,18 @@ class Study:
     layout: dict[str, str] = field(default_factory=dict)
     """Where the file of each modality is in a folder of new, unlabelled cases: ``{"ct": "<case_*>/*.CT.*/*.nii"}``,
     see :mod:`boundary_loss.preparation.layout`. Empty: new cases have to be listed."""
+
+    def of_modalities(self, names: Sequence[str]) -> "Study":
+        """The study with these of its modalities alone, in its own order."""
+        numbers = [number for number, name in enumerate(self.modalities) if name in names]
+        kept = tuple(self.modalities[number] for number in numbers)
+
+        def find(source: Path) -> list[Case]:
+            cases = self.find(source)
+            return [replace(case, images=tuple(case.images[number] for number in numbers)) for case in cases]
+
+        layout = {name: pattern for name, pattern in self.layout.items() if name in kept}
+        return replace(self, modalities=kept, layout=layout, find=find)
 
 
 @dataclass(frozen=True, kw_only=True)

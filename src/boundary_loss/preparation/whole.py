@@ -84,6 +84,10 @@ def add_options(parser: argparse.ArgumentParser, study: Study) -> None:
         help=f"zscore, zscore(study), minmax or window(low,high); otherwise {study.normalise}",
     )  # fmt: skip
     parser.add_argument(
+        "--modalities", nargs="+", choices=study.modalities, default=study.modalities,
+        help=f"these alone, of {' '.join(study.modalities)}",
+    )  # fmt: skip
+    parser.add_argument(
         "--link",
         type=Path,
         metavar="FOLDER",
@@ -239,7 +243,6 @@ VOLUMES = Kind(
     doing="preparing",
     done="prepared",
     again="prepares it again",
-    variable="PREPARE",
     add_options=add_options,
     settings=settings,
     make_folders=make_folders,

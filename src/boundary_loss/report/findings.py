@@ -51,7 +51,7 @@ def conventions(scores: Scores) -> list[str]:
     if shows_wmh and counted:
         return [
             "The WMH challenge leaves label 2 (other pathology) out of every metric; these data were sliced without "
-            "--ignore, so that it counts as background here (SLICE=--ignore leaves it out)."
+            "--ignore, so that it counts as background here (PREPARE=--ignore leaves it out)."
         ]
     return []
 

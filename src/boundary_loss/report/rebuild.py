@@ -23,10 +23,11 @@ def again(folder: Path) -> str | None:
         raise ValueError(f"{folder / KEPT} does not fit what lies beside it: {error}") from None
 
 
-def order(folder: Path, paths: list[Path]) -> list[Path]:
-    """Return the runs in the report's order, which decides their colours."""
+def reported(folder: Path, paths: list[Path]) -> list[Path]:
+    """Return the runs that the report shows, in its order, which decides their colours; all of them without a report.
+
+    An archive also holds runs that others need, as a locator's.
+    """
     kept = read_kept(folder)
-    names = kept.names if kept else []
     known = {path.relative_to(folder).as_posix(): path for path in paths}
-    first = [known.pop(name) for name in names if name in known]
-    return [*first, *known.values()]
+    return [known[name] for name in kept.names if name in known] if kept else paths

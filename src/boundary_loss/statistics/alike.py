@@ -16,12 +16,15 @@ BESIDE = {
     *(setting.key for setting in declared() if not setting.option.shapes_result),
     *("name", "device", "num_processes", "num_threads"),  # which run, and where
     *("num_parameters", "num_train_slices", "num_val_slices"),  # follow from network, losses and data
+    *("num_train_volumes", "num_val_volumes"),
+    "boxes_kept",  # follows from the boxes
     *("arguments", "data_arguments", "data_source"),  # the same settings as typed; the data's checksum stands for it
 }
-OF_A_FOLD = {"data_checksum"}
+OF_A_FOLD = {"data_checksum", "boxes", "boxes_checksum"}
 """Settings that are expected to differ between the folds of one row."""
 WORDS = {setting.key: setting.words for setting in declared()} | {
     "data_checksum": "data (checksum)",
+    "boxes_checksum": "boxes (checksum)",
     "commit": "code (commit)",
     "num_processes": "processes",
     "num_threads": "threads",

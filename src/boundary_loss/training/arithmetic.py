@@ -58,9 +58,13 @@ class Arithmetic:
             inputs = tuple(given.contiguous(memory_format=last) if given.ndim == 4 else given for given in inputs)
         if self.compiled and self.device.type == "cuda":
             torch.compiler.cudagraph_mark_step_begin()  # the answer before may be overwritten: it has been used
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+        with self.autocast():
             answer = net(*inputs)
         return {name: output.float().contiguous() for name, output in outputs(answer).items()}
+
+    def autocast(self) -> torch.autocast:
+        """The context in which the network is computed."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
 
 
 def configure(experiment: Experiment, device: torch.device) -> None:

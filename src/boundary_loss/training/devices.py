@@ -51,7 +51,7 @@ def share_processors(trainings: int) -> None:
 
 
 @contextmanager
-def memory_explained(batch_size: int) -> Iterator[None]:
+def memory_explained(batch_size: int, *, of_volumes: bool = False) -> Iterator[None]:
     """Where the memory runs out within, stop and say what would need less."""
     try:
         yield
@@ -62,6 +62,7 @@ def memory_explained(batch_size: int) -> Iterator[None]:
         found = re.search(r"tried to allocate ([\d.]+ \w+)", str(error), re.IGNORECASE)
         asked = f", tried to allocate {found[1]}" if found else ""
         needs_less = [f"BS={batch_size // 2} (now {batch_size})"] if batch_size > 1 else ["a smaller NET"]
+        needs_less += ["a smaller SAMPLE='patch(...)'", "NET='...(recompute=true)'"] if of_volumes else []
         needs_less += ["AMP=bf16"] if gpu else []
         raise Stop(
             f"out of {'GPU ' if gpu else ''}memory{asked}; what was saved before is kept. "

@@ -84,8 +84,23 @@ class EpochRunner:
     ) -> EpochLog:
         self.net.eval()
         tally = self._tally(samples, samples.in_order(self.experiment.batch_size, group=self.experiment.group))
+        keep = writer if samples.keeps_validated else None
         with torch.no_grad():
-            return self._run(tally, weights, f"{epoch:3d} validation", writer, after_step, learn=False)
+            return self._run(tally, weights, f"{epoch:3d} validation", keep, after_step, learn=False)
+
+    def predict(
+        self, samples: Samples, epoch: int, writer: PredictionWriter, *, after_item: Callable[[int], None]
+    ) -> None:
+        """Predict and write the items of a set that keeps not what its validation predicts, each rank some of them."""
+        self.net.eval()
+        mine = samples.names[self.ranks.rank :: self.ranks.size]
+        longest = -(-len(samples.names) // self.ranks.size)
+        for number in tqdm(range(longest), desc=f"{epoch:3d} prediction", leave=False, disable=None):
+            if number < len(mine):
+                with self.arithmetic.autocast(), torch.no_grad():
+                    classes = samples.predict(self.net, mine[number], self.device)
+                writer.write(samples.which, [mine[number]], classes[None])
+            after_item(number + 1)
 
     def _tally(self, samples: Samples, batches: list[Tensor]) -> Tally:
         return Tally(
@@ -125,40 +140,53 @@ class EpochRunner:
             total=len(batches), initial=tally.done, desc=title, leave=False, disable=None, mininterval=0.5
         ) as bar:
             for part, batch in self._load(samples, batches[tally.done :], seed, clock):
-                self.ranks.begin(self.net, part)
-                before = remember(self.net) if learn and self.skip_nan else []
-                outputs, probs = self._forward(samples, batch, clock)
-                with clock("loss"):
-                    values = [self.ranks.value(term, outputs | {PROBS: probs}, batch, part) for term in self.terms]
-                    tally.add_losses(values)
-                if learn and self.experiment.gradients:
-                    with clock("gradients"):
-                        norms = norms_on_device(values, list(outputs.values()))
-                        tally.gradients.append(self.ranks.norms(norms, part))
-                if learn and not self._step(values, weights, clock):
-                    recall(self.net, before)
-                    tally.skipped.append(tally.done - 1)
-                with clock("metrics"):
-                    predicted, true = samples.classes(probs.detach(), batch)
-                    if part.reports:
-                        tally.add_counts(batch.index, predicted, true)
-                with clock("writing"):
-                    if writer is not None and part.reports:
-                        writer.write(samples.which, batch.names, predicted)
-                bar.update()
+                if batch is None:
+                    tally.add_losses([], part.place, part.num_batches)
+                else:
+                    self._do(tally, part, batch, weights, writer, clock, learn=learn)
+                bar.update(part.num_batches)
                 if tally.looks and not bar.disable:
                     bar.set_postfix_str("Dice " + " ".join(f"{d:.3f}" for d in tally.dice_so_far()), refresh=False)
                 after_step(tally)
         return tally.log(clock)
 
+    def _do(
+        self, tally: Tally, part: Part, batch: Batch, weights: Sequence[float], writer: PredictionWriter | None,
+        clock: Clock, *, learn: bool,
+    ) -> None:  # fmt: skip
+        """One batch, or this rank's part of it: predicted, measured, learnt from, kept."""
+        samples = tally.samples
+        self.ranks.begin(self.net, part)
+        before = remember(self.net) if learn and self.skip_nan else []
+        outputs, probs = self._forward(samples, batch, clock)
+        with clock("loss"):
+            values = [self.ranks.value(term, outputs | {PROBS: probs}, batch, part) for term in self.terms]
+            tally.add_losses(values, part.place, part.num_batches)
+        if learn and self.experiment.gradients:
+            with clock("gradients"):
+                norms = norms_on_device(values, list(outputs.values()))
+                tally.gradients.append(self.ranks.norms(norms, part))
+        if learn and not self._step(values, weights, clock):
+            recall(self.net, before)
+            tally.skipped.append(tally.done - 1)
+        with clock("metrics"):
+            predicted, true = samples.classes(probs.detach(), batch)
+            if part.reports:
+                tally.add_counts(batch.index, predicted, true)
+        with clock("writing"):
+            if writer is not None and part.reports:
+                writer.write(samples.which, batch.names, predicted)
+
     def _load(
         self, samples: Samples, batches: Sequence[Tensor], seed: int, clock: Clock
-    ) -> Iterator[tuple[Part, Batch]]:
-        parts = [self.ranks.part(rows) for rows in batches]
-        arriving = samples.batches([part.rows for part in parts], self.device, seed)
+    ) -> Iterator[tuple[Part, Batch | None]]:
+        """This rank's part of each step with its batch; None where it has no rows at the last."""
+        parts = self.ranks.dealt(batches) if samples.is_dealt else [self.ranks.part(rows) for rows in batches]
+        mine = [part.rows for part in parts if len(part.rows)]
+        arriving = samples.batches(mine, self.device, seed, None if samples.is_dealt else batches)
         for part in parts:
             with clock("data"):
-                batch = next(arriving)
+                batch = next(arriving) if len(part.rows) else None
             yield part, batch
 
     def _forward(self, samples: Samples, batch: Batch, clock: Clock) -> tuple[Outputs, Probs]:

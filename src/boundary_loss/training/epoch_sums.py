@@ -14,6 +14,7 @@ from torch import Tensor
 
 from boundary_loss.command import Stop
 from boundary_loss.data import Samples
+from boundary_loss.metric_definitions import SLICES
 from boundary_loss.metrics import dice_from_counts, slice_counts
 from boundary_loss.shapes import IGNORED, Labels
 from boundary_loss.training.clock import Clock
@@ -80,12 +81,19 @@ class Tally:
     @property
     def looks(self) -> bool:
         """Whether this is a moment to read numbers: always on a CPU, now and then on a GPU."""
-        return self.losses.device.type == "cpu" or self.done % _LOOK_EVERY == 0 or self.done == len(self.batches)
+        due = self.samples.is_dealt or self.done % _LOOK_EVERY == 0 or self.done == len(self.batches)
+        return due or self.losses.device.type == "cpu"
 
-    def add_losses(self, values: Sequence[Tensor]) -> None:
-        """The losses of the next batch, one scalar a term."""
-        self.losses[self.done] = torch.stack([value.detach() for value in values])
-        self.done += 1
+    def add_losses(self, values: Sequence[Tensor], place: int = 0, count: int = 1) -> None:
+        """The losses of one of the next batches, one scalar a term; none of a rank that has no batch at this step.
+
+        Args:
+            place: of the batch, among those that the ranks have at this step.
+            count: of these.
+        """
+        if values:
+            self.losses[self.done + place] = torch.stack([value.detach() for value in values])
+        self.done += count
         if self.looks:
             self.check_finite()
 
@@ -130,9 +138,13 @@ class Tally:
             values = ", ".join(f"{term} = {value:g}" for term, value in zip(self.terms, found, strict=True))
             raise Stop(
                 f"the loss is not finite ({values}) on batch {batch} of {len(self.batches)}, the {self.samples.which} "
-                f"slices {', '.join(self.samples.names_of(self.batches[batch]))}; what was saved before is kept. "
+                f"{self._noun} {', '.join(self.samples.names_of(self.batches[batch]))}; what was saved before is kept. "
                 "A lower LR or another SEED may help; SKIP_NAN=1 leaves such steps out and goes on"
             )
+
+    @property
+    def _noun(self) -> str:
+        return SLICES if self.samples.items == SLICES else "cases"
 
     def _gradients(self) -> Tensor:
         """(M, T) on the host; (0, T) where not asked for."""

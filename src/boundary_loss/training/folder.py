@@ -119,12 +119,12 @@ def start(
         "data_checksum": data.about.checksum,
         "data_arguments": command.recorded(data.path),
         "data_source": None if data.about.source is None else data.about.source.to_json(),
-        "num_train_slices": len(train.names),
-        "num_val_slices": len(val.names),
+        f"num_train_{train.items}": len(train.names),
+        f"num_val_{val.items}": len(val.names),
         "commit": provenance.commit(),
         "versions": provenance.versions(),
     }
-    refuse_changed_data(run, about["data_checksum"])
+    refuse_changed_data(run, about["data_checksum"], about.get("boxes_checksum"))
     note_commit(about["name"], about["commit"])
     about |= note_arithmetic(run, about["name"], RunRecord.of(about))
     if not run.exists():
@@ -176,16 +176,21 @@ def other_arithmetic(before: RunRecord, now: RunRecord) -> str:
     return ", ".join(changed)
 
 
-def refuse_changed_data(run: Path, checksum: str) -> None:
-    """An interrupted run does not go on with data that changed under it."""
+def refuse_changed_data(run: Path, checksum: str, boxes: str | None = None) -> None:
+    """An interrupted run does not go on with data, or boxes in it, that changed under it."""
     if not (run / RUN).is_file():
         return
-    before = RunFolder(run).record.data_checksum or "unknown"
-    if before != checksum:
-        raise Stop(
-            f"{run} began on other data (checksum {before[:12]}, now {checksum[:12]}); "
-            "FRESH=1 begins anew and keeps the old one beside it"
-        )
+    record = RunFolder(run).record
+    was_shown = str(record.recorded.get("boxes_checksum") or "")
+    for what, before, now in (
+        ("data", record.data_checksum or "unknown", checksum),
+        ("boxes", was_shown or "none", boxes or "none"),
+    ):
+        if before != now:
+            raise Stop(
+                f"{run} began on other {what} (checksum {before[:12]}, now {now[:12]}); "
+                "FRESH=1 begins anew and keeps the old one beside it"
+            )
 
 
 def finish(run: Path, folder: Path) -> None:

@@ -91,6 +91,14 @@ class Watch:
     def validation(self, tally: Tally) -> None:
         """After a validation step. Nothing of it is saved: the validation is done anew."""
         reached("validation step {} of epoch {}", tally.done, self._epoch)
+        self._end_if_asked()
+
+    def prediction(self, done: int) -> None:
+        """After so many items of a validation were predicted once more, to be kept; that is done anew too."""
+        reached("prediction {} of epoch {}", done, self._epoch)
+        self._end_if_asked()
+
+    def _end_if_asked(self) -> None:
         if self._interruption.is_asked():
             assert self._here is not None
             self._save(self._here)

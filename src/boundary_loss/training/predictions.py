@@ -1,6 +1,6 @@
-"""The predicted classes of an epoch, a file an item, written by threads while the network goes on.
+"""The predicted classes of an epoch, a PNG a slice or a file a volume, written by threads while the network goes on.
 
-A slice is a PNG, and those of an epoch are packed, if asked; a whole volume is a packed file by itself.
+The PNGs are packed at the epoch's end, if asked.
 """
 
 import shutil
@@ -14,18 +14,18 @@ from torch import Tensor
 
 from boundary_loss.events import reached
 from boundary_loss.files import link_folder, unfinished
-from boundary_loss.folders.epoch import PACKED, unpack_pictures, write_packed, write_volume
+from boundary_loss.folders.epoch import PACKED, unpack_pictures, write_packed
 from boundary_loss.folders.pictures import read_png, write_png
 from boundary_loss.folders.run import BEST_PREDICTIONS, iteration
+from boundary_loss.folders.volume_classes import VOLUME, VolumeClasses
 from boundary_loss.training.ranks import Ranks
 
-_WAITING_AT_MOST = 256  # slices in memory
+_WAITING_AT_MOST = {2: 256, 3: 3}
+"""Items in memory, by their axes: slices, or volumes of up to 0.1 GB."""
 
 
 class PredictionWriter:
-    """Writes ``iterNNN/SET/NAME.png`` of slices, ``.npz`` of volumes (use as a context).
-
-    The folder takes its name when it is complete.
+    """Writes ``iterNNN/SET/*.png``; the folder takes its name when it is complete (use as a context).
 
     Args:
         keep: go on with what an interrupted epoch has written; else it is cleared first.
@@ -72,15 +72,15 @@ class PredictionWriter:
             self._waiting.popleft().result()  # a full disk shows here
         self.ranks.wait()
 
-    def write(self, which: str, names: Sequence[str], classes: Tensor) -> None:
-        """Classes (B, X, Y[, Z]) uint8 of these items, on any device; none waits for the copy but the threads."""
+    def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
+        """Classes (B, X, Y[, Z]) uint8 of slices, or of volumes, on any device; only the threads wait for the copy."""
         folder = unfinished(self.folder) / which
         folder.mkdir(exist_ok=True)
         pictures, arrived = _to_host(classes)
-        for name, picture in zip(names, pictures, strict=True):
-            if len(self._waiting) >= _WAITING_AT_MOST:
+        for stem, picture in zip(stems, pictures, strict=True):
+            if len(self._waiting) >= _WAITING_AT_MOST[picture.ndim]:
                 self._waiting.popleft().result()
-            self._waiting.append(self._pool.submit(_write, folder / name, picture, arrived))
+            self._waiting.append(self._pool.submit(_write, folder, stem, picture, arrived))
 
 
 class PackedWriter(PredictionWriter):
@@ -132,17 +132,17 @@ def _to_host(classes: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
     return pinned, arrived
 
 
-def _write(path: Path, picture: Tensor, arrived: torch.cuda.Event | None) -> None:
+def _write(folder: Path, name: str, picture: Tensor, arrived: torch.cuda.Event | None) -> None:
     if arrived is not None:
         arrived.synchronize()
     if picture.ndim == 2:
-        write_png(path.with_name(f"{path.name}.png"), picture.numpy())
+        write_png(folder / f"{name}.png", picture.numpy())
     else:
-        write_volume(path.with_name(f"{path.name}{PACKED}"), picture.numpy())
+        VolumeClasses.of(picture.numpy()).write(folder / f"{name}{VOLUME}")
 
 
 def keep_best(run: Path, epoch: int) -> None:
-    """Make ``best_epoch/`` the predictions of ``epoch``, slices as PNGs: hard links where the disk has them."""
+    """Make ``best_epoch/`` the predictions of ``epoch``, unpacked: hard links where the disk has them, else copies."""
     reached("keeping epoch {} as the best", epoch)
     best = run / BEST_PREDICTIONS
     grown = unfinished(best)
@@ -150,10 +150,9 @@ def keep_best(run: Path, epoch: int) -> None:
         if stale.exists():
             shutil.rmtree(stale)
     source = run / iteration(epoch)
-    grown.mkdir(parents=True)
-    for path in sorted(source.iterdir()):
-        if path.suffix == PACKED:
-            unpack_pictures(path, grown / path.stem)
-        else:
-            link_folder(path, grown / path.name)
+    packed = sorted(source.glob(f"*{PACKED}"))
+    for path in packed:
+        unpack_pictures(path, grown / path.stem)
+    if not packed:
+        link_folder(source, grown)
     grown.rename(best)

@@ -8,7 +8,7 @@ dropout draws differ.
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +43,10 @@ class Part(NamedTuple):
     """Rows of each rank; None where each has the whole batch: alone, or because it has fewer rows than ranks."""
     reports: bool
     """Whether this rank counts and writes what was predicted on the rows."""
+    place: int = 0
+    """Of the batch, among those that the ranks have at this step."""
+    num_batches: int = 1
+    """That the ranks have at this step: one together, or one each."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,15 @@ class Ranks:
         parts = rows.tensor_split(self.size)
         mine = parts[self.rank]
         return Part(mine, len(mine) / len(rows), tuple(map(len, parts)), True)
+
+    def dealt(self, batches: Sequence[Tensor]) -> list[Part]:
+        """This rank's batch of each step where each rank takes a whole one: batch step * ranks + rank, or no rows."""
+        steps = [batches[first : first + self.size] for first in range(0, len(batches), self.size)]
+        none = torch.empty(0, dtype=torch.int64)
+        return [
+            Part(step[self.rank] if self.rank < len(step) else none, 1.0, None, True, self.rank, len(step))
+            for step in steps
+        ]
 
     def parallel(self, net: nn.Module) -> nn.Module:
         """The network as a training step calls it; its own weights and their names stay as they are."""

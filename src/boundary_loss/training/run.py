@@ -17,7 +17,7 @@ from boundary_loss.data import Samples
 from boundary_loss.files import sweep, write_array, write_text
 from boundary_loss.folders.run import BEST_EPOCH, BEST_WEIGHTS, CSV, RunFolder, iteration
 from boundary_loss.losses import propose_weight
-from boundary_loss.metric_definitions import TRAINING_ARRAYS
+from boundary_loss.metric_definitions import POINTS, SLICES, TRAINING_ARRAYS
 from boundary_loss.owncode import lacks_memory
 from boundary_loss.training.checkpoint import CheckpointWriter, load_checkpoint, save_midway
 from boundary_loss.training.clock import hours
@@ -27,7 +27,7 @@ from boundary_loss.training.fitting import Fitting, identity
 from boundary_loss.training.interruption import Interruption
 from boundary_loss.training.mid_epoch import Midway, Watch
 from boundary_loss.training.optimisers import set_rate
-from boundary_loss.training.predictions import WRITERS, keep_best
+from boundary_loss.training.predictions import WRITERS, PredictionWriter, keep_best
 from boundary_loss.training.tracking import Track, untracked
 from boundary_loss.training.weights import save_weights
 
@@ -177,7 +177,7 @@ class Training:
         set_rate(runner.optimiser, rate)
         start = time.perf_counter()
         begun, self.begun = self.begun, None
-        write = WRITERS[experiment.predictions]
+        write = WRITERS[experiment.predictions] if self.val.items == SLICES else PredictionWriter
         with write(self.run, epoch, keep=begun is not None, ranks=runner.ranks) as writer:
 
             def save(here: Midway) -> None:
@@ -190,8 +190,20 @@ class Training:
             watch = Watch(self.interruption, save, epoch, self.save_minutes, begun)
             train = runner.train(self.train, epoch, weights, writer, begun=begun, after_step=watch.training)
             val = runner.validate(self.val, epoch, weights, writer, after_step=watch.validation)
+            if not self.val.keeps_validated and self._stays(epoch, val):
+                runner.predict(self.val, epoch, writer, after_item=watch.prediction)
         self._record(epoch, rate, weights, train, val)
         self._say(epoch, time.perf_counter() - start)
+
+    def _stays(self, epoch: int, val: EpochLog) -> bool:
+        """Whether predictions of an epoch stay: those of a new best, of one that KEEP names, and of the last."""
+        experiment = self.runner.experiment
+        is_best = self._score(val) > max(self.history.scores, default=-1)
+        return is_best or experiment.keeps(epoch) or epoch == experiment.epochs - 1
+
+    def _score(self, val: EpochLog) -> float:
+        """What the best epoch maximises."""
+        return foreground_mean(val.volume_dice if self.runner.experiment.best == "volume" else val.dice)
 
     def _record(self, epoch: int, rate: float, weights: Sequence[float], train: EpochLog, val: EpochLog) -> None:
         line = {
@@ -206,8 +218,7 @@ class Training:
         }
         line |= {f"weight_{i}": weight for i, weight in enumerate(weights)}
         line |= {f"gradient_{i}": float(norm) for i, norm in enumerate(train.gradients)}
-        score = line["val_dice_volume" if self.runner.experiment.best == "volume" else "val_dice"]
-        self.history.add(line, train, val, score)
+        self.history.add(line, train, val, self._score(val))
         if self.runner.ranks.is_first:
             self._write(epoch)
 
@@ -248,7 +259,7 @@ class Training:
         print(
             f"{name}  epoch {epoch} ({epoch + 1}/{experiment.epochs})"
             f"  loss {line['tra_loss']:.4f}, val {line['val_loss']:.4f}"
-            f"  Dice per volume {line['val_dice_volume']:.3f} {score}"
+            f"  Dice {'on points' if self.val.items == POINTS else 'per volume'} {line['val_dice_volume']:.3f} {score}"
             f"{self._skipped()}  {seconds:.1f} s, left {hours(left)}{study}",
             flush=True,
         )

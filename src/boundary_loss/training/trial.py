@@ -1,10 +1,11 @@
-"""What a network and a user's own losses make of the study's slices, tried before anything is written.
+"""What a network and a user's own losses make of the study's samples, tried before anything is written.
 
 Axis letters as in :mod:`boundary_loss.shapes`.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,45 +14,53 @@ from boundary_loss.data import Batch, MapNeed
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot
 from boundary_loss.experiment import Experiment
-from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.networks import LOGITS, NETWORKS, outputs
 from boundary_loss.networks.distance_head import DISTANCES
 from boundary_loss.owncode import explained, lacks_memory
+from boundary_loss.training.samples import Trial
 from boundary_loss.training.skipping import recall, remember
 from boundary_loss.training.terms import PROBS, ActiveTerm
 
-_ENOUGH = 8
-"""Pixels along a side that show what our own networks do: they take any number."""
+_ENOUGH = {2: 8, 3: 32}
+"""Voxels along a side, by the number of axes, that show what our own networks do: they take any number."""
+_POINTS = 16
 _MULTIPLES = (2, 4, 8, 16, 32, 64)
 
 
 def try_network(
-    net: nn.Module, experiment: Experiment, data: PreparedFolder, stems: Sequence[str], device: torch.device
-) -> None:
-    """Refuse a network that cannot be trained on slices of this study; leaves it, and torch's generators, as they were.
+    net: nn.Module, experiment: Experiment, trial: Trial, channels: int, device: torch.device
+) -> None:  # fmt: skip
+    """Refuse a network that cannot be trained on samples of this study; leaves it, and torch's generators, unchanged.
 
     Args:
         net: on the device.
-        stems: the training slices.
+        channels: modalities C.
 
     Raises:
-        ValueError: what it said to a training batch or to a validation slice, or what is wrong with its answer; and
-            the nearest size of slices that it does take.
+        ValueError: what it said to a training batch or to a validation sample, or what is wrong with its answer; and
+            the nearest size that it does take.
     """
-    text, size = experiment.built_network, tuple(data.labels("train", stems[0]).shape)
+    text, size = experiment.built_network, trial.size
     if not any(weight.requires_grad for weight in net.parameters()):
         raise ValueError(f"network '{text}' has no weights to train")
     if text.partition("(")[0].partition("+")[0] in NETWORKS:
-        size = tuple(min(side, _ENOUGH) for side in size)
-    last = len(stems) % experiment.batch_size or min(len(stems), experiment.batch_size)
-    channels, num_classes = len(data.modalities), len(data.classes)
+        size = tuple(min(side, _ENOUGH[len(size)]) for side in size)
+    last = trial.count % experiment.batch_size or min(trial.count, experiment.batch_size)
+    num_classes = experiment.num_classes
+
+    of_points = experiment.view.of_points
+    if of_points and not all(hasattr(net, name) for name in ("encode", "at", "bytes_per_point")):
+        raise ValueError(f"network '{text}' gives no classes at points, which SAMPLE=points(...) asks for: OSSNet does")
 
     def call(batch: int, training: bool, sides: Sequence[int]) -> None:
-        images = torch.rand(batch, channels, *sides, generator=torch.Generator().manual_seed(0)).to(device)
+        generator = torch.Generator().manual_seed(0)
+        given = [torch.rand(batch, channels, *sides, generator=generator)]
+        if of_points:
+            given.append(torch.rand(batch, _POINTS, 3, generator=generator) * min(sides))
         net.train(training)
-        found = outputs(net(images))
+        found = outputs(net(*(tensor.to(device) for tensor in given)))
         for name, output in found.items():
-            _check(name, output, (batch, num_classes, *sides))
+            _check(name, output, (batch, num_classes, _POINTS) if of_points else (batch, num_classes, *sides))
         for term in experiment.terms:
             if term.reads not in (PROBS, *found):
                 known = ", ".join(found)
@@ -70,7 +79,7 @@ def try_network(
 
 
 def _try(call: Callable[[Sequence[int]], None], size: tuple[int, ...], failure: str) -> None:
-    """Call with slices of this size; where that fails, look for the nearest size that does not."""
+    """Call with samples of this size; where that fails, look for the nearest size that does not."""
     try:
         with explained(failure):
             call(size)
@@ -79,8 +88,14 @@ def _try(call: Callable[[Sequence[int]], None], size: tuple[int, ...], failure: 
         fits = next((sides for sides in larger if sides != size and _works(call, sides)), None)
         if fits is None:
             raise
-        advice = f"it takes {_by(fits)}, as SLICE='--shape {' '.join(map(str, fits))}' gives"
-        raise ValueError(f"{error}; {advice}") from error.__cause__
+        raise ValueError(f"{error}; it takes {_by(fits)}, as {_advice(fits)} gives") from error.__cause__
+
+
+def _advice(size: Sequence[int]) -> str:
+    """What makes samples of this size."""
+    if len(size) == 2:
+        return f"PREPARE='--shape {' '.join(map(str, size))}'"
+    return f"FIT='pad({next(m for m in reversed(_MULTIPLES) if all(side % m == 0 for side in size))})'"
 
 
 def _works(call: Callable[[Sequence[int]], None], sides: Sequence[int]) -> bool:
@@ -108,8 +123,8 @@ def _check(name: str, output: Tensor, expected: tuple[int, ...]) -> None:
         raise ArithmeticError(f"it gives NaN or infinite {name} before any training")
 
 
-def try_losses(terms: Sequence[ActiveTerm], data: PreparedFolder, stems: Sequence[str], device: torch.device) -> None:
-    """Refuse losses of the user's own, by import path, that fail on slices of this study.
+def try_losses(terms: Sequence[ActiveTerm], trial: Trial, num_classes: int, device: torch.device) -> None:
+    """Refuse losses of the user's own, by import path, that fail on a sample of this study.
 
     Raises:
         ValueError: what the loss raised, forward or backward, or what is wrong with its value.
@@ -117,17 +132,16 @@ def try_losses(terms: Sequence[ActiveTerm], data: PreparedFolder, stems: Sequenc
     own = [term for term in terms if ":" in term.text.rpartition(":")[0].partition("(")[0]]
     if not own:
         return
-    middle = stems[len(stems) // 2]  # less often empty than the first
-    labels = torch.from_numpy(data.labels("train", middle))[None].to(device)
-    spacing, num_classes = torch.tensor([data.spacing("train", middle)]), len(data.classes)
+    labels, spacing = trial.labels.to(device), trial.spacing
     gt = encode_one_hot(labels, num_classes, torch.float32)
     for term in own:
         probs, other = gt.clone().mul_(0.5).add_(0.5 / num_classes), torch.zeros_like(gt)
         given = {term.reads: (probs if term.reads == PROBS else other).requires_grad_()}
-        with explained(f"loss '{term.text}' fails on the training slice {middle}"):
+        kind = "slice" if labels.ndim == 3 else "case"
+        with explained(f"loss '{term.text}' fails on the training {kind} {trial.name}"):
             maps = {need: _map(need, labels, gt, spacing) for need in [term.need] if need}
             batch = Batch(
-                index=torch.zeros(1, dtype=torch.int64), names=[middle], inputs=(), labels=labels, gt=gt, maps=maps,
+                index=torch.zeros(1, dtype=torch.int64), names=[trial.name], inputs=(), labels=labels, gt=gt, maps=maps,
                 mask=None, spacings=spacing,
             )  # fmt: skip
             value = term(given, batch)
@@ -141,4 +155,5 @@ def try_losses(terms: Sequence[ActiveTerm], data: PreparedFolder, stems: Sequenc
 def _map(need: MapNeed, labels: Tensor, gt: Tensor, spacing: Tensor) -> Tensor:
     if need.measure:
         return need.measure(gt, spacing)
-    return signed_distance(labels, spacing, num_classes=gt.shape[1], classes=need.classes, **dict(need.options))
+    options: dict[str, Any] = {"spatial_dims": labels.ndim - 1, "num_classes": gt.shape[1], "classes": need.classes}
+    return signed_distance(labels, spacing, **options | dict(need.options))

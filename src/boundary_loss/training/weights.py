@@ -6,13 +6,23 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from boundary_loss.data import View
 from boundary_loss.files import write_bytes
 from boundary_loss.folders import records
 from boundary_loss.networks import build_network, outline_network
 from boundary_loss.preparation.shown import Preparation
 from boundary_loss.training.tensorfiles import fault_of_tensors, misfits, not_finite, read_tensors, to_bytes
 
+_VIEW = ("fit", "sample", "infer")
 _REMEDY = "take the best.pkl of a finished run, or train again"
+
+
+def _box(value: Any, key: str, path: Path) -> None:
+    records.list_of(records.count)(value, key, path)
+    if len(value) != 3 or min(value) < 1:
+        raise ValueError(f"{path}: '{key}' is {value!r:.60}, expected three numbers of voxels")
+
+
 _FIELDS: dict[str, records.Check] = {
     "network": records.text,
     "in_channels": records.count,
@@ -21,6 +31,8 @@ _FIELDS: dict[str, records.Check] = {
     "modalities": records.distinct_names,
     "classes": records.distinct_names,
     "temperature": records.temperature,
+    "view": records.record({"fit": records.texts, "sample": records.text, "infer": records.text}, needs=_VIEW),
+    "box": _box,
 }
 _NETWORK = ("network", "in_channels", "num_classes")
 _SHOWN = 3  # faults of tensors in a message
@@ -45,7 +57,11 @@ class Weights:
     temperature: float | None
     """Of the softmax, as in training."""
     preparation: Preparation | None
-    """How the slices came from volumes."""
+    """How the slices came from volumes, or whole ones are scaled."""
+    view: View | None
+    """What of a whole volume is shown; None of a network of slices."""
+    box: tuple[int, ...] | None
+    """Voxels of the box that a locator places in each case."""
 
     @classmethod
     def read(cls, path: Path) -> "Weights":
@@ -78,6 +94,7 @@ class Weights:
         _check_numbers(content, path)
         _check_tensors(content, path)
         prepared, num_classes = content.get("preparation"), content["num_classes"]
+        view, box = content.get("view"), content.get("box")
         return cls(
             path=path,
             digest=digest,
@@ -90,6 +107,8 @@ class Weights:
             classes=tuple(content.get("classes") or ()),
             temperature=content.get("temperature"),
             preparation=None if prepared is None else Preparation.from_json(prepared, path, num_classes),
+            view=None if view is None else _view(view, path),
+            box=None if box is None else tuple(box),
         )
 
     def build(self, *, trust_network: bool = False) -> nn.Module:
@@ -118,6 +137,13 @@ class Weights:
             net.load_state_dict(self.tensors)
         except RuntimeError as error:  # a network of the user's own may have more to say
             raise ValueError(f"{self.path} does not fit {what}: {error}") from None
+
+
+def _view(words: dict[str, Any], path: Path) -> View:
+    try:
+        return View.parse(words["fit"], words["sample"], words["infer"])
+    except ValueError as error:
+        raise ValueError(f"{path}: 'view': {error}") from None
 
 
 def save_weights(path: Path, net: nn.Module, about: dict[str, Any]) -> None:

@@ -1,0 +1,59 @@
+# Left atrium 2018: LGE-MRI, whole volumes. Background, atrium. A network finds the atrium in the reduced volume; the others
+# are shown its box (LOCATOR= shows them all of a volume).
+#   make -f atria.make                  from the challenge's archive in data/ to trainings, curves, report and archive
+#   make -f atria.make SRC=phantom      the same on synthetic archives, an eighth of the size
+#   make -f atria.make SRC=phantom EPC=5 BS=2 NET='VNet(kernel=3,width=4)'     in minutes on two cores
+
+STUDY       := atria
+PREPARED_AS := ATRIA
+KIND        := volumes
+UNPACK      := --root 'Training Set' 'Testing Set' train validate test --drop __MACOSX lawall.nrrd '*.py' desktop.ini
+PHANTOM     := --cases 10 --size 80
+
+RETAIN       = $(if $(phantom),2,20)
+NET         := VNet
+EPC         := 200
+BS          := 3
+LR          := 3e-4
+RATE        := plateau(7,0.8)
+AUGMENT     := flip(y) rotate(3) shift(3) noise(1)
+MODALITY    := lgemri
+CASES        = $(RAW)/$(if $(phantom),test,Testing Set)
+
+# Nothing is found from another folder
+$(if $(wildcard src/pipeline.mk),,$(error make works in the folder of $(strip $(MAKEFILE_LIST)): cd there first, or name it with make -C))
+
+# The ledger: RUN.losses, .schedule, and what is the row's own of .net, .fit, .sample, .infer, .augment, .epc, .bs, .lr, .rate.
+# In a phantom an atrium of the eighth part has the eighth part of the voxels along each axis, and so have reduction and box
+LOCATOR              := locator
+LOCATE                = $(if $(phantom),--least 1 --buffer 4)
+locator.losses       := dice(over=batch):1@1
+locator.fit           = $(if $(phantom),reduce(2,2,1),reduce(4,4,2))
+locator.bs           := 5
+locator.lr           := 1e-4
+locator.rate         := plateau(15,0.85)
+locator.augment      := none
+
+dice.losses          := dice(over=batch):1@1
+focal.losses         := focal(foreground=200):1
+hybrid.losses        := dice(over=batch):1@1 boundary:0@1
+hybrid.schedule      := rebalance(0.01,0.85)
+hybrid_after.losses  := dice(over=batch):1@1 boundary:0.15@1
+hybrid_after.schedule := after(dice>0.8)
+bam3_dice.losses     := $(dice.losses)
+bam3_dice.net        := VNet(attention=serial,dilation=3)
+bam3_dice.lr         := 2.5e-4
+bam4_dice.losses     := $(dice.losses)
+bam4_hybrid.losses   := $(hybrid.losses)
+bam4_hybrid.schedule := $(hybrid.schedule)
+bam4.net             := VNet(attention=serial,dilation=4)
+bam4.lr              := 2.5e-4
+wide.losses          := $(dice.losses)
+wide.net             := VNet(layers=2)
+wide.lr              := 1.5e-4
+
+RUNS     := dice hybrid bam4_dice
+families := bam4 dtm_aaai dtm_rec dtm
+
+include src/distance_rows.mk
+include src/pipeline.mk

@@ -1,0 +1,210 @@
+"""Samples of a network that answers at points: the whole volume of a case, and points drawn of it.
+
+Axis letters: B samples, C modalities, K classes, P points, X Y Z voxels (see :mod:`boundary_loss.shapes`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from boundary_loss.data.augmentation import Augmentation
+from boundary_loss.data.case_maps import case_map
+from boundary_loss.data.cases import ShownCases
+from boundary_loss.data.frame import Box, Frame
+from boundary_loss.data.needs import MapNeed
+from boundary_loss.data.patches import stack_padded
+from boundary_loss.data.points import Band, Points, draw_points, shown_at, sobel_band, values_at, within
+from boundary_loss.data.prefetch import onto_device
+from boundary_loss.data.samples import Batch
+from boundary_loss.data.volumes import Planned, Volumes, altered
+from boundary_loss.data.ways import Way, read_bytes
+from boundary_loss.encoding import encode_one_hot, scatter_classes
+from boundary_loss.inference.field import Field, Lattice, probabilities
+from boundary_loss.metric_definitions import POINTS
+from boundary_loss.shapes import IGNORED, Labels
+
+VALIDATED = 1 << 17
+"""Points of a case that an epoch is validated on, as OSS-Net's of BraTS (Reich et al. 2021)."""
+_OBJECT = MapNeed.of("own", (1,), {})
+"""The map that a band is cut from: of all that is no background."""
+
+
+def check_point_needs(needs: Sequence[MapNeed], augmentation: Augmentation | None) -> None:
+    """Refuse what points cannot have.
+
+    Raises:
+        ValueError: a map of each step, or an augmentation that deforms.
+    """
+    if any(need.source == "step" for need in needs):
+        raise ValueError(
+            "map=step does not go with SAMPLE=points(...): a map is read off that of the whole case; leave map out"
+        )
+    if augmentation is not None and augmentation.deforms:
+        raise ValueError(
+            "SAMPLE=points(...) does not go with an AUGMENT that turns, enlarges, moves or bends: maps are of the "
+            "cases as they are; flip, intensity and noise do"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked(Planned):
+    points: np.ndarray = field(default_factory=lambda: np.empty((0, 3), np.int64))
+    """(P, 3) voxels of what is shown, before it is mirrored."""
+
+
+class PointSamples(Volumes):
+    """The cases of ``train`` or ``val``; a sample is all that the fit shows of one, asked at some of its voxels.
+
+    Those of ``train`` are drawn anew in each epoch. Those of ``val`` are always the same: :data:`VALIDATED` of each
+    case, or all of its voxels where there are fewer, and a case is a batch.
+    """
+
+    items = POINTS
+    keeps_validated = False
+
+    def __init__(
+        self, cases: ShownCases, *, needs: Sequence[MapNeed] = (), device: torch.device | str = "cpu",
+        augmentation: Augmentation | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(cases, needs=needs, device=device)
+        check_point_needs(needs, augmentation)
+        assert isinstance(cases.view.sample, Points)
+        self.points, self.augmentation = cases.view.sample, augmentation
+        self.each = self.points.each if self.which == "train" else 1
+        self.is_dealt = self.which == "val"
+        if len({frame.shape for frame in self.frames.values()}) > 1:
+            self.has_ignored = True  # what fills up the smaller ones
+        self._bands: dict[str, Band] = {}
+
+    def in_order(self, batch_size: int, *, group: bool) -> list[Tensor]:
+        """One batch a case, whatever the batch size: of each there are many points."""
+        return list(torch.arange(len(self)).split(1))
+
+    def _plan(self, sample: int, seed: int) -> Planned:
+        case = self.names[sample // self.each]
+        frame, drawn = self.frames[case], None
+        if self.augmentation is not None:
+            spacing = self.cases.spacing(case, frame)[None].double().numpy()
+            drawn = self.augmentation.draw([sample], seed, (len(self.folder.modalities), *frame.shape), spacing)
+        return _Asked(case, frame, frame.source_box(), drawn, self._points_of(case, frame, seed, sample))
+
+    def _points_of(self, case: str, frame: Frame, seed: int, sample: int) -> np.ndarray:
+        if self.which == "train":
+            return draw_points(self.points, frame.shape, self._band(case, frame), seed, sample)
+        if math.prod(frame.shape) <= VALIDATED:
+            return np.stack(np.unravel_index(np.arange(math.prod(frame.shape)), frame.shape), axis=1)
+        return draw_points(Points(VALIDATED), frame.shape, None, 0, sample)
+
+    def _band(self, case: str, frame: Frame) -> Band | None:
+        """Where the share of the points at the border lies; found when the case is first shown."""
+        if not self.points.border:
+            return None
+        if case not in self._bands:
+            truth = torch.from_numpy(np.ascontiguousarray(self.cases.folder.truth(case)))
+            mask = (truth > 0) & (truth != IGNORED)
+            if self.points.band is None:
+                near = sobel_band(frame.resample(mask, 0)).numpy()
+            else:
+                distances = case_map(_OBJECT, mask.to(torch.uint8), self.folder.spacing_3d(case), 2)[0]
+                near = frame.resample(torch.from_numpy(within(distances, self.points.band)), 0).numpy()
+            self._bands[case] = Band.of(near)
+        return self._bands[case]
+
+    def _read(self, plan: Planned) -> list[Tensor]:
+        """On the host: the modalities, the labels, the points, and of each map what lies there."""
+        assert isinstance(plan, _Asked)
+        maps = [shown_at(self.maps.whole(plan.case, need), plan.frame, plan.points).cpu() for need in self.kept]
+        return [*self.cases.parts(plan.case, plan.box), torch.from_numpy(plan.points), *maps]
+
+    def _complete(
+        self, samples: Tensor, whole: Tensor, planned: Sequence[Planned], read: Sequence[Tensor]
+    ) -> Batch:  # fmt: skip
+        size = [max(sides) for sides in zip(*map(self._shape, whole.tolist()), strict=True)]
+        each, count = len(read) // len(planned), len(self.folder.modalities)
+        images, dense, places, at_points = [], [], [], []
+        maps: list[list[Tensor]] = [[] for _ in self.kept]
+        for number, plan in enumerate(planned):
+            own = read[number * each : (number + 1) * each]
+            image, labels = self._altered(plan, own[:count], own[count])
+            points = _mirrored(own[count + 1], plan)
+            images.append(image)
+            dense.append(labels)
+            places.append(points.float())
+            at_points.append(values_at(labels, points))
+            for found, values in zip(maps, own[count + 2 :], strict=True):
+                found.append(values)
+        labels = torch.stack(at_points)
+        stacked = {need: torch.stack(found) for need, found in zip(self.kept, maps, strict=True)}
+        return Batch(
+            index=onto_device(samples // self.each, labels.device),
+            names=self.names_of(samples),
+            inputs=(stack_padded(images, 3, 0, size), torch.stack(places)),
+            labels=labels,
+            gt=encode_one_hot(labels, self.num_classes, torch.float32),
+            maps={need: scatter_classes(found, need.classes, self.num_classes) for need, found in stacked.items()},
+            mask=(labels != IGNORED).unsqueeze(1) if self.has_ignored else None,
+            spacings=torch.stack([self._spacing(plan) for plan in planned]),
+            dense=stack_padded(dense, 3, IGNORED, size),
+        )
+
+    def _altered(self, plan: Planned, image: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Labels]:
+        frame = plan.frame.within(plan.box)
+        shown = frame.resample(self.cases.scaled(plan.case, image), 1), frame.resample(labels, 0)
+        return shown if plan.drawn is None else altered(*shown, plan.drawn)
+
+    def predict(self, net: Field, case: str, device: torch.device) -> Labels:
+        """The classes of all voxels of a case, (X, Y, Z) uint8 in the grid of its source, on the device."""
+        frame = self.frames[case]
+        box = frame.source_box()
+        *parts, _ = self.cases.parts(case, box)
+        volume = self.cases.scaled(case, [part.to(device) for part in parts])
+        assert self.cases.view.way is not None
+        return ask_in_source(net, frame.within(box).resample(volume, 1), frame, self.cases.view.way)
+
+
+def _mirrored(points: Tensor, plan: Planned) -> Tensor:
+    """Voxels (P, 3) of what is shown, where they come to lie when it is mirrored."""
+    if plan.drawn is None or plan.drawn.axes is None:
+        return points
+    points = points.clone()
+    for axis in plan.drawn.axes[0]:  # counted from the last
+        points[:, axis] = plan.frame.shape[axis] - 1 - points[:, axis]
+    return points
+
+
+def ask_in_source(net: Field, volume: Tensor, frame: Frame, way: Way) -> Labels:
+    """The classes at the voxels of a case's source, (*source) uint8 on the device; what is not shown is background.
+
+    Args:
+        net: in evaluation mode.
+        volume: (C, *shape) float32, what the frame shows.
+    """
+    box, lattice = _shown_in_source(frame)
+    labels = torch.zeros(frame.source, dtype=torch.uint8, device=volume.device)
+    labels[box.slices] = way(net, volume, lattice).labels
+    return labels
+
+
+def probabilities_in_source(net: Field, volume: Tensor, frame: Frame, way: Way, temperature: float) -> Tensor:
+    """The softmax at the voxels of a case's source, (K, *source) float32 on the host; arguments as there."""
+    box, lattice = _shown_in_source(frame)
+    shown = probabilities(net, volume, lattice, memory=read_bytes(way.memory), temperature=temperature)
+    whole = torch.zeros((len(shown), *frame.source))
+    whole[0] = 1
+    whole[(slice(None), *box.slices)] = shown
+    return whole
+
+
+def _shown_in_source(frame: Frame) -> tuple[Box, Lattice]:
+    """The voxels of the source that are shown, and where they lie in what is."""
+    box = frame.covered(Box((0, 0, 0), frame.shape))
+    inner = frame.within(box).inverse
+    shape: Any = box.shape
+    scale: Any = inner.scale
+    offset: Any = inner.offset
+    return box, Lattice(shape, scale, offset)

@@ -1,0 +1,194 @@
+"""How a ledger says what a network is shown of a case, and how its answers are put together: fit, sample, infer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from boundary_loss.call_syntax import bind, parse_call, usage
+from boundary_loss.data.fit import Fit
+from boundary_loss.data.frame import Box, Frame, Shape
+from boundary_loss.data.patches import Patch
+from boundary_loss.data.points import Points
+from boundary_loss.data.ways import WAYS, Coarse, Way, read_bytes
+from boundary_loss.encoding import probs2class
+from boundary_loss.inference.windows import sliding_windows
+from boundary_loss.shapes import Labels, Probs
+
+
+@dataclass(frozen=True)
+class Planes:
+    """``slices``: a network of two axes on slices, or on the planes of whole volumes."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """``whole``: all of what the fit shows of a case, at once."""
+
+    each: ClassVar[int] = 1
+
+
+Sample = Planes | Whole | Patch | Points
+SAMPLES: dict[str, type[Sample]] = {"slices": Planes, "whole": Whole, "patch": Patch, "points": Points}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """``windows(overlap=0.5, memory=2GiB)``: overlapping patches, averaged with Gaussian weights.
+
+    Args:
+        overlap: of neighbours, as a share of the patch.
+        memory: what their averages may take on the device; they are kept on the host if they need more.
+    """
+
+    overlap: float = 0.5
+    memory: str = "2GiB"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap < 1:
+            raise ValueError(f"windows: overlap={self.overlap:g} must be at least 0 and below 1")
+        _ = self.bytes
+
+    @property
+    def bytes(self) -> int:
+        """The memory as a number."""
+        return read_bytes(self.memory)
+
+
+INFERENCE: dict[str, Callable[..., Windows | Way]] = {"windows": Windows, **WAYS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a network is shown of a case. It is kept with the weights, so that a new case is shown alike."""
+
+    fit: Fit
+    sample: Sample
+    windows: Windows | None
+    """How the answers on patches become that on the whole; None if the network sees all at once."""
+    way: Way | None = None
+    """How a network of space is asked for all voxels; None for the others."""
+
+    @classmethod
+    def parse(cls, fit: Sequence[str], sample: str, infer: str) -> "View":
+        """``["reduce(4,4,2)"], "patch(112,112,80)", "windows(overlap=0.5)"`` -> View; no infer gives the sample's own.
+
+        Raises:
+            ValueError: an unknown or ill-formed word, or inference that is not of the sample.
+        """
+        shown, answered = parse_sample(sample), parse_inference(infer) if infer else None
+        windows = answered if isinstance(answered, Windows) else None
+        way = None if answered is None or isinstance(answered, Windows) else answered
+        if answered is not None and isinstance(shown, Points) is (way is None):
+            raise ValueError(
+                f"INFER={infer} does not go with SAMPLE={sample}: dense, prior and coarse go with points, windows with "
+                "patches"
+            )
+        if answered is None:
+            windows = Windows() if isinstance(shown, Patch) else None
+            way = Coarse() if isinstance(shown, Points) else None
+        return cls(fit=Fit.parse(fit), sample=shown, windows=windows, way=way)
+
+    @property
+    def of_volumes(self) -> bool:
+        """Whether the network has three axes and is shown whole volumes, or parts of them."""
+        return not isinstance(self.sample, Planes)
+
+    @property
+    def of_points(self) -> bool:
+        """Whether the network is shown a whole volume and asked at points of it."""
+        return isinstance(self.sample, Points)
+
+    def frame(self, source: Sequence[int], box: Box | None = None) -> Frame:
+        """What is shown of a case of this shape: the steps of the fit, then the box."""
+        frame = self.fit(source)
+        return frame if box is None else frame.cut(box)
+
+    def shape(self, frame: Frame) -> Shape:
+        """The shape of a sample of a case."""
+        return tuple(map(min, self.sample.shape, frame.shape)) if isinstance(self.sample, Patch) else frame.shape
+
+    def outputs(
+        self, call: Callable[[Tensor], dict[str, Tensor]], image: Tensor, *, batch_size: int, device: torch.device
+    ) -> dict[str, Tensor]:
+        """The network's outputs by name, (1, K, *shape) float32 each, on all that is shown of a case.
+
+        Args:
+            call: takes (B, C, X, Y, Z) on the device.
+            image: (1, C, *shape), there or on the host.
+            batch_size: windows a call.
+        """
+        if not isinstance(self.sample, Patch) or self.windows is None:
+            return call(image.to(device))
+        patch = tuple(map(min, self.sample.shape, image.shape[2:]))
+        found = sliding_windows(
+            call, image[0], patch, overlap=self.windows.overlap, batch_size=batch_size, device=device,
+            memory=self.windows.bytes,
+        )  # fmt: skip
+        return {name: output.to(device).unsqueeze(0) for name, output in found.items()}
+
+    @cached_property
+    def words(self) -> dict[str, Any]:
+        """The words with all of their numbers: one text for one view, which :meth:`parse` reads again."""
+        return {
+            "fit": [_written(_name_of(step), step) for step in self.fit.steps],
+            "sample": next(_written(name, self.sample) for name, kind in SAMPLES.items() if kind is type(self.sample)),
+            "infer": next(
+                (_written(n, own) for n, kind in INFERENCE.items() for own in self._answered if type(own) is kind), ""
+            ),
+        }
+
+    @property
+    def _answered(self) -> list[Windows | Way]:
+        return [own for own in (self.windows, self.way) if own is not None]
+
+
+def parse_sample(text: str) -> Sample:
+    """``patch(112,112,80)`` -> Patch; ValueError if unknown, ill-formed or out of range."""
+    name, options = parse_call(text)
+    if name not in SAMPLES:
+        raise ValueError(f"unknown sample '{text}'; known: {', '.join(usage(n, kind) for n, kind in SAMPLES.items())}")
+    if name == "points":
+        return Points.parse(text)
+    kind: Callable[..., Sample] = SAMPLES[name]
+    return bind(kind, options, "sample", name=name, numbered=True)()
+
+
+def parse_inference(text: str) -> Windows | Way:
+    """``windows(overlap=0.25)`` -> Windows; ValueError likewise."""
+    name, options = parse_call(text)
+    if name not in INFERENCE:
+        known = ", ".join(usage(n, kind) for n, kind in INFERENCE.items())
+        raise ValueError(f"unknown inference '{text}'; known: {known}")
+    return bind(INFERENCE[name], options, "infer", name=name, numbered=True)()
+
+
+def _name_of(step: object) -> str:
+    return type(step).__name__.lower()
+
+
+def _written(name: str, setting: object) -> str:
+    """``patch(112,112,80,0.3,1)``: a call with all of its numbers; a band of None is ``sobel``."""
+    values = [part for value in vars(setting).values() for part in (value if isinstance(value, tuple) else (value,))]
+    words = [value if isinstance(value, str) else "sobel" if value is None else f"{value:.12g}" for value in values]
+    return f"{name}({','.join(words)})" if words else name
+
+
+def classes_in_source(probs: Probs, frame: Frame) -> Labels:
+    """The most probable class of each voxel of the source, (*source) uint8, of probabilities (K, *shape) in a frame.
+
+    What the frame does not show is background. Where it interpolates, probabilities are brought back and then compared,
+    one class at a time, so that no more than three volumes of the source are held.
+    """
+    if frame.is_crop:
+        return frame.to_source_grid(probs2class(probs.unsqueeze(0), dtype=torch.uint8)[0], 0)
+    best = frame.to_source_grid(probs[0], 1, outside=1)
+    classes = torch.zeros(best.shape, dtype=torch.uint8, device=probs.device)
+    for k in range(1, len(probs)):
+        here = frame.to_source_grid(probs[k], 1)
+        classes[here > best] = k
+        best = torch.maximum(best, here)
+    return classes
