@@ -89,9 +89,9 @@ def test_missing_packages_are_named_with_what_installs_them(monkeypatch: pytest.
 def test_the_packages_are_those_of_pyproject() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     assert [package.name for package in REQUIRED] == [name.split(">")[0] for name in project["dependencies"]]
-    for package in OPTIONAL:
-        extra = project["optional-dependencies"].get(package.extra, [package.name])
-        assert package.name in [name.split(">")[0] for name in extra]
+    extras = project["optional-dependencies"]
+    listed = {(name.split(">")[0], extra) for extra, names in extras.items() for name in names}
+    assert {(package.name, package.extra) for package in OPTIONAL} == listed | {("triton", "")}
 
 
 def test_kernels_that_do_not_load_are_explained_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:

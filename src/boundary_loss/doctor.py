@@ -43,6 +43,8 @@ OPTIONAL = (
     Package("triton", "the kernels for CUDA; torch's builds for CUDA bring it"),
     Package("pynrrd", "volumes as .nrrd, .nhdr", "volumes"),
     Package("h5py", "volumes as .h5", "volumes"),
+    Package("trimesh", "smoothed meshes", "mesh"),
+    Package("fast-simplification", "meshes of fewer triangles", "mesh"),
     Package("tensorboard", "TRACK=tensorboard", "track"),
     Package("pytest", "make test", "test"),
     Package("hypothesis", "make test", "test"),

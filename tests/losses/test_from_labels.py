@@ -330,5 +330,22 @@ def test_refuses_what_does_not_fit():
         loss([], [])
     with pytest.raises(ValueError, match="no output that counts"):
         FromLabels(BoundaryLoss(activation="softmax"), level_weights=[0, 0])([logits], labels)
-    with pytest.raises(ValueError, match="full size"):
-        FromLabels(BoundaryLoss(activation="softmax"), full_size=(7, 5, 3))(logits, labels)
+    for options in ({"full_size": (7, 5, 3)}, {"spacing_mm": [2]}, {"spacing_mm": (1, 2, 3)}):
+        with pytest.raises(ValueError, match="2 spatial axes"):
+            FromLabels(BoundaryLoss(activation="softmax"), **options)(logits, labels)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("label", [255, None])
+def test_on_the_device_as_on_the_host(dims, name, label):
+    logits, labels = example(SHAPES[dims], dtype=torch.float32)
+    if label is not None:
+        labels[:, :2] = label
+    loss = FromLabels(LOSSES[name](ignore_index=255), spacing_mm=SPACING[dims])
+    on_device = logits.detach().cuda().requires_grad_()
+    ours, theirs = loss(on_device, labels.cuda()), loss(logits, labels)
+    torch.testing.assert_close(ours.cpu(), theirs)
+    gradients = [torch.autograd.grad(v, x)[0].cpu() for v, x in ((ours, on_device), (theirs, logits))]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)

@@ -127,10 +127,8 @@ class FromLabels(nn.Module):
         values = []
         for weight, output, target, counted in zip(weights, outputs, targets, masks):
             if weight:
-                size = output.shape[2:]
-                if len(size) != len(full_size):
-                    raise ValueError(f"an output has {len(size)} spatial axes, the full size {full_size} has others")
-                values.append(weight * self._level(output, target, counted, spacing_at(size, full_size, spacing)))
+                own = spacing_at(output.shape[2:], full_size, spacing)
+                values.append(weight * self._level(output, target, counted, own))
         return torch.stack(values).sum(0)
 
     def _weights(self, levels: int) -> list[float]:

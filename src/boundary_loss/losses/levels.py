@@ -30,6 +30,15 @@ def resized(target: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def spacing_at(size: Sequence[int], full_size: Sequence[int], spacing_mm: SpacingTable | None) -> SpacingTable:
-    """Spacing of a grid of ``size`` over the extent that ``full_size`` covers at ``spacing_mm``; (D,) or (B, D) mm."""
+    """Spacing of a grid of ``size`` over the extent that ``full_size`` covers at ``spacing_mm``; (D,) or (B, D) mm.
+
+    Raises:
+        ValueError: not one spacing, and one full size, for each of the D axes.
+    """
     spacing = np.ones(len(size)) if spacing_mm is None else spacing_mm
+    if len(full_size) != len(size) or spacing.shape[-1] != len(size):
+        raise ValueError(
+            f"an output has {len(size)} spatial axes, but there are {spacing.shape[-1]} numbers of spacing_mm and "
+            f"{len(full_size)} of the full size {tuple(full_size)}"
+        )
     return spacing * np.asarray(full_size, dtype=np.float64) / np.asarray(size, dtype=np.float64)
