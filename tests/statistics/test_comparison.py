@@ -127,3 +127,12 @@ def test_what_is_counted(runs: list[Path]) -> None:
     assert Comparison.of("val_3d_dsc", found).counted == "2 volumes of the validation set"
     assert Comparison.of("tra_dice", found).counted == "12 slices of the training set"
     assert Comparison.of("tra_loss", found).counted == "3 batches of the training set"
+
+
+def test_items_that_are_volumes_are_called_so(runs: list[Path]) -> None:
+    for run in runs:
+        rows = read_json(run / "rows.json")
+        write_json(run / "rows.json", rows | {"items": "volumes", "slices": rows["val"]})
+    shown = Comparison.of("val_dice", find_runs(runs))
+    assert shown.counted == "8 volumes of the validation set"
+    assert shown.metric.label == "validation Dice per volume"

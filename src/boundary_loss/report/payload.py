@@ -60,7 +60,7 @@ def _metric(shown: Comparison, scores: Scores) -> dict[str, Any]:
         "name": shown.name,
         "label": shown.metric.label,
         "axis": axis_label(shown.name).replace("\n", " "),
-        "heading": " · ".join(heading_of(shown.name)),
+        "heading": " · ".join(heading_of(shown)),
         "short": short_label(shown.name),
         "about": about(shown),
         "unit": shown.metric.unit,
@@ -76,7 +76,7 @@ def _metric(shown: Comparison, scores: Scores) -> dict[str, Any]:
 def about(shown: Comparison) -> str:
     """Return ``volumes, mm, lower is better``."""
     direction = "lower is better" if shown.metric.lower_is_better else "higher is better"
-    return f"{heading_of(shown.name)[1]}, {direction}"
+    return f"{heading_of(shown)[1]}, {direction}"
 
 
 def _run(measured: Measured, number: int) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def html(scores: Scores, statistics: Statistics) -> str:
 def _table(scores: Scores, statistics: Statistics, when: Choice) -> str:
     top = ""
     for shown in scores.comparisons:
-        name, rows_of = heading_of(shown.name)
+        name, rows_of = heading_of(shown)
         text = f"{escape(name)}<br><small>{escape(rows_of)}</small>"
         top += f'<th colspan="{len(shown.columns)}" scope="colgroup">{text}</th>'
     below = "".join(

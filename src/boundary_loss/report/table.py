@@ -209,9 +209,8 @@ def _line(scores: Scores, shown: Comparison, measured: Measured) -> list[str]:
     return line
 
 
-def heading_of(name: str) -> tuple[str, str]:
+def heading_of(shown: Comparison) -> tuple[str, str]:
     """``("HD95 ↓", "volumes, mm")``."""
-    found = metric(name)
-    label = short_label(name)
+    found, label = shown.metric, short_label(shown.name)
     unit = f", {found.unit}" if found.unit else ""
     return f"{label[0].upper()}{label[1:]} {'↓' if found.lower_is_better else '↑'}", found.noun + unit

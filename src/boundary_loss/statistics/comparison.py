@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from boundary_loss.folders.run import ROWS, RUN, RunFolder, parts_in
-from boundary_loss.metric_definitions import Metric, metric
+from boundary_loss.metric_definitions import SLICES, Metric, metric
 from boundary_loss.statistics.values import Measured, nanmean, pool
 
 _SET_ASIDE = re.compile(r"_\d{8}-\d{6}(-\d+)?$")  # files.set_aside
@@ -25,10 +25,12 @@ class Comparison:
     """Every class or loss shown, in order; a run may lack a loss."""
     runs: tuple[Measured, ...]
     """One entry for each row of the ledger; the runs of its seeds and folds are pooled."""
+    items: str = SLICES
+    """What the runs' lists of items name: slices, volumes or points."""
 
     @property
     def metric(self) -> Metric:
-        return metric(self.name)
+        return metric(self.name, self.items)
 
     @classmethod
     def of(
@@ -59,7 +61,7 @@ class Comparison:
             pool(label, [_measure(run, label, name, chosen) for run in own])
             for own, label in zip(rows.values(), labels or rows, strict=True)
         )
-        return cls(name=name, study=study or study_of(runs), columns=chosen, runs=measured)
+        return cls(name=name, study=study or study_of(runs), columns=chosen, runs=measured, items=runs[0].items)
 
     @property
     def set_name(self) -> str:
