@@ -434,7 +434,8 @@ def test_wrong_words_are_answered_with_the_right_ones(study: Path, words: list[s
 
 
 def test_the_rows_are_checked_before_the_first_is_trained(study: Path) -> None:
-    words = [*ISLES[:-1], "RUNS=hausdorff surface ce", "AUGMENT=rotate(5)", "NET=Dimwit", "-j2", "train"]
+    fixed = "surface.losses=boundary(map=2d):1@1"
+    words = [*ISLES[:-1], "RUNS=hausdorff surface ce", fixed, "AUGMENT=rotate(5)", "NET=Dimwit", "-j2", "train"]
     done = make(study, *words, check=False)
     assert done.returncode == 2 and "error: 1 of 3 rows cannot be trained, and nothing was begun" in done.stderr
     assert "surface: a map computed beforehand" in done.stderr and "RUNS='ce hausdorff' trains" in done.stderr
