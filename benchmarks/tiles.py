@@ -85,12 +85,7 @@ def apply(path: Path, setting: str) -> None:
     """Write ``NAME=value, ...`` over the constants of a module."""
     text = path.read_text()
     for name, value in (pair.split("=") for pair in setting.split(", ")):
-        if name.startswith("SCAN_WARPS"):
-            text = re.sub(r"^(SCAN_WARPS, WARPS = )\d+", rf"\g<1>{value}", text, flags=re.MULTILINE)
-        elif name == "WARPS" and "SCAN_WARPS" in text:
-            text = re.sub(r"^(SCAN_WARPS, WARPS = \d+, )\d+", rf"\g<1>{value}", text, flags=re.MULTILINE)
-        else:
-            text = re.sub(rf"^{name} = \d+", f"{name} = {value}", text, flags=re.MULTILINE)
+        text = re.sub(rf"^{name} = \d+", f"{name} = {value}", text, flags=re.MULTILINE)
     path.write_text(text)
 
 

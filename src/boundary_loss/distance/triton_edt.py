@@ -39,8 +39,10 @@ KNOTS = 8
 """Rows of a line whose nearest sources bound those of the rows between; a power of two, 2 at least."""
 SCAN_ELEMENTS = 512
 """Voxels of one tile of the scan."""
-SCAN_WARPS, WARPS = 2, 4
-"""Warps (of 32 threads) that share a tile: of the scan, and of the products."""
+SCAN_WARPS = 2
+"""Warps, of 32 threads, that share a tile of the scan."""
+WARPS = 4
+"""Warps that share a tile of the products."""
 FEW = 64
 """Sources that are all looked at, for fewer the search at the knots takes longer than it saves."""
 
