@@ -5,7 +5,7 @@ the cells of a coarse lattice in which classes meet. Points are voxel centres of
 another resolution is asked of the network itself, and nothing is interpolated.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -302,6 +302,3 @@ def _over(values: Tensor, better: Any, axis: int, side: int, count: int) -> Tens
         rest = values.narrow(axis, step, values.shape[axis] - step).unfold(axis, 1, side).squeeze(-1)
         best = better(best, rest.narrow(axis, 0, count))
     return best
-
-
-WAYS: dict[str, Callable[..., Segmented]] = {"dense": dense, "prior": prior, "coarse": coarse}
