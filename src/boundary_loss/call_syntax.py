@@ -129,6 +129,26 @@ def bind(
     return partial(function, *positional, **named)
 
 
+def bind_named(
+    text: str, known: Mapping[str, Callable[..., Made]], kind: str, *, unknown: str = ""
+) -> tuple[str, partial[Made]]:
+    """Take a call apart and give its values, with names or without, to the function that it names.
+
+    Args:
+        known: the functions by name.
+        kind: what is made, for messages.
+        unknown: what a message calls a name that is none of these; the kind, if not given.
+
+    Raises:
+        ValueError: a name that is unknown (the known ones are listed as they are written), or as of :func:`bind`.
+    """
+    name, options = parse_call(text)
+    if name not in known:
+        listed = ", ".join(usage(own, function) for own, function in known.items())
+        raise ValueError(f"unknown {unknown or kind} '{text}'; known: {listed}")
+    return name, bind(known[name], options, kind, name=name, numbered=True)
+
+
 def options_of(function: Callable[..., Any], filled: Collection[str] = ()) -> dict[str, Parameter]:
     """The options of ``function`` with their types and defaults: its parameters but those ``filled`` and ``**``."""
     parameters = inspect.signature(function).parameters.items()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from boundary_loss.call_syntax import bind, parse_call, usage
+from boundary_loss.call_syntax import bind_named
 from boundary_loss.data.frame import Frame
 
 
@@ -59,7 +59,7 @@ class Stretch:
         return frame.stretch(self.side)
 
 
-STEPS: dict[str, type[Step]] = {"pad": Pad, "reduce": Reduce, "stretch": Stretch}
+STEPS: dict[str, Callable[..., Step]] = {"pad": Pad, "reduce": Reduce, "stretch": Stretch}
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,7 @@ class Fit:
 
 def parse_step(text: str) -> Step:
     """``pad(32)`` -> Pad(32); ValueError if unknown, ill-formed or below 1."""
-    name, options = parse_call(text)
-    if name not in STEPS:
-        raise ValueError(f"unknown fit '{text}'; known: {', '.join(usage(n, step) for n, step in STEPS.items())}")
-    named: Callable[..., Step] = STEPS[name]
-    return bind(named, options, "fit", name=name, numbered=True)()
+    return bind_named(text, STEPS, "fit")[1]()
 
 
 def _at_least_1(name: str, *numbers: int) -> None:

@@ -1,6 +1,6 @@
 """How a ledger says what a network is shown of a case, and how its answers are put together: fit, sample, infer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from boundary_loss.call_syntax import bind, parse_call, usage
-from boundary_loss.data.fit import Fit
+from boundary_loss.call_syntax import bind_named, parse_call
+from boundary_loss.data.fit import STEPS, Fit
 from boundary_loss.data.frame import Box, Frame, Shape
 from boundary_loss.data.patches import Patch
 from boundary_loss.data.points import Points
@@ -32,7 +32,7 @@ class Whole:
 
 
 Sample = Planes | Whole | Patch | Points
-SAMPLES: dict[str, type[Sample]] = {"slices": Planes, "whole": Whole, "patch": Patch, "points": Points}
+SAMPLES: dict[str, Callable[..., Sample]] = {"slices": Planes, "whole": Whole, "patch": Patch, "points": Points}
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,8 @@ class View:
 
     fit: Fit
     sample: Sample
-    windows: Windows | None
-    """How the answers on patches become that on the whole; None if the network sees all at once."""
-    way: Way | None = None
-    """How a network of space is asked for all voxels; None for the others."""
+    inference: Windows | Way | None
+    """How patches become the whole, or a network of space is asked for all voxels; None if it sees all at once."""
 
     @classmethod
     def parse(cls, fit: Sequence[str], sample: str, infer: str) -> "View":
@@ -79,18 +77,22 @@ class View:
         Raises:
             ValueError: an unknown or ill-formed word, or inference that is not of the sample.
         """
-        shown, answered = parse_sample(sample), parse_inference(infer) if infer else None
-        windows = answered if isinstance(answered, Windows) else None
-        way = None if answered is None or isinstance(answered, Windows) else answered
-        if answered is not None and isinstance(shown, Points) is (way is None):
+        shown = parse_sample(sample)
+        if not infer:
+            own = Windows() if isinstance(shown, Patch) else Coarse() if isinstance(shown, Points) else None
+            return cls(fit=Fit.parse(fit), sample=shown, inference=own)
+        inference = parse_inference(infer)
+        if isinstance(shown, Points) is isinstance(inference, Windows):
             raise ValueError(
                 f"INFER={infer} does not go with SAMPLE={sample}: dense, prior and coarse go with points, windows with "
                 "patches"
             )
-        if answered is None:
-            windows = Windows() if isinstance(shown, Patch) else None
-            way = Coarse() if isinstance(shown, Points) else None
-        return cls(fit=Fit.parse(fit), sample=shown, windows=windows, way=way)
+        return cls(fit=Fit.parse(fit), sample=shown, inference=inference)
+
+    @property
+    def way(self) -> Way | None:
+        """How a network of space is asked for all voxels; None for the others."""
+        return None if isinstance(self.inference, Windows) else self.inference
 
     @property
     def of_volumes(self) -> bool:
@@ -121,12 +123,12 @@ class View:
             image: (1, C, *shape), there or on the host.
             batch_size: windows a call.
         """
-        if not isinstance(self.sample, Patch) or self.windows is None:
+        if not (isinstance(self.sample, Patch) and isinstance(self.inference, Windows)):
             return call(image.to(device))
         patch = tuple(map(min, self.sample.shape, image.shape[2:]))
         found = sliding_windows(
-            call, image[0], patch, overlap=self.windows.overlap, batch_size=batch_size, device=device,
-            memory=self.windows.bytes,
+            call, image[0], patch, overlap=self.inference.overlap, batch_size=batch_size, device=device,
+            memory=self.inference.bytes,
         )  # fmt: skip
         return {name: output.to(device).unsqueeze(0) for name, output in found.items()}
 
@@ -134,40 +136,27 @@ class View:
     def words(self) -> dict[str, Any]:
         """The words with all of their numbers: one text for one view, which :meth:`parse` reads again."""
         return {
-            "fit": [_written(_name_of(step), step) for step in self.fit.steps],
-            "sample": next(_written(name, self.sample) for name, kind in SAMPLES.items() if kind is type(self.sample)),
-            "infer": next(
-                (_written(n, own) for n, kind in INFERENCE.items() for own in self._answered if type(own) is kind), ""
-            ),
+            "fit": [_written(_name_in(STEPS, step), step) for step in self.fit.steps],
+            "sample": _written(_name_in(SAMPLES, self.sample), self.sample),
+            "infer": _written(_name_in(INFERENCE, self.inference), self.inference) if self.inference else "",
         }
-
-    @property
-    def _answered(self) -> list[Windows | Way]:
-        return [own for own in (self.windows, self.way) if own is not None]
 
 
 def parse_sample(text: str) -> Sample:
     """``patch(112,112,80)`` -> Patch; ValueError if unknown, ill-formed or out of range."""
-    name, options = parse_call(text)
-    if name not in SAMPLES:
-        raise ValueError(f"unknown sample '{text}'; known: {', '.join(usage(n, kind) for n, kind in SAMPLES.items())}")
-    if name == "points":
+    if parse_call(text)[0] == "points":  # whose band may be a word
         return Points.parse(text)
-    kind: Callable[..., Sample] = SAMPLES[name]
-    return bind(kind, options, "sample", name=name, numbered=True)()
+    return bind_named(text, SAMPLES, "sample")[1]()
 
 
 def parse_inference(text: str) -> Windows | Way:
     """``windows(overlap=0.25)`` -> Windows; ValueError likewise."""
-    name, options = parse_call(text)
-    if name not in INFERENCE:
-        known = ", ".join(usage(n, kind) for n, kind in INFERENCE.items())
-        raise ValueError(f"unknown inference '{text}'; known: {known}")
-    return bind(INFERENCE[name], options, "infer", name=name, numbered=True)()
+    return bind_named(text, INFERENCE, "infer", unknown="inference")[1]()
 
 
-def _name_of(step: object) -> str:
-    return type(step).__name__.lower()
+def _name_in(known: Mapping[str, object], setting: object) -> str:
+    """The name of a setting's type."""
+    return next(name for name, kind in known.items() if kind is type(setting))
 
 
 def _written(name: str, setting: object) -> str:

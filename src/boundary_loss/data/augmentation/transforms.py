@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from boundary_loss.call_syntax import bind, parse_call, usage
+from boundary_loss.call_syntax import bind_named
 
 _SAFE_SHARE = 0.48
 """Of the control points' distance: a cubic B-spline displacement below it never folds the plane (Choi & Lee 2000)."""
@@ -131,7 +131,7 @@ class Shift:
 
 Transform = Flip | Rotate | Scale | Elastic | Intensity | Noise | Shift
 
-TRANSFORMS: dict[str, type[Transform]] = {
+TRANSFORMS: dict[str, Callable[..., Transform]] = {
     "flip": Flip,
     "rotate": Rotate,
     "scale": Scale,
@@ -145,13 +145,8 @@ TRANSFORMS: dict[str, type[Transform]] = {
 
 def parse_transform(text: str) -> tuple[str, Transform]:
     """``rotate(15)`` -> ("rotate", Rotate(15.0)); ValueError if unknown, ill-formed or out of range."""
-    name, options = parse_call(text)
-    if name not in TRANSFORMS:
-        raise ValueError(
-            f"unknown augmentation '{text}'; known: {', '.join(usage(n, t) for n, t in TRANSFORMS.items())}"
-        )
-    named: Callable[..., Transform] = TRANSFORMS[name]
-    return name, bind(named, options, "augmentation", name=name, numbered=True)()
+    name, make = bind_named(text, TRANSFORMS, "augmentation")
+    return name, make()
 
 
 def written(name: str, transform: Transform) -> str:
