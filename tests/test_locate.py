@@ -13,8 +13,10 @@ from boundary_loss import locate
 from boundary_loss.command import Stop
 from boundary_loss.data.boxes import Boxes
 from boundary_loss.data.frame import Box
+from boundary_loss.data.view import View
 from boundary_loss.files import read_json, write_array, write_json
 from boundary_loss.folders.whole import WholeFolder
+from boundary_loss.predict.inference import Predictor
 from boundary_loss.training.weights import save_weights
 
 PLACES = {"near": (2, 4, 1), "far": (18, 8, 3), "held": (10, 4, 6)}
@@ -169,8 +171,14 @@ def test_patches_are_put_together_as_the_whole(study: Path) -> None:
     data, cpu = WholeFolder(study), torch.device("cpu")
     found = [
         locate.locate_all(
-            locate.Locator(
-                net=Threshold(1, 2).eval(), view=locate.View.parse((), sample, ""), temperature=1.0, device=cpu
+            Predictor(
+                net=Threshold(1, 2).eval(),
+                view=View.parse((), sample, ""),
+                num_classes=2,
+                temperature=1.0,
+                device=cpu,
+                batch_size=1,
+                softmax=False,
             ),
             data,
             2,

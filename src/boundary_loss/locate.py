@@ -14,12 +14,10 @@ if __name__ == "__main__":
 import argparse
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 from tqdm import tqdm
 
 from boundary_loss import command
@@ -27,12 +25,11 @@ from boundary_loss.data.boxes import SETS, Boxes, CaseBox, Intensities
 from boundary_loss.data.cases import ShownCases
 from boundary_loss.data.frame import Box, Shape
 from boundary_loss.data.locator import Located, assign_boxes, kept_share, locate, placed
-from boundary_loss.data.view import View
 from boundary_loss.files import new_folder
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import BEST_WEIGHTS, RunFolder
 from boundary_loss.folders.whole import WholeFolder
-from boundary_loss.networks import LOGITS, outputs
+from boundary_loss.predict.inference import Predictor
 from boundary_loss.preparation.normalisation import Moments
 from boundary_loss.preparation.options import at_least
 from boundary_loss.training.devices import pick_device
@@ -62,37 +59,24 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-@dataclass(frozen=True, kw_only=True)
-class Locator:
-    """A trained network, and what it is shown of a case."""
+def read_locator(path: Path, device: torch.device, *, trust_network: bool) -> Predictor:
+    """Read a file of weights.
 
-    net: nn.Module
-    """In evaluation mode, on ``device``."""
-    view: View
-    temperature: float
-    device: torch.device
-
-    @classmethod
-    def read(cls, path: Path, device: torch.device, *, trust_network: bool) -> "Locator":
-        """Read a file of weights.
-
-        Raises:
-            ValueError: it cannot be used, or its network was trained on slices.
-        """
-        weights = Weights.read(path)
-        if weights.view is None or not weights.view.of_volumes:
-            raise ValueError(f"{path} is of a network of slices, which sees no volume in which to find a box")
-        net = weights.build(trust_network=trust_network).to(device)
-        return cls(net=net, view=weights.view, temperature=weights.temperature or 1.0, device=device)
-
-    def __call__(self, image: Tensor) -> Tensor:
-        """(1, C, X, Y, Z) -> (1, K, X, Y, Z) logits."""
-        found = self.view.outputs(lambda part: outputs(self.net(part)), image, batch_size=1, device=self.device)
-        return found[LOGITS].float() / self.temperature
+    Raises:
+        ValueError: it cannot be used, or its network was trained on slices.
+    """
+    weights = Weights.read(path)
+    if weights.view is None or not weights.view.of_volumes:
+        raise ValueError(f"{path} is of a network of slices, which sees no volume in which to find a box")
+    return Predictor(
+        net=weights.build(trust_network=trust_network).to(device), num_classes=weights.num_classes,
+        temperature=weights.temperature or 1.0, device=device, batch_size=1, softmax=False, view=weights.view,
+    )  # fmt: skip
 
 
-def locate_all(locator: Locator, data: WholeFolder, least: float) -> dict[str, Located]:
+def locate_all(locator: Predictor, data: WholeFolder, least: float) -> dict[str, Located]:
     """What the locator finds in each case of both sets."""
+    assert locator.view is not None
     found = {}
     for which in SETS:
         cases = ShownCases(data, which, locator.view)
@@ -100,7 +84,7 @@ def locate_all(locator: Locator, data: WholeFolder, least: float) -> dict[str, L
             source = tuple(data.truth(name).shape)
             parts = cases.parts(name, Box((0,) * len(source), source))
             image = cases.scaled(name, parts[:-1]).to(locator.device)
-            found[name] = Located(which, source, locate(locator, image, cases.frame(name), least))
+            found[name] = Located(which, source, locate(locator.logits, image, cases.frame(name), least))
     return found
 
 
@@ -161,7 +145,7 @@ def main() -> None:
         raise ValueError(f"{args.data} holds slices; boxes are found in whole volumes")
     run = RunFolder.find(args.run)
     run.refuse_other_data(data.path, data.classes, data.about.checksum)
-    locator = Locator.read(run.path / BEST_WEIGHTS, pick_device(args.device), trust_network=args.trust_network)
+    locator = read_locator(run.path / BEST_WEIGHTS, pick_device(args.device), trust_network=args.trust_network)
     found = locate_all(locator, data, args.least)
     size, cases = boxes_of(
         found, data, buffer=args.buffer, multiple=args.multiple, debug=run.record.debug

@@ -73,7 +73,7 @@ class Predictor:
         assert self.view is not None
         if self.view.way is not None:
             return self._at_points(frame.read(images, 1).to(self.device), frame, self.view.way)
-        probs = self._probs(self.logits(frame.read(images, 1)[None]))[0]
+        probs = torch.softmax(self.logits(frame.read(images, 1)[None]), dim=1)[0]
         classes = classes_in_source(probs, frame).cpu().numpy()
         if not self.softmax:
             return classes, None
@@ -93,9 +93,13 @@ class Predictor:
         return probs2class(probs[None], dtype=torch.uint8)[0].numpy(), probs.numpy()
 
     def logits(self, image: Tensor) -> Tensor:
-        """(1, C, X, Y, Z) of what is shown of a volume -> (1, K, X, Y, Z) on the device; errors as of a call."""
+        """(1, C, X, Y, Z) of what is shown of a volume -> (1, K, X, Y, Z) on the device, over the temperature.
+
+        Errors as of a call.
+        """
         assert self.view is not None
-        return self.view.outputs(self._logits, image, batch_size=self.batch_size, device=self.device)[LOGITS]
+        found = self.view.outputs(self._logits, image, batch_size=self.batch_size, device=self.device)[LOGITS]
+        return found / self.temperature
 
     def _probs(self, logits: Tensor) -> Tensor:
         return torch.softmax(logits / self.temperature, dim=1)

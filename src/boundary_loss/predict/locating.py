@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from boundary_loss.data.frame import Box, Shape
 from boundary_loss.data.locator import locate, placed
@@ -32,9 +31,5 @@ class Locator:
         assert self.predictor.view is not None
         images = prepare_new(arrays, self.modalities, self.preparation)
         source = images.shape[1:]
-        extent = locate(self._logits, torch.from_numpy(images), self.predictor.view.frame(source), self.least)
+        extent = locate(self.predictor.logits, torch.from_numpy(images), self.predictor.view.frame(source), self.least)
         return placed(extent, self.size, source), extent is not None
-
-    def _logits(self, image: Tensor) -> Tensor:
-        """Of a softmax with the locator's temperature."""
-        return self.predictor.logits(image) / self.predictor.temperature
