@@ -95,6 +95,17 @@ def length(value: Any, key: str, path: Path) -> None:
     _expect(0 < value < float("inf"), "a finite number above 0", value, key, path)
 
 
+def lengths(axes: int) -> Check:
+    """Return a check for finite numbers above 0, one an axis."""
+
+    def check(value: Any, key: str, path: Path) -> None:
+        list_of(length)(value, key, path)
+        if len(value) != axes:
+            raise ValueError(f"{path}: '{key}' is {value!r:.60}, expected {axes} lengths")
+
+    return check
+
+
 def temperature(value: Any, key: str, path: Path) -> None:
     """Refuse what cannot be the temperature of a softmax: anything but a number from 1e-30 to 1e30."""
     number(value, key, path)

@@ -100,9 +100,7 @@ class SlicedFolder(PreparedFolder):
         try:
             for name, spacing in content.items():
                 check(name, file=path)
-                records.list_of(records.length)(spacing, name, path)
-                if len(spacing) != num_axes:
-                    raise ValueError(f"{path}: '{name}' is {spacing!r:.60}, expected {num_axes} lengths")
+                records.lengths(num_axes)(spacing, name, path)
         except ValueError as error:
             raise ValueError(f"{error}; {self._remedy}") from None
         return {name: tuple(map(float, spacing)) for name, spacing in content.items()}

@@ -51,13 +51,6 @@ class Scale:
         return scaled.clip(0, 1) if self.clipped else scaled
 
 
-def _lengths(value: Any, key: str, path: Path) -> None:
-    """Refuse what is not three lengths in mm."""
-    records.list_of(records.length)(value, key, path)
-    if len(value) != 3:
-        raise ValueError(f"{path}: '{key}' is {value!r:.60}, expected 3 lengths")
-
-
 def _scale(value: Any, key: str, path: Path) -> None:
     """Refuse what is not an offset and a factor."""
     records.list_of(records.number)(value, key, path)
@@ -88,7 +81,7 @@ def _counts(value: Any, key: str, path: Path) -> None:
 
 _CASE: dict[str, records.Check] = {
     "shape": voxels,
-    "spacing": _lengths,
+    "spacing": records.lengths(3),
     "grid": check_grid,
     "patient": records.name,
     "orientation": records.text,
