@@ -12,6 +12,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def groups(logits: Tensor, labels: Tensor, maps: Tensor) -> Iterator[tuple[Losse
             "ours, fused": lambda: fused(logits, labels),
             "plain softmax + one-hot": lambda: plain_dice(logits, labels),
             COMPILED: lambda: compiled_dice(logits, labels),
-            **dice_of_others(logits, labels),
+            **of_others("DiceLoss", logits, labels),
         },
         moved,
     )
@@ -112,7 +113,7 @@ def groups(logits: Tensor, labels: Tensor, maps: Tensor) -> Iterator[tuple[Losse
             "ours, fused Dice + CE, labels trusted": lambda: combined(logits, labels),
             "plain Dice + F.cross_entropy": lambda: plain_dice_ce(logits, labels),
             COMPILED: lambda: compiled_dice_ce(logits, labels),
-            **dice_ce_of_others(logits, labels),
+            **of_others("DiceCELoss", logits, labels),
         },
         moved,
     )
@@ -136,33 +137,17 @@ def groups(logits: Tensor, labels: Tensor, maps: Tensor) -> Iterator[tuple[Losse
     )
 
 
-def dice_of_others(logits: Tensor, labels: Tensor) -> Losses:
+def of_others(name: str, logits: Tensor, labels: Tensor) -> Losses:
+    """``DiceLoss`` or ``DiceCELoss`` of MONAI and exacta, which both call them so."""
     losses: Losses = {}
     if find_spec("monai"):
-        from monai.losses import DiceLoss as MonaiDice
-
-        monai = MonaiDice(softmax=True, to_onehot_y=True, smooth_nr=SMOOTH, smooth_dr=SMOOTH)
-        losses["MONAI DiceLoss"] = lambda: monai(logits, labels.unsqueeze(1))
+        monai = getattr(import_module("monai.losses"), name)(
+            softmax=True, to_onehot_y=True, smooth_nr=SMOOTH, smooth_dr=SMOOTH
+        )
+        losses[f"MONAI {name}"] = lambda: monai(logits, labels.unsqueeze(1))
     if find_spec("exacta"):
-        from exacta.losses import DiceLoss as ExactaDice
-
-        exacta = ExactaDice(smooth=SMOOTH)
-        losses["exacta DiceLoss"] = lambda: exacta(logits, labels)
-    return losses
-
-
-def dice_ce_of_others(logits: Tensor, labels: Tensor) -> Losses:
-    losses: Losses = {}
-    if find_spec("monai"):
-        from monai.losses import DiceCELoss as MonaiDiceCE
-
-        monai = MonaiDiceCE(softmax=True, to_onehot_y=True, smooth_nr=SMOOTH, smooth_dr=SMOOTH)
-        losses["MONAI DiceCELoss"] = lambda: monai(logits, labels.unsqueeze(1))
-    if find_spec("exacta"):
-        from exacta.losses import DiceCELoss as ExactaDiceCE
-
-        exacta = ExactaDiceCE(smooth=SMOOTH)
-        losses["exacta DiceCELoss"] = lambda: exacta(logits, labels)
+        exacta = getattr(import_module("exacta.losses"), name)(smooth=SMOOTH)
+        losses[f"exacta {name}"] = lambda: exacta(logits, labels)
     return losses
 
 
