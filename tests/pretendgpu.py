@@ -340,4 +340,4 @@ def _patches(gpu: PretendGpu) -> Iterator[Any]:
     yield mock.patch("boundary_loss.data.prefetch.ThreadPoolExecutor", Threads)
     # Triton would compile for a real one: its kernels have tests of their own, in its interpreter
     yield mock.patch("boundary_loss.distance.engine.has_triton", lambda: False)
-    yield mock.patch("boundary_loss.losses.fused.has_triton", lambda: False)
+    yield mock.patch("boundary_loss.losses.fused_sums.has_triton", lambda: False)

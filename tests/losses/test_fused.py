@@ -17,7 +17,7 @@ from boundary_loss import (
     GeneralizedDice,
     signed_distance,
 )
-from boundary_loss.losses import fused, fused_plain
+from boundary_loss.losses import fused_plain, fused_sums
 
 
 def example(B=2, K=3, shape=(7, 5), dtype=torch.float64, ignored=None, seed=0):
@@ -536,4 +536,4 @@ class TestOnTheDevice:
 
     def test_triton_is_used(self):
         pytest.importorskip("triton")
-        assert fused.engine(torch.zeros(1, 1, 1, device="cuda")).__name__.endswith("triton_fused")
+        assert fused_sums.engine(torch.zeros(1, 1, 1, device="cuda")).__name__.endswith("triton_fused")

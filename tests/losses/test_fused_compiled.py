@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from boundary_loss import FusedDiceLoss
-from boundary_loss.losses import fused, fused_compiled, fused_plain
+from boundary_loss.losses import fused_compiled, fused_plain, fused_sums
 from boundary_loss.native import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="needs the compiled kernels")
@@ -200,13 +200,13 @@ def test_channels_last_keeps_its_layout():
 
 def test_which_engine():
     x = torch.zeros(1, 2, 3)
-    assert all(fused.engine(x.to(dtype)) is fused_compiled for dtype in DTYPES)
-    assert fused.engine(x.double()) is fused_plain
+    assert all(fused_sums.engine(x.to(dtype)) is fused_compiled for dtype in DTYPES)
+    assert fused_sums.engine(x.double()) is fused_plain
 
 
 def test_without_kernels(monkeypatch):
     monkeypatch.setattr(fused_compiled, "library", lambda: None)
-    assert fused.engine(torch.zeros(1, 2, 3)) is fused_plain
+    assert fused_sums.engine(torch.zeros(1, 2, 3)) is fused_plain
 
 
 def test_memory_that_is_not_to_be_had(monkeypatch):
