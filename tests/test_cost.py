@@ -9,6 +9,7 @@ import torch
 from toys import write_sliced
 
 from boundary_loss import cost
+from boundary_loss.costing import bench as benches
 from boundary_loss.costing.measuring import Measured
 from boundary_loss.costing.published import BRATS, GIGABYTES, Mark
 from boundary_loss.folders.prepared import PreparedFolder
@@ -45,34 +46,34 @@ def test_sizes_that_are_none_are_refused(word: str, tmp_path: Path) -> None:
         cost.sizes_of(data, [word])
 
 
-def number(side: int, way: str = "whole") -> cost.Number:
-    return cost.Number("dice", (side, side, side), "inference", way, None, "")
+def number(side: int, way: str = "whole") -> benches.Number:
+    return benches.Number("dice", (side, side, side), "inference", way, None, "")
 
 
 def test_what_would_take_too_long_or_too_much_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = []
-    monkeypatch.setattr(cost, "measured", lambda call, device: begun.append(call) or Measured(1.0, 1 << 20))
-    bench = cost.Bench(torch.device("cpu"), seconds=20, memory=1 << 24)
+    monkeypatch.setattr(benches, "measured", lambda call, device: begun.append(call) or Measured(1.0, 1 << 20))
+    bench = benches.Bench(torch.device("cpu"), seconds=20, memory=1 << 24)
     small, _ = bench(number(64), len)
     assert small.value == 1 << 20 and small.how.startswith("measured on cpu")
     assert bench(number(256), len)[1].how == "not measured: it would take about 64 s"
     assert bench(number(512), len)[1].how == "not measured: a smaller size was not"
     assert bench(number(64, "windows"), len, guess=1 << 31)[0].how == "not measured: it would take about 2 GiB"
-    slow = cost.Bench(torch.device("cpu"), seconds=1e9, memory=1 << 22)
+    slow = benches.Bench(torch.device("cpu"), seconds=1e9, memory=1 << 22)
     slow(number(64), len)
     assert "GiB" in slow(number(128), len)[0].how
     assert len(begun) == 2
 
 
 def test_what_a_larger_size_takes_goes_on_from_two_smaller_ones() -> None:
-    assert cost._continued([], 100) == 0
-    assert cost._continued([(1000, 3.0)], 10**6) == 0  # too few voxels to say
-    assert cost._continued([(1000, 3.0), (2000, 4.0)], 10_000) == pytest.approx(12)
-    assert cost._continued([(64**3, 2.0)], 128**3) == pytest.approx(16)
+    assert benches._continued([], 100) == 0
+    assert benches._continued([(1000, 3.0)], 10**6) == 0  # too few voxels to say
+    assert benches._continued([(1000, 3.0), (2000, 4.0)], 10_000) == pytest.approx(12)
+    assert benches._continued([(64**3, 2.0)], 128**3) == pytest.approx(16)
 
 
 def test_published_numbers_stand_beside_ours() -> None:
-    ours = [cost.Number("oss_c", (n, n, n), "training", "kept", n * 1e6, "counted, float32") for n in (64, 128, 256)]
+    ours = [benches.Number("oss_c", (n, n, n), "training", "kept", n * 1e6, "counted, float32") for n in (64, 128, 256)]
     figure = cost.draw("memory", "GB", ours, GIGABYTES, 1e9)
     (axes,) = figure.axes
     stars = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "*"]

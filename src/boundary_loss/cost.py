@@ -19,32 +19,21 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from boundary_loss import command, train
-from boundary_loss.costing.counting import Step, by, count
-from boundary_loss.costing.measuring import Measured, inference_ways, measured, training_step
-from boundary_loss.costing.published import GIGABYTES, SECONDS, Mark
+from boundary_loss.costing.bench import Bench, Number
+from boundary_loss.costing.counting import Step, count
+from boundary_loss.costing.measuring import inference_ways, training_step
+from boundary_loss.costing.published import GIGABYTES, SECONDS
 from boundary_loss.experiment import Experiment
-from boundary_loss.figures.drawing import (
-    LIGHT,
-    MANY,
-    Axes,
-    Figure,
-    Line2D,
-    dash,
-    heading,
-    legend_below,
-    new_figure,
-    save,
-    style,
-)
+from boundary_loss.figures.costs import draw
+from boundary_loss.figures.drawing import save
 from boundary_loss.files import write_text
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
@@ -52,14 +41,12 @@ from boundary_loss.folders.whole import WholeFolder
 from boundary_loss.ledgercheck import RUN, parsed, taken_apart
 from boundary_loss.networks import build_network
 from boundary_loss.statistics import tables
-from boundary_loss.training.devices import describe, pick_device
+from boundary_loss.training.devices import pick_device
 
 COLUMNS = ("row", "size", "of", "way", "bytes", "how")
 TIMES = ("row", "size", "of", "way", "seconds", "how")
 _POINTS = 1 << 14
 """A sample, of a row that does not say it."""
-_FEW = 32**3
-"""Voxels below which the time of a network is mostly that of its layers' calls and weights."""
 
 
 @dataclass(frozen=True)
@@ -108,83 +95,6 @@ class Row:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Number:
-    """One number of a table; ``value`` is None where ``how`` says why there is none."""
-
-    row: str
-    size: tuple[int, int, int]
-    of: str
-    way: str
-    value: float | None
-    how: str
-
-    @property
-    def side(self) -> float:
-        """Of a cube of as many voxels."""
-        return math.prod(self.size) ** (1 / 3)
-
-    def cells(self) -> list[object]:
-        value = "" if self.value is None else str(self.value) if isinstance(self.value, int) else f"{self.value:.6g}"
-        return [self.row, by(self.size), self.of, self.way, value, self.how]
-
-
-@dataclass
-class Bench:
-    """Measures until a size is predicted to take too long, or too much memory."""
-
-    device: torch.device
-    seconds: float
-    memory: int
-    """Bytes that are free on the device."""
-
-    def __post_init__(self) -> None:
-        self.where = f"measured on {describe(self.device)}, {torch.get_num_threads()} threads"
-        self.done: dict[tuple[str, str, str], list[tuple[int, Measured | None]]] = {}
-
-    def __call__(self, of: Number, call: Callable[[], object], guess: int = 0) -> tuple[Number, Number]:
-        """The bytes and the seconds of one way at one size; ``of`` says which, ``guess`` how many bytes it may take."""
-        key, voxels = (of.row, of.of, of.way), math.prod(of.size)
-        why_not = self._refusal(key, voxels)
-        if guess > self.memory and not why_not:
-            why_not = f"not measured: it would take about {guess / 2**30:.0f} GiB"
-        found = None if why_not else measured(call, self.device)
-        self.done.setdefault(key, []).append((voxels, found))
-        if found is None:
-            why_not = why_not or "not measured: out of memory"
-            return _but(of, None, why_not), _but(of, None, why_not)
-        peak = self.where if found.peak is not None else "not measured: this system does not tell"
-        return _but(of, found.peak, peak), _but(of, found.seconds, self.where)
-
-    def _refusal(self, key: tuple[str, str, str], voxels: int) -> str:
-        """Why it is not tried; empty if it is."""
-        before = self.done.get(key, [])
-        if any(found is None for _, found in before):
-            return "not measured: a smaller size was not"
-        seconds = _continued([(n, found.seconds) for n, found in before if found], voxels)
-        memory = _continued([(n, found.peak or 0) for n, found in before if found], voxels)
-        if seconds > self.seconds:
-            return f"not measured: it would take about {seconds:.0f} s"
-        if memory > self.memory:
-            return f"not measured: it would take about {memory / 2**30:.0f} GiB"
-        return ""
-
-
-def _continued(known: Sequence[tuple[int, float]], voxels: int) -> float:
-    """The line through the last two values, at this size; 0 if there are none to say.
-
-    Through the last and 0 where that is the only one, and not of so few voxels that other costs are most of it.
-    """
-    if not known or (known[-1][0] < _FEW and len(known) < 2):
-        return 0.0
-    (first, low), (last, high) = [(0, 0.0), *known][-2:]
-    return high + max(high - low, 0.0) * (voxels - last) / (last - first)
-
-
-def _but(number: Number, value: float | None, how: str) -> Number:
-    return Number(number.row, number.size, number.of, number.way, value, how)
-
-
 def costs(
     rows: Sequence[Row], sizes: Sequence[tuple[int, int, int]], bench: Bench
 ) -> Iterator[list[tuple[str, Number]]]:
@@ -221,51 +131,6 @@ def _of_size(row: Row, size: tuple[int, int, int], bench: Bench) -> Iterator[tup
         yield from (("memory", peak), ("runtime", seconds))
 
 
-def draw(title: str, unit: str, numbers: Sequence[Number], marks: Sequence[Mark], scale: float) -> Figure:
-    """A panel for training and one for inference, over the side of a cube of as many voxels, on log axes."""
-    names = list(dict.fromkeys(number.row for number in numbers))
-    panels = [of for of in ("training", "inference") if any(n.of == of and n.value for n in numbers)]
-    ways = list(dict.fromkeys(number.way for number in numbers if number.value))
-    with style(LIGHT):
-        figure = new_figure(height=4.6)
-        for i, of in enumerate(panels):
-            axes = figure.add_subplot(1, len(panels), i + 1)
-            shown = [number for number in numbers if number.of == of and number.value]
-            for c, name in enumerate(names):
-                for w, way in enumerate(ways):
-                    _curve(axes, [n for n in shown if (n.row, n.way) == (name, way)], scale, LIGHT.colour(c), _line(w))
-            for mark in marks:
-                if mark.row in names and mark.of in (of, *{number.way for number in shown}):
-                    colour = LIGHT.colour(names.index(mark.row))
-                    axes.plot(mark.side, mark.value, marker="*", markersize=11, color=colour, markeredgecolor="black")
-            axes.set(xscale="log", yscale="log", xlabel="side of a cube, voxels", ylabel=unit)
-            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.set_xticks(ticks := sorted({round(n.side) for n in numbers}), [str(tick) for tick in ticks])
-            axes.minorticks_off()
-            axes.set_title(of, loc="left", color=LIGHT.faint)
-        handles = [Line2D([], [], color=LIGHT.colour(c), label=name) for c, name in enumerate(names)]
-        handles += [Line2D([], [], color=LIGHT.faint, linestyle=_line(w), label=way) for w, way in enumerate(ways)]
-        if any(mark.row in names for mark in marks):
-            handles.append(
-                Line2D([], [], color=LIGHT.faint, marker="*", linestyle="", label="published (OSS-Net, 2021)")
-            )
-        legend_below(figure, handles)
-        how = "; ".join(dict.fromkeys(number.how for number in numbers if number.value))
-        heading(figure, title, how, [], LIGHT)
-    return figure
-
-
-def _curve(axes: Axes, numbers: Sequence[Number], scale: float, colour: str, line: Any) -> None:
-    """A line over the sizes; what was measured has marks."""
-    values = [number.value / scale for number in numbers if number.value]
-    marker = "o" if any(number.how.startswith("measured") for number in numbers) else ""
-    axes.plot([n.side for n in numbers], values, color=colour, linestyle=line, marker=marker, markersize=4)
-
-
-def _line(i: int) -> Any:
-    return dash(MANY * i)
-
-
 def sizes_of(data: PreparedFolder, words: Sequence[str]) -> list[tuple[int, int, int]]:
     """``64`` -> 64³, ``96x144x224`` -> that; and the largest validation volume, the study's own."""
     found = []
@@ -300,10 +165,10 @@ def main() -> None:
     words = sys.argv[1:]
     start = words.index(RUN) if RUN in words else len(words)
     args, trainings = arguments(words[:start]), taken_apart(words[start:])
-    folders = {id(own): PreparedFolder.open(parsed(own).data) for own in trainings}
-    rows = [Row.of(own, folders[id(own)]) for own in trainings]
+    opened = [PreparedFolder.open(parsed(own).data) for own in trainings]
+    rows = [Row.of(own, data) for own, data in zip(trainings, opened, strict=True)]
     device = pick_device(args.device)
-    sizes = sizes_of(next(iter(folders.values())), args.sizes)
+    sizes = sizes_of(opened[0], args.sizes)
     bench = Bench(device, args.seconds, free_memory(device))
     found: list[tuple[str, Number]] = []
     for numbers in costs(rows, sizes, bench):
