@@ -1,6 +1,5 @@
 """Side by side timing: methods take turns in one process, so that the machine's moods hit all of them alike."""
 
-import gc
 import os
 import platform
 import re
@@ -10,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+
+from boundary_loss.costing.measuring import measured_once
 
 Step = Callable[[], object]
 
@@ -94,25 +95,7 @@ def ratio(theirs: list[float], ours: list[float]) -> float:
 
 def peak_bytes(step: Step, device: str) -> int | None:
     """Memory that the step needs at its worst moment, above what was there before; None where it cannot be seen."""
-    gc.collect()
-    if device == "cuda":
-        torch.cuda.synchronize()
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        step()
-        return torch.cuda.max_memory_allocated() - before
-    if not Path("/proc/self/clear_refs").exists():
-        return None
-    Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back to what is held now
-    before = resident("VmRSS")
-    step()
-    return resident("VmHWM") - before
-
-
-def resident(field: str) -> int:
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return 1024 * int(found[1])
+    return measured_once(step, torch.device(device)).peak
 
 
 def machine(device: str) -> str:

@@ -18,6 +18,7 @@ from boundary_loss.inference.slices import slice_by_slice
 from boundary_loss.inference.windows import sliding_windows
 from boundary_loss.networks import LOGITS, build_network, outputs
 from boundary_loss.owncode import lacks_memory
+from boundary_loss.training.devices import return_freed_memory
 
 _WINDOW = 128
 """Side of the windows of a row that is not trained on patches."""
@@ -36,8 +37,8 @@ class Measured:
 def measured(call: Callable[[], object], device: torch.device) -> Measured | None:
     """Run and measure, once more if it was so short that a first call is no measure; None if memory is too little."""
     try:
-        found = _once(call, device)
-        return found if found.seconds > _LONG else _once(call, device)
+        found = measured_once(call, device)
+        return found if found.seconds > _LONG else measured_once(call, device)
     except (MemoryError, RuntimeError) as error:
         if not lacks_memory(error):
             raise
@@ -46,7 +47,8 @@ def measured(call: Callable[[], object], device: torch.device) -> Measured | Non
         _settled(device)
 
 
-def _once(call: Callable[[], object], device: torch.device) -> Measured:
+def measured_once(call: Callable[[], object], device: torch.device) -> Measured:
+    """Run and measure once, of a process that holds no more than it needs."""
     _settled(device)
     before = _mark(device)
     start = time.perf_counter()
@@ -61,6 +63,8 @@ def _settled(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()
+    else:
+        return_freed_memory()
 
 
 def _mark(device: torch.device) -> int | None:

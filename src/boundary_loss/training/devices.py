@@ -44,6 +44,15 @@ def keep_freed_memory() -> None:
         set_option(mmap_threshold, 32 << 20)  # the most that every glibc takes
 
 
+def return_freed_memory() -> None:
+    """Have the C library return what is free to the system, so that what is needed next is seen to be taken.
+
+    A call that finds room in the heap takes nothing by the system's count. Without glibc nothing changes.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def share_processors(trainings: int) -> None:
     """Leave the other trainings their part of the cores; OMP_NUM_THREADS, where it is set, has the last word."""
     if trainings > 1 and "OMP_NUM_THREADS" not in os.environ:
