@@ -30,17 +30,18 @@ function curves() {
 
 const curveRedraws = [];
 
-// Volumes first; slices and losses behind a fold.
+// Volumes first; slices, which runs on whole volumes do not have, and losses behind a fold.
 function groups(name) {
   const cards = (metrics) => metrics.flatMap((metric) =>
     metric.columns.filter((column) => metric.loss || !name || column === name).map((column) => curveCard(metric, column)));
   const whole = (metric) => ["volumes", "patients"].includes(metric.noun);
   const volumes = data.metrics.filter(whole);
   const rest = data.metrics.filter((metric) => !whole(metric));
+  const folded = rest.every((metric) => metric.loss) ? "Losses" : "Slices and losses";
   if (!volumes.length) return [make("div", { class: "cards" }, ...cards(rest))];
   return [
     make("div", { class: "cards" }, ...cards(volumes)),
-    rest.length ? make("details", {}, make("summary", {}, "Slices and losses"), make("div", { class: "cards" }, ...cards(rest))) : "",
+    rest.length ? make("details", {}, make("summary", {}, folded), make("div", { class: "cards" }, ...cards(rest))) : "",
   ];
 }
 
