@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from turns import machine, milliseconds, peak_bytes, take_turns, write_section
 
-from boundary_loss.inference.field import WAYS, Segmented
+from boundary_loss.inference.field import Segmented, coarse, dense, prior
 from boundary_loss.networks import build_network, pade
 from boundary_loss.training.devices import pick_device
 
 GB = 1e9
+WAYS: dict[str, Callable[..., Segmented]] = {"dense": dense, "prior": prior, "coarse": coarse}
 
 
 @dataclass(frozen=True)
