@@ -7,14 +7,12 @@ is 1). On CUDA also the floor: the bytes that must move (logits, maps and labels
 gradient once) over the bandwidth that a copy on the same device reaches.
 """
 
-import argparse
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -23,13 +21,14 @@ from turns import (
     copy_bandwidth,
     device_milliseconds,
     machine,
+    options,
     peak_bytes,
     processor_time,
+    publish,
     ratio,
     replayed,
     take_turns,
     take_turns_on_device,
-    write_section,
 )
 
 from boundary_loss import FusedDiceCEBoundary, FusedDiceCELoss, FusedDiceLoss, FusedGeneralizedDiceBoundary
@@ -41,11 +40,8 @@ DTYPES = [torch.float32, torch.bfloat16]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = options(__doc__, rounds=7)
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
-    parser.add_argument("--write", type=Path, help="replace the section in this file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     warnings.filterwarnings("ignore", message=r"\s*Online softmax")  # a remark of torch.compile's
@@ -61,10 +57,7 @@ def main() -> None:
     for shape in SHAPES[args.device]:
         for dtype in DTYPES:
             lines += rows(shape, dtype, args.device, args.rounds)
-    text = "\n".join(lines)
-    print(text)
-    if args.write:
-        write_section(args.write, f"Fused Dice ({args.device.upper()})", text)
+    publish(lines, f"Fused Dice ({args.device.upper()})", args.write)
 
 
 def rows(shape: tuple[int, ...], dtype: torch.dtype, device: str, rounds: int) -> list[str]:

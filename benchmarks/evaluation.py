@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from turns import machine, write_section
+from turns import machine, publish
 
 from boundary_loss.evaluate.__main__ import main as evaluate
 from boundary_loss.files import write_array, write_json, write_text
@@ -66,9 +66,7 @@ def main() -> None:
     per_epoch = {kind: size / args.epochs / args.patients / 1000 for kind, size in sizes.items()}
     lines += ["", f"Predictions on disk, kB a patient and epoch: PNG {per_epoch['PNG']:.0f}, packed "
               f"{per_epoch['packed']:.0f}."]  # fmt: skip
-    print("\n".join(lines))
-    if args.write:
-        write_section(args.write, HEADING, "\n".join(lines))
+    publish(lines, HEADING, args.write)
 
 
 def cpu_ms(way: Callable[[], None]) -> float:

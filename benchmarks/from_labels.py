@@ -7,17 +7,15 @@ cross-entropy on the same logits is beside them, to show what a distance map add
 the clock is that thread's processor time.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 
 import torch
 from hausdorff_step import organs
 from torch import Tensor
-from turns import machine, processor_time, ratio, take_turns, write_section
+from turns import machine, options, processor_time, publish, ratio, take_turns
 
 from boundary_loss import BoundaryLoss, FromLabels, FusedDiceCELoss, HausdorffLoss
 
@@ -27,12 +25,9 @@ RIVALS = {"MONAI BoundaryLoss": "boundary", "MONAI HausdorffDTLoss": "Hausdorff,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = options(__doc__, rounds=5)
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--small", action="store_true", help="smaller images")
-    parser.add_argument("--write", type=Path, help="replace the section in this file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     of_whom = " of the processor" if processor_time(args.device) else ""
@@ -45,9 +40,7 @@ def main() -> None:
     ]
     for shape in SMALL if args.small else SHAPES:
         lines += rows(shape, args.device, args.rounds)
-    print("\n".join(lines))
-    if args.write:
-        write_section(args.write, f"Losses from labels ({args.device.upper()})", "\n".join(lines))
+    publish(lines, f"Losses from labels ({args.device.upper()})", args.write)
 
 
 def rows(shape: tuple[int, ...], device: str, rounds: int) -> list[str]:

@@ -7,17 +7,15 @@ boundary loss is measured with its maps made anew at each step, as MONAI's does 
 training has them.
 """
 
-import argparse
 import statistics
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
-from turns import machine, ratio, take_turns, write_section
+from turns import machine, options, publish, ratio, take_turns
 
 from boundary_loss import BoundaryLoss, HausdorffLoss, class2one_hot, signed_distance
 
@@ -26,12 +24,9 @@ SMALL = [(8, 2, 256, 256), (1, 2, 48, 72, 112)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = options(__doc__, rounds=5)
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--small", action="store_true", help="a smaller volume")
-    parser.add_argument("--write", type=Path, help="replace the section in this file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     lines = [
@@ -43,10 +38,7 @@ def main() -> None:
     ]
     for shape in SMALL if args.small else SHAPES:
         lines += rows(shape, args.device, args.rounds)
-    text = "\n".join(lines)
-    print(text)
-    if args.write:
-        write_section(args.write, f"Hausdorff step ({args.device.upper()})", text)
+    publish(lines, f"Hausdorff step ({args.device.upper()})", args.write)
 
 
 def rows(shape: tuple[int, ...], device: str, rounds: int) -> list[str]:

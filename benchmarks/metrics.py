@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from turns import machine, milliseconds, write_section
+from turns import machine, milliseconds, publish
 
 from boundary_loss.metrics import SurfaceDistances, measure, surface_distances
 
@@ -52,10 +52,7 @@ def main() -> None:
         lines = [f"{machine(args.device)}. `python benchmarks/metrics.py --labels_only --device {args.device}`"]
     if args.device:
         lines += ["", *labels_on_device(args.device, args.rounds)]
-    table = "\n".join(lines)
-    print(table)
-    if args.write:
-        write_section(args.write, f"{HEADING} ({args.device.upper()})" if args.labels_only else HEADING, table)
+    publish(lines, f"{HEADING} ({args.device.upper()})" if args.labels_only else HEADING, args.write)
 
 
 def labels_on_device(device: str, rounds: int, size: int = 256) -> list[str]:

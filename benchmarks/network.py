@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from turns import machine, processor_time, ratio, take_turns, write_section
+from turns import machine, processor_time, publish, ratio, take_turns
 
 from boundary_loss.experiment import Experiment
 from boundary_loss.networks import build_network
@@ -65,9 +65,7 @@ def main() -> None:
         cells = [cell(times[name], times["defaults"], args.batch_size) for name in settings]
         lines.append(f"| {network} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
-    print("\n".join(lines))
-    if args.write:
-        write_section(args.write, f"Settings of the network ({device.type.upper()})", "\n".join(lines))
+    publish(lines, f"Settings of the network ({device.type.upper()})", args.write)
 
 
 def step(

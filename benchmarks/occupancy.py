@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from turns import machine, milliseconds, peak_bytes, take_turns, write_section
+from turns import machine, milliseconds, peak_bytes, publish, take_turns
 
 from boundary_loss.inference.field import Segmented, coarse, dense, prior
 from boundary_loss.networks import build_network, pade
@@ -64,9 +64,7 @@ def main() -> None:
     lines += training(cases["BraTS"], points, device, args.rounds)
     for name, case in cases.items():
         lines += inference(name, case, points, device)
-    print("\n".join(lines))
-    if args.write:
-        write_section(args.write, f"Occupancy networks ({device.type.upper()})", "\n".join(lines))
+    publish(lines, f"Occupancy networks ({device.type.upper()})", args.write)
 
 
 def training(case: Case, points: int, device: torch.device, rounds: int) -> list[str]:

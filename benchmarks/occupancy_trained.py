@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from turns import machine, ratio, take_turns, write_section
+from turns import machine, publish, ratio, take_turns
 
 from boundary_loss.data.cases import ShownCases
 from boundary_loss.data.point_samples import ask_in_source
@@ -54,9 +54,7 @@ def main() -> None:
     full = [case for case in cases.names if bool((cases.folder.truth(case) == 1).any())]
     for case in full[: args.cases]:
         lines += measured(net, cases, case, weights.view, device, args.rounds)
-    print("\n".join(lines))
-    if args.write:
-        write_section(args.write, f"Trained occupancy network ({device.type.upper()})", "\n".join(lines))
+    publish(lines, f"Trained occupancy network ({device.type.upper()})", args.write)
 
 
 def measured(

@@ -18,7 +18,7 @@ import nibabel
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
-from turns import write_section
+from turns import publish
 
 from boundary_loss.metric_definitions import TOLERANCE_MM
 from boundary_loss.metrics import measure
@@ -61,11 +61,9 @@ def main() -> None:
         stored |= {
             f"{case}/{peer}/{name}": np.array(v) for peer, values in theirs.items() for name, v in values.items()
         }
-    print("\n".join(lines))
     if args.store:
         np.savez_compressed(args.store, **stored)  # type: ignore[arg-type]
-    if args.write:
-        write_section(args.write, HEADING, "\n".join(lines))
+    publish(lines, HEADING, args.write)
 
 
 def versions() -> str:

@@ -1,11 +1,12 @@
 """Side by side timing: methods take turns in one process, so that the machine's moods hit all of them alike."""
 
+import argparse
 import os
 import platform
 import re
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -105,6 +106,22 @@ def machine(device: str) -> str:
         f"CPU {platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} shared cores used, "
         f"torch {torch.__version__}"
     )
+
+
+def options(description: str | None, *, rounds: int) -> argparse.ArgumentParser:
+    """Return the options of a benchmark of steps on one device: --device, --rounds (by default so many), --write."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--write", type=Path, help="replace the section in this file")
+    return parser
+
+
+def publish(lines: Sequence[str], heading: str, path: Path | None) -> None:
+    """Print the lines, and write them under the heading of this file of results if there is one."""
+    print("\n".join(lines))
+    if path:
+        write_section(path, heading, "\n".join(lines))
 
 
 def write_section(path: Path, heading: str, text: str) -> None:

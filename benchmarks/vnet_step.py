@@ -15,11 +15,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from turns import Step, machine, milliseconds, peak_bytes, processor_time, ratio, write_section
+from turns import Step, machine, milliseconds, options, peak_bytes, processor_time, publish, ratio
 
 from boundary_loss import BoundaryLoss, DiceLoss, class2one_hot, signed_distance
 from boundary_loss.networks import build_network
@@ -61,20 +60,15 @@ def main() -> None:
         raise ValueError(f"{OURS} does not fit, and is what the others are compared with; try --small")
     times = rounds_of(steps, args.rounds, start + args.seconds, args.device)
     lines = [*head(size, len(times[OURS]), args.device), *(row(name, facts[name], times) for name in steps)]
-    print("\n".join(lines))
-    if args.write:
-        write_section(args.write, f"A step of the V-Net ({args.device.upper()})", "\n".join(lines))
+    publish(lines, f"A step of the V-Net ({args.device.upper()})", args.write)
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = options(__doc__, rounds=7)
     parser.add_argument("--seconds", type=float, default=35, help="no further round begins after so many")
     parser.add_argument("--compile", action="store_true", help="torch.compile too (minutes)")
     parser.add_argument("--tune", action="store_true", help="let cuDNN try its ways first (more than a minute)")
     parser.add_argument("--small", action="store_true", help=f"volumes of {SMALL} instead of {FULL}")
-    parser.add_argument("--write", type=Path, help="replace the section in this file")
     return parser.parse_args()
 
 

@@ -11,11 +11,10 @@ import statistics
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from turns import machine, peak_bytes, processor_time, ratio, take_turns, write_section
+from turns import machine, options, peak_bytes, processor_time, publish, ratio, take_turns
 
 from boundary_loss.inference.windows import bytes_held, sliding_windows
 from boundary_loss.networks import UNet3D
@@ -29,13 +28,10 @@ CLASSES = 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = options(__doc__, rounds=5)
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--overlap", type=float, default=0.5)
     parser.add_argument("--batch_size", type=int, default=2)
-    parser.add_argument("--write", type=Path, help="replace the section in this file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     unit = "milliseconds of the processor" if processor_time(args.device) else "milliseconds"
@@ -51,10 +47,7 @@ def main() -> None:
         for name, net in networks(shape[0], args.device).items():
             lines.append(row(name, net, shape, patch, args))
             print(lines[-1], flush=True)
-    text = "\n".join(lines)
-    print(text)
-    if args.write:
-        write_section(args.write, f"Sliding windows ({args.device.upper()})", text)
+    publish(lines, f"Sliding windows ({args.device.upper()})", args.write)
 
 
 def networks(channels: int, device: str) -> dict[str, nn.Module]:
