@@ -1,4 +1,4 @@
-"""The samples that an experiment trains on and is validated on: made, or only checked before anything is read."""
+"""Makes the samples of an experiment's training and validation, or checks them before anything is read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def make_samples(
     """Return the samples of ``train``, altered at each step if the experiment says so, or of ``val``.
 
     Raises:
-        ValueError: data that does not fit together, or that cannot have the maps that the terms need.
+        ValueError: the data do not fit together, or cannot have the maps that the terms need.
     """
     check_words(experiment, folder)
     augmentation, needs = experiment.augmentation if which == "train" else None, needs_of(terms)
@@ -50,7 +50,7 @@ def shown_cases(experiment: Experiment, folder: WholeFolder, which: str) -> Show
     """Return the cases of a set as the experiment shows them.
 
     Raises:
-        FileNotFoundError, ValueError: the boxes are not there, or were spoilt.
+        FileNotFoundError, ValueError: the boxes are missing or damaged.
     """
     boxes = Boxes.read(experiment.boxes) if experiment.boxes else None
     return ShownCases(folder, which, experiment.view, boxes, limit(experiment))
@@ -60,7 +60,7 @@ def check_samples(experiment: Experiment, terms: Sequence[ActiveTerm], folder: P
     """Return the names of the items of :func:`make_samples`, without reading them.
 
     Raises:
-        ValueError: as there, as far as it shows without reading.
+        ValueError: as there, as far as it can be found without reading.
     """
     check_words(experiment, folder)
     deforms = experiment.augmentation is not None and experiment.augmentation.deforms
@@ -82,7 +82,7 @@ def check_words(experiment: Experiment, folder: PreparedFolder) -> None:
     """Refuse words that do not fit the folder, or each other.
 
     Raises:
-        ValueError: it says which, and what does fit.
+        ValueError: names them, and what does fit.
     """
     words = experiment.view.words
     if experiment.infer and not isinstance(experiment.view.sample, Patch | Points):
@@ -107,7 +107,7 @@ def check_words(experiment: Experiment, folder: PreparedFolder) -> None:
 
 
 def _check_losses(experiment: Experiment) -> None:
-    """Refuse losses that need the voxels around each."""
+    """Refuse losses that need the neighbours of a voxel."""
     for term in experiment.terms:
         loss = term.build()
         if not (getattr(loss, "takes_dense", False) or getattr(loss, "on_points", term.reads == PROBS)):
@@ -119,7 +119,7 @@ def _check_losses(experiment: Experiment) -> None:
 
 @dataclass(frozen=True)
 class Trial:
-    """What stands for the samples before any of them is read."""
+    """A sample that stands for all of them in trials before the training."""
 
     name: str
     size: tuple[int, ...]
@@ -165,6 +165,6 @@ def needs_of(terms: Sequence[ActiveTerm]) -> list[MapNeed]:
 
 
 def limit(experiment: Experiment) -> int | None:
-    """Return how many slices of a set, or cases, are used; None is all."""
+    """Return how many slices of a set, or cases, are used; None for all."""
     few = DEBUG_CASES if experiment.view.of_volumes else DEBUG_SLICES
     return few if experiment.debug else None
