@@ -15,6 +15,7 @@ from boundary_loss.data.patches import Patch
 from boundary_loss.data.points import Points
 from boundary_loss.data.ways import WAYS, Coarse, Way, read_bytes
 from boundary_loss.encoding import probs2class
+from boundary_loss.inference.decision import ARGMAX, decide
 from boundary_loss.inference.windows import sliding_windows
 from boundary_loss.shapes import Labels, Probs
 
@@ -168,12 +169,14 @@ def _written(name: str, setting: object) -> str:
     return f"{name}({','.join(words)})" if words else name
 
 
-def classes_in_source(probs: Probs, frame: Frame) -> Labels:
-    """Return the most probable class of each voxel of the source, (*source) uint8, of probabilities (K, *shape).
+def classes_in_source(probs: Probs, frame: Frame, decision: str = ARGMAX) -> Labels:
+    """Return the class of each voxel of the source, (*source) uint8, by probabilities (K, *shape) in the frame.
 
     Outside the frame it is background. If the frame interpolates, probabilities are resampled and then compared, one
     class at a time, so that at most three volumes of the source are in memory.
     """
+    if decision != ARGMAX:
+        return decide(probs_in_source(probs, frame), decision)
     if frame.is_crop:
         return frame.to_source_grid(probs2class(probs.unsqueeze(0), dtype=torch.uint8)[0], 0)
     best = frame.to_source_grid(probs[0], 1, outside=1)
@@ -183,3 +186,8 @@ def classes_in_source(probs: Probs, frame: Frame) -> Labels:
         classes[here > best] = k
         best = torch.maximum(best, here)
     return classes
+
+
+def probs_in_source(probs: Probs, frame: Frame) -> Probs:
+    """Return probabilities (K, *shape) of the frame in the grid of its source, (K, *source); outside it background."""
+    return frame.to_source_grid(probs, 1, (1.0, *[0.0] * (len(probs) - 1)))

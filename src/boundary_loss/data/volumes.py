@@ -24,6 +24,7 @@ from boundary_loss.data.prefetch import onto_device, prefetched
 from boundary_loss.data.samples import Batch, Samples
 from boundary_loss.data.view import classes_in_source
 from boundary_loss.encoding import encode_one_hot, scatter_classes
+from boundary_loss.inference.decision import ARGMAX
 from boundary_loss.shapes import IGNORED, Labels, Probs
 
 
@@ -205,9 +206,9 @@ class Cases(Volumes):
     is_dealt = True
 
     def __init__(self, cases: ShownCases, *, needs: Sequence[MapNeed] = (), device: torch.device | str = "cpu",
-                 batch_size: int = 1) -> None:  # fmt: skip
+                 batch_size: int = 1, decision: str = ARGMAX) -> None:  # fmt: skip
         super().__init__(cases, needs=needs, device=device)
-        self.batch_size = batch_size
+        self.batch_size, self.decision = batch_size, decision
 
     def in_order(self, batch_size: int, *, group: bool) -> list[Tensor]:
         """Yield one batch a case; the batch size is that of the patches shown at once."""
@@ -221,6 +222,6 @@ class Cases(Volumes):
     def classes(self, probs: Probs, batch: Batch) -> tuple[Labels, Labels]:
         """Return predicted and true classes (1, X, Y, Z) uint8 in the source's grid."""
         (case,) = batch.names
-        predicted = classes_in_source(probs[0], self.frames[case])
+        predicted = classes_in_source(probs[0], self.frames[case], self.decision)
         truth = torch.from_numpy(np.ascontiguousarray(self.cases.folder.truth(case))).to(probs.device)
         return predicted[None], truth[None]

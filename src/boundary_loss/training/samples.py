@@ -16,6 +16,7 @@ from boundary_loss.data.points import Points
 from boundary_loss.experiment import Experiment
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.whole import WholeFolder
+from boundary_loss.inference.decision import ARGMAX
 from boundary_loss.settings import DEBUG_CASES, DEBUG_SLICES
 from boundary_loss.shapes import Labels
 from boundary_loss.training.terms import PROBS, ActiveTerm
@@ -43,7 +44,9 @@ def make_samples(
         return PointSamples(cases, needs=needs, device=device, augmentation=augmentation)
     if which == "train":
         return Patches(cases, needs=needs, device=device, augmentation=augmentation)
-    return Cases(cases, needs=needs, device=device, batch_size=experiment.batch_size)
+    return Cases(
+        cases, needs=needs, device=device, batch_size=experiment.batch_size, decision=experiment.decision
+    )  # fmt: skip
 
 
 def shown_cases(experiment: Experiment, folder: WholeFolder, which: str) -> ShownCases:
@@ -87,6 +90,11 @@ def check_words(experiment: Experiment, folder: PreparedFolder) -> None:
     words = experiment.view.words
     if experiment.infer and not isinstance(experiment.view.sample, Patch | Points):
         raise ValueError(f"INFER={words['infer']} puts patches together; it does not go with SAMPLE={words['sample']}")
+    if experiment.decision != ARGMAX and (experiment.view.of_points or not experiment.view.of_volumes):
+        raise ValueError(
+            f"--decision {experiment.decision} needs the probabilities of a whole volume at once, which "
+            f"SAMPLE={words['sample']} does not have in validation; give it to predict"
+        )
     if experiment.view.of_volumes:
         if not isinstance(folder, WholeFolder):
             raise ValueError(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from boundary_loss.data import View
 from boundary_loss.files import write_bytes
 from boundary_loss.folders import records
+from boundary_loss.inference.decision import DECISIONS
 from boundary_loss.networks import build_network, outline_network
 from boundary_loss.preparation.shown import Preparation
 from boundary_loss.training.tensorfiles import fault_of_tensors, misfits, not_finite, read_tensors, to_bytes
@@ -33,6 +34,7 @@ _FIELDS: dict[str, records.Check] = {
     "temperature": records.temperature,
     "view": records.record({"fit": records.texts, "sample": records.text, "infer": records.text}, needs=_VIEW),
     "box": _box,
+    "decision": records.one_of(DECISIONS),
 }
 _NETWORK = ("network", "in_channels", "num_classes")
 _SHOWN = 3  # faulty tensors named in a message
@@ -62,6 +64,8 @@ class Weights:
     """What of a whole volume is shown; None of a network of slices."""
     box: tuple[int, ...] | None
     """Voxels of the box that a locator places in each case."""
+    decision: str | None
+    """How classes follow from the probabilities; None is argmax."""
 
     @classmethod
     def read(cls, path: Path) -> "Weights":
@@ -109,6 +113,7 @@ class Weights:
             preparation=None if prepared is None else Preparation.from_json(prepared, path, num_classes),
             view=None if view is None else _view(view, path),
             box=None if box is None else tuple(box),
+            decision=content.get("decision"),
         )
 
     def build(self, *, trust_network: bool = False) -> nn.Module:
