@@ -195,7 +195,7 @@ def foreground_map(one_hot: Tensor, spacing_mm: Spacing = None, *, ignored: Tens
 
 
 def sdf_to_probs(sdf: Tensor, steepness: float = 1500.0) -> Tensor:
-    """Return the probability of the inside, σ(−steepness · f): a smooth step at f = 0 (Xue et al., AAAI 2020, eq. 3)."""
+    """Return the probability of the inside, σ(−steepness · f), a smooth step at 0 (Xue et al., AAAI 2020, eq. 3)."""
     return torch.sigmoid(-steepness * sdf)
 
 

@@ -2,8 +2,8 @@
 
 Each program goes over several blocks of voxels of one item with the logits of all its classes in registers. A thread
 holds all classes of its voxels, so that the softmax needs no exchange between threads, and adds its own sums in
-float32. They are combined once, at the end, in one row a program; the rows are added in float64. There are no atomics: equal
-inputs give equal bits. Each logit and label is read once forward and once backward, each gradient written once.
+float32. They are combined once, at the end, in one row a program; the rows are added in float64. There are no atomics:
+equal inputs give equal bits. Each logit and label is read once forward and once backward, each gradient written once.
 The grid has one axis, because CUDA's others end at 65535.
 """
 
