@@ -18,6 +18,7 @@ EPC         ?= $(EPOCHS)
 LR          ?= 1e-3
 RATE        ?= cosine($(EPC))
 MODALITY    ?= $(CHANNEL)
+SPLIT       ?= $(wildcard $(RAW)/splits_final.json)
 
 ifeq ($(planned),yes)
 include src/own_rows.mk

@@ -20,7 +20,7 @@ $(if $(filter undefined,$(origin venv)),$(eval include src/venv.mk))
 
 # ---- Variables a user sets on the command line; `make -f STUDY.make help` lists them -------------------------------
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS PREPARE SPACING LOCATOR LOCATE FIT SAMPLE INFER NET EPC BS LR RATE \
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SPLIT PREPARE SPACING LOCATOR LOCATE FIT SAMPLE INFER NET EPC BS LR RATE \
 	SEED SEEDS TRAIN AUGMENT AMP COMPILE DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS KEEP SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
 	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT MESH COST ARCHIVE RUN RERUN
 # Of these, the ones that shape no result: an archive does not record them
@@ -191,7 +191,8 @@ unpack_from      := $(if $(BRING),--dataset $(call path,$(DATASET)),--zips $(if 
 # The size of a voxel, where the headers lost it
 stated           := $(if $(strip $(SPACING)),--spacing $(call quoted,$(strip $(SPACING))))
 prepare_options  := $(call options,PREPARE)
-prepare_settings  = --source $(RAW) --retain $(RETAIN) --fold $(call fold_in,$1) $(stated) $(prepare_options)
+split_option     := $(if $(strip $(SPLIT)),--split $(call path,$(SPLIT)))
+prepare_settings  = --source $(RAW) --retain $(RETAIN) --fold $(call fold_in,$1) $(split_option) $(stated) $(prepare_options)
 train_options    := $(call options,TRAIN)
 debug_options    := $(call options,DEBUG)
 box_option        = $(call option,--boxes,$(call boxes_of,$1))

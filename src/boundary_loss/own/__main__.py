@@ -52,11 +52,11 @@ def main() -> None:
     if args.dataset.is_dir():
         read = read_dataset(args.dataset, args.dim)
         with new_folder(args.dest) as grown:
-            finish(read, args, grown, words)
+            finish(read, args.dataset, args, grown, words)
     else:
         with cleared(args.dest), new_folder(args.dest) as grown:
             unpack(args.dataset, grown)
-            finish(read_dataset(grown, args.dim), args, grown, words)
+            finish(read_dataset(grown, args.dim), grown, args, grown, words)
 
 
 @contextmanager
@@ -75,10 +75,10 @@ def unpack(path: Path, folder: Path) -> None:
     unpack_tar(path, folder)
 
 
-def finish(read: Read, args: argparse.Namespace, grown: Path, words: list[str]) -> None:
+def finish(read: Read, root: Path, args: argparse.Namespace, grown: Path, words: list[str]) -> None:
     """Fill the folder and say what was found."""
     with workers(args.workers if read.dataset.stacked else 1) as spread:
-        write_study(read, grown, spread)
+        write_study(read, root, grown, spread)
     write_json(grown / RECORD, source_of(read, args.dataset).to_json())
     command.record(grown, words)
     print(read.in_words(args.dest.name))

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boundary_loss.files import read_json, write_json, write_text
+from boundary_loss.files import read_json, write_bytes, write_json, write_text
 from boundary_loss.own.dataset import JSON, Dataset, Faults, Listed
 from boundary_loss.own.decathlon import is_decathlon, read_decathlon
+from boundary_loss.own.nnunet import is_nnunet, read_nnunet
 from boundary_loss.own.plan import Plan, Sizes, as_make, plan_of
+from boundary_loss.preparation.split import read_split
 from boundary_loss.volumes import ending_of, in_words, read_channels, read_shape, write_volume
 
 OWN, PLAN = "own.json", "plan.mk"
+SPLITS = "splits_final.json"
 TRAINING, LABELS, TEST = "imagesTr", "labelsTr", "imagesTs"
 HELD_OUT = 5
 """A fifth of the cases is held out, as in nnU-Net's first fold."""
@@ -48,6 +51,17 @@ class Read:
         return f"{about}{remarks}\n{self.plan.dim}D is trained: {self.plan.why}, {size} (DIM={other} trains the other)"
 
 
+def check_splits(root: Path, dataset: Dataset, faults: Faults) -> None:
+    """Note what is wrong with ``splits_final.json``, if it lies beside dataset.json."""
+    path = root / SPLITS
+    names = [case.name for case in dataset.training]
+    if path.is_file() and names:
+        try:
+            read_split(path, names)
+        except ValueError as error:
+            faults.append(str(error))
+
+
 def read_dataset(root: Path, dim: int | None) -> Read:
     """Read dataset.json and the headers of all files that it lists.
 
@@ -64,11 +78,14 @@ def read_dataset(root: Path, dim: int | None) -> Read:
     faults = Faults()
     dataset = _reader(content)(root, content, faults)
     sizes = read_sizes(dataset, faults)
+    check_splits(root, dataset, faults)
     faults.refuse(root)
     return Read(dataset, sizes, plan_of(sizes, dim))
 
 
 def _reader(content: dict[str, Any]) -> Callable[[Path, dict[str, Any], Faults], Dataset]:
+    if is_nnunet(content):
+        return read_nnunet
     if is_decathlon(content):
         return read_decathlon
     raise ValueError(f"{JSON} has neither 'modality' (Decathlon) nor 'channel_names' (nnU-Net v2)")
@@ -108,34 +125,39 @@ def held_out_of(count: int) -> int:
     return max(1, round(count / HELD_OUT))
 
 
-def write_study(read: Read, folder: Path, each: Callable[[str, Callable[..., Any], Sequence[tuple]], Any]) -> None:
+def write_study(
+    read: Read, root: Path, folder: Path, each: Callable[[str, Callable[..., Any], Sequence[tuple]], Any]
+) -> None:
     """Write all files of a study into a new folder.
 
     Args:
+        root: of the data set.
         each: maps a function over the cases, see :func:`boundary_loss.preparation.workers.workers`.
     """
     found = read.dataset
     for name in (TRAINING, LABELS, TEST):
         (folder / name).mkdir(exist_ok=True)
-    jobs = [
-        (case, folder / (TRAINING if case.label else TEST), found.stacked) for case in (*found.training, *found.test)
-    ]
+    jobs = [(case, folder / (TRAINING if case.label else TEST), found) for case in (*found.training, *found.test)]
     each("reading", place_case, jobs)
     write_json(folder / OWN, as_json(found))
+    if root != folder and (root / SPLITS).is_file():
+        write_bytes(folder / SPLITS, (root / SPLITS).read_bytes())
     held_out = held_out_of(len(found.training))
     write_text(folder / PLAN, as_make(read.plan, classes=found.classes, channels=found.channels, held_out=held_out))
 
 
-def place_case(case: Listed, images: Path, stacked: bool) -> None:
+def place_case(case: Listed, images: Path, dataset: Dataset) -> None:
     """Put the files of a case where the study looks for them."""
     if case.label is not None:
         place(case.label, images.with_name(LABELS) / f"{case.name}{ending_of(case.label.name)}")
-    if stacked:
+    if dataset.stacked:
         for number, channel in enumerate(read_channels(case.images[0])):
             write_volume(images / channel_name(case.name, number, ".nii.gz"), channel.array, channel.geometry)
+        if case.images[0].is_relative_to(images.parent):  # unpacked from a .tar
+            case.images[0].unlink()
         return
     for number, image in enumerate(case.images):
-        name = channel_name(case.name, number, ending_of(image.name), single=len(case.images) == 1)
+        name = channel_name(case.name, number, ending_of(image.name), single=dataset.single)
         place(image, images / name)
 
 
@@ -160,6 +182,6 @@ def as_json(dataset: Dataset) -> dict[str, Any]:
         "values": {str(value): k for value, k in dataset.values.items()},
         "channels": list(dataset.channels),
         "ending": dataset.ending,
-        "single": not dataset.stacked and all(len(case.images) == 1 for case in dataset.training),
+        "single": dataset.single,
         "cases": [case.name for case in dataset.training],
     }

@@ -9,6 +9,8 @@ from typing import Any
 from boundary_loss.names import fault_of_name
 
 JSON = "dataset.json"
+NNUNET, DECATHLON = "nnU-Net", "Decathlon"
+"""The layouts."""
 MOST_CLASSES = 100
 """Classes beside the background; more are taken for instances, which are not what the losses separate."""
 SHOWN = 10
@@ -31,7 +33,7 @@ class Dataset:
     """A data set in one of the layouts that are read."""
 
     layout: str
-    """``nnU-Net`` or ``Decathlon``, for people."""
+    """One of the layouts above."""
     classes: tuple[str, ...]
     """Names, background first."""
     values: dict[int, int]
@@ -49,6 +51,11 @@ class Dataset:
     """What is read otherwise than a user may think."""
     about: dict[str, str] = field(default_factory=dict)
     """``licence``, ``reference`` and ``description``, where the data set gives them."""
+
+    @property
+    def single(self) -> bool:
+        """Whether the files of images have the names of their cases, as in the Decathlon, and no channel in them."""
+        return self.layout != NNUNET and len(self.channels) == 1
 
 
 class Faults(list[str]):

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from boundary_loss.own.dataset import (
+    DECATHLON,
     JSON,
     Dataset,
     Faults,
@@ -22,8 +23,6 @@ from boundary_loss.own.dataset import (
 )
 from boundary_loss.preparation.study import GT, volume_names
 from boundary_loss.volumes import ending_of, stem_of
-
-LAYOUT = "Decathlon"
 
 
 def is_decathlon(content: Mapping[str, Any]) -> bool:
@@ -41,7 +40,7 @@ def read_decathlon(root: Path, content: Mapping[str, Any], faults: Faults) -> Da
     check_case_names([case.name for case in (*training, *test)], faults)
     _check_folders(root, training, faults)
     return Dataset(
-        layout=LAYOUT,
+        layout=DECATHLON,
         classes=safe_names(names),
         values=values,
         channels=safe_names(channels, taken=(GT,)),
