@@ -16,17 +16,17 @@ SHELL := bash
 .SUFFIXES:
 
 ledger := $(or $(wildcard $(firstword $(MAKEFILE_LIST))),$(strip $(filter-out src/%.mk,$(MAKEFILE_LIST))))
-include src/venv.mk
+$(if $(filter undefined,$(origin venv)),$(eval include src/venv.mk))
 
 # ---- Variables a user sets on the command line; `make -f STUDY.make help` lists them -------------------------------
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS PREPARE SPACING LOCATOR LOCATE FIT SAMPLE INFER NET EPC BS LR RATE \
+settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SPLIT PREPARE SPACING LOCATOR LOCATE FIT SAMPLE INFER NET EPC BS LR RATE \
 	SEED SEEDS TRAIN AUGMENT AMP COMPILE DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS KEEP SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
 	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT MESH COST ARCHIVE RUN RERUN
 # Of these, the ones that shape no result: an archive does not record them
 local    := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
 	CASES PREDICT MESH COST ARCHIVE RUN RERUN
-$(call forget,$(settable) SLICE SLICED_AS KIND families curves boxplots hists of_pairs)
+$(call forget,$(settable) SLICE SLICED_AS KIND PREPARER BRING families curves boxplots hists of_pairs)
 ifneq ($(filter-out undefined,$(origin SLICE) $(origin SLICED_AS)),)
 $(error SLICE is called PREPARE now, and SLICED_AS in a study's file PREPARED_AS)
 endif
@@ -54,7 +54,7 @@ RD       ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(call fold,$(FOLD))
 METRICS  ?= $(or $(whole),default)
 EPOCH    ?= best
 # The others are empty
-$(foreach name,$(settable) families of_pairs,$(eval $(name) ?=))
+$(foreach name,$(settable) BRING families of_pairs,$(eval $(name) ?=))
 
 # ---- Where things are: a phantom, a debug run or another fold never stands where a result should -------------------
 
@@ -73,6 +73,7 @@ endif
 fold       = $(if $(filter-out 0,$1),-fold$1)
 RAW       := data/$(STUDY)$(phantom)
 prepared_of = data/$(PREPARED_AS)$(phantom)$(call fold,$1)
+PREPARER  ?= $(if $(whole),prepare,slice)_$(STUDY)
 PREPARED  := $(foreach number,$(or $(FOLDS),$(FOLD)),$(call prepared_of,$(number)))
 
 ifeq ($(filter slices volumes,$(KIND)),)
@@ -183,12 +184,15 @@ fresh         := $(if $(call on,$(FRESH))$(anew),--fresh)
 include src/stale.mk
 
 phantom_settings := --study $(STUDY) $(call options,PHANTOM)
-unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(call path,$(LINEAGE))) $(UNPACK)
-unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(call path,$(ZIPS))) $(call switch,--trust,$(TRUST))
+# A data set of one's own is brought instead of archives that a lineage file lists (own.make)
+unpacker         := boundary_loss.$(if $(BRING),own,unpack)
+unpack_settings  := $(or $(BRING),--lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(call path,$(LINEAGE))) $(UNPACK))
+unpack_from      := $(if $(BRING),--dataset $(call path,$(DATASET)),--zips $(if $(phantom),$(RAW)-zips,$(call path,$(ZIPS))) $(call switch,--trust,$(TRUST)))
 # The size of a voxel, where the headers lost it
 stated           := $(if $(strip $(SPACING)),--spacing $(call quoted,$(strip $(SPACING))))
 prepare_options  := $(call options,PREPARE)
-prepare_settings  = --source $(RAW) --retain $(RETAIN) --fold $(call fold_in,$1) $(stated) $(prepare_options)
+split_option     := $(if $(strip $(SPLIT)),--split $(call path,$(SPLIT)))
+prepare_settings  = --source $(RAW) --retain $(RETAIN) --fold $(call fold_in,$1) $(split_option) $(stated) $(prepare_options)
 train_options    := $(call options,TRAIN)
 debug_options    := $(call options,DEBUG)
 box_option        = $(call option,--boxes,$(call boxes_of,$1))
@@ -226,13 +230,13 @@ $(RAW)-zips: $(call stale,$(RAW)-zips,$(phantom_settings)) | $(venv)
 	$(python) -m boundary_loss.phantom $@ $(phantom_settings) $(fresh)
 
 $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $(venv)
-	$(python) -m boundary_loss.unpack $@ $(unpack_settings) $(unpack_from) $(fresh)
+	$(python) -m $(unpacker) $@ $(unpack_settings) $(unpack_from) $(fresh)
 
 # Folds of whole volumes differ in the split alone: the arrays of one stand in the others as links
 sibling = $(if $(whole),$(filter-out $1,$(firstword $(wildcard $(call prepared_of,0)) $(PREPARED))))
 
 $(PREPARED): %: $$(call stale,$$@,$$(call prepare_settings,$$@)) | $(RAW) $$(call sibling,$$@) $(venv)
-	$(torch_python) preprocess/$(if $(whole),prepare,slice)_$(STUDY).py $@ $(call prepare_settings,$@) $(call option,--link,$(call sibling,$@)) $(fresh)
+	$(torch_python) preprocess/$(PREPARER).py $@ $(call prepare_settings,$@) $(call option,--link,$(call sibling,$@)) $(fresh)
 
 # ---- How a training is started -------------------------------------------------------------------------------------
 
@@ -423,7 +427,7 @@ $(RD)/%:
 	@echo $(call quoted,error: nothing makes $@; the runs of the ledger are: $(rows)$(if $(parts),; the parts of each: $(parts))) >&2; exit 2
 
 help:  ## this page
-	@echo "make -f $(STUDY).make [TARGET] [VARIABLE=value] [-n] [-B] [-j2]"
+	@echo "make -f $(ledger) $(if $(BRING),DATASET=... )[TARGET] [VARIABLE=value] [-n] [-B] [-j2]"
 	@echo; echo "Targets (here: $(RAW) -> $(PREPARED) $(if $(BOXES),-> $(BOXES) )-> $(RD) -> archives)"
 	@sed -nE 's/^([a-z-]+):.*##  *(.*)/\1|\2/p' src/pipeline.mk | while IFS='|' read -r name text; do printf '  %-11s %s\n' "$$name" "$$text"; done
 	@echo; echo "Runs of the ledger (* in RUNS)"

@@ -12,7 +12,17 @@ packed.py          bytes of a file, compressed or not, read to the end and never
 packages.py        packages that only some formats need
 """
 
-from boundary_loss.volumes.formats import READ, encode_volume, ending_of, read_volume, stem_of, write_volume, written_as
+from boundary_loss.volumes.formats import (
+    READ,
+    encode_volume,
+    ending_of,
+    read_channels,
+    read_shape,
+    read_volume,
+    stem_of,
+    write_volume,
+    written_as,
+)
 from boundary_loss.volumes.geometry import UNIT_MM, Geometry, in_words, orientation, same_sizes
 from boundary_loss.volumes.hdf5 import Hdf5Geometry
 from boundary_loss.volumes.nifti_geometry import PLACEMENT, NiftiGeometry
@@ -32,6 +42,8 @@ __all__ = [
     "ending_of",
     "in_words",
     "orientation",
+    "read_channels",
+    "read_shape",
     "read_volume",
     "same_sizes",
     "stem_of",

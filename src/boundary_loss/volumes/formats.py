@@ -7,7 +7,7 @@ import numpy as np
 from boundary_loss.files import write_bytes
 from boundary_loss.volumes.geometry import Geometry
 from boundary_loss.volumes.hdf5 import encode_hdf5, read_hdf5
-from boundary_loss.volumes.nifti import encode_nifti, read_nifti
+from boundary_loss.volumes.nifti import encode_nifti, read_nifti, read_nifti_channels, read_nifti_shape
 from boundary_loss.volumes.nrrd import encode_nrrd, read_nrrd
 from boundary_loss.volumes.volume import Volume
 
@@ -53,6 +53,33 @@ def read_volume(path: Path, spacing_mm: tuple[float, float, float] | None = None
     if ending in HDF5:
         return read_hdf5(path, spacing_mm, labels=labels)
     return (read_nrrd if ending in NRRD else read_nifti)(path, spacing_mm)
+
+
+def read_shape(path: Path) -> tuple[tuple[int, ...], tuple[float, float, float]]:
+    """Return the shape of a volume, which has a fourth axis if the file holds several, and its voxel size in mm.
+
+    Of NIfTI the header alone is read.
+
+    Raises:
+        FileNotFoundError, ValueError, Stop: as :func:`read_volume`.
+    """
+    if path.is_file() and ending_of(path.name) in NIFTI:
+        return read_nifti_shape(path)
+    volume = read_volume(path)
+    return volume.array.shape, volume.spacing_mm
+
+
+def read_channels(path: Path) -> list[Volume]:
+    """Read the channels of a file that holds several, (X, Y, Z, C) in NIfTI.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_volume`.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no volume at {path}")
+    if ending_of(path.name) not in NIFTI:
+        raise ValueError(f"{path}: only NIfTI files are read with several channels")
+    return read_nifti_channels(path)
 
 
 def encode_volume(array: np.ndarray, place: np.ndarray | Geometry, name: str) -> bytes:
