@@ -140,7 +140,7 @@ class FocalLoss(CrossEntropy):
         return likelihood * p.new_tensor(weights).view(-1, *[1] * (p.ndim - 2))
 
 
-class _Overlap(RegionLoss):
+class OverlapLoss(RegionLoss):
     """Base of Dice and related losses, which need three sums a class.
 
     ``absent`` says what a class without voxels in an item counts:
@@ -166,8 +166,23 @@ class _Overlap(RegionLoss):
         )
         self.absent = one_of("absent", absent, ("paper", "skip", "penalise"))
 
+    def of_present(self, loss: Tensor, true: Tensor, probability: Tensor) -> Tensor:
+        """What ``reduction`` asks for of (B, K) values, those of absent classes as ``absent`` says.
 
-class DiceLoss(_Overlap):
+        Args:
+            true: (B, K) voxels of each class.
+            probability: (B, K) its mean probability.
+        """
+        if self.absent == "paper":
+            return self.reduce_classes(loss)
+        present = true > 0
+        if self.absent == "penalise":
+            return self.reduce_classes(torch.where(present, loss, probability))
+        loss = loss * present
+        return loss if self.reduction == "classes" else self.reduce(loss.sum(1) / present.sum(1).clamp(min=1))
+
+
+class DiceLoss(OverlapLoss):
     """Mean over items and classes of 1 − (2 Σ p g + ε) / (Σ p + Σ g + ε) (Milletari et al., 3DV 2016, p not squared).
 
     ``smooth`` is ε. With ``reduction="classes"`` and ``absent="skip"`` an absent class has the value 0. With
@@ -211,14 +226,7 @@ class DiceLoss(_Overlap):
         if not self.over_items:
             both, predicted, true = (sums.sum(0, keepdim=True) for sums in (both, predicted, true))
             voxels = voxels.sum() if isinstance(voxels, Tensor) else voxels * len(pair.probs)
-        loss = self.per_class(both, predicted, true)
-        if self.absent == "paper":
-            return self.reduce_classes(loss)
-        present = true > 0
-        if self.absent == "penalise":
-            return self.reduce_classes(torch.where(present, loss, predicted / voxels))
-        loss = loss * present
-        return loss if self.reduction == "classes" else self.reduce(loss.sum(1) / present.sum(1).clamp(min=1))
+        return self.of_present(self.per_class(both, predicted, true), true, predicted / voxels)
 
     def per_class(self, both: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
         return dice(both, predicted, true, self.smooth)
@@ -260,7 +268,7 @@ class TverskyLoss(DiceLoss):
         return tversky(both, predicted, true, self.alpha, self.beta, self.smooth)
 
 
-class GeneralizedDice(_Overlap):
+class GeneralizedDice(OverlapLoss):
     """Mean over items of 1 − 2 (Σ_k w Σ p g + ε) / (Σ_k w (Σ p + Σ g) + ε), w = 1 / (Σ g + ε)².
 
     Sudre et al., DLMIA 2017. An absent class has w = 1e20, which with ``absent="paper"`` leaves the whole item at 1

@@ -9,10 +9,13 @@ from torch import nn
 from boundary_loss.call_syntax import bind, import_named, options_of
 from boundary_loss.losses.auxiliary import PREFIX, AuxiliaryLoss
 from boundary_loss.losses.base import Loss, RegionLoss
-from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
+from boundary_loss.losses.boundary_dou import BoundaryDoULoss
+from boundary_loss.losses.generalized_surface import GeneralizedSurfaceLoss
+from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss, OneSidedHausdorffLoss
 from boundary_loss.losses.head import HEADS, HeadLoss
 from boundary_loss.losses.ledger_boundary import LedgerBoundaryLoss
 from boundary_loss.losses.region import CrossEntropy, DiceLoss, FocalLoss, GeneralizedDice, TverskyLoss
+from boundary_loss.losses.surface_dice import SurfaceDiceLoss
 from boundary_loss.owncode import explained
 
 LOSSES: dict[str, type[Loss]] = {
@@ -26,6 +29,10 @@ LOSSES: dict[str, type[Loss]] = {
     "surface": LedgerBoundaryLoss,
     "hausdorff": HausdorffLoss,
     "hausdorff_erosion": HausdorffErosionLoss,
+    "hausdorff_one_sided": OneSidedHausdorffLoss,
+    "generalized_surface": GeneralizedSurfaceLoss,
+    "boundary_dou": BoundaryDoULoss,
+    "surface_dice": SurfaceDiceLoss,
 }
 """Of the probabilities; those of a distance head are :data:`boundary_loss.losses.head.HEADS`."""
 
