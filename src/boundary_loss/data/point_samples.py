@@ -18,7 +18,7 @@ from boundary_loss.data.cases import ShownCases
 from boundary_loss.data.frame import Box, Frame
 from boundary_loss.data.needs import MapNeed
 from boundary_loss.data.patches import stack_padded
-from boundary_loss.data.points import Band, Points, draw_points, shown_at, sobel_band, values_at, within
+from boundary_loss.data.points import Band, Points, draw_points, shown_at, sobel_band, touching, values_at, within
 from boundary_loss.data.prefetch import onto_device
 from boundary_loss.data.samples import Batch
 from boundary_loss.data.volumes import Planned, Volumes, altered
@@ -111,7 +111,8 @@ class PointSamples(Volumes):
                 near = sobel_band(frame.resample(mask, 0)).numpy()
             else:
                 distances = case_map(_OBJECT, mask.to(torch.uint8), self.folder.spacing_3d(case), 2)[0]
-                near = frame.resample(torch.from_numpy(within(distances, self.points.band)), 0).numpy()
+                near = within(distances, self.points.band) | touching(mask.numpy())
+                near = frame.resample(torch.from_numpy(near), 0).numpy()
             self._bands[case] = Band.of(near)
         return self._bands[case]
 

@@ -33,8 +33,9 @@ class Points:
         count: points of a sample.
         border: share of them that lies in the band around the object's boundary, all different; if the band has
             fewer voxels, the rest is drawn like the others, uniformly from the whole frame.
-        band: half of its width in mm. None, written ``sobel``: within 6 voxels (a cube) of where the Sobel filter
-            sees an edge, as in OSS-Net (Reich et al. 2021).
+        band: half of its width in mm; the voxels on either side of the boundary are in it, however large they are.
+            None, written ``sobel``: within 6 voxels (a cube) of where the Sobel filter sees an edge, as in OSS-Net
+            (Reich et al. 2021).
         each: samples of each case in an epoch.
     """
 
@@ -136,6 +137,17 @@ def shown_at(maps: Tensor, frame: Frame, points: np.ndarray) -> Tensor:
 def within(signed_map: Tensor | np.ndarray, band: float) -> np.ndarray:
     """Return True at the voxels of a signed distance map that lie within ``band`` (mm) of the boundary."""
     return np.abs(np.asarray(signed_map)) <= band
+
+
+def touching(mask: np.ndarray) -> np.ndarray:
+    """Return True at the voxels of a mask (X, Y, Z) that share a face with one of the other value."""
+    found = np.zeros(mask.shape, bool)
+    for axis in range(mask.ndim):
+        ahead = np.diff(mask.astype(bool), axis=axis)
+        size = mask.shape[axis] - 1
+        for start in (0, 1):
+            found[tuple(slice(start, start + size) if i == axis else slice(None) for i in range(mask.ndim))] |= ahead
+    return found
 
 
 def sobel_band(mask: Tensor) -> Tensor:
