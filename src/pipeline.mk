@@ -364,7 +364,7 @@ verify: | $(venv)  ## ARCHIVE=archives/... against the checksums inside it; arra
 
 rerun: | $(venv)  ## ARCHIVE=archives/... the commands that made it; RUN=1 runs them and compares
 	$(python) -m boundary_loss.archive rerun $(call path,$(ARCHIVE)) \
-		$(call options,RERUN) $(if $(call on,$(RUN)),--run $(call list,--make,$(foreach name,ZIPS TRUST CC,$(if $(filter command,$(origin $(name))),$(name)=$($(name))))))
+		$(call options,RERUN) $(if $(call on,$(RUN)),--run $(call list,--make,$(foreach name,ZIPS DATASET TRUST CC,$(if $(filter command,$(origin $(name))),$(name)=$($(name))))))
 
 index: | $(venv)  ## results/index.html: all studies and archives
 	$(python) -m boundary_loss.index results
