@@ -158,9 +158,10 @@ names_in     = $(shell sed -nE '/^$1: .*= \{/,/^\}/s/^    "([a-z0-9_]+)": .*/\1/
 trained     := $(call names_in,_TRAINING)
 evaluated   := $(filter-out $(if $(whole),val_hausdorff val_boundary),$(call names_in,_OF_EVERY_STUDY)) $(of_pairs)
 metric_sets := $(call names_in,METRIC_SETS)
-unknown := $(filter-out $(metric_sets) $(trained) $(evaluated),$(METRICS))
+by_area     := $(call names_in,_OF_AREAS)
+unknown := $(filter-out $(metric_sets) $(trained) $(evaluated) $(by_area),$(METRICS))
 ifneq ($(unknown),)
-$(error METRICS names nothing that $(STUDY) has: $(unknown). Sets: $(metric_sets); arrays: $(trained) $(evaluated))
+$(error METRICS names nothing that $(STUDY) has: $(unknown). Sets: $(metric_sets); arrays: $(trained) $(evaluated) $(by_area))
 endif
 
 # ---- Settings, and whether a folder was made with others -----------------------------------------------------------
@@ -291,7 +292,7 @@ $(foreach name,$(evaluated),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)
 	$(torch_python) -m boundary_loss.evaluate $(call quoted,$(RD)/$*) --data $(call data_of,$*)
 
 # Each array is written whole, and those of an earlier evaluation are still right if this one fails
-.PRECIOUS: $(foreach name,$(evaluated),$(RD)/%/$(name).npy)
+.PRECIOUS: $(foreach name,$(evaluated) $(by_area),$(RD)/%/$(name).npy)
 
 metrics: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy))  ## every metric of every epoch: overlap, surface, lesions
 hausdorff: $(foreach run,$(runs),$(patsubst %,$(run)/%.npy,$(filter val_3d_hausdorff val_hausdorff,$(evaluated))))  ## Hausdorff distances only
@@ -303,6 +304,14 @@ curves   ?= tra_loss val_loss tra_dice val_dice val_3d_dsc val_3d_hausdorff val_
 boxplots ?= val_3d_dsc val_3d_hd95
 hists    ?= val_dice
 plots := $(curves:%=$(RD)/%.png) $(boxplots:%=$(RD)/%_boxplot.png) $(hists:%=$(RD)/%_hist.png)
+
+# Those of areas take long, and are measured only if they are asked for: by METRICS, a goal or a list of plots
+areas := $(strip $(if $(filter surfaces,$(METRICS)),$(by_area),$(foreach name,$(by_area),$(if $(findstring $(name),$(METRICS) $(MAKECMDGOALS) $(curves) $(boxplots) $(hists)),$(name)))))
+
+$(foreach name,$(areas),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
+	$(torch_python) -m boundary_loss.evaluate $(call quoted,$(RD)/$*) --data $(call data_of,$*) --metrics $(areas)
+
+metrics: $(foreach run,$(runs),$(areas:%=$(run)/%.npy))
 
 plot: $(plots)  ## all plots; one alone: results/STUDY/val_dice.png, val_3d_hd95_boxplot.png, val_dice_hist.png
 
@@ -333,7 +342,7 @@ reports := $(addprefix $(RD)/,report.html report.tex report.csv comparisons.csv)
 # Pictures of the surfaces are in the report where they are made, or asked for with it
 meshes := $(if $(filter mesh $(runs:%=%/mesh),$(goals)),$(runs:%=%/mesh),$(wildcard $(runs:%=%/mesh/surfaces.csv)))
 
-$(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) $(meshes) | $(venv)
+$(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy) $(areas:%=$(run)/%.npy)) $(meshes) | $(venv)
 	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(PREPARED) --metrics $(or $(METRICS),$(whole),default) $(call options,REPORT) \
 		$(call option,--modality,$(MODALITY)) --quiet
 	$(call index)

@@ -52,7 +52,9 @@ def measure(
             lesion_recall lesion_precision lesion_f1`` are scores (1 is best); ``hausdorff hd95 hd95_directed hd95_wmh
             assd`` mm, as is any other percentile, ``hd99`` or ``hd99_directed``; ``volume_error`` ml, ``avd`` per cent,
             ``lesion_difference`` a number of lesions. ``nsd`` is at 2 mm; for another tolerance,
-            :meth:`SurfaceDistances.surface_dice`.
+            :meth:`SurfaceDistances.surface_dice`. Distances and ``nsd`` of border voxels; ``hausdorff hd95 hd99 assd
+            nsd`` with ``_surfel`` or ``_mesh`` behind, as ``assd_mesh``, are of surfaces whose elements count by their
+            area, where a percentile is the larger of two sides' (:func:`surface_distances`, docs/surface_metrics.md).
         mask: bool, of the truth's shape, True where a voxel counts; the others are ignored like the label 255. Ignored
             voxels belong to no mask of prediction or truth: a surface runs along them, and a lesion that they cut in
             two is two. A truth of 0 and 255 alone is refused without it, because many masks are stored so.
@@ -177,7 +179,7 @@ def _expand(words: Sequence[str]) -> list[str]:
         members = [array.removeprefix("val_3d_") for array in METRIC_SETS.get(word, ())]
         if not members and not is_known(word):
             sets = ", ".join(METRIC_SETS)
-            known = f"{', '.join(NAMES)}, and hd99 or any other percentile"
+            known = f"{', '.join(NAMES)}, and hd99, hd99_mesh or any other percentile"
             raise ValueError(f"unknown metric '{word}'; known: {known}; sets: {sets}")
-        found |= dict.fromkeys([name for name in members if name in NAMES] or [word])
+        found |= dict.fromkeys([name for name in members if is_known(name)] or [word])
     return list(found)
