@@ -7,7 +7,7 @@ SHELL := bash
 $(if $(wildcard src/pipeline.mk),,$(error make works in the folder of $(strip $(MAKEFILE_LIST)): cd there first, or name it with make -C))
 include src/venv.mk
 
-.PHONY: help setup peers demo new-study index test check bench gpu soak
+.PHONY: help setup peers demo new-study index docs test check bench gpu soak
 
 help:  ## this page
 	@echo "make TARGET"; echo
@@ -39,6 +39,15 @@ new-study: $(venv)  ## NAME=brain: the files of a new study, which run as they a
 
 index: $(venv)  ## results/index.html: all studies and archives
 	$(python) -m boundary_loss.index results
+
+# Built aside and moved, so that docs/_site is always whole; a warning of Sphinx, as a broken link, is an error
+docs: $(venv) .venv-docs/ready  ## the documentation as a site, docs/_site/index.html: pages, API, pictures, all offline
+	rm -rf docs/_site_tmp
+	PYTHONPATH=src .venv-docs/bin/python -m sphinx -q -W --keep-going -c docs -d docs/_site_tmp/.doctrees . docs/_site_tmp
+	.venv-docs/bin/python docs/check_links.py docs/_site_tmp
+	rm -rf docs/_site_tmp/.doctrees docs/_site
+	mv docs/_site_tmp docs/_site
+	@echo "docs/_site/index.html"
 
 test: $(venv)  ## the whole test suite
 	$(interpreter) $(flags) -W error -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(call options,TESTS)
