@@ -20,11 +20,11 @@ $(if $(filter undefined,$(origin venv)),$(eval include src/venv.mk))
 
 # ---- Variables a user sets on the command line; `make -f STUDY.make help` lists them -------------------------------
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SPLIT PREPARE SPACING LOCATOR LOCATE FIT SAMPLE INFER NET EPC BS LR RATE \
+settable := LEDGER SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SPLIT PREPARE SPACING LOCATOR LOCATE FIT SAMPLE INFER NET EPC BS LR RATE \
 	SEED SEEDS TRAIN AUGMENT AMP COMPILE DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS KEEP SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
 	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT MESH COST ARCHIVE RUN RERUN
 # Of these, the ones that shape no result: an archive does not record them
-local    := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
+local    := LEDGER ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
 	CASES PREDICT MESH COST ARCHIVE RUN RERUN
 $(call forget,$(settable) SLICE SLICED_AS KIND PREPARER BRING families curves boxplots hists of_pairs)
 ifneq ($(filter-out undefined,$(origin SLICE) $(origin SLICED_AS)),)
@@ -97,6 +97,12 @@ $(error RD='$(RD)' must be a folder of its own, as RD=results/another, named wit
 endif
 
 # ---- The ledger ----------------------------------------------------------------------------------------------------
+
+# Rows that several studies share; what the study's own file says of a row of the same name is lost
+ifneq ($(strip $(LEDGER)),)
+$(if $(and $(wildcard $(LEDGER)),$(if $(word 2,$(LEDGER)),,one)),,$(error LEDGER='$(LEDGER)' is no file; it names a file of rows, as src/contest_rows.mk))
+include $(LEDGER)
+endif
 
 rows := $(sort $(foreach name,$(filter %.losses,$(.VARIABLES)),$(if $(filter-out environment,$(origin $(name))),$(name:.losses=))))
 ifneq ($(call special_in,$(rows))$(findstring /,$(rows))$(filter .%,$(rows)),)
@@ -219,7 +225,7 @@ made_with  = $(foreach name,$(filter-out $(local),$(settable)),$(call quoted,$(n
 
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict mesh cost help
+.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict mesh cost losscost help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
 data: $(PREPARED)  ## unpack and prepare the data
@@ -426,6 +432,9 @@ cost_rows = $(foreach row,$(RUNS),--run $(RD)/$(row) $(call part_words,$(row)) $
 
 cost: | $(PREPARED) $(venv)  ## memory and runtime of the rows of RUNS by size: memory.csv, runtime.csv and plots; no training
 	$(torch_python) -m boundary_loss.cost $(RD) --device $(call quoted,$(DEVICE)) $(call options,COST) $(cost_rows)
+
+losscost: | $(PREPARED) $(venv)  ## what the losses of the rows of RUNS take in a step, in turns: step_cost.csv; no training
+	$(torch_python) -m boundary_loss.losscost $(RD) --device $(call quoted,$(DEVICE)) $(call options,COST) $(cost_rows)
 
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 

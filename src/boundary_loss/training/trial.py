@@ -139,7 +139,7 @@ def try_losses(terms: Sequence[ActiveTerm], trial: Trial, num_classes: int, devi
         given = {term.reads: (probs if term.reads == PROBS else other).requires_grad_()}
         kind = "slice" if labels.ndim == 3 else "case"
         with explained(f"loss '{term.text}' fails on the training {kind} {trial.name}"):
-            maps = {need: _map(need, labels, gt, spacing) for need in [term.need] if need}
+            maps = {need: made_map(need, labels, gt, spacing) for need in [term.need] if need}
             batch = Batch(
                 index=torch.zeros(1, dtype=torch.int64), names=[trial.name], inputs=(), labels=labels, gt=gt, maps=maps,
                 mask=None, spacings=spacing,
@@ -152,7 +152,8 @@ def try_losses(terms: Sequence[ActiveTerm], trial: Trial, num_classes: int, devi
                 value.backward()
 
 
-def _map(need: MapNeed, labels: Tensor, gt: Tensor, spacing: Tensor) -> Tensor:
+def made_map(need: MapNeed, labels: Tensor, gt: Tensor, spacing: Tensor) -> Tensor:
+    """Return the map (B, K, ...) that a loss reads of labels (B, ...), one-hot in gt (B, K, ...); spacing (B, D) mm."""
     if need.measure:
         return need.measure(gt, spacing)
     options: dict[str, Any] = {"spatial_dims": labels.ndim - 1, "num_classes": gt.shape[1], "classes": need.classes}
