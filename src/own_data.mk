@@ -6,6 +6,7 @@ include src/venv.mk
 
 DATASET ?=
 DIM     ?=
+SRC     ?=
 ifneq ($(origin DATASET),command line)
 $(error own.make needs a data set: make -f own.make DATASET=path, a folder with dataset.json (nnU-Net v2, Decathlon) or its .tar)
 endif
@@ -14,6 +15,9 @@ named := $(notdir $(patsubst %/,%,$(subst $(space),_,$(strip $(DATASET)))))
 STUDY := $(patsubst %.tgz,%,$(patsubst %.tar,%,$(patsubst %.tar.gz,%,$(named))))
 ifneq ($(or $(call special_in,$(STUDY)),$(filter -% .%,$(STUDY)),$(if $(STUDY),,empty)),)
 $(error DATASET='$(DATASET)': the last part of its path names the study, with letters, digits and . _ - alone; link or rename it)
+endif
+ifeq ($(SRC),phantom)
+$(error own.make has no synthetic data: SRC=phantom goes with the other studies)
 endif
 ifneq ($(filter-out 2 3,$(DIM)),)
 $(error DIM=$(DIM) is 2 or 3, or left out)
