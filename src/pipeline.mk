@@ -330,7 +330,10 @@ index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results
 
 reports := $(addprefix $(RD)/,report.html report.tex report.csv comparisons.csv)
 
-$(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)
+# Pictures of the surfaces are in the report where they are made, or asked for with it
+meshes := $(if $(filter mesh $(runs:%=%/mesh),$(goals)),$(runs:%=%/mesh),$(wildcard $(runs:%=%/mesh/surfaces.csv)))
+
+$(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) $(meshes) | $(venv)
 	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(PREPARED) --metrics $(or $(METRICS),$(whole),default) $(call options,REPORT) \
 		$(call option,--modality,$(MODALITY)) --quiet
 	$(call index)

@@ -1,4 +1,4 @@
-"""The slices of a set, read once and kept in memory, with the distance maps of their labels computed once.
+"""The slices of a set, read once and kept in memory with the distance maps of their labels.
 
 Axis letters: N slices, C modalities, K classes, X Y pixels (see :mod:`boundary_loss.shapes`).
 """
@@ -26,7 +26,7 @@ from boundary_loss.shapes import IGNORED
 
 
 class Slices(Samples, Dataset):
-    """The slices of ``train`` or ``val``; a sample is a slice, and so is an item.
+    """The slices of ``train`` or ``val``; each is a sample and an item.
 
     One item, ``slices[i]``, is a dictionary, as the original's: ``filenames`` (the slice's name), ``images``
     (C, X, Y) float32 in [0, 1], ``gt`` (K, X, Y) one-hot, ``labels`` (X, Y) uint8, ``spacings`` (2,) mm, and
@@ -41,7 +41,7 @@ class Slices(Samples, Dataset):
         augmentation: how the slices of :meth:`batches` are altered; single items and :meth:`batch` are as on the disk.
 
     Raises:
-        ValueError: data that does not fit together, or a saved map that the augmentation would make wrong.
+        ValueError: the data do not fit together, or the augmentation would make a saved map wrong.
     """
 
     def __init__(
@@ -77,14 +77,13 @@ class Slices(Samples, Dataset):
         self._move(torch.device(device))
 
     def _sizes(self) -> list[tuple[int, ...]]:
-        """(X, Y) of each slice: those of a folder of slices have that of the first."""
+        """Return (X, Y) of each slice; in a folder of slices all have the first one's."""
         if isinstance(self.folder, WholeFolder):
             return [self.folder.shape(Stem.parse(stem).volume)[:2] for stem in self.names]
         return [self.folder.labels(self.which, self.names[0]).shape] * len(self.names)
 
     def _read(self) -> tuple[Tensor, Tensor, set[int]]:
-        """Images and labels, checked, each read straight to its place so that nothing is in memory twice; and which
-        labels there are."""
+        """Read and check images and labels, each into its place; return them and the labels that occur."""
         size = tuple(map(max, zip(*self.sizes)))
         images = np.zeros((len(self.names), len(self.folder.modalities), *size), np.float32)
         labels = np.full((len(self.names), *size), IGNORED, np.uint8)
@@ -101,7 +100,7 @@ class Slices(Samples, Dataset):
             return torch.from_numpy(images), torch.from_numpy(labels), set().union(*found)
 
     def _check(self, stem: str, image: np.ndarray, labels: np.ndarray, expected: tuple[int, ...]) -> list[int]:
-        """The labels that a slice has."""
+        """Return the labels that occur in a slice."""
         if image.shape != expected or labels.shape != expected[1:]:
             raise ValueError(
                 f"{self.which}/{stem} has image {image.shape} and labels {labels.shape}, the first {expected}; "
@@ -117,7 +116,7 @@ class Slices(Samples, Dataset):
         return found
 
     def _maps(self, need: MapNeed) -> Tensor:
-        """(N, classes of the need, X, Y) float32 mm."""
+        """Return the maps, (N, classes of the need, X, Y) float32 mm."""
         of_slice = dict.fromkeys(("own", "2d"), self._slice_maps)
         compute = (of_slice | {"3d": self._volume_maps, "target": self._target_maps})[need.source]
         maps = torch.empty(len(self.names), len(need.classes), *self.labels.shape[1:])
@@ -138,14 +137,14 @@ class Slices(Samples, Dataset):
             maps[rows] = self._measured(self.labels[rows], self.spacings[rows], need)[:, list(need.classes)]
 
     def _volume_maps(self, maps: Tensor, need: MapNeed) -> None:
-        """Of the volumes as they were sliced."""
+        """Return the maps of the volumes, sliced as these were."""
         for volume, rows in self._progress(self.volumes.items(), "3D distance maps"):
             labels = self.labels[rows].movedim(0, -1)
             signed = self._signed(labels, self.folder.spacing_3d(volume), need)[list(need.classes)]
             maps[rows] = signed.movedim(-1, 0)
 
     def _signed(self, labels: Tensor, spacing_mm: Any, need: MapNeed) -> Tensor:
-        # Said so: where there is no object, labels of 0 and 255 alone could also be a mask.
+        # ignore_index is given, because labels of 0 and 255 alone could also be a mask
         options: dict[str, Any] = {"ignore_index": IGNORED, "spatial_dims": torch.as_tensor(spacing_mm).shape[-1]}
         options |= {"num_classes": self.num_classes, "classes": need.classes} | dict(need.options)
         return signed_distance(labels, spacing_mm, **options)
@@ -157,14 +156,14 @@ class Slices(Samples, Dataset):
         return need.measure(encode_one_hot(labels, self.num_classes, torch.float32), spacing_mm, **more)
 
     def _mask(self, labels: Tensor) -> Tensor | None:
-        """(B, 1, X, Y) bool, True where a voxel counts; None if no slice of the set holds ignored voxels."""
+        """Return (B, 1, X, Y) bool, True where a voxel counts; None if no slice of the set has ignored voxels."""
         return (labels != IGNORED).unsqueeze(1) if self.has_ignored else None
 
     def _progress(self, items: Any, what: str) -> Any:
         return tqdm(items, desc=f"{self.which}: {what}", leave=False, disable=None)
 
     def _move(self, device: torch.device) -> None:
-        """Onto the device, if it fits in half of the memory that is free there."""
+        """Move the slices to the device, if they fit in half of the memory that is free there."""
         if device.type == "cpu":
             return
         tensors = [self.images, self.labels, *self.maps.values()]
@@ -179,9 +178,9 @@ class Slices(Samples, Dataset):
         return item | {"maps": {need: maps[0] for need, maps in batch.maps.items()}}
 
     def batch(self, indices: Tensor, device: torch.device | str | None = None) -> Batch:
-        """The slices at ``indices`` (B,), on ``device``, as they are on the disk.
+        """Return the slices at ``indices`` (B,), on ``device``, as they are on the disk.
 
-        ``indices`` are on the host, and come back on the device as ``index``; nothing here makes a GPU wait.
+        ``indices`` are on the host, and are returned on the device as ``index``; the host does not wait for a GPU.
         """
         device = torch.device(device or self.images.device)
         kept = [tensor.to(device, non_blocking=True) for tensor in self._kept(indices)]
@@ -200,9 +199,9 @@ class Slices(Samples, Dataset):
     def batches(
         self, batches: Sequence[Tensor], device: torch.device, seed: int = 0, whole: Sequence[Tensor] | None = None
     ) -> Iterator[Batch]:
-        """As every set of samples.
+        """Yield each batch of samples, as :meth:`Samples.batches`.
 
-        Where a GPU's slices stay on the host, the next batch travels while the network works on this one.
+        If the slices of a GPU stay on the host, the next batch is copied while the network works on this one.
         """
         if device.type == "cuda" and not self.images.is_cuda:
             arriving = prefetched(self._kept, batches, device)
@@ -212,14 +211,14 @@ class Slices(Samples, Dataset):
             yield self._complete(rows, kept, seed, of_whole)
 
     def _kept(self, rows: Tensor) -> list[Tensor]:
-        """Images, labels and the maps that are kept, of some slices, where they are kept."""
+        """Return images, labels and kept maps of some slices, on the device that keeps them."""
         where = onto_device(rows, self.images.device)
         return [tensor.index_select(0, where) for tensor in (self.images, self.labels, *self.maps.values())]
 
     def _complete(self, rows: Tensor, kept: Sequence[Tensor], seed: int | None, whole: Tensor) -> Batch:
-        """The batch of what :meth:`_kept` took out, altered if there is a seed; the other maps are made of that.
+        """Return the batch of what :meth:`_kept` returned, augmented if there is a seed, and its other maps.
 
-        ``whole``: the batch that it is a rank's part of, whose largest slice says the size.
+        ``whole``: the batch of all ranks; its largest slice gives the size.
         """
         if not self.is_even:
             x, y = map(max, zip(*(self.sizes[row] for row in whole)))
