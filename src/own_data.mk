@@ -4,6 +4,7 @@
 
 include src/venv.mk
 
+$(call forget,DIM SRC)
 DATASET ?=
 DIM     ?=
 SRC     ?=
