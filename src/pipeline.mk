@@ -164,9 +164,10 @@ names_in     = $(shell sed -nE '/^$1: .*= \{/,/^\}/s/^    "([a-z0-9_]+)": .*/\1/
 trained     := $(call names_in,_TRAINING)
 evaluated   := $(filter-out $(if $(whole),val_hausdorff val_boundary),$(call names_in,_OF_EVERY_STUDY)) $(of_pairs)
 metric_sets := $(call names_in,METRIC_SETS)
-unknown := $(filter-out $(metric_sets) $(trained) $(evaluated),$(METRICS))
+by_area     := $(call names_in,_OF_AREAS)
+unknown := $(filter-out $(metric_sets) $(trained) $(evaluated) $(by_area),$(METRICS))
 ifneq ($(unknown),)
-$(error METRICS names nothing that $(STUDY) has: $(unknown). Sets: $(metric_sets); arrays: $(trained) $(evaluated))
+$(error METRICS names nothing that $(STUDY) has: $(unknown). Sets: $(metric_sets); arrays: $(trained) $(evaluated) $(by_area))
 endif
 
 # ---- Settings, and whether a folder was made with others -----------------------------------------------------------
@@ -297,7 +298,7 @@ $(foreach name,$(evaluated),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)
 	$(torch_python) -m boundary_loss.evaluate $(call quoted,$(RD)/$*) --data $(call data_of,$*)
 
 # Each array is written whole, and those of an earlier evaluation are still right if this one fails
-.PRECIOUS: $(foreach name,$(evaluated),$(RD)/%/$(name).npy)
+.PRECIOUS: $(foreach name,$(evaluated) $(by_area),$(RD)/%/$(name).npy)
 
 metrics: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy))  ## every metric of every epoch: overlap, surface, lesions
 hausdorff: $(foreach run,$(runs),$(patsubst %,$(run)/%.npy,$(filter val_3d_hausdorff val_hausdorff,$(evaluated))))  ## Hausdorff distances only
@@ -309,6 +310,14 @@ curves   ?= tra_loss val_loss tra_dice val_dice val_3d_dsc val_3d_hausdorff val_
 boxplots ?= val_3d_dsc val_3d_hd95
 hists    ?= val_dice
 plots := $(curves:%=$(RD)/%.png) $(boxplots:%=$(RD)/%_boxplot.png) $(hists:%=$(RD)/%_hist.png)
+
+# Those of areas take long, and are measured only if they are asked for: by METRICS, a goal or a list of plots
+areas := $(strip $(if $(filter surfaces,$(METRICS)),$(by_area),$(foreach name,$(by_area),$(if $(findstring $(name),$(METRICS) $(MAKECMDGOALS) $(curves) $(boxplots) $(hists)),$(name)))))
+
+$(foreach name,$(areas),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
+	$(torch_python) -m boundary_loss.evaluate $(call quoted,$(RD)/$*) --data $(call data_of,$*) --metrics $(areas)
+
+metrics: $(foreach run,$(runs),$(areas:%=$(run)/%.npy))
 
 plot: $(plots)  ## all plots; one alone: results/STUDY/val_dice.png, val_3d_hd95_boxplot.png, val_dice_hist.png
 
@@ -339,7 +348,7 @@ reports := $(addprefix $(RD)/,report.html report.tex report.csv comparisons.csv 
 # Pictures of the surfaces are in the report where they are made, or asked for with it
 meshes := $(if $(filter mesh $(runs:%=%/mesh),$(goals)),$(runs:%=%/mesh),$(wildcard $(runs:%=%/mesh/surfaces.csv)))
 
-$(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) $(meshes) | $(venv)
+$(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy) $(areas:%=$(run)/%.npy)) $(meshes) | $(venv)
 	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(PREPARED) --metrics $(or $(METRICS),$(whole),default) $(call options,REPORT) \
 		$(call option,--modality,$(MODALITY)) --quiet
 	$(call index)
@@ -370,7 +379,7 @@ verify: | $(venv)  ## ARCHIVE=archives/... against the checksums inside it; arra
 
 rerun: | $(venv)  ## ARCHIVE=archives/... the commands that made it; RUN=1 runs them and compares
 	$(python) -m boundary_loss.archive rerun $(call path,$(ARCHIVE)) \
-		$(call options,RERUN) $(if $(call on,$(RUN)),--run $(call list,--make,$(foreach name,ZIPS TRUST CC,$(if $(filter command,$(origin $(name))),$(name)=$($(name))))))
+		$(call options,RERUN) $(if $(call on,$(RUN)),--run $(call list,--make,$(foreach name,ZIPS DATASET TRUST CC,$(if $(filter command,$(origin $(name))),$(name)=$($(name))))))
 
 index: | $(venv)  ## results/index.html: all studies and archives
 	$(python) -m boundary_loss.index results

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from boundary_loss.data.augmentation import compiled_volumes
 from boundary_loss.data.augmentation.drawn import Drawn
 from boundary_loss.data.augmentation.plain import source_mm
 from boundary_loss.data.frame import Box, Frame
@@ -53,6 +54,13 @@ def deformed(image: Tensor, labels: Labels, frame: Frame, drawn: Drawn) -> tuple
         frame: within that part.
         drawn: as there.
     """
+    if compiled_volumes.can_deform(image, labels):
+        return compiled_volumes.deformed(image, labels, frame, drawn, _mirrored(drawn), _TIE)
+    return deformed_plainly(image, labels, frame, drawn)
+
+
+def deformed_plainly(image: Tensor, labels: Labels, frame: Frame, drawn: Drawn) -> tuple[Tensor, Labels]:
+    """The same by PyTorch, on any device."""
     source = source_mm(frame.shape, drawn, image.device)[0]
     places = [_place(source[axis], axis, frame, drawn) for axis in range(len(source))]
 

@@ -19,8 +19,9 @@ from boundary_loss.data.prefetch import onto_device, prefetched
 from boundary_loss.data.samples import Batch, Samples
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot, scatter_classes
-from boundary_loss.folders.naming import by_volume
+from boundary_loss.folders.naming import Stem, by_volume
 from boundary_loss.folders.prepared import PreparedFolder
+from boundary_loss.folders.whole import WholeFolder
 from boundary_loss.shapes import IGNORED
 
 
@@ -30,6 +31,9 @@ class Slices(Samples, Dataset):
     One item, ``slices[i]``, is a dictionary, as the original's: ``filenames`` (the slice's name), ``images``
     (C, X, Y) float32 in [0, 1], ``gt`` (K, X, Y) one-hot, ``labels`` (X, Y) uint8, ``spacings`` (2,) mm, and
     ``maps``: {need: (K, X, Y) float32 mm}. ``batch`` gives many at once, and ``batches`` what training uses.
+
+    Slices of a set may differ in size, as the planes of whole volumes do: a batch has the size of its largest, and what
+    fills up the others is ignored. In order, each batch is of slices of one size, so that nothing is filled up.
 
     Args:
         limit: keep the first so many slices (debugging).
@@ -59,9 +63,11 @@ class Slices(Samples, Dataset):
         self.volumes = {volume: [rows[stem] for stem in stems] for volume, stems in by_volume(self.names).items()}
         at_each_step = {need: need.at_each_step(deformed=deformed) for need in needs}
         self.num_classes = len(folder.classes)
+        self.sizes = self._sizes()
         self.images, self.labels, found = self._read()
-        """(N, C, X, Y) float32 and (N, X, Y) uint8."""
-        self.has_ignored = IGNORED in found
+        """(N, C, X, Y) float32 and (N, X, Y) uint8, of the largest size; smaller slices stand at the beginning."""
+        self.is_even = len(set(self.sizes)) == 1
+        self.has_ignored = IGNORED in found or not self.is_even
         self.absent = [k for k in range(self.num_classes) if k not in found]
         if len(self.absent) == self.num_classes:
             raise ValueError(f"{folder.path / which} has no labelled pixel: all are {IGNORED}, which is ignored")
@@ -70,16 +76,23 @@ class Slices(Samples, Dataset):
         self.steps = [need for need, later in at_each_step.items() if later]
         self._move(torch.device(device))
 
+    def _sizes(self) -> list[tuple[int, ...]]:
+        """Return (X, Y) of each slice; in a folder of slices all have the first one's."""
+        if isinstance(self.folder, WholeFolder):
+            return [self.folder.shape(Stem.parse(stem).volume)[:2] for stem in self.names]
+        return [self.folder.labels(self.which, self.names[0]).shape] * len(self.names)
+
     def _read(self) -> tuple[Tensor, Tensor, set[int]]:
         """Read and check images and labels, each into its place; return them and the labels that occur."""
-        size = self.folder.labels(self.which, self.names[0]).shape
-        images = np.empty((len(self.names), len(self.folder.modalities), *size), np.float32)
-        labels = np.empty((len(self.names), *size), np.uint8)
+        size = tuple(map(max, zip(*self.sizes)))
+        images = np.zeros((len(self.names), len(self.folder.modalities), *size), np.float32)
+        labels = np.full((len(self.names), *size), IGNORED, np.uint8)
 
         def read(i: int) -> list[int]:
             image, classes = self.folder.image(self.which, self.names[i]), self.folder.labels(self.which, self.names[i])
-            found = self._check(self.names[i], image, classes, images.shape[1:])
-            images[i], labels[i] = image, classes
+            found = self._check(self.names[i], image, classes, (images.shape[1], *self.sizes[i]))
+            x, y = classes.shape
+            images[i, :, :x, :y], labels[i, :x, :y] = image, classes
             return found
 
         with ThreadPoolExecutor(4) as pool:
@@ -171,7 +184,17 @@ class Slices(Samples, Dataset):
         """
         device = torch.device(device or self.images.device)
         kept = [tensor.to(device, non_blocking=True) for tensor in self._kept(indices)]
-        return self._complete(indices, kept, seed=None)
+        return self._complete(indices, kept, seed=None, whole=indices)
+
+    def in_order(self, batch_size: int, *, group: bool) -> list[Tensor]:
+        """All slices in batches, in their order; a batch ends where the size of the slices changes."""
+        batches = super().in_order(batch_size, group=group)
+        return batches if self.is_even else [part for rows in batches for part in self._of_one_size(rows)]
+
+    def _of_one_size(self, rows: Tensor) -> list[Tensor]:
+        """The parts of a batch, each of neighbours of one size."""
+        ends = [i for i in range(1, len(rows)) if self.sizes[rows[i]] != self.sizes[rows[i - 1]]]
+        return list(torch.tensor_split(rows, ends))
 
     def batches(
         self, batches: Sequence[Tensor], device: torch.device, seed: int = 0, whole: Sequence[Tensor] | None = None
@@ -184,16 +207,22 @@ class Slices(Samples, Dataset):
             arriving = prefetched(self._kept, batches, device)
         else:
             arriving = (self._kept(rows) for rows in batches)
-        for rows, kept in zip(batches, arriving):
-            yield self._complete(rows, kept, seed)
+        for rows, kept, of_whole in zip(batches, arriving, whole or batches, strict=True):
+            yield self._complete(rows, kept, seed, of_whole)
 
     def _kept(self, rows: Tensor) -> list[Tensor]:
         """Return images, labels and kept maps of some slices, on the device that keeps them."""
         where = onto_device(rows, self.images.device)
         return [tensor.index_select(0, where) for tensor in (self.images, self.labels, *self.maps.values())]
 
-    def _complete(self, rows: Tensor, kept: Sequence[Tensor], seed: int | None) -> Batch:
-        """Return the batch of what :meth:`_kept` returned, augmented if there is a seed, and its other maps."""
+    def _complete(self, rows: Tensor, kept: Sequence[Tensor], seed: int | None, whole: Tensor) -> Batch:
+        """Return the batch of what :meth:`_kept` returned, augmented if there is a seed, and its other maps.
+
+        ``whole``: the batch of all ranks; its largest slice gives the size.
+        """
+        if not self.is_even:
+            x, y = map(max, zip(*(self.sizes[row] for row in whole)))
+            kept = [tensor[..., :x, :y] for tensor in kept]
         images, labels, *maps = kept
         spacings = self.spacings[rows]
         if self.augmentation is not None and seed is not None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from boundary_loss.data.augmentation import Augmentation, plain
+from boundary_loss.data.augmentation import Augmentation, compiled_volumes, plain
 from boundary_loss.data.augmentation.drawn import Drawn
 from boundary_loss.data.case_maps import case_map
 from boundary_loss.data.cases import ShownCases
@@ -157,14 +157,20 @@ class _Shown:
 
 def altered(image: Tensor, labels: Labels, drawn: Drawn) -> tuple[Tensor, Labels]:
     """Return the sample mirrored, with changed intensities (between the least and greatest shown) and noise."""
-    images, of_batch = image[None], labels[None]
+    images, of_batch = (plain.flipped(own[None], drawn.axes) for own in (image, labels))
+    drawn = replace(drawn, axes=None)
     if drawn.recolour is not None:
         low, high = (edge(images, dim=(2, 3, 4), keepdim=True) for edge in (torch.amin, torch.amax))
         span = (high - low).clamp(min=1e-6)
-        images, of_batch = plain.altered((images - low) / span, of_batch, replace(drawn, speckle=None))
-        images, drawn = images * span + low, replace(drawn, axes=None, recolour=None)
-    images, of_batch = plain.altered(images, of_batch, drawn)
+        images, of_batch = _coloured((images - low) / span, of_batch, replace(drawn, speckle=None))
+        images = images * span + low
+    if drawn.speckle is not None:
+        images, of_batch = _coloured(images, of_batch, replace(drawn, recolour=None))
     return images[0], of_batch[0]
+
+
+def _coloured(images: Tensor, labels: Labels, drawn: Drawn) -> tuple[Tensor, Labels]:
+    return compiled_volumes.coloured(images, labels, drawn) or plain.altered(images, labels, drawn)
 
 
 class Patches(Volumes):

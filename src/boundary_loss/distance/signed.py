@@ -53,14 +53,14 @@ def signed_distance(
     With ``out`` a voxel's distance to the nearest voxel of the class and ``in`` its distance to the nearest voxel
     that is not of the class (between centres), the conventions are
 
-    ========== ============ ============ ==========================================================
-    convention outside      inside
-    ========== ============ ============ ==========================================================
-    paper      out          -(in - 1)    Kervadec 2019: the inner edge is 0 at a spacing of 1 mm
-    paper-int  the same, cut to whole numbers towards 0, as the original's integer maps
-    symmetric  out          -in          jumps from -spacing to +spacing at the boundary
-    interface  to the faces -to the faces  of the voxels' boxes between class and rest: 0 exactly there, at any spacing
-    ========== ============ ============ ==========================================================
+    ``paper``
+        ``out`` outside, ``-(in - 1)`` inside (Kervadec 2019): the inner edge is 0 at a spacing of 1 mm.
+    ``paper-int``
+        The same, cut to whole numbers towards 0, as the original's integer maps.
+    ``symmetric``
+        ``out`` outside, ``-in`` inside: jumps from -spacing to +spacing at the boundary.
+    ``interface``
+        The distance to the faces between the boxes of class and rest, negative inside: 0 exactly there, at any spacing.
 
     The distance to the faces is from the voxel's centre to the nearest point of any box of the other kind,
     ``min over boxes of sqrt(sum over axes of (spacing * max(|steps| - 1/2, 0))^2)``.

@@ -17,10 +17,11 @@ from typing import Any
 from boundary_loss.files import read_json, write_bytes, write_json, write_text
 from boundary_loss.own.dataset import JSON, Dataset, Faults, Listed
 from boundary_loss.own.decathlon import is_decathlon, read_decathlon
+from boundary_loss.own.intensities import rules_of
 from boundary_loss.own.nnunet import is_nnunet, read_nnunet
 from boundary_loss.own.plan import Plan, Sizes, as_make, plan_of
 from boundary_loss.preparation.split import read_split
-from boundary_loss.volumes import ending_of, in_words, read_channels, read_shape, write_volume
+from boundary_loss.volumes import ending_of, in_words, read_channels, read_shape, write_volume, written_as
 
 OWN, PLAN = "own.json", "plan.mk"
 SPLITS = "splits_final.json"
@@ -36,14 +37,17 @@ class Read:
     dataset: Dataset
     sizes: Sizes
     plan: Plan
+    rules: list[str]
+    """Of normalisation, one for each channel."""
 
     def in_words(self, name: str) -> str:
         """Return two lines: what the data set is, and which rows are trained, and why."""
         found, sizes = self.dataset, self.sizes
         names = ", ".join(found.classes[1:])
+        channels = ", ".join(f"{name} ({rule})" for name, rule in zip(found.channels, self.rules, strict=True))
         about = (
             f"{name}: {found.layout}, {len(found.training)} cases with labels, {len(found.test)} without; "
-            f"channels {', '.join(found.channels)}; classes {names}"
+            f"channels {channels}; classes {names}"
         )
         remarks = "".join(f"\n  {remark}" for remark in found.remarks)
         size = f"median size {in_words(sizes.shape)}"
@@ -80,7 +84,7 @@ def read_dataset(root: Path, dim: int | None) -> Read:
     sizes = read_sizes(dataset, faults)
     check_splits(root, dataset, faults)
     faults.refuse(root)
-    return Read(dataset, sizes, plan_of(sizes, dim))
+    return Read(dataset, sizes, plan_of(sizes, dim), rules_of(dataset))
 
 
 def _reader(content: dict[str, Any]) -> Callable[[Path, dict[str, Any], Faults], Dataset]:
@@ -139,7 +143,7 @@ def write_study(
         (folder / name).mkdir(exist_ok=True)
     jobs = [(case, folder / (TRAINING if case.label else TEST), found) for case in (*found.training, *found.test)]
     each("reading", place_case, jobs)
-    write_json(folder / OWN, as_json(found))
+    write_json(folder / OWN, as_json(found) | {"normalise": " ".join(read.rules)})
     if root != folder and (root / SPLITS).is_file():
         write_bytes(folder / SPLITS, (root / SPLITS).read_bytes())
     held_out = held_out_of(len(found.training))
@@ -152,7 +156,8 @@ def place_case(case: Listed, images: Path, dataset: Dataset) -> None:
         place(case.label, images.with_name(LABELS) / f"{case.name}{ending_of(case.label.name)}")
     if dataset.stacked:
         for number, channel in enumerate(read_channels(case.images[0])):
-            write_volume(images / channel_name(case.name, number, ".nii.gz"), channel.array, channel.geometry)
+            path = images / channel_name(case.name, number, channel.geometry.ending)
+            write_volume(path, channel.array, channel.geometry)
         if case.images[0].is_relative_to(images.parent):  # unpacked from a .tar
             case.images[0].unlink()
         return
@@ -181,7 +186,7 @@ def as_json(dataset: Dataset) -> dict[str, Any]:
         "classes": list(dataset.classes),
         "values": {str(value): k for value, k in dataset.values.items()},
         "channels": list(dataset.channels),
-        "ending": dataset.ending,
+        "ending": written_as(dataset.ending) if dataset.stacked else dataset.ending,
         "single": dataset.single,
         "cases": [case.name for case in dataset.training],
     }

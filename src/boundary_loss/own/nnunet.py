@@ -43,7 +43,8 @@ def read_nnunet(root: Path, content: Mapping[str, Any], faults: Faults) -> Datas
     ending = _ending(content.get("file_ending", ""), faults)
     channels = channel_names(content.get("channel_names", {}), faults)
     classes, values, remarks = _labels(content, faults)
-    training, test = _cases(root, content, ending, len(channels), faults)
+    stacked = is_stacked(root, ending, len(channels))
+    training, test = _cases(root, content, ending, 1 if stacked else len(channels), faults)
     check_count(content, "numTraining", len(training), "cases with image and label", faults)
     check_case_names([case.name for case in (*training, *test)], faults)
     return Dataset(
@@ -55,7 +56,7 @@ def read_nnunet(root: Path, content: Mapping[str, Any], faults: Faults) -> Datas
         ending=ending,
         training=tuple(training),
         test=tuple(test),
-        stacked=False,
+        stacked=stacked,
         remarks=tuple(remarks),
         about=about_of(content),
     )
@@ -158,6 +159,11 @@ def _said(regions: Sequence[str], objects: Sequence[int]) -> str:
         f"regions {', '.join(regions)} overlap: the label values {', '.join(map(str, objects))} that they are made of "
         "are the classes that are trained and reported, and predictions hold these values, as nnU-Net's do"
     )
+
+
+def is_stacked(root: Path, ending: str, num_channels: int) -> bool:
+    """Whether pictures in colour hold the channels, ``CASE_0000.png`` alone, as in nnU-Net's natural images."""
+    return ending == ".png" and num_channels > 1 and not any(shown(root / "imagesTr", f"*_0001{ending}"))
 
 
 def _cases(

@@ -10,8 +10,10 @@ _FIELDS: dict[str, records.Check] = {
     "classes": records.names,
     "values": records.by_name(records.count),
     "channels": records.names,
+    "ending": records.text,
     "single": records.flag,
     "cases": records.names,
+    "normalise": records.text,
 }
 
 
@@ -46,5 +48,6 @@ def study_of(source: Path) -> Study:
         find=find_cases,
         expects=f"the files that {OWN} lists",
         kind="volumes",
-        normalise="zscore",
+        normalise=content["normalise"],
+        every_class=True,
     )

@@ -150,7 +150,7 @@ class Difference:
 
     @property
     def outlook(self) -> str:
-        """What it would take to conclude something, as a sentence; empty if it is concluded or `why_not` says it."""
+        """What it would take to conclude something, as a sentence; empty if it is, or :attr:`why_not` says it."""
         if self.shown or self.refusal or smallest_p(self.unequal) > self.alpha:
             return ""
         if not self.of_losses:

@@ -22,7 +22,7 @@ from boundary_loss.files import (
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import EVALUATION, MESHES, ROWS, RUN, VOLUMES, RunFolder
 from boundary_loss.folders.run_record import RunRecord
-from boundary_loss.metric_definitions import EVALUATION_ARRAYS, PAIR_ARRAYS, SLICES
+from boundary_loss.metric_definitions import AREA_ARRAYS, EVALUATION_ARRAYS, PAIR_ARRAYS, SLICES
 
 
 def refuse_mixture(folder: Path) -> None:
@@ -102,7 +102,7 @@ def extend(folder: Path, grown: Path) -> None:
         return
     copy = grown.with_name(grown.name + "_copy")
     begin_folder(copy)
-    computed = [f"{name}.npy" for name in (*EVALUATION_ARRAYS, *PAIR_ARRAYS)]
+    computed = [f"{name}.npy" for name in (*EVALUATION_ARRAYS, *AREA_ARRAYS, *PAIR_ARRAYS)]
     link_folder(folder, copy, leave_out=[*computed, EVALUATION, "*.gif", VOLUMES, f"{VOLUMES}_*", MESHES])
     copy.rename(grown)
     print(f"{folder} goes on to more epochs in {grown}")

@@ -36,9 +36,12 @@ def make_samples(
     check_words(experiment, folder)
     augmentation, needs = experiment.augmentation if which == "train" else None, needs_of(terms)
     if not (isinstance(folder, WholeFolder) and experiment.view.of_volumes):
-        return Slices(
+        slices = Slices(
             folder, which, needs=needs, limit=limit(experiment), device=device, augmentation=augmentation
         )  # fmt: skip
+        if experiment.save_train and which == "train" and not slices.is_even:
+            raise ValueError("save_train keeps predictions on training slices of one size; here the volumes differ")
+        return slices
     cases = shown_cases(experiment, folder, which)
     if experiment.view.of_points:
         return PointSamples(cases, needs=needs, device=device, augmentation=augmentation)

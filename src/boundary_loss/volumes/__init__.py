@@ -8,6 +8,7 @@ nifti.py           NIfTI in and out
 nrrd_header.py     the text of an NRRD header, and where it says that voxels lie
 nrrd.py            NRRD in and out
 hdf5.py            HDF5 in and out
+png.py             pictures of one plane in and out
 packed.py          bytes of a file, compressed or not, read to the end and never beyond what the header promises
 packages.py        packages that only some formats need
 """
@@ -27,6 +28,7 @@ from boundary_loss.volumes.geometry import UNIT_MM, Geometry, in_words, orientat
 from boundary_loss.volumes.hdf5 import Hdf5Geometry
 from boundary_loss.volumes.nifti_geometry import PLACEMENT, NiftiGeometry
 from boundary_loss.volumes.nrrd_header import NrrdGeometry
+from boundary_loss.volumes.png import PngGeometry
 from boundary_loss.volumes.volume import Volume
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Hdf5Geometry",
     "NiftiGeometry",
     "NrrdGeometry",
+    "PngGeometry",
     "Volume",
     "encode_volume",
     "ending_of",
