@@ -7,11 +7,11 @@ SHELL := bash
 $(if $(wildcard src/pipeline.mk),,$(error make works in the folder of $(strip $(MAKEFILE_LIST)): cd there first, or name it with make -C))
 include src/venv.mk
 
-.PHONY: help setup peers demo index docs test check bench gpu soak
+.PHONY: help setup peers demo new-study index docs test check bench gpu soak
 
 help:  ## this page
 	@echo "make TARGET"; echo
-	@sed -nE 's/^([a-z]+):.*##  *(.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*##  *(.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  %-9s %s\n' "$$name" "$$text"; done
 	@echo; echo "Studies: make -f NAME for each of $(wildcard *.make); add help for targets and variables"
 
 setup: $(venv)  ## .venv from the lock file
@@ -33,6 +33,9 @@ demo: $(venv)  ## synthetic ISLES archives through the whole pipeline: trainings
 	@echo "curves    $(RD)/*.png"
 	@echo "overlays  $(RD)/view/*.png"
 	@echo "archive   $$(cat $(RD)/archive.txt)"
+
+new-study: $(venv)  ## NAME=brain: the files of a new study, which run as they are on a tiny example; KIND=slices
+	@$(python) -m boundary_loss.own.new_study $(call quoted,$(NAME)) --kind $(call quoted,$(KIND))
 
 index: $(venv)  ## results/index.html: all studies and archives
 	$(python) -m boundary_loss.index results
@@ -66,5 +69,7 @@ soak: $(venv)  ## kill a small study twenty times; it must end as one that was l
 gpu: $(venv)  ## with a GPU: the tests and benchmarks that need one, tables in results/gpu; GPU='tests dice' for some
 	$(python) benchmarks/gpu.py $(call options,GPU)
 
+NAME  :=
+KIND  := volumes
 BENCH :=
 GPU   :=

@@ -68,7 +68,7 @@ def write_prediction(
     """
     if prediction.probs is not None:
         for k, probs in enumerate(probs_in_source(prediction.probs, geometry)):
-            name = f"{case}_{k}_{classes[k].replace(' ', '-')}{geometry.ending}"
+            name = f"{case}_{k}_{classes[k].replace(' ', '-')}{geometry.ending_of_floats or geometry.ending}"
             write_volume(folder / SOFTMAX / name, probs, geometry)
     labels = labels_in_source(prediction.classes, geometry, label_values)
     write_volume(label_path(folder, case, geometry.ending), labels, geometry)
