@@ -92,12 +92,15 @@ def test_a_faulty_file_is_named(tmp_path: Path, text: str, says: str) -> None:
         Published.read(tmp_path / "none.published")
 
 
-@pytest.mark.parametrize("study", ["isles", "wmh", "acdc"])
+@pytest.mark.parametrize("study", ["isles", "wmh", "acdc", "brats", "lits"])
 def test_the_files_of_the_studies_are_read(
     study: str, tmp_path: Path, call: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = REPOSITORY / "lineage" / f"{study}.published"
-    ledger = (REPOSITORY / f"{study}.make").read_text() + (REPOSITORY / "src" / "lesion_rows.mk").read_text()
+    shared = ("lesion_rows.mk", "occupancy_rows.mk")
+    ledger = (REPOSITORY / f"{study}.make").read_text() + "".join(
+        (REPOSITORY / "src" / name).read_text() for name in shared
+    )
     for found in Published.read(path).numbers:
         assert f"\n{found.row}.losses" in ledger, found
     run = write_row(tmp_path, "gdl", np.full(4, 0.7))
