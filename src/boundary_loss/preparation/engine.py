@@ -81,7 +81,11 @@ def arguments(study: Study, argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--retain", type=int, help="number of patients to hold out for validation")
     parser.add_argument("--fold", type=int, default=0, help="which lot of patients to hold out; folds do not overlap")
     parser.add_argument("--seed", type=int, default=0, help="of the split and of augmentation")
-    parser.add_argument("--split", type=Path, help="reuse a split.json instead of drawing (--retain is not needed)")
+    parser.add_argument(
+        "--split",
+        type=Path,
+        help="reuse a split.json, or a .txt of names under Training: and Validation:",
+    )
     KINDS[study.kind].add_options(parser, study)
     parser.add_argument("--ignore", action="store_true", help="ignored labels count in no loss and no metric")
     add_header_options(parser)

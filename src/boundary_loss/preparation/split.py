@@ -32,7 +32,7 @@ def draw_split(patients: Sequence[str], *, retain: int, fold: int, seed: int) ->
 
 
 def read_split(path: Path, patients: Sequence[str]) -> Split:
-    """Reuse a split: a ``split.json``, or any JSON file with lists ``train`` and ``val`` of these patients.
+    """Reuse a split: a ``split.json``, any JSON file with lists ``train`` and ``val`` of these patients, or a ``.txt``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -41,7 +41,8 @@ def read_split(path: Path, patients: Sequence[str]) -> Split:
     if not path.is_file():
         raise FileNotFoundError(f"no split at {path}")
     remedy = (
-        "it is not a split: give one with non-empty lists 'train' and 'val' of patients, or draw one without --split"
+        "it is not a split: give one with non-empty lists 'train' and 'val' of patients (in a .txt: names below "
+        "Training: and Validation:), or draw one without --split"
     )
     found = Split.read(path, remedy=remedy)
     train, val = found.train, found.val
