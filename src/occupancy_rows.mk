@@ -48,10 +48,10 @@ oss_c_dice.losses       := $(oss_c.losses) dice:1
 
 # Convolutions, on voxels and on slices
 unet3d.losses           := ce:1 dice:1
-unet3d.net              := UNet3D
+unet3d.net               = UNet3D$(if $(phantom),(width=8))
 unet3d.bs               := 1
 unet2d.losses           := ce:1 dice:1
-unet2d.net              := ResidualUNet
+unet2d.net               = ResidualUNet$(if $(phantom),(width=8))
 unet2d.sample           := slices
 unet2d.fit              := none
 
