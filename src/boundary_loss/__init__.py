@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from boundary_loss.encoding import class2one_hot, probs2class, probs2one_hot
     from boundary_loss.losses import (
+        BoundaryDoULoss,
         BoundaryLoss,
         CrossEntropy,
         DiceLoss,
@@ -32,13 +33,16 @@ if TYPE_CHECKING:
         FusedGeneralizedDiceBoundary,
         GeneralizedDice,
         GeneralizedDiceLoss,
+        GeneralizedSurfaceLoss,
         HausdorffDTLoss,
         HausdorffErosionLoss,
         HausdorffLoss,
         HDLoss,
+        OneSidedHausdorffLoss,
         SDF_loss,
         SDFLoss,
         SDFProductLoss,
+        SurfaceDiceLoss,
         SurfaceLoss,
         TverskyLoss,
     )
@@ -48,16 +52,18 @@ if TYPE_CHECKING:
 _HOME = {
     "distance": ["dist_map_transform", "euclidean_distance", "one_hot2dist", "signed_distance"],
     "encoding": ["class2one_hot", "probs2class", "probs2one_hot"],
-    "losses": ["BoundaryLoss", "CrossEntropy", "DiceLoss", "DistanceHeadLoss", "FocalLoss", "FromLabels",
-               "FusedDiceCEBoundary", "FusedDiceCELoss", "FusedDiceLoss", "FusedGeneralizedDiceBoundary",
-               "GeneralizedDice", "GeneralizedDiceLoss", "HausdorffDTLoss", "HausdorffErosionLoss", "HausdorffLoss",
-               "HDLoss", "SDF_loss", "SDFLoss", "SDFProductLoss", "SurfaceLoss", "TverskyLoss"],
+    "losses": ["BoundaryDoULoss", "BoundaryLoss", "CrossEntropy", "DiceLoss", "DistanceHeadLoss", "FocalLoss",
+               "FromLabels", "FusedDiceCEBoundary", "FusedDiceCELoss", "FusedDiceLoss", "FusedGeneralizedDiceBoundary",
+               "GeneralizedDice", "GeneralizedDiceLoss", "GeneralizedSurfaceLoss", "HausdorffDTLoss",
+               "HausdorffErosionLoss", "HausdorffLoss", "HDLoss", "OneSidedHausdorffLoss", "SDF_loss", "SDFLoss",
+               "SDFProductLoss", "SurfaceDiceLoss", "SurfaceLoss", "TverskyLoss"],
     "metrics": ["measure", "surface_distances"],
     "schedule": ["parse_schedule"],
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "BoundaryDoULoss",
     "BoundaryLoss",
     "CrossEntropy",
     "DiceLoss",
@@ -70,13 +76,16 @@ __all__ = [
     "FusedGeneralizedDiceBoundary",
     "GeneralizedDice",
     "GeneralizedDiceLoss",
+    "GeneralizedSurfaceLoss",
     "HDLoss",
     "HausdorffDTLoss",
     "HausdorffErosionLoss",
     "HausdorffLoss",
+    "OneSidedHausdorffLoss",
     "SDFLoss",
     "SDFProductLoss",
     "SDF_loss",
+    "SurfaceDiceLoss",
     "SurfaceLoss",
     "TverskyLoss",
     "class2one_hot",

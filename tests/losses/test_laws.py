@@ -122,7 +122,7 @@ def test_labels_of_any_type_and_layout(name, dtype, example):
 
 def test_under_sigmoid_a_channel_does_not_depend_on_others(name, shape):
     """Added, permuted or alone among two: each channel, and its gradient, is as it was; classes may overlap."""
-    if "sigmoid" not in LOSSES[name].activations or name == "gdl":
+    if "sigmoid" not in LOSSES[name].activations or "classes" not in LOSSES[name].reductions:
         pytest.skip("compares classes with each other")
     draw = torch.Generator().manual_seed(0)
     logits = torch.randn(B, 4, *shape, generator=draw, dtype=torch.float64).requires_grad_()
@@ -181,7 +181,7 @@ def test_extreme_masks_give_finite_numbers(name, labels, target_of):
 
 
 def test_traced_into_one_graph(name, example):
-    if name == "hausdorff":
+    if LOSSES[name].takes_spacing:
         pytest.skip("its distance transform stays outside the graph")
     loss = build(name)
     probs, _, target = example(loss, B, K, (5, 4))

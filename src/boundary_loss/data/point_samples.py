@@ -1,4 +1,4 @@
-"""Samples of a network that answers at points: the whole volume of a case, and points drawn of it.
+"""Samples of a network that predicts at points: the whole volume of a case, and points drawn in it.
 
 Axis letters: B samples, C modalities, K classes, P points, X Y Z voxels (see :mod:`boundary_loss.shapes`).
 """
@@ -37,10 +37,10 @@ _OBJECT = MapNeed.of("own", (1,), {})
 
 
 def check_point_needs(needs: Sequence[MapNeed], augmentation: Augmentation | None) -> None:
-    """Refuse what points cannot have.
+    """Refuse maps that are made in each step, and augmentations that deform: points have no grid.
 
     Raises:
-        ValueError: a map of each step, or an augmentation that deforms.
+        ValueError: there is such a map or augmentation.
     """
     if any(need.source == "step" for need in needs):
         raise ValueError(
@@ -60,7 +60,7 @@ class _Asked(Planned):
 
 
 class PointSamples(Volumes):
-    """The cases of ``train`` or ``val``; a sample is all that the fit shows of one, asked at some of its voxels.
+    """The cases of ``train`` or ``val``; a sample is all that the fit shows of one, and some of its voxels.
 
     Those of ``train`` are drawn anew in each epoch. Those of ``val`` are always the same: :data:`VALIDATED` of each
     case, or all of its voxels where there are fewer, and a case is a batch.
@@ -80,11 +80,11 @@ class PointSamples(Volumes):
         self.each = self.points.each if self.which == "train" else 1
         self.is_dealt = self.which == "val"
         if len({frame.shape for frame in self.frames.values()}) > 1:
-            self.has_ignored = True  # what fills up the smaller ones
+            self.has_ignored = True  # the filling of smaller volumes
         self._bands: dict[str, Band] = {}
 
     def in_order(self, batch_size: int, *, group: bool) -> list[Tensor]:
-        """One batch a case, whatever the batch size: of each there are many points."""
+        """Yield one batch a case, whatever the batch size, because each case has many points."""
         return list(torch.arange(len(self)).split(1))
 
     def _plan(self, sample: int, seed: int) -> Planned:
@@ -103,7 +103,7 @@ class PointSamples(Volumes):
         return draw_points(Points(VALIDATED), frame.shape, None, 0, sample)
 
     def _band(self, case: str, frame: Frame) -> Band | None:
-        """Where the share of the points at the border lies; found when the case is first shown."""
+        """Return the band in which a share of the points lies; found when the case is first shown."""
         if not self.points.border:
             return None
         if case not in self._bands:
@@ -119,7 +119,7 @@ class PointSamples(Volumes):
         return self._bands[case]
 
     def _read(self, plan: Planned) -> list[Tensor]:
-        """On the host: the modalities, the labels, the points, and of each map what lies there."""
+        """Read modalities, labels, points, and each map at the points, on the host."""
         assert isinstance(plan, _Asked)
         maps = [shown_at(self.maps.whole(plan.case, need), plan.frame, plan.points).cpu() for need in self.kept]
         return [*self.cases.parts(plan.case, plan.box), torch.from_numpy(plan.points), *maps]
@@ -161,7 +161,7 @@ class PointSamples(Volumes):
         return shown if plan.drawn is None else altered(*shown, plan.drawn)
 
     def predict(self, net: Field, case: str, device: torch.device) -> Labels:
-        """The classes of all voxels of a case, (X, Y, Z) uint8 in the grid of its source, on the device."""
+        """Return the classes of all voxels of a case, (X, Y, Z) uint8 in the grid of its source, on the device."""
         frame = self.frames[case]
         box = frame.source_box()
         *parts, _ = self.cases.parts(case, box)
@@ -171,17 +171,17 @@ class PointSamples(Volumes):
 
 
 def _mirrored(points: Tensor, plan: Planned) -> Tensor:
-    """Voxels (P, 3) of what is shown, where they come to lie when it is mirrored."""
+    """Return where voxels (P, 3) lie after mirroring."""
     if plan.drawn is None or plan.drawn.axes is None:
         return points
     points = points.clone()
-    for axis in plan.drawn.axes[0]:  # counted from the last
+    for axis in plan.drawn.axes[0]:  # counted from the end
         points[:, axis] = plan.frame.shape[axis] - 1 - points[:, axis]
     return points
 
 
 def ask_in_source(net: Field, volume: Tensor, frame: Frame, way: Way, grid: Frame | None = None) -> Labels:
-    """The classes at the voxels of a case's source, (*source) uint8 on the device; what is not shown is background.
+    """Return the classes at the voxels of a case's source, (*source) uint8 on the device; background outside the frame.
 
     Args:
         net: in evaluation mode.
@@ -199,7 +199,10 @@ def ask_in_source(net: Field, volume: Tensor, frame: Frame, way: Way, grid: Fram
 def probabilities_in_source(
     net: Field, volume: Tensor, frame: Frame, way: Way, temperature: float, num_classes: int, grid: Frame | None = None
 ) -> Tensor:
-    """The softmax at the voxels of a case's source, (K, *source) float32 on the host; arguments as there."""
+    """Return the softmax at the voxels of a case's source, (K, *source) float32 on the host.
+
+    Arguments as of :func:`ask_in_source`.
+    """
     grid = grid or Frame.whole(frame.source)
     whole = torch.zeros((num_classes, *grid.shape))
     whole[0] = 1
@@ -211,7 +214,7 @@ def probabilities_in_source(
 
 
 def _shown_of(grid: Frame, frame: Frame) -> tuple[Box, Lattice]:
-    """The voxels of the grid that lie in what is shown, and where they lie there."""
+    """Return the voxels of the grid that the frame shows, and their places in it."""
     covered, inverse = frame.covered(Box((0,) * len(frame.shape), frame.shape)), frame.inverse
     first, size = [], []
     for axis, (start, side) in enumerate(zip(covered.origin, covered.shape, strict=True)):

@@ -14,7 +14,6 @@ FIELDS: dict[str, records.Check] = {
     "seed": records.whole,
 }
 """A check of each entry, see :func:`boundary_loss.folders.records.read_record`."""
-_HEADINGS = {"training": "train", "train": "train", "validation": "val", "val": "val"}
 SPLIT = records.record(FIELDS)
 """Refuses what :meth:`Split.from_json` cannot take."""
 
@@ -42,10 +41,7 @@ class Split:
 
     @classmethod
     def read(cls, path: Path, *, remedy: str) -> "Split":
-        """Read ``split.json``, or any JSON file with lists ``train`` and ``val`` of patients; or a ``.txt`` of names.
-
-        In a text file the names stand below ``Training:`` and ``Validation:``, one a line, as in the split of BraTS
-        that comes with OSS-Net (Reich et al. 2021).
+        """Read ``split.json``, or any JSON file with lists ``train`` and ``val`` of patients.
 
         Args:
             remedy: what the user can do about a spoilt file; ends every message.
@@ -54,21 +50,4 @@ class Split:
             FileNotFoundError: there is no such file.
             ValueError: it cannot be read, or an entry is not what it should be.
         """
-        if path.suffix == ".txt":
-            return cls.from_json(records.checked_record(_listed(path, remedy), path, FIELDS))
         return cls.from_json(records.read_record(path, FIELDS, remedy=remedy))
-
-
-def _listed(path: Path, remedy: str) -> dict[str, list[str]]:
-    """The names below each heading of a text file."""
-    found: dict[str, list[str]] = {}
-    side = None
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        word = line.strip()
-        if word.endswith(":"):
-            side = _HEADINGS.get(word[:-1].lower())
-        elif word and side is not None:
-            found.setdefault(side, []).append(word)
-        if word and side is None:
-            raise ValueError(f"{path}, line {number}: '{word}' is below neither Training: nor Validation:; {remedy}")
-    return found

@@ -2,10 +2,12 @@
 
 from boundary_loss.losses.balance import gradient_norms, propose_weight
 from boundary_loss.losses.boundary import BoundaryLoss, SurfaceLoss
+from boundary_loss.losses.boundary_dou import BoundaryDoULoss
 from boundary_loss.losses.dropin import HausdorffDTLoss, HDLoss
 from boundary_loss.losses.from_labels import FromLabels
 from boundary_loss.losses.fused import FusedDiceCEBoundary, FusedDiceCELoss, FusedDiceLoss, FusedGeneralizedDiceBoundary
-from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
+from boundary_loss.losses.generalized_surface import GeneralizedSurfaceLoss
+from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss, OneSidedHausdorffLoss
 from boundary_loss.losses.head import ForegroundHead, SDFHead, SDFProductHead
 from boundary_loss.losses.region import (
     CrossEntropy,
@@ -16,10 +18,12 @@ from boundary_loss.losses.region import (
     TverskyLoss,
 )
 from boundary_loss.losses.regression import DistanceHeadLoss, SDF_loss, SDFLoss, SDFProductLoss
+from boundary_loss.losses.surface_dice import SurfaceDiceLoss
 from boundary_loss.losses.table import LOSSES, build
 
 __all__ = [
     "LOSSES",
+    "BoundaryDoULoss",
     "BoundaryLoss",
     "CrossEntropy",
     "DiceLoss",
@@ -33,15 +37,18 @@ __all__ = [
     "FusedGeneralizedDiceBoundary",
     "GeneralizedDice",
     "GeneralizedDiceLoss",
+    "GeneralizedSurfaceLoss",
     "HDLoss",
     "HausdorffDTLoss",
     "HausdorffErosionLoss",
     "HausdorffLoss",
+    "OneSidedHausdorffLoss",
     "SDFHead",
     "SDFLoss",
     "SDFProductHead",
     "SDFProductLoss",
     "SDF_loss",
+    "SurfaceDiceLoss",
     "SurfaceLoss",
     "TverskyLoss",
     "build",

@@ -23,6 +23,7 @@ from boundary_loss.data import View
 from boundary_loss.files import sole_maker
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
+from boundary_loss.inference.decision import ARGMAX, DECISIONS
 from boundary_loss.predict.cases import CASE, cases_in, given_cases
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.locating import Locator
@@ -55,6 +56,8 @@ def arguments() -> argparse.Namespace:
                      help="mm of a voxel of the predictions, that a network of points is asked at")  # fmt: skip
     new.add_argument("--least", type=float, default=10, help="as the locator was asked for the boxes of the training")
     new.add_argument("--softmax", action="store_true", help="also write the probabilities of every class, float32")
+    new.add_argument("--decision", choices=DECISIONS, help="the classes: the most probable (argmax), or those of the "
+                     "best expected Dice of the whole case; if not given, as in the training")  # fmt: skip
     new.add_argument("--largest", action="store_true", help="keep the largest piece of each class alone")
     add_header_options(new)
     new.add_argument("--trust_network", action="store_true", help="import a network that is not of this package")
@@ -64,9 +67,9 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if (args.run is None) == (args.weights is None):
         parser.error("give --run and --data, or --weights and either --source or --images")
-    of_new = args.source or args.images or args.softmax or args.largest or args.spacing or args.locator
-    of_new = of_new or args.infer or args.resolution
-    if args.run is not None and (args.data is None or of_new):
+    inputs = args.source, args.images, args.spacing, args.locator
+    of_new = *inputs, args.softmax, args.largest, args.infer, args.decision, args.resolution
+    if args.run is not None and (args.data is None or any(of_new)):
         parser.error("--run needs --data and takes only --epoch: a training saves classes, of its own volumes")
     if args.weights is not None and (args.source is None) == (args.images is None):
         parser.error("--weights needs either --source or --images")
@@ -129,6 +132,7 @@ def predictor_of(
         batch_size=args.batch_size,
         softmax=args.softmax,
         largest=args.largest,
+        decision=args.decision or weights.decision or ARGMAX,
         view=view_of(weights, infer),
     )
 

@@ -76,7 +76,7 @@ def write_prediction(
     if prediction.probs is not None:
         layers = prediction.probs if place is not None else probs_in_source(prediction.probs, geometry)
         for k, probs in enumerate(layers):
-            name = f"{case}_{k}_{classes[k].replace(' ', '-')}{geometry.ending}"
+            name = f"{case}_{k}_{classes[k].replace(' ', '-')}{geometry.ending_of_floats or geometry.ending}"
             write_volume(folder / SOFTMAX / name, probs, where)
     if place is None:
         labels = labels_in_source(prediction.classes, geometry, label_values)
