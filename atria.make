@@ -55,6 +55,16 @@ wide.losses          := $(dice.losses)
 wide.net              = VNet($(if $(phantom),$(small:1-2-2,=1-3-3),layers=2))
 wide.lr               = $(if $(phantom),1e-2,1.5e-4)
 
+# Other networks of the same volumes: a U-Net, and one that gives the class at any point (brats.make and lits.make have more)
+unet3d.losses        := ce:1 dice:1
+unet3d.net           := UNet3D
+unet3d.bs            := 1
+oss_c.losses         := ce:1 aux_ce:0.1
+oss_c.net             = OSSNet$(if $(phantom),(width=64,channels=32))
+oss_c.sample          = $(if $(phantom),points(1024,border=0.5,each=8),points(16384))
+oss_c.augment        := flip(y) noise(0.15)
+oss_c.options        := --optimiser lookahead
+
 RUNS     := dice hybrid bam4_dice
 families := bam4 dtm_aaai dtm_rec dtm
 
