@@ -93,7 +93,7 @@ def _ledger(scores: Scores) -> str:
     """Return the rows as they are written in a study's makefile; those that were trained elsewhere are left out."""
     lines = []
     for run, *_ in scores.rows.values():
-        if not run.record.terms:
+        if run.record.trained_by:
             continue
         lines.append(f"{run.row}.losses := {' '.join(run.record.terms)}")
         if run.record.schedule not in (None, "constant"):
@@ -106,7 +106,7 @@ def _commands(scores: Scores) -> str:
         f"python -m boundary_loss.train results/{run.home.resolve().name}/{run.name} "
         + shlex.join(map(tidy, run.record.arguments))
         for run in scores.runs
-        if run.record.arguments
+        if not run.record.trained_by
     )
 
 

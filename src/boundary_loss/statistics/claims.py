@@ -25,7 +25,6 @@ from itertools import combinations
 
 import numpy as np
 
-from boundary_loss.folders.run import RunFolder
 from boundary_loss.metric_definitions import metric
 from boundary_loss.statistics.alike import Unlike, unlike
 from boundary_loss.statistics.comparison import Comparison
@@ -196,18 +195,13 @@ def _difference(
         first=first.label, second=second.label, noun=shown.metric.noun, alpha=alpha,
         seeds=(first.num_seeds, second.num_seeds), networks=len(first.runs) + len(second.runs),
         unlike=tuple(dict.fromkeys(each.what for each in others if each.touches(first.label, second.label))),
-        remedy=MORE_SEEDS if all(_of_a_ledger(run) for run in (*first.runs, *second.runs)) else "",
+        remedy="" if any(run.record.trained_by for run in (*first.runs, *second.runs)) else MORE_SEEDS,
     )  # fmt: skip
     try:
         a, b = _paired(by_patient(first, column, when), by_patient(second, column, when), first, second)
     except ValueError as error:
         return replace(found, refusal=str(error))
     return _tested(found, b, a) if shown.metric.lower_is_better else _tested(found, a, b)
-
-
-def _of_a_ledger(run: RunFolder) -> bool:
-    """True if the pipeline trained the run: then it says with which losses."""
-    return bool(run.record.terms)
 
 
 def _tested(found: Difference, plus: Patients, minus: Patients) -> Difference:

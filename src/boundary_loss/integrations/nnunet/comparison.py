@@ -119,7 +119,8 @@ def _write_run(place: Path, training: Training, content: Mapping[str, Any], pati
         if f"val_3d_{name}" in EVALUATION_ARRAYS:
             values = [[np.nan, *(entry["metrics"][key][name] for key in keys)] for entry in entries]
             write_array(place / f"val_3d_{name}.npy", np.array([values], np.float32))
-    write_json(place / RUN, {"name": training.row, "study": _study(training)} | recorded(training.predictions))
+    about = {"name": training.row, "study": _study(training), "trained_by": "nnU-Net"}
+    write_json(place / RUN, about | recorded(training.predictions))
     write_json(place / ROWS, {
         "items": "volumes", "train": [], "val": cases, "slices": [], "volumes": cases,
         "patients": [_patient(case, patient) for case in cases],
