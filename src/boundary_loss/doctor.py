@@ -52,6 +52,7 @@ OPTIONAL = (
     Package("ruff", "make check", "check"),
     Package("mypy", "make check", "check"),
     Package("import-linter", "make check", "check"),
+    Package("nnunetv2", "trainers for nnU-Net", "nnunet"),
     Package("monai", "a peer of the benchmarks and of some tests", "bench"),
     Package("medpy", "a peer of the benchmarks and of some tests", "bench"),
     Package("edt", "a peer of the benchmarks", "bench"),
