@@ -69,6 +69,21 @@ def _error(label: str, definition: str, unit: str, rule: str = NO_RULE) -> Metri
 
 
 _LESION = "A lesion is a connected component, voxels that touch at a face, edge or corner being connected"
+_DIRECTED = "The larger of the two directed 95th percentiles of surface, in mm"
+_MEAN = "Mean distance over the area of both surfaces, in mm"
+_SHARE = f"Share of both surfaces' area that lies within {TOLERANCE_MM:g} mm of the other (Nikolov et al. 2018)"
+_SURFEL = (
+    "a surface is the cells of 2 x 2 x 2 voxels that it runs through, each counting by the area there, and distances "
+    "are between their middles; as in surface-distance."
+)
+_MESH = (
+    "a surface is the triangles of marching cubes half way between voxels, each counting by its area, and distances "
+    "are from their middles to the nearest place of the other; as in pymeshmetrics (Podobnik and Vrtovec 2025)."
+)
+_SMOOTH = (
+    "as for meshes, whose places are first moved between the same two voxels to where the mask, smoothed by a Gaussian "
+    "of 1.5 voxels, has the level that keeps its volume."
+)
 _SLICE_DICE = (
     "A slice that is empty and predicted empty counts 1, which raises the mean of studies with many empty slices; "
     "not to be compared with the Dice of volumes."
@@ -136,9 +151,23 @@ _OF_PAIRS: dict[str, Metric] = {
                                  "where the ground truth's ventricle is larger."),
 }  # fmt: skip
 
-METRICS: dict[str, Metric] = _TRAINING | _OF_EVERY_STUDY | _OF_PAIRS
+_OF_AREAS: dict[str, Metric] = {
+    "val_3d_hd95_surfel": _distance("HD95 of surfels", f"{_DIRECTED}: {_SURFEL}"),
+    "val_3d_assd_surfel": _distance("average surface distance of surfels", f"{_MEAN}: {_SURFEL}"),
+    "val_3d_nsd_surfel": _score("surface Dice of surfels", f"{_SHARE}: {_SURFEL}"),
+    "val_3d_hd95_mesh": _distance("HD95 of meshes", f"{_DIRECTED}: {_MESH}"),
+    "val_3d_assd_mesh": _distance("average surface distance of meshes", f"{_MEAN}: {_MESH}"),
+    "val_3d_nsd_mesh": _score("surface Dice of meshes", f"{_SHARE}: {_MESH}"),
+    "val_3d_hd95_smooth": _distance("HD95 of smooth meshes", f"{_DIRECTED}: {_SMOOTH}"),
+    "val_3d_assd_smooth": _distance("average surface distance of smooth meshes", f"{_MEAN}: {_SMOOTH}"),
+    "val_3d_nsd_smooth": _score("surface Dice of smooth meshes", f"{_SHARE}: {_SMOOTH}"),
+}
+
+METRICS: dict[str, Metric] = _TRAINING | _OF_EVERY_STUDY | _OF_AREAS | _OF_PAIRS
 TRAINING_ARRAYS = tuple(_TRAINING)
 EVALUATION_ARRAYS = tuple(_OF_EVERY_STUDY)
+AREA_ARRAYS = tuple(_OF_AREAS)
+"""Only where they are asked for: they take longer than all others together."""
 PAIR_ARRAYS = tuple(_OF_PAIRS)
 """Only where patients have two volumes, at the end of diastole and of systole."""
 
@@ -151,9 +180,11 @@ METRIC_SETS: dict[str, tuple[str, ...]] = {
     "acdc": ("val_3d_dsc", "val_3d_hausdorff", "val_3d_volume_error", "val_ejection_error"),
     "volumes": ("val_3d_dsc", "val_3d_iou", "val_3d_precision", "val_3d_recall", "val_3d_hausdorff", "val_3d_hd95",
                 "val_3d_assd"),
+    "surfaces": ("val_3d_hd95", "val_3d_assd", "val_3d_nsd", *AREA_ARRAYS),
     "all": (*EVALUATION_ARRAYS, "val_dice"),
 }  # fmt: skip
-"""By name: today's default, what each challenge ranked by (ISLES 2018, WMH 2017, ACDC 2017), and that of volumes."""
+"""By name: today's default, what each challenge ranked by (ISLES 2018, WMH 2017, ACDC 2017), that of volumes, every
+definition of a surface, and all that are measured without being asked for."""
 
 
 def metric(name: str, items: str = SLICES) -> Metric:

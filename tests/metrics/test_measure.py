@@ -4,9 +4,17 @@ import torch
 
 from boundary_loss import measure
 from boundary_loss.empty_masks import DISTANCE, NO_RULE, PERCENT, SCORE
-from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS, METRICS, PAIR_ARRAYS, TOLERANCE_MM, expand
+from boundary_loss.metric_definitions import (
+    AREA_ARRAYS,
+    EVALUATION_ARRAYS,
+    METRIC_SETS,
+    METRICS,
+    PAIR_ARRAYS,
+    TOLERANCE_MM,
+    expand,
+)
 from boundary_loss.metrics import diagonal_mm, dice, lesion_counts, surface_distances
-from boundary_loss.metrics.truth import NAMES
+from boundary_loss.metrics.truth import AREA_NAMES, NAMES
 
 SPACING = (0.8, 1.2, 4.0)
 
@@ -73,7 +81,7 @@ def test_ignored_voxels_change_nothing():
     assert one == two
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *AREA_NAMES])
 @pytest.mark.parametrize(("pred_empty", "gt_empty"), [(True, True), (True, False), (False, True)])
 def test_the_empty_mask_rule_of_every_metric(name, pred_empty, gt_empty):
     one = np.zeros((5, 6, 3), int)
@@ -91,14 +99,17 @@ def test_the_empty_mask_rule_of_every_metric(name, pred_empty, gt_empty):
 
 
 UNDEFINED = {  # prediction and truth empty, only the prediction, only the truth
-    **dict.fromkeys(("dsc", "iou", "nsd", "lesion_f1"), (True, False, False)),
+    **dict.fromkeys(
+        ("dsc", "iou", "lesion_f1", *(name for name in (*NAMES, *AREA_NAMES) if name.startswith("nsd"))),
+        (True, False, False),
+    ),
     **dict.fromkeys(("precision", "lesion_precision"), (True, True, False)),
     **dict.fromkeys(("recall", "lesion_recall", "avd"), (True, False, True)),
     **dict.fromkeys(("volume_error", "lesion_difference"), (False, False, False)),
 }
 
 
-@pytest.mark.parametrize("name", [*NAMES, "hd99", "hd50_directed"])
+@pytest.mark.parametrize("name", [*NAMES, *AREA_NAMES, "hd99", "hd50_directed", "hausdorff_mesh"])
 def test_nan_where_a_formula_has_no_value(name):
     one = np.zeros((5, 6, 3), int)
     one[2, 2, 1] = 1
@@ -130,11 +141,15 @@ def test_a_batch_is_its_items(channel, kind):
     for spacing, options in ((SPACING, {}), (None, {"mask": mask}), (each_spacing, {"empty": "nan"})):
         given = [kind(a[:, None] if channel else a) for a in (pred, gt)]
         batch_mask = {"mask": kind(mask[:, None] if channel else mask)} if "mask" in options else {}
-        found = measure(*given, spacing, {"one": 1, "none": 7}, ["all", "hd99"], batched=True, **options | batch_mask)
+        found = measure(
+            *given, spacing, {"one": 1, "none": 7}, ["all", "surfaces", "hd99"], batched=True, **options | batch_mask
+        )
         for i in range(3):
             item = {"mask": mask[i]} if "mask" in options else {}
             one = spacing[i] if spacing is each_spacing else spacing
-            expected = measure(pred[i], gt[i], one, {"one": 1, "none": 7}, ["all", "hd99"], **options | item)
+            expected = measure(
+                pred[i], gt[i], one, {"one": 1, "none": 7}, ["all", "surfaces", "hd99"], **options | item
+            )
             for name, values in expected.items():
                 np.testing.assert_array_equal([found[name][c][i] for c in values], list(values.values()))
                 assert found[name]["one"].shape == (3,)
@@ -249,7 +264,7 @@ def test_identical_and_full_masks():
         ({"spacing_mm": ("a", "b")}, "2 positive numbers"),
         ({"classes": 1}, r"a list of labels, as \[1\]"),
         ({"classes": [1.5]}, "a list of labels"),
-        ({"metrics": ["hd101"]}, "unknown metric 'hd101'; known: .*hd99 or any other percentile"),
+        ({"metrics": ["hd101"]}, "unknown metric 'hd101'; known: .*hd99, hd99_mesh or another percentile"),
         ({"empty": "none"}, "known: rule, nan"),
         ({"mask": np.ones((3, 4))}, "mask must be bool, .* float64"),
         ({"mask": np.ones((4, 3), bool)}, r"mask of shape \(4, 3\) does not fit"),
@@ -264,6 +279,7 @@ def test_bad_input_is_explained(change, message):
 
 def test_the_table_of_metrics_is_whole():
     assert set(EVALUATION_ARRAYS) == {f"val_3d_{name}" for name in NAMES} | {"val_hausdorff", "val_boundary"}
+    assert set(AREA_ARRAYS) == {f"val_3d_{name}" for name in AREA_NAMES}
     for members in METRIC_SETS.values():
         assert set(members) <= METRICS.keys()
     assert expand(["wmh", "val_3d_dsc", "isles"])[:2] == ["val_3d_dsc", "val_3d_hd95_wmh"]

@@ -27,7 +27,7 @@ from boundary_loss.evaluate.measuring import jobs_of, measure
 from boundary_loss.files import sweep, write_array, write_json
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import BEST_EPOCH, EVALUATION, RunFolder
-from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, SLICES, metric
+from boundary_loss.metric_definitions import AREA_ARRAYS, EVALUATION_ARRAYS, METRIC_SETS, PAIR_ARRAYS, SLICES, metric
 from boundary_loss.metrics.volume import SLICE_METRICS
 
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="sliced data that the run was validated on")
     parser.add_argument("--metrics", nargs="+", default=["all"], metavar="NAME",
                         help=f"all, sets ({' '.join(METRIC_SETS)}), or some of: "
-                        f"{' '.join(map(short, (*EVALUATION_ARRAYS, *PAIR_ARRAYS)))}")  # fmt: skip
+                        f"{' '.join(map(short, (*EVALUATION_ARRAYS, *AREA_ARRAYS, *PAIR_ARRAYS)))}")  # fmt: skip
     parser.add_argument("--epochs", nargs="+", default=["all"], metavar="WHICH",
                         help="all, best, or every N (also the best and the last)")  # fmt: skip
     parser.add_argument("--workers", type=int, default=command.num_cores(), help="processes that measure at once")
@@ -93,11 +93,17 @@ def _parse_epochs(which: Sequence[str], num_epochs: int, best: int) -> list[int]
 
 
 def _parse_metrics(words: Sequence[str], run: RunFolder) -> list[str]:
-    """Metric names without ``val_``, in the order of the run folder's list; ``all``: those that the run can have."""
+    """Metric names without ``val_``, in the order of the run folder's list; ``all``: those that the run can have,
+    but for those of areas."""
     can_eject = bool(ventricles(run))
-    known = [short(array) for array in (*EVALUATION_ARRAYS, *PAIR_ARRAYS)]
+    known = [short(array) for array in (*EVALUATION_ARRAYS, *AREA_ARRAYS, *PAIR_ARRAYS)]
     sliced = run.items == SLICES  # of whole volumes no metric of single slices is measured, unless it is named
-    possible = [name for name in known if (name != EJECTION or can_eject) and (sliced or name not in SLICE_METRICS)]
+    by_area = {short(array) for array in AREA_ARRAYS}
+    possible = [
+        name
+        for name in known
+        if name not in by_area and (name != EJECTION or can_eject) and (sliced or name not in SLICE_METRICS)
+    ]
     asked: set[str] = set()
     for word in words:
         if word not in METRIC_SETS and short(word) not in known:

@@ -20,7 +20,7 @@ Sides = Literal["inside", "both"]
 def hausdorff(
     p: Tensor, g: Tensor, d_p: Tensor, d_g: Tensor, alpha: float = 2.0, known: Tensor | None = None
 ) -> Tensor:
-    """(B, K): means of (p − g)² (d_p^α + d_g^α) over the voxels, or over those that are ``known``."""
+    """Return (B, K): means of (p − g)² (d_p^α + d_g^α) over the voxels, or over those that are ``known``."""
     weight = (d_p**alpha).add_(d_g**alpha)
     return mean_over_voxels((p - g) ** 2 * weight.to(p.dtype), known)
 
@@ -33,7 +33,7 @@ def hausdorff_one_sided(p: Tensor, g: Tensor, d_g: Tensor, alpha: float = 2.0, k
 def hausdorff_erosion(
     p: Tensor, g: Tensor, alpha: float = 2.0, erosions: int = 10, known: Tensor | None = None
 ) -> Tensor:
-    """(B, K): Σ n^α mean(E_n), E_n the n-th :func:`soft_erosion` of (p − g)²."""
+    """Return (B, K): Σ n^α mean(E_n), E_n the n-th :func:`soft_erosion` of (p − g)²."""
     error = (p - g) ** 2
     total = torch.zeros_like(error.flatten(2)[..., 0])
     for n in range(1, erosions + 1):
@@ -43,7 +43,7 @@ def hausdorff_erosion(
 
 
 def soft_erosion(error: Tensor) -> Tensor:
-    """(B, K, ...) -> the same shape; see :class:`HausdorffErosionLoss`."""
+    """Erode errors (B, K, ...) softly; see :class:`HausdorffErosionLoss`."""
     axes = range(2, error.ndim)
     padded = F.pad(error, [1, 1] * len(axes))
     cross = error
@@ -123,7 +123,7 @@ class HausdorffLoss(MeasuringLoss):
         return self.reduce_classes(hausdorff(p, g, from_predicted, maps, self.alpha, known))
 
     def predicted(self, pair: Pair) -> Tensor:
-        """(B, K, ...) bool of the chosen classes: above ½ each by itself under sigmoid, otherwise the most probable."""
+        """Return (B, K, ...) bool of the chosen classes: above ½ under sigmoid, otherwise the most probable class."""
         if self.activation == "sigmoid":
             return self.choose(pair.probs) > 0.5
         most = most_probable(pair.probs)
@@ -214,7 +214,7 @@ class HausdorffErosionLoss(RegionLoss):
 
 
 def most_probable(probs: Tensor) -> Tensor:
-    """(B, K, ...) probabilities -> bool, true for the most probable class."""
+    """Return bool (B, K, ...), true for the most probable class."""
     return encode_one_hot(probs2class(probs), probs.shape[1], torch.bool)
 
 
@@ -226,7 +226,7 @@ def boundary_distance(
     absent: Absent = "zero",
     known: Tensor | None = None,
 ) -> Tensor:
-    """Distance of each voxel to the nearest voxel of the other kind, (B, K, ...) bool -> float32 (mm or voxels).
+    """Return the distance of each voxel to the nearest voxel of the other kind, (B, K, ...) float32, mm or voxels.
 
     Args:
         mask: the objects; false where a voxel is not ``known``.

@@ -47,15 +47,15 @@ SHARED = frozenset(inspect.signature(Loss).parameters)
 
 
 def options(name: str) -> dict[str, inspect.Parameter]:
-    """The options that a ledger may give to a loss, with their types and defaults.
+    """Return the options that a ledger may give to a loss, with their types and defaults.
 
-    Its own, that is: the ones that all losses share (activation, reduction, ...) are the pipeline's to set.
+    The options that all losses share (activation, reduction, ...) are set by the pipeline and not among them.
     """
     return options_of(find(name), SHARED)
 
 
 def find(name: str) -> type[Loss] | type[HeadLoss]:
-    """The class of a loss; of ``aux_NAME``, that of NAME, where an auxiliary output can be compared with it.
+    """Return the class of a loss; for ``aux_NAME`` that of NAME, if it can be applied to an auxiliary output.
 
     Raises:
         ValueError: unknown name, with the known ones.
@@ -71,7 +71,7 @@ def find(name: str) -> type[Loss] | type[HeadLoss]:
 
 
 def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> nn.Module:
-    """The loss of that name with these options; ``build("gdl", classes=[0, 1], absent="penalise")``.
+    """Return the loss of that name with these options: ``build("gdl", classes=[0, 1], absent="penalise")``.
 
     ``aux_NAME`` is loss NAME of the network's output ``aux``, see :class:`AuxiliaryLoss`.
 
@@ -98,7 +98,7 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
 
 
 def build_own(path: str, classes: Sequence[int] | None, given: dict[str, Any]) -> nn.Module:
-    """A loss that is not ours, by import path."""
+    """Return a loss of the user's own, by import path."""
     made = import_named(path, "loss")
     make = bind(made, given, "loss", name=path, filled=("classes",))
     takes_classes = "classes" in inspect.signature(made).parameters

@@ -103,6 +103,7 @@ def surface_distances(
     spacing_mm: Sequence[float] | None = None,
     *,
     mask: Union[ArrayLike, "Tensor", None] = None,
+    surface: str = "voxel",
     device: Any = None,
 ) -> SurfaceDistances:
     """Distances in mm between the surfaces of two masks; ``.hausdorff``, ``.hd95``, ``.assd``, ``.percentile(99)``, ...
@@ -116,6 +117,11 @@ def surface_distances(
         spacing_mm: a voxel's size along each axis; 1 mm if not given.
         mask: bool, of the same shape, True where a voxel counts; the others belong to neither mask, so that a surface
             runs along them.
+        surface: what distances are measured between: ``voxel``, border voxels, each counting once, as in medpy and
+            MONAI; ``surfel``, cells that count by their area, as in surface-distance; ``mesh``, the triangles of
+            marching cubes by their area, as in pymeshmetrics; ``smooth``, the same without the steps of voxels. All but
+            ``voxel`` take masks of 2 or 3 axes and are measured on the CPU. docs/surface_metrics.md compares them with
+            the truth.
         device: measure there, with exact distance maps in float32 (1 to 3 axes), as ``cuda``. Not given, tensors on
             CUDA are measured where they are, and everything else on the CPU with k-d trees.
 
@@ -136,15 +142,30 @@ def surface_distances(
         )
     refuse_axes_of_items(np.shape(pred), spacing_mm, "measure one item at a time")
     counted = None if mask is None else as_counted(mask, np.shape(gt))
+    if surface != "voxel":
+        return _of_elements(pred, gt, spacing_mm, counted, surface)
     if device is not None or is_cuda(pred) or is_cuda(gt):
         from boundary_loss.metrics.on_device import distances_on_device  # imports torch
 
         return distances_on_device(pred, gt, spacing_mm, device, counted)
-    voxels = [as_mask(pred, "pred"), as_mask(gt, "gt")]
-    if counted is not None:
-        voxels = [counted & of for of in voxels]
-    of_pred, of_gt = (Surface(of, spacing_mm) for of in voxels)
+    of_pred, of_gt = (Surface(of, spacing_mm) for of in _counted_masks(pred, gt, counted))
     return of_gt.distances(of_pred)
+
+
+def _of_elements(
+    pred: Any, gt: Any, spacing_mm: Sequence[float] | None, counted: NDArray[np.bool_] | None, surface: str
+) -> SurfaceDistances:
+    from boundary_loss.metrics.element_surfaces import OF_ELEMENTS  # is built upon this module
+
+    if surface not in OF_ELEMENTS:
+        raise ValueError(f"surface={surface!r} is not understood; known: voxel, {', '.join(OF_ELEMENTS)}")
+    of_pred, of_gt = (OF_ELEMENTS[surface](of, spacing_mm) for of in _counted_masks(pred, gt, counted))
+    return of_gt.distances(of_pred)
+
+
+def _counted_masks(pred: Any, gt: Any, counted: NDArray[np.bool_] | None) -> list[NDArray[np.bool_]]:
+    masks = [as_mask(pred, "pred"), as_mask(gt, "gt")]
+    return masks if counted is None else [counted & mask for mask in masks]
 
 
 def _away(a: Surface, b: Surface) -> NDArray[np.bool_]:

@@ -8,9 +8,9 @@ import numpy as np
 
 from boundary_loss.metrics.overlap import Counts, counts_of, without_ignored
 from boundary_loss.metrics.surface import Surface
-from boundary_loss.metrics.truth import NAMES, Truth
+from boundary_loss.metrics.truth import AREA_NAMES, NAMES, Truth
 
-VOLUME_METRICS = tuple(f"3d_{name}" for name in NAMES)
+VOLUME_METRICS = tuple(f"3d_{name}" for name in (*NAMES, *AREA_NAMES))
 SLICE_METRICS = ("hausdorff", "boundary")
 
 

@@ -55,4 +55,4 @@ void bl_large_pages(void *data, size_t bytes) {
 #endif
 }
 
-BL_EXPORT int bl_interface(void) { return 4; }
+BL_EXPORT int bl_interface(void) { return 5; }
