@@ -7,11 +7,11 @@ SHELL := bash
 $(if $(wildcard src/pipeline.mk),,$(error make works in the folder of $(strip $(MAKEFILE_LIST)): cd there first, or name it with make -C))
 include src/venv.mk
 
-.PHONY: help setup peers demo index test check bench gpu soak
+.PHONY: help setup peers demo new-study index docs test check bench gpu soak
 
 help:  ## this page
 	@echo "make TARGET"; echo
-	@sed -nE 's/^([a-z]+):.*##  *(.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*##  *(.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  %-9s %s\n' "$$name" "$$text"; done
 	@echo; echo "Studies: make -f NAME for each of $(wildcard *.make); add help for targets and variables"
 
 setup: $(venv)  ## .venv from the lock file
@@ -34,8 +34,20 @@ demo: $(venv)  ## synthetic ISLES archives through the whole pipeline: trainings
 	@echo "overlays  $(RD)/view/*.png"
 	@echo "archive   $$(cat $(RD)/archive.txt)"
 
+new-study: $(venv)  ## NAME=brain: the files of a new study, which run as they are on a tiny example; KIND=slices
+	@$(python) -m boundary_loss.own.new_study $(call quoted,$(NAME)) --kind $(call quoted,$(KIND))
+
 index: $(venv)  ## results/index.html: all studies and archives
 	$(python) -m boundary_loss.index results
+
+# Built aside and moved, so that docs/_site is always whole; a warning of Sphinx, as a broken link, is an error
+docs: $(venv) .venv-docs/ready  ## the documentation as a site, docs/_site/index.html: pages, API, pictures, all offline
+	rm -rf docs/_site_tmp
+	PYTHONPATH=src .venv-docs/bin/python -m sphinx -q -W --keep-going -c docs -d docs/_site_tmp/.doctrees . docs/_site_tmp
+	.venv-docs/bin/python docs/check_links.py docs/_site_tmp
+	rm -rf docs/_site_tmp/.doctrees docs/_site
+	mv docs/_site_tmp docs/_site
+	@echo "docs/_site/index.html"
 
 test: $(venv)  ## the whole test suite
 	$(interpreter) $(flags) -W error -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(call options,TESTS)
@@ -57,5 +69,7 @@ soak: $(venv)  ## kill a small study twenty times; it must end as one that was l
 gpu: $(venv)  ## with a GPU: the tests and benchmarks that need one, tables in results/gpu; GPU='tests dice' for some
 	$(python) benchmarks/gpu.py $(call options,GPU)
 
+NAME  :=
+KIND  := volumes
 BENCH :=
 GPU   :=

@@ -35,7 +35,10 @@ from boundary_loss import FusedDiceCEBoundary, FusedDiceCELoss, FusedDiceLoss, F
 
 SMOOTH = 1e-5
 COMPILED = "the same, torch.compile"
-SHAPES = {"cpu": [(2, 5, 96, 96, 96), (8, 2, 256, 256)], "cuda": [(2, 14, 160, 160, 160), (2, 4, 128, 128, 128)]}
+SHAPES: dict[str, list[tuple[int, ...]]] = {
+    "cpu": [(2, 5, 96, 96, 96), (8, 2, 256, 256)],
+    "cuda": [(2, 14, 160, 160, 160), (2, 4, 128, 128, 128)],
+}
 DTYPES = [torch.float32, torch.bfloat16]
 
 

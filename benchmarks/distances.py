@@ -11,6 +11,7 @@ import importlib
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -86,9 +87,7 @@ def outside_methods(masks: np.ndarray, spacing: list[float]) -> Methods:
     }
     if edt := installed("edt"):
         for threads in (1, 2):
-            methods[f"edt, {threads} thread"] = lambda n=threads: [
-                edt.edt(~mask, anisotropy=spacing, parallel=n) for mask in masks
-            ]
+            methods[f"edt, {threads} thread"] = partial(edt_of_each, edt, masks, spacing, threads)
     if masks.ndim == 3 and spacing[0] == spacing[1] == 1 and (cv2 := installed("cv2")):
         bytes_ = (~masks).astype(np.uint8)
         methods["OpenCV"] = lambda: [cv2.distanceTransform(b, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for b in bytes_]
@@ -167,12 +166,17 @@ def on_cpu(rounds: int) -> None:
         say(f"\nLargest relative difference of ours to SciPy: {error:.1e}.")
 
 
+def edt_of_each(edt: ModuleType, masks: np.ndarray, spacing: list[float], threads: int) -> list[np.ndarray]:
+    """The distance to each mask by the package edt."""
+    return [edt.edt(~mask, anisotropy=spacing, parallel=threads) for mask in masks]
+
+
 def approximation_errors() -> None:
     """The convolutional approximations against the exact distance."""
     say("\nError of the approximations (largest absolute in mm; largest relative), one organ, unit spacing\n")
     say("| | 65x65 | 128x128 | 24x28x32 |\n|---|---|---|---|")
     methods: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-        f"ours, kernel {k}, h {h}": lambda m, k=k, h=h: approximate_distance(m, kernel_size=k, h=h)
+        f"ours, kernel {k}, h {h}": partial(approximate_distance, kernel_size=k, h=h)
         for k, h in ((3, 0.05), (5, 0.05), (7, 0.05), (5, 0.35))
     }
     if kornia := installed("kornia.contrib"):
@@ -181,7 +185,7 @@ def approximation_errors() -> None:
         cells = []
         for shape in ((65, 65), (128, 128), (24, 28, 32)):
             mask = torch.from_numpy(masks_of("organ", 1, shape)[0]).float()
-            exact = euclidean_distance(mask)
+            exact = torch.as_tensor(euclidean_distance(mask))
             error = (method(mask) - exact).abs()
             cells.append(f"{error.max():.2f}; {100 * (error / exact)[exact > 0].max():.0f} %")
         say(f"| {name} | {' | '.join(cells)} |")
@@ -250,10 +254,11 @@ def cuda_signed_methods(host: np.ndarray, masks: torch.Tensor) -> Methods:
 
 def cupy_transform() -> Callable[[Any], Any] | None:
     """CuPy's transform (PBA+ and its kin), or None: it compiles its kernels here and now, for which much may lack."""
-    if not (ndimage := installed("cupyx.scipy.ndimage")):
+    cupy, ndimage = installed("cupy"), installed("cupyx.scipy.ndimage")
+    if not (cupy and ndimage):
         return None
     try:
-        ndimage.distance_transform_edt(installed("cupy").ones((4, 4), bool))
+        ndimage.distance_transform_edt(cupy.ones((4, 4), bool))
     except Exception as error:  # of whatever is half installed: ours are still to be measured
         say(f"\nCuPy is left out: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
         return None

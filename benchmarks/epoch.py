@@ -16,7 +16,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
@@ -49,7 +49,7 @@ ROWS = {
     "acdc": {"ce": ["ce:1"], "ce + boundary 2D": ["ce:1", "boundary:0.01@1-3"], "boundary 2D": ["boundary:1"]},
 }
 AUGMENTED = "gdl + boundary step, augmented", ["gdl:1", "boundary(map=step):0.01@1"]
-AUGMENT = ["flip", "rotate(15)", "scale(0.9,1.1)", "elastic(8,20)", "intensity(0.1)", "noise(0.05)"]
+AUGMENT = ("flip", "rotate(15)", "scale(0.9,1.1)", "elastic(8,20)", "intensity(0.1)", "noise(0.05)")
 NETWORK = ("forward", "backward", "optimiser")
 
 
@@ -125,24 +125,26 @@ def measure(
     weights = tuple(term.weight for term in experiment.terms)
     now = time.thread_time if processor_time(device.type) else time.perf_counter
     per_slice = 1000 / (len(train) + len(val))
-    sections: list[Counter[str]] = []
+    sections: list[dict[str, float]] = []
     undisturbed: list[float] = []
     with tempfile.TemporaryDirectory() as run:
         for epoch in range(2 * args.epochs + 1):
             timed = epoch % 2 == 1
             runner.new_clock = partial(Clock, device if timed else None, now)
-            seconds: Counter[str] = Counter()
+            seconds: dict[str, float] = defaultdict(float)
             start = now()
             with PredictionWriter(Path(run), epoch) as writer:
-                seconds.update(runner.train(train, epoch, weights, writer).clock.seconds)
-                seconds.update(runner.validate(val, epoch, weights, writer).clock.seconds)
-            seconds["other"] = now() - start - seconds.total()
+                for runs in (runner.train(train, epoch, weights, writer), runner.validate(val, epoch, weights, writer)):
+                    for section, taken in runs.clock.seconds.items():
+                        seconds[section] += taken
+            whole = now() - start
+            seconds["other"] = whole - sum(seconds.values())
             if timed:
-                sections.append(Counter({section: per_slice * s for section, s in seconds.items()}))
+                sections.append({section: per_slice * s for section, s in seconds.items()})
             elif epoch:
-                undisturbed.append(per_slice * seconds.total())
+                undisturbed.append(per_slice * whole)
     beside = [sum(ms for name, ms in epoch.items() if name not in NETWORK) for epoch in sections]
-    share = statistics.median(1 - b / epoch.total() for b, epoch in zip(beside, sections, strict=True))
+    share = statistics.median(1 - b / sum(epoch.values()) for b, epoch in zip(beside, sections, strict=True))
     parts = ", ".join(f"{name} {statistics.median(e[name] for e in sections):.2f}" for name in sections[0])
     return (
         f"{statistics.median(beside):.2f} [{min(beside):.2f}-{max(beside):.2f}] | {share:.0%} | "

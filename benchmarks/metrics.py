@@ -59,18 +59,18 @@ def labels_on_device(device: str, rounds: int, size: int = 256) -> list[str]:
     """All classes of a pair of label volumes that lie on the device: HD, HD95 and ASSD of three organs."""
     import torch
 
-    pair = [torch.from_numpy(organs((size,) * 3, seed)).to(device) for seed in (0, 1)]
+    one, other = (torch.from_numpy(organs((size,) * 3, seed)).to(device) for seed in (0, 1))
     methods: dict[str, Callable[[], Any]] = {
         "ours, class by class": lambda: [
-            summary(surface_distances(*(labels == k for labels in pair), (1.0, 1.0, 1.0))) for k in (1, 2, 3)
+            summary(surface_distances(one == k, other == k, (1.0, 1.0, 1.0))) for k in (1, 2, 3)
         ],
-        "ours, `measure`, which counts on the host": lambda: measure(*pair, (1.0, 1.0, 1.0), classes=(1, 2, 3)),
+        "ours, `measure`, which counts on the host": lambda: measure(one, other, (1.0, 1.0, 1.0), classes=(1, 2, 3)),
     }
     if find_spec("exacta"):
         import exacta.functional as EF
 
         asked = {"hausdorff_distance": {}, "hd95": {"combine": "pooled"}, "assd": {}}
-        batch = [labels[None].long() for labels in pair]
+        batch = [labels[None].long() for labels in (one, other)]
         methods["exacta evaluate"] = lambda: EF.evaluate(
             *batch, metrics=asked, spacing=1.0, num_classes=4, include_background=False
         )
@@ -78,7 +78,7 @@ def labels_on_device(device: str, rounds: int, size: int = 256) -> list[str]:
         from monai import metrics
 
         def monai_labels() -> list[Any]:
-            masks = [torch.stack([labels == k for k in range(4)])[None].float() for labels in pair]
+            masks = [torch.stack([labels == k for k in range(4)])[None].float() for labels in (one, other)]
             return [
                 metrics.compute_hausdorff_distance(*masks),
                 metrics.compute_hausdorff_distance(*masks, percentile=95),
@@ -100,7 +100,7 @@ def labels_on_device(device: str, rounds: int, size: int = 256) -> list[str]:
 
 def organs(shape: tuple[int, ...], seed: int) -> np.ndarray:
     """Labels of three ellipsoids side by side, moved a little by the seed."""
-    grid = np.ogrid[tuple(slice(-1, 1, size * 1j) for size in shape)]  # type: ignore[misc]
+    grid = np.ogrid[tuple(slice(-1, 1, size * 1j) for size in shape)]
     labels = np.zeros(shape, np.uint8)
     for k, centre in enumerate((-0.55, 0.0, 0.5), start=1):
         places = (centre + 0.02 * seed, 0.1 * k, -0.1 * k + 0.03 * seed)
@@ -152,8 +152,8 @@ def on_device(device: str) -> Method:
     there: dict[int, Any] = {}  # copied once, in a round of its own
 
     def method(pred: np.ndarray, gt: np.ndarray, spacing: tuple[float, ...]) -> tuple[float, ...]:
-        masks = [there.setdefault(id(mask), torch.from_numpy(mask).to(device)) for mask in (pred, gt)]
-        return summary(surface_distances(*masks, spacing, device=device))
+        one, other = (there.setdefault(id(mask), torch.from_numpy(mask).to(device)) for mask in (pred, gt))
+        return summary(surface_distances(one, other, spacing, device=device))
 
     return method
 
@@ -203,7 +203,7 @@ def cases() -> dict[str, tuple[np.ndarray, np.ndarray, tuple[float, ...]]]:
 
 def ellipsoid(shape: tuple[int, ...], seed: int) -> np.ndarray:
     """A smooth organ that fills a quarter of each axis, with a bumpy surface."""
-    grid = np.ogrid[tuple(slice(-1, 1, size * 1j) for size in shape)]  # type: ignore[misc]
+    grid = np.ogrid[tuple(slice(-1, 1, size * 1j) for size in shape)]
     radius = sum((axis / size) ** 2 for axis, size in zip(grid, (0.45, 0.35, 0.6)))
     noise = gaussian_filter(np.random.default_rng(seed).normal(size=shape), [max(1, size / 40) for size in shape])
     return radius + 0.15 * noise / noise.std() < 1

@@ -87,7 +87,7 @@ def step(
 
     def run() -> None:
         optimiser.zero_grad(set_to_none=True)
-        loss = torch.nn.functional.cross_entropy(arithmetic.logits(net, images), labels)
+        loss = torch.nn.functional.cross_entropy(arithmetic.outputs(net, images)["logits"], labels)
         arithmetic.scaler.scale(loss).backward()
         arithmetic.scaler.step(optimiser)
         arithmetic.scaler.update()

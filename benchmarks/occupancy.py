@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from turns import machine, milliseconds, peak_bytes, publish, take_turns
 
 from boundary_loss.inference.field import Segmented, coarse, dense, prior
-from boundary_loss.networks import build_network, pade
+from boundary_loss.networks import OSSNet, pade
 from boundary_loss.training.devices import pick_device
 
 GB = 1e9
@@ -138,21 +138,27 @@ def asker(
     return run
 
 
+def network(case: Case, device: torch.device) -> OSSNet:
+    """OSS-Net C for the case."""
+    return OSSNet(case.channels, 2, config="oss_c", levels=case.levels, width=case.width).to(device)
+
+
 class Drawn:
     """A network that computes what it would, and then answers with a mask (X, Y, Z)."""
 
-    def __init__(self, net: nn.Module, mask: Tensor) -> None:
+    def __init__(self, net: OSSNet, mask: Tensor) -> None:
         self.net, self.mask, self.bytes_per_point = net, mask, net.bytes_per_point
 
     @classmethod
     def of(cls, case: Case, points: int, device: torch.device) -> tuple["Drawn", Tensor]:
         """The field and its volume (C, X, Y, Z)."""
-        net = build_network(f"OSSNet(config=oss_c,levels={case.levels},width={case.width})", case.channels, 2)
+        net = network(case, device).eval()
         volume, mask = draw(case, 0, device)
-        return cls(net.to(device).eval(), mask), volume
+        return cls(net, mask), volume
 
     def encode(self, volume: Tensor) -> Any:
         code = self.net.encode(volume)
+        assert code.aux is not None  # config C has it
         map_ = F.adaptive_max_pool3d(self.mask[None, None].float(), code.aux.shape[2:])
         return code._replace(aux=torch.cat([torch.zeros_like(map_), 20 * map_ - 10], dim=1))
 
@@ -165,7 +171,7 @@ class Drawn:
 
 @dataclass
 class Trainer:
-    net: nn.Module
+    net: OSSNet
     volumes: Tensor
     """(B, C, X, Y, Z)"""
     labels: Tensor
@@ -174,9 +180,7 @@ class Trainer:
 
     @classmethod
     def of(cls, case: Case, batch: int, device: torch.device) -> "Trainer":
-        net = build_network(f"OSSNet(config=oss_c,levels={case.levels},width={case.width})", case.channels, 2).to(
-            device
-        )
+        net = network(case, device)
         drawn = [draw(case, seed, device) for seed in range(batch)]
         volumes, labels = (torch.stack(tensors) for tensors in zip(*drawn, strict=True))
         return cls(net, volumes, labels, torch.optim.RAdam(net.parameters(), lr=3e-4))

@@ -11,6 +11,7 @@ import argparse
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,7 +43,7 @@ def main() -> None:
     weights = Weights.read(args.run / BEST_WEIGHTS)
     if weights.view is None or not weights.view.of_points:
         parser.error(f"{args.run} was not trained on points")
-    net = weights.build().to(device).eval()
+    net: Any = weights.build().to(device).eval()  # a Field, since its view is of points
     lines = [
         f"{machine(device.type)}. `{weights.network}`; x = time of dense inference over that of the way, median of "
         f"{args.rounds} rounds in turns.",

@@ -22,9 +22,10 @@ MODALITIES = {"isles": ["ct", "cbf", "cbv", "mtt", "tmax"], "wmh": ["flair", "t1
 def write_study(folder: Path, study: str, size: int, num_slices: dict[str, int], seed: int = 0) -> SlicedFolder:
     """So many slices of ``size`` x ``size`` in ``train`` and ``val``, each volume in one of them."""
     rng = np.random.default_rng(seed)
-    cases, spacing_3d = _cases(study, rng, size), {}
+    cases = _cases(study, rng, size)
+    spacing_3d: dict[str, list[float]] = {}
     for which, wanted in num_slices.items():
-        written, spacing = 0, {}
+        written, spacing = 0, dict[str, list[float]]()
         while written < wanted:
             images, labels = next(cases)
             volume = f"case_{len(spacing_3d)}"

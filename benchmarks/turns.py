@@ -6,7 +6,7 @@ import platform
 import re
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ Step = Callable[[], object]
 Now = Callable[[], float]
 
 
-def take_turns(steps: dict[str, Step], rounds: int, now: Now = time.perf_counter) -> dict[str, list[float]]:
+def take_turns(steps: Mapping[str, Step], rounds: int, now: Now = time.perf_counter) -> dict[str, list[float]]:
     """Milliseconds of each step in each round, after one round that is not counted; ``now`` is the clock."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(rounds + 1):
@@ -54,7 +54,7 @@ def replayed(step: Step) -> Step:
     return graph.replay
 
 
-def take_turns_on_device(steps: dict[str, Step], rounds: int, least: float = 5.0) -> dict[str, list[float]]:
+def take_turns_on_device(steps: Mapping[str, Step], rounds: int, least: float = 5.0) -> dict[str, list[float]]:
     """Milliseconds of each step in each round by the device's clock, of as many calls in a row as take ``least`` ms."""
     repeats = {}
     for name, step in steps.items():

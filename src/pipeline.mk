@@ -16,17 +16,17 @@ SHELL := bash
 .SUFFIXES:
 
 ledger := $(or $(wildcard $(firstword $(MAKEFILE_LIST))),$(strip $(filter-out src/%.mk,$(MAKEFILE_LIST))))
-include src/venv.mk
+$(if $(filter undefined,$(origin venv)),$(eval include src/venv.mk))
 
 # ---- Variables a user sets on the command line; `make -f STUDY.make help` lists them -------------------------------
 
-settable := SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS PREPARE SPACING LOCATOR LOCATE FIT SAMPLE INFER NET EPC BS LR RATE \
+settable := LEDGER SRC ZIPS LINEAGE TRUST PHANTOM RETAIN FOLD FOLDS SPLIT PREPARE SPACING LOCATOR LOCATE FIT SAMPLE INFER NET EPC BS LR RATE \
 	SEED SEEDS TRAIN AUGMENT AMP COMPILE DETERMINISTIC DEVICE GPUS NPROC LAUNCH DEBUG FRESH PREDICTIONS KEEP SAVE_MINUTES SKIP_NAN TRACK RUNS RD METRICS REPORT PLOT \
 	BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW CASES PREDICT MESH COST ARCHIVE RUN RERUN
 # Of these, the ones that shape no result: an archive does not record them
-local    := ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
+local    := LEDGER ZIPS LINEAGE TRUST DEVICE GPUS NPROC LAUNCH FRESH SAVE_MINUTES TRACK RD PLOT BOXPLOT HIST MODALITY SLICES EPOCH SAVE VIEW \
 	CASES PREDICT MESH COST ARCHIVE RUN RERUN
-$(call forget,$(settable) SLICE SLICED_AS KIND families curves boxplots hists of_pairs)
+$(call forget,$(settable) SLICE SLICED_AS KIND PREPARER BRING families curves boxplots hists of_pairs)
 ifneq ($(filter-out undefined,$(origin SLICE) $(origin SLICED_AS)),)
 $(error SLICE is called PREPARE now, and SLICED_AS in a study's file PREPARED_AS)
 endif
@@ -54,7 +54,7 @@ RD       ?= results/$(STUDY)$(phantom)$(if $(DEBUG),-debug)$(call fold,$(FOLD))
 METRICS  ?= $(or $(whole),default)
 EPOCH    ?= best
 # The others are empty
-$(foreach name,$(settable) families of_pairs,$(eval $(name) ?=))
+$(foreach name,$(settable) BRING families of_pairs,$(eval $(name) ?=))
 
 # ---- Where things are: a phantom, a debug run or another fold never stands where a result should -------------------
 
@@ -73,6 +73,7 @@ endif
 fold       = $(if $(filter-out 0,$1),-fold$1)
 RAW       := data/$(STUDY)$(phantom)
 prepared_of = data/$(PREPARED_AS)$(phantom)$(call fold,$1)
+PREPARER  ?= $(if $(whole),prepare,slice)_$(STUDY)
 PREPARED  := $(foreach number,$(or $(FOLDS),$(FOLD)),$(call prepared_of,$(number)))
 
 ifeq ($(filter slices volumes,$(KIND)),)
@@ -96,6 +97,12 @@ $(error RD='$(RD)' must be a folder of its own, as RD=results/another, named wit
 endif
 
 # ---- The ledger ----------------------------------------------------------------------------------------------------
+
+# Rows that several studies share; what the study's own file says of a row of the same name is lost
+ifneq ($(strip $(LEDGER)),)
+$(if $(and $(wildcard $(LEDGER)),$(if $(word 2,$(LEDGER)),,one)),,$(error LEDGER='$(LEDGER)' is no file; it names a file of rows, as src/contest_rows.mk))
+include $(LEDGER)
+endif
 
 rows := $(sort $(foreach name,$(filter %.losses,$(.VARIABLES)),$(if $(filter-out environment,$(origin $(name))),$(name:.losses=))))
 ifneq ($(call special_in,$(rows))$(findstring /,$(rows))$(filter .%,$(rows)),)
@@ -184,12 +191,15 @@ fresh         := $(if $(call on,$(FRESH))$(anew),--fresh)
 include src/stale.mk
 
 phantom_settings := --study $(STUDY) $(call options,PHANTOM)
-unpack_settings  := --lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(call path,$(LINEAGE))) $(UNPACK)
-unpack_from      := --zips $(if $(phantom),$(RAW)-zips,$(call path,$(ZIPS))) $(call switch,--trust,$(TRUST))
+# A data set of one's own is brought instead of archives that a lineage file lists (own.make)
+unpacker         := boundary_loss.$(if $(BRING),own,unpack)
+unpack_settings  := $(or $(BRING),--lineage $(if $(phantom),$(RAW)-zips/phantom.lineage,$(call path,$(LINEAGE))) $(UNPACK))
+unpack_from      := $(if $(BRING),--dataset $(call path,$(DATASET)),--zips $(if $(phantom),$(RAW)-zips,$(call path,$(ZIPS))) $(call switch,--trust,$(TRUST)))
 # The size of a voxel, where the headers lost it
 stated           := $(if $(strip $(SPACING)),--spacing $(call quoted,$(strip $(SPACING))))
 prepare_options  := $(call options,PREPARE)
-prepare_settings  = --source $(RAW) --retain $(RETAIN) --fold $(call fold_in,$1) $(stated) $(prepare_options)
+split_option     := $(if $(strip $(SPLIT)),--split $(call path,$(SPLIT)))
+prepare_settings  = --source $(RAW) --retain $(RETAIN) --fold $(call fold_in,$1) $(split_option) $(stated) $(prepare_options)
 train_options    := $(call options,TRAIN)
 debug_options    := $(call options,DEBUG)
 box_option        = $(call option,--boxes,$(call boxes_of,$1))
@@ -215,7 +225,7 @@ made_with  = $(foreach name,$(filter-out $(local),$(settable)),$(call quoted,$(n
 
 # ---- Goals ---------------------------------------------------------------------------------------------------------
 
-.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict mesh cost help
+.PHONY: all data train check-ledger metrics hausdorff boundary plot report check-paper pack unpack verify rerun index view pred predict mesh cost losscost help
 
 all: report pack  ## everything: data, trainings, metrics, plots, report, archive
 data: $(PREPARED)  ## unpack and prepare the data
@@ -227,13 +237,13 @@ $(RAW)-zips: $(call stale,$(RAW)-zips,$(phantom_settings)) | $(venv)
 	$(python) -m boundary_loss.phantom $@ $(phantom_settings) $(fresh)
 
 $(RAW): $(call stale,$(RAW),$(unpack_settings)) | $(if $(phantom),$(RAW)-zips) $(venv)
-	$(python) -m boundary_loss.unpack $@ $(unpack_settings) $(unpack_from) $(fresh)
+	$(python) -m $(unpacker) $@ $(unpack_settings) $(unpack_from) $(fresh)
 
 # Folds of whole volumes differ in the split alone: the arrays of one stand in the others as links
 sibling = $(if $(whole),$(filter-out $1,$(firstword $(wildcard $(call prepared_of,0)) $(PREPARED))))
 
 $(PREPARED): %: $$(call stale,$$@,$$(call prepare_settings,$$@)) | $(RAW) $$(call sibling,$$@) $(venv)
-	$(torch_python) preprocess/$(if $(whole),prepare,slice)_$(STUDY).py $@ $(call prepare_settings,$@) $(call option,--link,$(call sibling,$@)) $(fresh)
+	$(torch_python) preprocess/$(PREPARER).py $@ $(call prepare_settings,$@) $(call option,--link,$(call sibling,$@)) $(fresh)
 
 # ---- How a training is started -------------------------------------------------------------------------------------
 
@@ -333,14 +343,17 @@ $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 # archive that is made stays made where the index cannot be written
 index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results --quiet || echo 'warning: no new index' >&2)
 
-reports := $(addprefix $(RD)/,report.html report.tex report.csv comparisons.csv)
+reports := $(addprefix $(RD)/,report.html report.tex report.csv comparisons.csv comparisons.txt)
 
-$(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy) $(areas:%=$(run)/%.npy)) | $(venv)
+# Pictures of the surfaces are in the report where they are made, or asked for with it
+meshes := $(if $(filter mesh $(runs:%=%/mesh),$(goals)),$(runs:%=%/mesh),$(wildcard $(runs:%=%/mesh/surfaces.csv)))
+
+$(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy) $(areas:%=$(run)/%.npy)) $(meshes) | $(venv)
 	$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(PREPARED) --metrics $(or $(METRICS),$(whole),default) $(call options,REPORT) \
 		$(call option,--modality,$(MODALITY)) --quiet
 	$(call index)
 
-report: $(reports)  ## table and statistics of the runs; report.html, .tex, .csv and comparisons.csv beside them
+report: $(reports)  ## table and statistics of the runs; report.html, .tex, .csv, comparisons.csv and .txt beside them
 	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(PREPARED) --metrics $(or $(METRICS),$(whole),default) $(call options,REPORT) --show
 
 check-paper: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)  ## our numbers beside those of the papers
@@ -366,7 +379,7 @@ verify: | $(venv)  ## ARCHIVE=archives/... against the checksums inside it; arra
 
 rerun: | $(venv)  ## ARCHIVE=archives/... the commands that made it; RUN=1 runs them and compares
 	$(python) -m boundary_loss.archive rerun $(call path,$(ARCHIVE)) \
-		$(call options,RERUN) $(if $(call on,$(RUN)),--run $(call list,--make,$(foreach name,ZIPS TRUST CC,$(if $(filter command,$(origin $(name))),$(name)=$($(name))))))
+		$(call options,RERUN) $(if $(call on,$(RUN)),--run $(call list,--make,$(foreach name,ZIPS DATASET TRUST CC,$(if $(filter command,$(origin $(name))),$(name)=$($(name))))))
 
 index: | $(venv)  ## results/index.html: all studies and archives
 	$(python) -m boundary_loss.index results
@@ -420,6 +433,9 @@ cost_rows = $(foreach row,$(RUNS),--run $(RD)/$(row) $(call part_words,$(row)) $
 cost: | $(PREPARED) $(venv)  ## memory and runtime of the rows of RUNS by size: memory.csv, runtime.csv and plots; no training
 	$(torch_python) -m boundary_loss.cost $(RD) --device $(call quoted,$(DEVICE)) $(call options,COST) $(cost_rows)
 
+losscost: | $(PREPARED) $(venv)  ## what the losses of the rows of RUNS take in a step, in turns: step_cost.csv; no training
+	$(torch_python) -m boundary_loss.losscost $(RD) --device $(call quoted,$(DEVICE)) $(call options,COST) $(cost_rows)
+
 # ---- The last resort: a name that nothing above makes --------------------------------------------------------------
 
 results/%:
@@ -432,7 +448,7 @@ $(RD)/%:
 	@echo $(call quoted,error: nothing makes $@; the runs of the ledger are: $(rows)$(if $(parts),; the parts of each: $(parts))) >&2; exit 2
 
 help:  ## this page
-	@echo "make -f $(STUDY).make [TARGET] [VARIABLE=value] [-n] [-B] [-j2]"
+	@echo "make -f $(ledger) $(if $(BRING),DATASET=... )[TARGET] [VARIABLE=value] [-n] [-B] [-j2]"
 	@echo; echo "Targets (here: $(RAW) -> $(PREPARED) $(if $(BOXES),-> $(BOXES) )-> $(RD) -> archives)"
 	@sed -nE 's/^([a-z-]+):.*##  *(.*)/\1|\2/p' src/pipeline.mk | while IFS='|' read -r name text; do printf '  %-11s %s\n' "$$name" "$$text"; done
 	@echo; echo "Runs of the ledger (* in RUNS)"

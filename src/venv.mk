@@ -57,3 +57,11 @@ endif
 .venv/peers: requirements-peers.lock .venv/ready
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.lock
 	@touch $^ $@
+
+# Sphinx in an environment of its own, which finds torch and the others where $(interpreter) does
+.venv-docs/ready: requirements-docs.lock | $(filter .venv/ready,$(venv))
+	$(interpreter) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-docs.lock
+	$(interpreter) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$(.venv-docs/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"
+	@touch requirements-docs.lock $@

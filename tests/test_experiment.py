@@ -21,7 +21,14 @@ def test_a_term_is_taken_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "classes"), [("gdl:1", (0, 1, 2, 3)), ("gdl:1e-2@2", (2,)), ("gdl:.5@1-3", (1, 2, 3))]
+    ("text", "classes"),
+    [
+        ("gdl:1", (0, 1, 2, 3)),
+        ("gdl:1e-2@2", (2,)),
+        ("gdl:.5@1-3", (1, 2, 3)),
+        ("gdl:1@1-", (1, 2, 3)),
+        ("gdl:1@0,2-", (0, 2, 3)),
+    ],
 )
 def test_classes_default_to_all(text: str, classes: tuple[int, ...]) -> None:
     assert Term.parse(text, 4).classes == classes
@@ -40,7 +47,9 @@ def test_classes_default_to_all(text: str, classes: tuple[int, ...]) -> None:
         ("gdl:1@0-9999999999999", r"the data has 0\.\.3"),
         ("gdl:1@9999999999999", r"the data has 0\.\.3"),
         ("gdl:1@1,1", "at most once"),
-        ("gdl:1@1-", "write them as"),
+        ("gdl:1@-1", "write them as"),
+        ("gdl:1@1-,", "write them as"),
+        ("gdl:1@4-", "names classes"),
         ("gdl(:1", "cannot be read"),
         ("__import__('os').system('true'):1", "cannot be read|unknown loss"),
     ],

@@ -14,7 +14,7 @@ from toys import write_sliced
 from boundary_loss import mesh
 from boundary_loss.command import Stop
 from boundary_loss.figures import drawing, surfaces
-from boundary_loss.files import write_json
+from boundary_loss.files import read_json, write_json
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.volumes import Geometry, NiftiGeometry
 
@@ -59,10 +59,11 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def test_a_run_of_two_cases(pred: Path, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path / "mesh", "--source", pred)
     found = {path.name for path in (tmp_path / "mesh").iterdir()}
-    made = {"case_1_1_lesion.ply", "case_1_1_lesion.obj", "case_1.png", "surfaces.csv", "arguments.txt"}
-    assert found == made
+    made = {"case_1_1_lesion.ply", "case_1_1_lesion.obj", "case_1.png", "surfaces.csv", "surfaces.json"}
+    assert found == made | {"arguments.txt"}
     assert "case_2: no voxel of lesion" in capsys.readouterr().out
     assert (tmp_path / "mesh" / "case_1.png").stat().st_size > 10000
+    assert read_json(tmp_path / "mesh" / "surfaces.json") == {"run": "gdl", "epoch": 3}
     full, empty = rows(tmp_path / "mesh")
     assert full["closed"] == "yes" and empty["faces"] == "0"
     count = np.count_nonzero(blob((12, 10, 8)))

@@ -74,6 +74,28 @@ def test_another_convention_may_not_be_compared(tmp_path: Path, numbers: Publish
     assert "not comparable: another convention of the metric" in to_text(numbers, find_runs([run]))
 
 
+def test_distances_in_voxels_are_compared_in_mm(tmp_path: Path) -> None:
+    voxels = FILE.replace("differs ", "same    ").replace("9.0   - ", "9.0  1.0") + "# Voxel paper: 0.5\n"
+    write_text(tmp_path / "toy.published", voxels)
+    found = Published.read(tmp_path / "toy.published")
+    assert [(one.mean, one.sd, one.voxels) for one in found.numbers if one.metric == "val_3d_hd95"] == [(4.5, 0.5, 9)]
+    assert all(one.voxels is None for one in found.numbers if one.metric == "val_3d_dsc")
+    run = write_row(tmp_path, "gdl", np.full(4, 5.6), metric="val_3d_hd95")
+    distance = to_text(found, find_runs([run])).splitlines()[3]
+    assert "4.50 ± 0.50 (9 voxels) [paper]  5.60" in distance and distance.endswith("higher by 1.10")
+
+
+def test_networks_of_more_training_volumes_may_not_be_compared(tmp_path: Path) -> None:
+    run = write_row(tmp_path, "gdl", np.full(4, 0.7))
+    names = read_json(run / "rows.json")
+    for trained, says in ((4, "agrees"), (5, "not comparable: trained on 4 volumes, theirs on 5")):
+        write_json(run / "rows.json", names | {"train": [f"case_{i}_00_{z:04d}" for i in range(4) for z in range(2)]})
+        write_text(tmp_path / "toy.published", FILE + f"# Trained paper: {trained}\n")
+        assert says in line(to_text(Published.read(tmp_path / "toy.published"), find_runs([run])), "gdl")
+    write_json(run / "rows.json", names | {"train": list("ABCDE"), "items": "volumes", "slices": names["val"]})
+    assert "agrees" in line(to_text(Published.read(tmp_path / "toy.published"), find_runs([run])), "gdl")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -82,6 +104,9 @@ def test_another_convention_may_not_be_compared(tmp_path: Path, numbers: Publish
         ("gdl dice lesion 0.7 - 4 same paper", "line 1: unknown metric 'dice'"),
         ("gdl val_3d_dsc lesion much - 4 same paper", "line 1: could not convert"),
         ("gdl val_3d_dsc lesion 0.7 - 4 same paper", "names no source 'paper'"),
+        ("# Trained paper: 16", "names no source 'paper'"),
+        ("# Voxel paper: 0", "line 1: expected a number above 0, got '0'"),
+        ("# Trained paper: few", "line 1: expected a number above 0, got 'few'"),
     ],
 )
 def test_a_faulty_file_is_named(tmp_path: Path, text: str, says: str) -> None:
@@ -92,14 +117,19 @@ def test_a_faulty_file_is_named(tmp_path: Path, text: str, says: str) -> None:
         Published.read(tmp_path / "none.published")
 
 
-@pytest.mark.parametrize("study", ["isles", "wmh", "acdc"])
+@pytest.mark.parametrize("study", ["isles", "wmh", "acdc", "atria", "brats", "lits"])
 def test_the_files_of_the_studies_are_read(
     study: str, tmp_path: Path, call: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = REPOSITORY / "lineage" / f"{study}.published"
-    ledger = (REPOSITORY / f"{study}.make").read_text() + (REPOSITORY / "src" / "lesion_rows.mk").read_text()
-    for found in Published.read(path).numbers:
+    shared = ("lesion_rows.mk", "distance_rows.mk", "occupancy_rows.mk")
+    ledger = (REPOSITORY / f"{study}.make").read_text() + "".join(
+        (REPOSITORY / "src" / own).read_text() for own in shared
+    )
+    numbers = Published.read(path).numbers
+    for found in numbers:
         assert f"\n{found.row}.losses" in ledger, found
+    assert len({(found.row, found.metric, found.source) for found in numbers}) == len(numbers)
     run = write_row(tmp_path, "gdl", np.full(4, 0.7))
     call(published.main, path, "--runs", run)
     said = capsys.readouterr().out

@@ -15,6 +15,8 @@ import boundary_loss
 
 pytest.importorskip("setuptools.command.bdist_wheel", reason="needs setuptools 70 or newer")
 BUILD = "import sys; from setuptools.build_meta import build_wheel; print('made', build_wheel(sys.argv[1]))"
+TRAINERS = "integrations/nnunet/trainers"
+"""The folder that nnU-Net is pointed at."""
 FAILS = "#!/bin/sh\nexit 1\n"
 WRITES = '#!/bin/sh\nwhile [ $# -gt 1 ]; do [ "$1" != -o ] || : > "$2"; shift; done\n'
 
@@ -59,4 +61,5 @@ def test_the_wheels_name_says_whether_there_are_kernels(source: Path) -> None:
     ]
     files = zipfile.ZipFile(without).namelist()
     assert kernels not in files  # nor the one compiled before
-    assert {"boundary_loss/py.typed", "boundary_loss/native/edt.c", "boundary_loss/report/assets/page.css"} <= {*files}
+    others = ("py.typed", "native/edt.c", "report/assets/page.css", f"{TRAINERS}/boundary_loss_trainers.py")
+    assert {f"boundary_loss/{name}" for name in others} <= {*files}

@@ -59,15 +59,16 @@ class Term:
 
 
 def _classes(text: str | None, num_classes: int, term: str) -> tuple[int, ...]:
-    """``0,2-3`` -> (0, 2, 3)."""
+    """``0,2-3`` -> (0, 2, 3); ``1-`` -> 1 and every class after it, whatever the data has."""
     if text is None:
         return tuple(range(num_classes))
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
-            raise ValueError(f"the classes of '{term}' read '{text}'; write them as 1 or 0,1 or 1-3")
-        found += range(int(first), min(int(last if dash else first), num_classes) + 1)
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise ValueError(f"the classes of '{term}' read '{text}'; write them as 1 or 0,1 or 1-3 or 1-")
+        end = last or num_classes - 1 if dash else first
+        found += range(int(first), min(int(end), num_classes) + 1)
     if not found or max(found) >= num_classes or len(set(found)) < len(found):
         raise ValueError(f"'{term}' names classes {found}; the data has 0..{num_classes - 1}, each at most once")
     return tuple(found)

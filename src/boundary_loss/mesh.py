@@ -25,7 +25,7 @@ from tqdm import tqdm
 from boundary_loss import command
 from boundary_loss.figures.drawing import Figure, save
 from boundary_loss.figures.surfaces import draw
-from boundary_loss.files import new_folder, write_bytes, write_text
+from boundary_loss.files import new_folder, write_bytes, write_json, write_text
 from boundary_loss.folders import records
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.meshes.encoding import ENCODERS
@@ -37,7 +37,7 @@ from boundary_loss.volumes import READ, Geometry, Volume, ending_of, read_volume
 
 PREDICTIONS, SOFTMAX = "predictions.json", "softmax"
 """What boundary_loss.predict leaves beside the labels."""
-TABLE = "surfaces.csv"
+TABLE, ABOUT = "surfaces.csv", "surfaces.json"
 COLUMNS = ("case", "class", "vertices", "faces", "area_mm2", "volume_mm3", "voxels_mm3", "closed")
 _RECORD: dict[str, records.Check] = {
     "classes": records.distinct_names,
@@ -268,6 +268,8 @@ def main() -> None:
         for case in tqdm(source.files, desc="meshes", disable=None, leave=False):
             rows += write_case(grown, case, source, truth, finish, softmax=args.softmax, limit_mm=args.limit)
         write_text(grown / TABLE, tables.to_csv(COLUMNS, rows))
+        if source.about:
+            write_json(grown / ABOUT, {key: source.about[key] for key in ("run", "epoch") if key in source.about})
         command.record(grown, words)
     made = sum(bool(row[3]) for row in rows)
     print(f"{args.folder}: {made} surface{'' if made == 1 else 's'} of {len(source.files)} cases, {TABLE}")

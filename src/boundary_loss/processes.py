@@ -1,9 +1,11 @@
 """Several processes where the system allows them, one where it does not."""
 
 import errno
+import multiprocessing
 import os
 import resource
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
@@ -33,6 +35,18 @@ def submit_all(pool: ProcessPoolExecutor, function: Callable[[Any], Any], items:
         pool.shutdown(cancel_futures=True)
         _note(error)
         return None
+
+
+def end_with_parent() -> None:
+    """In a process of a pool: end as soon as the process that made the pool has ended, however it was started."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _check_files(count: int) -> None:

@@ -9,6 +9,8 @@ A ``.published`` file has comments, headers ``# Source NAME: ...`` and ``# Note 
 
 ``row`` and ``metric`` are names of this project; ``-`` is an unknown sd. ``convention`` compares how the number was
 computed with our metric: ``same``; ``inferred``, if only the paper's values suggest that it is the same; ``differs``.
+Two more headers are optional: ``# Trained NAME: 16``, the volumes that the source's networks were trained on, and
+``# Voxel NAME: 0.625``, the side in mm of the voxels in which it gives distances; these are then compared in mm.
 """
 
 if __name__ == "__main__":
@@ -19,13 +21,15 @@ if __name__ == "__main__":
 import argparse
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from boundary_loss import command
+from boundary_loss.folders.naming import by_volume
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.metric_definitions import metric
+from boundary_loss.metric_definitions import SLICES, metric
 from boundary_loss.report.table import Score, collect
 from boundary_loss.statistics import tables
 from boundary_loss.statistics.comparison import find_runs, group, number, short_label
@@ -49,6 +53,10 @@ class Number:
     """Number of held-out patients in the mean."""
     convention: str
     source: str
+    trained: int | None = None
+    """Volumes that the network was trained on, where the source says it."""
+    voxels: float | None = None
+    """The mean in voxels, of a distance that was published so; ``mean`` and ``sd`` are in mm."""
 
     def tolerance(self, ours: Score) -> float:
         """Return the largest of twice their sd over runs, twice ours, and :data:`TOLERANCE` of the mean."""
@@ -75,18 +83,38 @@ class Published:
         if not path.is_file():
             raise FileNotFoundError(f"no published numbers at {path}; boundary_loss/published.py says what it may hold")
         sources, notes, numbers = {}, [], []
+        facts: dict[str, dict[str, float]] = {"Trained": {}, "Voxel": {}}
         for place, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            header = re.fullmatch(r"#\s*(Source|Note)\s*(\S*):\s*(.+)", line)
+            header = re.fullmatch(r"#\s*(Source|Note|Trained|Voxel)\s*(\S*):\s*(.+)", line)
             if header and header[1] == "Source":
                 sources[header[2]] = header[3]
+            elif header and header[1] in facts:
+                facts[header[1]][header[2]] = _above_0(header[3], f"{path}, line {place}")
             elif header:
                 notes.append(header[3])
             elif line.strip() and not line.startswith("#"):
                 numbers.append(_parse(line, f"{path}, line {place}"))
-        for found in numbers:
-            if found.source not in sources:
-                raise ValueError(f"{path} names no source '{found.source}'; add a line '# Source {found.source}: ...'")
-        return cls(numbers=tuple(numbers), sources=sources, notes=tuple(notes))
+        for name in dict.fromkeys([*(found.source for found in numbers), *facts["Trained"], *facts["Voxel"]]):
+            if name not in sources:
+                raise ValueError(f"{path} names no source '{name}'; add a line '# Source {name}: ...'")
+        complete = tuple(_with_facts(found, facts["Trained"], facts["Voxel"]) for found in numbers)
+        return cls(numbers=complete, sources=sources, notes=tuple(notes))
+
+
+def _above_0(text: str, where: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise ValueError(f"{where}: expected a number above 0, got {text!r}")
+
+
+def _with_facts(found: Number, trained: dict[str, float], voxel_mm: dict[str, float]) -> Number:
+    """Return the number with what the headers say of its source: training volumes, and a distance in mm."""
+    found = replace(found, trained=round(trained[found.source])) if found.source in trained else found
+    side = voxel_mm.get(found.source)
+    if side is None or metric(found.metric).unit != "mm":
+        return found
+    return replace(found, voxels=found.mean, mean=side * found.mean, sd=side * found.sd)
 
 
 def _parse(line: str, where: str) -> Number:
@@ -119,9 +147,17 @@ def why_not_comparable(published: Number, runs: Sequence[RunFolder]) -> list[str
     held_out = len({patient for run in runs for patient in run.patients.values()})
     if held_out < published.patients:
         reasons.append(f"{held_out} held-out patient{'' if held_out == 1 else 's'}, theirs {published.patients}")
+    trained = sorted({_training_volumes(run) for run in runs})
+    if published.trained and any(abs(count - published.trained) > 0.1 * published.trained for count in trained):
+        reasons.append(f"trained on {' or '.join(map(str, trained))} volumes, theirs on {published.trained}")
     if published.convention == "differs":
         reasons.append("another convention of the metric")
     return reasons
+
+
+def _training_volumes(run: RunFolder) -> int:
+    names = run.names["train"]
+    return len(by_volume(names)) if run.items == SLICES else len(names)
 
 
 def _unknown_archives(run: RunFolder) -> bool:
@@ -157,10 +193,13 @@ def to_text(published: Published, runs: Sequence[RunFolder]) -> str:
         label = _belongs(found, rows)
         best, last = (scores.get(label, found.metric, found.column, when) if scores and label else None
                       for when in ("best", "last"))  # fmt: skip
-        theirs = number(found.metric, found.mean) + _spread(found.metric, found.sd) + f" [{found.source}]"
+        in_voxels = "" if found.voxels is None else f" ({found.voxels:g} voxels)"
+        theirs = f"{number(found.metric, found.mean)}{_spread(found.metric, found.sd)}{in_voxels} [{found.source}]"
         lines.append([found.row, short_label(found.metric), found.column, theirs, _ours(best), _ours(last),
                       verdict(found, best, rows.get(label, ()))])  # fmt: skip
-    return "\n\n".join(filter(None, [tables.aligned(lines) if len(lines) > 1 else "", *_explained(published)]))
+    items = {found.metric: rows[_belongs(found, rows)][0].items for found in reversed(asked)}
+    table = tables.aligned(lines) if len(lines) > 1 else ""
+    return "\n\n".join(filter(None, [table, *_explained(published, items)]))
 
 
 def _belongs(found: Number, rows: dict[str, tuple[RunFolder, ...]]) -> str:
@@ -178,11 +217,11 @@ def _ours(score: Score | None) -> str:
     return number(score.metric, score.mean) + _spread(score.metric, score.sd_seeds)
 
 
-def _explained(published: Published) -> list[str]:
-    """Return paragraphs with sources, conventions and notes."""
+def _explained(published: Published, items: Mapping[str, str]) -> list[str]:
+    """Return paragraphs with sources, conventions and notes; ``items``: what our runs were measured on, by metric."""
     named = "\n".join(f"[{name}] {text}" for name, text in published.sources.items())
     measured = dict.fromkeys(found.metric for found in published.numbers)
-    ours = "\n".join(f"{short_label(name)}: our {metric(name).label}" for name in measured)
+    ours = "\n".join(f"{short_label(name)}: our {metric(name, items.get(name, SLICES)).label}" for name in measured)
     how = (
         "± standard deviation over runs, where known. Agrees: within twice that, or "
         f"{TOLERANCE:.0%} of the published mean. They held out other patients than we do."

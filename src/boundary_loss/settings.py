@@ -155,6 +155,13 @@ class Settings:
     """Only algorithms that give the same bits every time; on a CPU they all do, with as many threads."""
     group: bool = field(default=False, metadata=_about(RUN, "one validation batch a volume", shapes_result=False))
     """Some losses and networks want it; the metrics do not depend on it."""
+    decision: str = field(
+        default="argmax",
+        metadata=_about(
+            RUN, "the classes of whole volumes: the most probable, or those of the best expected Dice",
+            choices=("argmax", "dice"), words="decision of the classes", heading="decision",
+        ),
+    )  # fmt: skip
     best: str = field(
         default="volume",
         metadata=_about(

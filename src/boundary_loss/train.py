@@ -33,6 +33,7 @@ from boundary_loss.files import sole_maker, unfinished
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.whole import WholeFolder
+from boundary_loss.inference.decision import ARGMAX
 from boundary_loss.metric_definitions import SLICES
 from boundary_loss.networks import build_network
 from boundary_loss.preparation.shown import Preparation
@@ -193,6 +194,8 @@ def shown_alike(experiment: Experiment, data: PreparedFolder) -> dict[str, Any]:
         return {}
     boxes = Boxes.read(experiment.boxes) if experiment.boxes else None
     about: dict[str, Any] = {"view": experiment.view.words, "box": list(boxes.size) if boxes else None}
+    if experiment.decision != ARGMAX:
+        about["decision"] = experiment.decision
     if boxes is not None and data.preparation and data.preparation.get("normalise") == OF_STUDY:
         scale = {name: [found.mean, 1 / found.deviation] for name, found in boxes.intensities.items()}
         about["preparation"] = {**data.preparation, "scale": scale}

@@ -11,7 +11,7 @@ from boundary_loss import signed_distance
 from boundary_loss.data import Augmentation, Batch, MapNeed
 from boundary_loss.data.cases import ShownCases
 from boundary_loss.data.point_samples import PointSamples
-from boundary_loss.data.points import Points, values_at
+from boundary_loss.data.points import Points, touching, values_at
 from boundary_loss.data.view import View
 from boundary_loss.folders.whole import WholeFolder
 
@@ -87,6 +87,15 @@ def test_half_of_the_points_lie_at_the_border(folder: WholeFolder, band: str) ->
         assert near is not None
         index = np.ravel_multi_index(tuple(batch.inputs[1][0, :8].long().numpy().T), near.shape)
         assert np.isin(index, near.index).all()
+
+
+def test_a_band_narrower_than_a_voxel_holds_the_voxels_at_the_boundary(folder: WholeFolder) -> None:
+    view = View.parse([], "points(16,border=0.5,band=0.01)", "")
+    samples = PointSamples(ShownCases(folder, "train", view))
+    for case in samples.names:
+        near = samples._band(case, samples.cases.frame(case))
+        assert near is not None and len(near.index)
+        assert np.array_equal(near.index, np.flatnonzero(touching(np.array(folder.truth(case) == 1))))
 
 
 def test_validation_is_of_the_same_points_a_case_a_batch(folder: WholeFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,16 @@ from scipy import ndimage
 
 from boundary_loss import signed_distance
 from boundary_loss.data.frame import Frame
-from boundary_loss.data.points import Band, Points, draw_points, shown_at, sobel_band, values_at, within
+from boundary_loss.data.points import (
+    Band,
+    Points,
+    draw_points,
+    shown_at,
+    sobel_band,
+    touching,
+    values_at,
+    within,
+)
 
 SHAPE = (9, 20, 7)
 
@@ -110,6 +119,13 @@ def test_written_as():
 def test_what_cannot_be_read_is_explained(text, message):
     with pytest.raises(ValueError, match=message):
         Points.parse(text)
+
+
+def test_voxels_touch_where_the_mask_changes_across_a_face():
+    mask = np.random.default_rng(0).random((4, 5, 3)) < 0.4
+    other = ndimage.binary_dilation(~mask) & mask | ndimage.binary_dilation(mask) & ~mask
+    assert np.array_equal(touching(mask), other)
+    assert not touching(np.ones((3, 1, 2), bool)).any()
 
 
 def test_a_band_of_another_shape():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import convolve, distance_transform_edt
 
-from boundary_loss import HausdorffErosionLoss, HausdorffLoss, class2one_hot
+from boundary_loss import HausdorffErosionLoss, HausdorffLoss, OneSidedHausdorffLoss, class2one_hot
 from boundary_loss.losses.hausdorff import boundary_distance
 
 
@@ -191,3 +191,35 @@ def test_overlapping_classes_do_not_compete(sides):
     for k in range(2):
         parts = (each[:, k : k + 1] for each in (logits.sigmoid().numpy(), g, predicted))
         assert loss(logits, target)[0, k].item() == pytest.approx(by_scipy(*parts, sides), rel=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "spacing"), [((6, 9), (1.5, 0.7)), ((4, 6, 5), (2.5, 1.0, 0.8))])
+def test_one_sided_is_the_part_of_the_target(shape, spacing):
+    draw = torch.Generator().manual_seed(0)
+    probs = torch.rand(2, 3, *shape, generator=draw, dtype=torch.float64).softmax(1)
+    labels = torch.randint(0, 3, (2, *shape), generator=draw)
+    g = class2one_hot(labels, 3).numpy()
+    distance = np.stack(
+        [
+            [
+                distance_transform_edt(m, sampling=spacing) + distance_transform_edt(1 - m, sampling=spacing)
+                for m in item
+            ]
+            for item in g
+        ]
+    )
+    expected = ((probs.numpy() - g) ** 2 * distance**1.5).mean()
+    loss = OneSidedHausdorffLoss(alpha=1.5)
+    assert loss(probs, labels, spacing_mm=spacing).item() == pytest.approx(expected, rel=1e-6)
+    maps = loss.measure_target(torch.from_numpy(g), spacing)
+    torch.testing.assert_close(loss(probs, labels, maps), loss(probs, labels, spacing_mm=spacing))
+    two = loss(probs, labels, spacing_mm=[2 * s for s in spacing])
+    torch.testing.assert_close(two, 2**1.5 * loss(probs, labels, spacing_mm=spacing))
+
+
+def test_one_sided_of_an_absent_class():
+    probs, labels = torch.full((1, 2, 3, 4), 0.5), torch.zeros(1, 3, 4, dtype=torch.long)
+    assert OneSidedHausdorffLoss(classes=[1])(probs, labels).item() == 0
+    assert OneSidedHausdorffLoss(classes=[1], absent="far")(probs, labels).item() == pytest.approx(25 / 4)
+    with pytest.raises(ValueError, match="alpha=0"):
+        OneSidedHausdorffLoss(alpha=0)

@@ -38,6 +38,8 @@ def test_logits_and_probabilities_agree(name, shape, example):
 
 
 def test_flipping_everything_changes_nothing(name, shape, example, target_of):
+    if name == "skeleton_recall":
+        pytest.skip("which of two middle voxels scikit-image keeps depends on the direction")
     loss = build(name)
     probs, labels, target = example(loss, B, K, shape)
     for axis in range(len(shape)):
@@ -122,7 +124,7 @@ def test_labels_of_any_type_and_layout(name, dtype, example):
 
 def test_under_sigmoid_a_channel_does_not_depend_on_others(name, shape):
     """Added, permuted or alone among two: each channel, and its gradient, is as it was; classes may overlap."""
-    if "sigmoid" not in LOSSES[name].activations or name == "gdl":
+    if "sigmoid" not in LOSSES[name].activations or "classes" not in LOSSES[name].reductions:
         pytest.skip("compares classes with each other")
     draw = torch.Generator().manual_seed(0)
     logits = torch.randn(B, 4, *shape, generator=draw, dtype=torch.float64).requires_grad_()
@@ -181,7 +183,7 @@ def test_extreme_masks_give_finite_numbers(name, labels, target_of):
 
 
 def test_traced_into_one_graph(name, example):
-    if name == "hausdorff":
+    if LOSSES[name].takes_spacing:
         pytest.skip("its distance transform stays outside the graph")
     loss = build(name)
     probs, _, target = example(loss, B, K, (5, 4))

@@ -264,7 +264,7 @@ def test_identical_and_full_masks():
         ({"spacing_mm": ("a", "b")}, "2 positive numbers"),
         ({"classes": 1}, r"a list of labels, as \[1\]"),
         ({"classes": [1.5]}, "a list of labels"),
-        ({"metrics": ["hd101"]}, "unknown metric 'hd101'; known: .*hd99, hd99_mesh or any other percentile"),
+        ({"metrics": ["hd101"]}, "unknown metric 'hd101'; known: .*hd99, hd99_mesh or another percentile"),
         ({"empty": "none"}, "known: rule, nan"),
         ({"mask": np.ones((3, 4))}, "mask must be bool, .* float64"),
         ({"mask": np.ones((4, 3), bool)}, r"mask of shape \(4, 3\) does not fit"),

@@ -16,6 +16,7 @@ from torch import nn
 from toys import Threshold
 
 from boundary_loss.command import Stop
+from boundary_loss.inference.decision import dice_optimal
 from boundary_loss.networks import build_network
 from boundary_loss.predict import new
 from boundary_loss.predict.inference import Predictor
@@ -149,6 +150,14 @@ def test_the_largest_piece_alone_is_kept_where_that_is_asked_for(toy: SimpleName
     assert both.sum() == kept.sum() + 2 and kept.sum() > 2
     probs = labels(next((toy.out / "softmax").glob("case_1_1_*")))
     assert np.array_equal(probs > 0.5, both)  # as the network has them
+
+
+def test_classes_of_the_best_expected_dice_are_decided_in_the_whole_case(toy: SimpleNamespace) -> None:
+    write_weights(toy.weights, temperature=40.0)  # probabilities between 0.3 and 0.7
+    plain = labels(toy.run("--softmax") / "case_1.nii.gz")
+    probs = torch.from_numpy(np.stack([labels(next((toy.out / "softmax").glob(f"case_1_{k}_*"))) for k in (0, 1)]))
+    decided = labels(toy.run("--decision", "dice", "--fresh") / "case_1.nii.gz")
+    assert np.array_equal(decided, dice_optimal(probs).numpy()) and not np.array_equal(decided, plain)
 
 
 def test_the_batch_size_does_not_matter() -> None:

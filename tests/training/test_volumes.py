@@ -79,6 +79,14 @@ def test_weights_say_how_a_new_case_is_shown(whole: Path, patches: Path) -> None
     assert weights.view is not None and weights.view.words["sample"] == "patch(8,8,4,0.3,2)" and weights.box is None
 
 
+def test_classes_can_be_those_of_the_best_expected_dice(whole: Path, data: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    assert train_here(run.path, data, *WHOLE, "--decision", "dice").status == 0
+    assert Weights.read(run.path / "best.pkl").decision == "dice" and Weights.read(whole / "best.pkl").decision is None
+    assert np.array_equal(run.array("val_loss"), RunFolder(whole).array("val_loss"))  # the network is the same
+    assert not np.array_equal(run.array("val_dice"), RunFolder(whole).array("val_dice"))
+
+
 def test_distances_of_patches_are_put_together_too(data: Path, tmp_path: Path) -> None:
     """A distance head, and a loss that measures distances by itself."""
     losses = ["--losses", "dice:1@1", "sdf:1", "hausdorff:0.1@1", "--gradients", "--epochs", "1", "--batch_size", "2"]
@@ -167,6 +175,7 @@ REFUSED = {
     ("--sample", "slices", "--fit", "pad(4)"): "FIT (pad(4)) says what is shown of whole volumes",
     ("--sample", "whole", "--infer", "windows"): "INFER=windows(0.5,2GiB) puts patches together",
     ("--sample", "patch(4,4,4)", "--save_train"): "it does not go with SAMPLE=patch(4,4,4,0.3,1)",
+    ("--sample", "slices", "--decision", "dice"): "--decision dice needs the probabilities of a whole volume at once",
     ("--fit", "reduce(4)"): "reduce needs a number for each axis",
     ("--losses", "boundary(map=2d):1"): "map=2d, which whole volumes and patches do not have",
     ("--network", "UNet"): "this network takes 2D images",

@@ -88,6 +88,12 @@ def _whole_or_none(text: str) -> None:
         _whole(text)
 
 
+def _file(text: str) -> None:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or text.startswith("~"):
+        raise ValueError(f"{text} is a file outside this checkout")
+
+
 def _number(text: str) -> None:
     float(text)
 
@@ -165,6 +171,7 @@ _READERS: dict[str, Reader] = {
     **dict.fromkeys(("SAMPLE", "INFER"), _call_or_none),
     **dict.fromkeys(("FOLDS", "SEEDS"), partial(_each, _whole)),
     "SPACING": _spacing,
+    "SPLIT": _file,
     **dict.fromkeys(("PREPARE", "SLICE"), partial(_options, PREPARING_OPTIONS)),
     "NET": _network,
     "LR": _number,

@@ -1,4 +1,4 @@
-"""What training is shown: slices in memory, patches and cases of whole volumes, with their distance maps, altered."""
+"""The samples of training and validation: slices, patches, whole cases and points, with distance maps, augmented."""
 
 from boundary_loss.data.augmentation import Augmentation
 from boundary_loss.data.needs import MapNeed, check_needs

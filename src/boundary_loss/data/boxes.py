@@ -1,4 +1,4 @@
-"""The boxes that a locator found, one a case, and the intensities in them: as files, written and read."""
+"""Writes and reads the boxes that a locator found, one a case, and the intensities in them."""
 
 import csv
 import hashlib
@@ -60,13 +60,13 @@ class Boxes:
 
     @property
     def kept(self) -> dict[str, float]:
-        """Share of the object's voxels in the boxes of the validation cases, its mean and the least of a case."""
+        """Return the share of the object's voxels in the boxes of the validation cases: mean and minimum over cases."""
         shares = [row.kept for row in self.cases.values() if row.which == "val"] or [1.0]
         return {"mean": sum(shares) / len(shares), "least": min(shares)}
 
     @property
     def remarks(self) -> list[str]:
-        """A line for each case in which nothing was found, or whose box leaves out a part of the object."""
+        """Return a line for each case in which nothing was found, or whose box leaves out a part of the object."""
         lines = []
         for case, row in self.cases.items():
             if not row.found:
@@ -77,7 +77,7 @@ class Boxes:
 
     @property
     def checksum(self) -> str:
-        """One sha256 over all that the two files say."""
+        """Return one sha256 of the contents of both files."""
         return hashlib.sha256((self._csv() + json.dumps(self._stats())).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
@@ -104,7 +104,7 @@ class Boxes:
 
         Raises:
             FileNotFoundError: a file is missing.
-            ValueError: one of them was spoilt; the message names the file and the line.
+            ValueError: one of them is damaged; the message names the file and the line.
         """
         remedy = f"remove {folder} and run make again, which finds the boxes anew"
         stats = records.read_record(folder / STATS, _STATS, needs=tuple(_STATS), remedy=remedy)

@@ -1,7 +1,7 @@
-"""Distance maps of whole cases, in mm in the grid of their files, of which patches show a part.
+"""Distance maps of whole cases, in mm in the grid of their files; patches show parts of them.
 
-A map of a patch alone would not know of an object beyond its faces. A map takes 0.1 to 1.5 s and half a gigabyte for
-the largest volumes, so all are kept only where a quarter of the memory holds them.
+A map of a patch alone would miss an object beyond its faces. A map takes 0.1 to 1.5 s and half a gigabyte for
+the largest volumes, so all are kept only if a quarter of the memory holds them.
 """
 
 import os
@@ -20,7 +20,7 @@ from boundary_loss.shapes import IGNORED
 
 
 def case_map(need: MapNeed, labels: Tensor, spacing_mm: Sequence[float], num_classes: int) -> Tensor:
-    """What a loss needs of a whole case.
+    """Return the map that a loss needs, of a whole case.
 
     Args:
         labels: (X, Y, Z) uint8, 255 where ignored.
@@ -30,7 +30,7 @@ def case_map(need: MapNeed, labels: Tensor, spacing_mm: Sequence[float], num_cla
     """
     if need.measure is not None:
         return _measured(need, labels, torch.tensor([spacing_mm]), num_classes)
-    # Said so: where there is no object, labels of 0 and 255 alone could also be a mask.
+    # ignore_index is given, because labels of 0 and 255 alone could also be a mask
     options: dict[str, Any] = {"ignore_index": IGNORED, "spatial_dims": labels.ndim, "num_classes": num_classes}
     maps = signed_distance(labels, spacing_mm, **options, classes=need.classes, **dict(need.options))
     return maps[list(need.classes)]
@@ -46,7 +46,7 @@ def _measured(need: MapNeed, labels: Tensor, spacing_mm: Tensor, num_classes: in
 
 @dataclass
 class CaseMaps:
-    """The maps of a set's cases, each made when it is first shown."""
+    """The maps of a set's cases, each made when it is first needed."""
 
     make: Callable[[str, MapNeed], Tensor]
     """From a case's name to (classes of the need, X, Y, Z) float32 mm, see :func:`case_map`."""
@@ -55,11 +55,11 @@ class CaseMaps:
     _kept: dict[tuple[str, MapNeed], Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def shown(self, case: str, need: MapNeed, frame: Frame) -> Tensor:
-        """The map of the whole case where the frame shows it, (classes of the need, *shape); 0 beyond the case."""
+        """Return the map in the frame, (classes of the need, *shape); 0 beyond the case."""
         return frame.resample(self.whole(case, need), 1)
 
     def whole(self, case: str, need: MapNeed) -> Tensor:
-        """The map of the whole case, (classes of the need, X, Y, Z)."""
+        """Return the map of the whole case, (classes of the need, X, Y, Z)."""
         maps = self._kept.get((case, need))
         if maps is None:
             maps = self.make(case, need)
@@ -69,5 +69,5 @@ class CaseMaps:
 
 
 def fit_in_memory(num_bytes: int, share: float = 0.25) -> bool:
-    """True if so many bytes take at most this share of the machine's memory."""
+    """Return True if so many bytes take at most this share of the machine's memory."""
     return num_bytes <= share * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,4 +1,4 @@
-"""The cases of a set of whole volumes as a network is shown them: frames, scaled images, labels and maps.
+"""The cases of a set of whole volumes, as a network sees them: frames, scaled images, labels and maps.
 
 Axis letters: C modalities, K classes, X Y Z voxels (see :mod:`boundary_loss.shapes`).
 """
@@ -38,7 +38,7 @@ class ShownCases:
 
     @cached_property
     def names(self) -> list[str]:
-        """Of the cases, sorted.
+        """Return the names of the cases, sorted.
 
         Raises:
             ValueError: there are none, or one of them has no box.
@@ -54,12 +54,12 @@ class ShownCases:
 
     @property
     def planes(self) -> list[str]:
-        """Names of all planes of the cases, sorted."""
+        """Return the names of all planes of the cases, sorted."""
         known = set(self.names)
         return [stem for case, stems in self.folder.volumes(self.which).items() if case in known for stem in stems]
 
     def frame(self, case: str) -> Frame:
-        """What is shown of a case; patches lie within."""
+        """Return the frame of a case; patches lie within it."""
         box = None if self.boxes is None else self.boxes.cases[case].box
         try:
             return self.view.frame(self.folder.truth(case).shape, box)
@@ -67,21 +67,21 @@ class ShownCases:
             raise ValueError(f"{self.which}/{case}: {error}") from None
 
     def spacing(self, case: str, frame: Frame) -> Tensor:
-        """(3,) float32 mm of what is shown."""
+        """Return the spacing in the frame, (3,) float32 mm."""
         return torch.tensor(frame.spacing(self.folder.spacing_3d(case)))
 
     def scale(self, case: str, modality: str) -> Scale:
-        """From the values of the file to what the network sees."""
+        """Scale the values of the file for the network."""
         if self.boxes is not None and self.folder.preparation.get("normalise") == OF_STUDY:
             found = self.boxes.intensities[modality]
             return Scale(found.mean, 1 / found.deviation)
         return self.folder.scale(case, modality)
 
     def parts(self, case: str, box: Box) -> list[Tensor]:
-        """What the files hold in a box of the source: each modality in its own type, then the labels.
+        """Read a box of the source: each modality in its own type, then the labels.
 
         Raises:
-            ValueError: a value is not finite; it names the case.
+            ValueError: a value is not finite; names the case.
         """
         found = []
         for modality in self.folder.modalities:
@@ -92,17 +92,17 @@ class ShownCases:
         return [*found, torch.from_numpy(np.array(self.folder.truth(case)[box.slices]))]
 
     def scaled(self, case: str, parts: Sequence[Tensor]) -> Tensor:
-        """(C, X, Y, Z) float32 of the modalities' parts, where they are; beyond a volume 0 stands for it."""
+        """Return (C, X, Y, Z) float32 of the modalities' parts, on their device; 0 is the value beyond a volume."""
         scales = [self.scale(case, modality) for modality in self.folder.modalities]
         return torch.stack([scale(part.float()) for scale, part in zip(scales, parts, strict=True)])
 
     def bytes_of_maps(self, needs: Sequence[MapNeed]) -> int:
-        """What the maps of all cases take."""
+        """Return the bytes that the maps of all cases take."""
         voxels = sum(self.folder.truth(case).size for case in self.names)
         return 4 * voxels * sum(len(need.classes) for need in needs)
 
     def maps(self, needs: Sequence[MapNeed], device: torch.device) -> CaseMaps:
-        """The maps of whole cases: kept on the host if a quarter of its memory holds them, else made on the device."""
+        """Return the maps of whole cases: kept on the host if a quarter of its memory holds them, else made anew."""
         keep = fit_in_memory(self.bytes_of_maps(needs))
         return CaseMaps(partial(self._map, torch.device("cpu") if keep else device), keep)
 
@@ -112,7 +112,7 @@ class ShownCases:
 
     @cached_property
     def contents(self) -> "Contents":
-        """What the labels of all cases hold; each is read once.
+        """Return what the labels of all cases contain; each is read once.
 
         Raises:
             ValueError: a label that is no class, or no labelled voxel at all.
@@ -141,7 +141,7 @@ class ShownCases:
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What the labels of a set hold."""
+    """What the labels of a set contain."""
 
     has_ignored: bool
     absent: list[int]

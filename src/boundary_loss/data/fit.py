@@ -1,4 +1,4 @@
-"""How a ledger says what a network is shown of whole volumes: ``pad(32)``, ``reduce(4,4,2)``, ``stretch(512)``."""
+"""Reads what a ledger says a network is shown of whole volumes: ``pad(32)``, ``reduce(4,4,2)``, ``stretch(512)``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ class Step(Protocol):
     """A step of the fit."""
 
     def __call__(self, frame: Frame) -> Frame:
-        """What is shown after this step, of what was shown before it."""
+        """Return the frame after this step, of the frame before it."""
         ...
 
 
 @dataclass(frozen=True)
 class Pad:
-    """``pad(multiple)``: each side to a multiple of so many voxels, which a network halves as often as it must."""
+    """``pad(multiple)``: extend each side to a multiple of so many voxels, as networks that halve it need."""
 
     multiple: int
 
@@ -31,7 +31,7 @@ class Pad:
 
 @dataclass(frozen=True, init=False)
 class Reduce:
-    """``reduce(x,y,z)``: one voxel in place of so many along each axis."""
+    """``reduce(x,y,z)``: show one voxel in place of so many along each axis."""
 
     by: tuple[int, ...]
     written_as: ClassVar[str] = "reduce(x,y,z)"
@@ -48,7 +48,7 @@ class Reduce:
 
 @dataclass(frozen=True)
 class Stretch:
-    """``stretch(side)``: to a cube whose side is the longer one of a slice, at most so many voxels."""
+    """``stretch(side)``: stretch to a cube whose side is the longer one of a slice, at most so many voxels."""
 
     side: int
 
@@ -64,21 +64,21 @@ STEPS: dict[str, Callable[..., Step]] = {"pad": Pad, "reduce": Reduce, "stretch"
 
 @dataclass(frozen=True)
 class Fit:
-    """The steps of a row, one after the other; without any, a volume is shown as it is."""
+    """The steps of a row, applied in turn; without any, a volume is shown as it is."""
 
     steps: tuple[Step, ...] = ()
 
     @classmethod
     def parse(cls, texts: Sequence[str]) -> "Fit":
-        """``["reduce(4,4,2)", "pad(16)"]`` -> Fit; nothing, or ``["none"]``, -> volumes as they are.
+        """Return the Fit of ``["reduce(4,4,2)", "pad(16)"]``; of nothing, or ``["none"]``, one without steps.
 
         Raises:
-            ValueError: an unknown step, or one that is ill-formed.
+            ValueError: an unknown or ill-formed step.
         """
         return cls() if list(texts) in ([], ["none"]) else cls(tuple(map(parse_step, texts)))
 
     def __call__(self, source: Sequence[int]) -> Frame:
-        """What is shown of a volume of this shape."""
+        """Return the frame of a volume of this shape."""
         frame = Frame.whole(source)
         for step in self.steps:
             frame = step(frame)
@@ -86,7 +86,7 @@ class Fit:
 
 
 def parse_step(text: str) -> Step:
-    """``pad(32)`` -> Pad(32); ValueError if unknown, ill-formed or below 1."""
+    """Return Pad(32) for ``pad(32)``; ValueError if unknown, ill-formed or below 1."""
     return bind_named(text, STEPS, "fit")[1]()
 
 

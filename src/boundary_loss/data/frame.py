@@ -1,4 +1,4 @@
-"""What a network is shown of a volume, as geometry: padded, reduced, stretched or cropped, and the way back.
+"""Geometry of what a network is shown of a volume: padded, reduced, stretched or cropped, and the way back.
 
 A frame holds numbers only. Frames compose, so a crop of a reduced volume is read and interpolated once, and a
 prediction returns to the grid of its source in one step.
@@ -25,7 +25,7 @@ _DECIMALS = 9
 
 @dataclass(frozen=True)
 class Box:
-    """Voxels ``origin[a]`` to ``origin[a] + shape[a]``, the last left out, along each axis a."""
+    """The voxels from ``origin[a]`` up to, but not including, ``origin[a] + shape[a]`` along each axis a."""
 
     origin: Shape
     shape: Shape
@@ -36,7 +36,7 @@ class Box:
 
     @property
     def slices(self) -> tuple[slice, ...]:
-        """Indices of an array whose last axes the box lies in; of a box that begins at 0 or later."""
+        """Return the slices of an array's last axes, for a box that begins at 0 or later."""
         return tuple(slice(first, first + size) for first, size in zip(self.origin, self.shape))
 
 
@@ -68,7 +68,7 @@ class Frame:
 
     @classmethod
     def whole(cls, source: Sequence[int]) -> "Frame":
-        """The frame that shows a volume of this shape as it is."""
+        """Return the frame that shows a volume of this shape as it is."""
         shape = tuple(map(int, source))
         return cls(shape, shape, (1.0,) * len(shape), (0.0,) * len(shape))
 
@@ -114,7 +114,7 @@ class Frame:
         return self._then(shape, (1.0,) * len(self.shape), origin)
 
     def _then(self, shape: Sequence[int], scale: Sequence[float], offset: Sequence[float]) -> "Frame":
-        """A further frame, whose index i is index ``scale * i + offset`` of this one."""
+        """Return the frame whose index i is index ``scale * i + offset`` of this one."""
         return replace(
             self,
             shape=tuple(map(int, shape)),
@@ -130,23 +130,23 @@ class Frame:
 
     @property
     def inverse(self) -> "Frame":
-        """The frame that shows the source's grid of a volume that lies in this frame."""
+        """Return the frame that shows the source's grid of a volume that lies in this frame."""
         scale = tuple(1 / factor for factor in self.scale)
         offset = tuple(-first / factor for first, factor in zip(self.offset, self.scale))
         return Frame(self.shape, self.source, scale, offset)
 
     @property
     def is_crop(self) -> bool:
-        """True if nothing is interpolated: shown voxels are voxels of the source, or outside of it."""
+        """Return True if nothing is interpolated: shown voxels are voxels of the source, or outside it."""
         return all(line.is_slice for line in self._lines)
 
     def source_box(self, margin: int = 0) -> Box:
-        """The voxels of the source that have to be read, and ``margin`` more on each side where there are so many."""
+        """Return the voxels of the source that have to be read, and up to ``margin`` more on each side."""
         sides = [line.read(margin) for line in self._lines]
         return Box(tuple(first for first, _ in sides), tuple(last - first for first, last in sides))
 
     def covered(self, box: Box) -> Box:
-        """The voxels of the source that these shown voxels cover, in part too; none beyond the source."""
+        """Return the voxels of the source that these shown voxels cover, also in part; none beyond the source."""
         sides = []
         for first, size, scale, offset, most in zip(box.origin, box.shape, self.scale, self.offset, self.source):
             low, high = (scale * (edge - 0.5) + offset + 0.5 for edge in (first, first + size))
@@ -155,32 +155,32 @@ class Frame:
         return Box(tuple(low for low, _ in sides), tuple(high - low for low, high in sides))
 
     def cut(self, box: Box) -> "Frame":
-        """Show of what is shown now the part in this box of the source; to the nearest shown voxel, at least one."""
+        """Show only the part in this box of the source, to the nearest shown voxel; at least one voxel."""
         shape = [max(1, round(size / scale)) for size, scale in zip(box.shape, self.scale)]
         edges = [(first - 0.5 - offset) / scale for first, offset, scale in zip(box.origin, self.offset, self.scale)]
         return self.box([math.floor(round(edge + 0.5, _DECIMALS) + 0.5) for edge in edges], shape)
 
     def within(self, box: Box) -> "Frame":
-        """The same frame, as of the part of the source that lies in ``box``."""
+        """Return the same frame, relative to the part of the source that lies in ``box``."""
         offset = tuple(first - start for first, start in zip(self.offset, box.origin))
         return replace(self, source=box.shape, offset=offset)
 
     def spacing(self, spacing_mm: Sequence[float]) -> tuple[float, ...]:
-        """mm from one shown voxel to the next, given that of the source."""
+        """Return the mm from one shown voxel to the next, given those of the source."""
         self._check_axes("spacing", spacing_mm)
         return tuple(mm * factor for mm, factor in zip(spacing_mm, self.scale))
 
     def positions(self, indices: np.ndarray) -> np.ndarray:
-        """Where shown indices (..., D) lie in the source, float64 indices; ``inverse`` has the way back."""
+        """Return float64 indices in the source of shown indices (..., D); ``inverse`` has the way back."""
         return np.asarray(indices, np.float64) * self.scale + np.asarray(self.offset)
 
     def positions_mm(self, indices: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
-        """Where shown indices (..., D) lie: mm along the array's axes, from the centre of the source's first voxel."""
+        """Return mm along the array's axes, from the centre of the source's first voxel, of shown indices (..., D)."""
         self._check_axes("spacing", spacing_mm)
         return self.positions(indices) * np.asarray(spacing_mm, np.float64)
 
     def resample(self, volume: Tensor, order: Order, outside: float | Sequence[float] = 0) -> Tensor:
-        """What is shown of a volume: the voxels themselves where the scale is 1, else interpolated axis by axis.
+        """Return what is shown of a volume: the voxels themselves if the scale is 1, else interpolated axis by axis.
 
         Args:
             volume: (..., *source) of any type.
@@ -196,7 +196,7 @@ class Frame:
         if tuple(volume.shape[-len(self.source) :]) != self.source:
             raise ValueError(f"the frame is of a volume of shape {self.source}, got {tuple(volume.shape)}")
         lead, lines = volume.shape[: -len(self.source)], self._lines
-        # what is only cut comes first, then what shrinks the most
+        # crop first, then shrink, the strongest first
         for axis in sorted(range(len(lines)), key=lambda a: (not lines[a].is_slice, -self.scale[a])):
             volume = lines[axis].resampled(volume, axis - len(lines), order)
         volume = _floating(volume) if order == 1 else volume
@@ -211,7 +211,7 @@ class Frame:
         return canvas
 
     def to_source_grid(self, shown: Tensor, order: Order, outside: float | Sequence[float] = 0) -> Tensor:
-        """A volume of this frame (..., *shape) brought to the grid of its source, (..., *source).
+        """Return a volume of this frame (..., *shape) in the grid of its source, (..., *source).
 
         ``outside`` fills what the frame does not cover. Labels (order 0) come back exactly wherever the scale is at
         most 1. Arguments and errors as of :meth:`resample`.
@@ -219,17 +219,17 @@ class Frame:
         return self.inverse.resample(shown, order, outside)
 
     def read(self, array: np.ndarray, order: Order, outside: float = 0) -> Tensor:
-        """What is shown of an array (..., *source), as of :meth:`resample`; of a memory map nothing else is read."""
+        """Return what is shown of an array (..., *source), as :meth:`resample`; of a memory map reads only that."""
         part, frame = self.part(array)
         return frame.resample(part, order, outside)
 
     def part(self, array: np.ndarray, margin: int = 0) -> "tuple[Tensor, Frame]":
-        """What has to be read of an array (..., *source), in its own type, and the frame that shows it.
+        """Return the part of an array (..., *source) that is needed, in its own type, and the frame that shows it.
 
-        So that little travels to a device, to be scaled and interpolated there.
+        So only this part is copied to a device, to be scaled and interpolated there.
 
         Args:
-            margin: voxels to read beyond what is shown, where there are so many.
+            margin: voxels to read beyond what is shown, if there are so many.
 
         Returns:
             (..., *box) as of :meth:`source_box`, never a view of the array; and this frame within that box.
@@ -270,7 +270,7 @@ class _Line:
         return len(self.positions)
 
     def read(self, margin: int) -> tuple[int, int]:
-        """First and last voxel, that left out, between which the positions lie, widened by the margin."""
+        """Return first and last voxel, the last plus one, around the positions, widened by the margin."""
         if not self.count:
             return 0, 0
         low, high = math.floor(self.positions[0]), math.ceil(self.positions[-1]) + 1
@@ -288,7 +288,7 @@ class _Line:
         return below.lerp_(above, weight)
 
     def _at(self, volume: Tensor, axis: int, indices: np.ndarray) -> Tensor:
-        """The voxels at these indices, of which those beyond the ends are the outermost."""
+        """Return the voxels at these indices; indices beyond the ends give the outermost voxels."""
         chosen = torch.from_numpy(np.clip(indices, 0, self.size - 1).astype(np.int64)).to(volume.device)
         if volume.dtype in _SIGNED:
             return volume.view(_SIGNED[volume.dtype]).index_select(axis, chosen).view(volume.dtype)
@@ -296,19 +296,19 @@ class _Line:
 
 
 def _floating(volume: Tensor) -> Tensor:
-    """The same numbers, as float32 where they are integers."""
+    """Return the same numbers; integers become float32."""
     return volume if volume.is_floating_point() else volume.float()
 
 
 def _up_to(multiple: int, size: int) -> int:
-    """The least multiple that is not below ``size``."""
+    """Return the least multiple that is not below ``size``."""
     if multiple < 1:
         raise ValueError(f"pad({multiple}): sides are padded to a multiple of 1 or more")
     return -(-size // multiple) * multiple
 
 
 def _as_background(outside: float | Sequence[float], canvas: Tensor, axes: int) -> Tensor:
-    """The value, or (K, 1, ...) values, that fill the canvas."""
+    """Return the value, or (K, 1, ...) values, beyond the source."""
     values = torch.as_tensor(outside, dtype=canvas.dtype, device=canvas.device)
     if values.ndim == 0:
         return values

@@ -49,12 +49,12 @@ def object_extent(probs: Tensor, least: float = 10) -> Box | None:
 
 
 def box_size(extents: Sequence[Box], *, buffer: int = 30, multiple: int = 16) -> Shape:
-    """The size of all boxes: the largest extent along each axis, the buffer, and up to a multiple.
+    """Return the size of all boxes: the largest extent along each axis, plus the buffer, rounded up to a multiple.
 
     Args:
         extents: of the training cases in which there is one, in voxels of the source.
         buffer: voxels in all, not at each end.
-        multiple: what networks that halve the volume can take.
+        multiple: of the sides, as networks that halve the volume need.
 
     Raises:
         ValueError: there is no extent.
@@ -66,7 +66,7 @@ def box_size(extents: Sequence[Box], *, buffer: int = 30, multiple: int = 16) ->
 
 
 def placed(extent: Box | None, size: Sequence[int], source: Sequence[int]) -> Box:
-    """The box of a case: centred on what was found, or in the volume where nothing was; shifted inside.
+    """Return the box of a case: centred on what was found, or in the volume if nothing was; shifted inside.
 
     Along an axis on which the volume is smaller than ``size`` the box is as long as the volume.
     """
@@ -77,14 +77,14 @@ def placed(extent: Box | None, size: Sequence[int], source: Sequence[int]) -> Bo
 
 
 def kept_share(labels: np.ndarray, box: Box) -> float:
-    """Share of the object's voxels that lie in the box; 1 where there is no object. Ignored voxels are none."""
+    """Return the share of the object's voxels that lie in the box; 1 without an object. Ignored voxels do not count."""
     inside, whole = (int(((part > 0) & (part != IGNORED)).sum()) for part in (labels[box.slices], labels))
     return inside / whole if whole else 1.0
 
 
 @dataclass(frozen=True)
 class Located:
-    """What a locator found of a case."""
+    """What a locator found in a case."""
 
     which: str
     """``train`` or ``val``."""

@@ -1,4 +1,4 @@
-"""The distance maps that losses need, and whether a sliced folder can give them."""
+"""The distance maps that losses need; checks whether a prepared folder can give them."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ class MapNeed:
         return cls(source, classes, tuple(sorted(unusual.items())))
 
     def at_each_step(self, *, deformed: bool) -> bool:
-        """Whether it is computed in the training step, of the labels as they are there.
+        """Return True if the map is computed in the training step, of the labels as they are there.
 
         Raises:
             ValueError: the map is one of the undeformed labels, and the slices are to be ``deformed``.
@@ -50,15 +50,15 @@ class MapNeed:
         return self.source == "step" or (deformed and self.source in ("target", "own"))
 
     def is_saved_in(self, folder: PreparedFolder, which: str) -> bool:
-        """Whether slicing already computed it: whole volumes, in the paper's convention."""
+        """Return True if slicing has computed the map: of whole volumes, in the paper's convention."""
         return self.source == "3d" and not self.options and folder.has_maps_3d(which)
 
     def check(self, folder: PreparedFolder, which: str, stems: Sequence[str], *, deformed: bool) -> None:
-        """Refuse, before anything is read, what these slices cannot have.
+        """Refuse, before anything is read, maps that these slices cannot have.
 
         Raises:
-            ValueError: an unknown option of the map, a map made before a deformation, a volume of which there are not
-                all slices.
+            ValueError: an unknown option of the map, a map made before a deformation, an incomplete
+                volume.
         """
         if self.source not in ("target", "own", "2d", "3d", "step"):
             raise ValueError(f"a loss asks for map='{self.source}', which is none of own, 2d, 3d, step")
@@ -93,7 +93,7 @@ def check_case_needs(needs: Sequence[MapNeed], *, deformed: bool) -> None:
 def check_needs(
     needs: Sequence[MapNeed], folder: PreparedFolder, which: str, *, limit: int | None, deformed: bool
 ) -> list[str]:
-    """The slices of ``train`` or ``val``, the first ``limit`` of them, if they can have these maps.
+    """Return the slices of ``train`` or ``val``, or the first ``limit``, after checking that they can have these maps.
 
     Raises:
         ValueError: there are no slices; otherwise as :meth:`MapNeed.check`.

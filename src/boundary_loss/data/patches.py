@@ -1,4 +1,4 @@
-"""Patches of whole volumes: which are shown in an epoch, drawn on the host, and how unequal ones become a batch."""
+"""Draws the patches of an epoch from whole volumes, on the host, and stacks unequal ones into a batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ _KIND = 1000
 
 @dataclass(frozen=True)
 class Patch:
-    """``patch(x, y, z, object=0.3, each=1)``: patches of so many voxels, at most of what is shown of the case.
+    """``patch(x, y, z, object=0.3, each=1)``: patches of so many voxels, or of the frame where it is smaller.
 
     Args:
-        object: share of the patches that are centred on a voxel of the object, any with the same odds; the others lie
-            anywhere with the same odds.
+        object: share of the patches that are centred on a voxel of the object, drawn uniformly; the others are drawn
+            uniformly from all places.
         each: patches of each case in an epoch.
     """
 
@@ -40,7 +40,7 @@ class Patch:
 
     @classmethod
     def parse(cls, text: str) -> "Patch":
-        """``patch(128,128,128)`` -> Patch; ValueError with how it is written if ill-formed or out of range."""
+        """Return the Patch of ``patch(128,128,128)``; ValueError with the usage if ill-formed or out of range."""
         name, options = parse_call(text)
         if name != "patch":
             raise ValueError(f"unknown patches '{text}'; they are written {usage('patch', cls)}")
@@ -53,9 +53,9 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class ObjectVoxels:
-    """Where the object is in a part of a case, by the number of its voxels in each plane.
+    """Locates the object in a part of a case by the number of its voxels in each plane.
 
-    So little is kept, and to draw a voxel one plane of a mapped file is read.
+    That takes little memory, and drawing a voxel reads one plane of a mapped file.
     """
 
     labels: np.ndarray
@@ -72,11 +72,11 @@ class ObjectVoxels:
 
     @property
     def count(self) -> int:
-        """Voxels of the object; ignored ones are none."""
+        """Return the number of voxels of the object; ignored ones do not count."""
         return int(self.up_to[-1]) if len(self.up_to) else 0
 
     def draw(self, rng: Generator) -> tuple[int, ...]:
-        """One of the voxels, as an index of the labels; there has to be one."""
+        """Draw one of the voxels, as an index of the labels; there must be one."""
         number = int(rng.integers(self.count))
         plane = int(np.searchsorted(self.up_to, number, side="right"))
         before = int(self.up_to[plane - 1]) if plane else 0
@@ -86,7 +86,7 @@ class ObjectVoxels:
 
 
 def draw_patch(patch: Patch, frame: Frame, objects: ObjectVoxels, seed: int, sample: int) -> Frame:
-    """What is shown of a case as a patch; it follows from the epoch's seed and the sample's number alone.
+    """Return the frame of a patch; it follows from the epoch's seed and the sample's number alone.
 
     Args:
         frame: what is shown of the case; the patch lies within.
@@ -108,11 +108,11 @@ def draw_patch(patch: Patch, frame: Frame, objects: ObjectVoxels, seed: int, sam
 def stack_padded(
     items: Sequence[Tensor], axes: int, value: float, size: Sequence[int] | None = None
 ) -> Tensor:  # fmt: skip
-    """One batch of items whose last ``axes`` axes differ in length: (B, ...), the shorter ones filled up at their ends.
+    """Stack items whose last ``axes`` axes differ in length: (B, ...), the shorter ones filled up at their ends.
 
     Args:
-        value: what fills up, as 0 for images and maps; labels have :func:`stack_labels`.
-        size: of these axes in the batch; that of the longest item along each if not given.
+        value: the filling, 0 for images and maps; for labels use :func:`stack_labels`.
+        size: of these axes in the batch; if not given, the longest item's along each.
     """
     sides = size or [max(item.shape[axis] for item in items) for axis in range(-axes, 0)]
     if all(tuple(item.shape[-axes:]) == tuple(sides) for item in items):
@@ -126,7 +126,7 @@ def stack_padded(
 
 
 def stack_labels(items: Sequence[Tensor]) -> Tensor:
-    """One batch of labels (X, Y, Z): (B, X, Y, Z), where voxels that fill up are ignored (255)."""
+    """Stack labels (X, Y, Z) as (B, X, Y, Z); the filling is ignored (255)."""
     return stack_padded(items, items[0].ndim, IGNORED)
 
 

@@ -1,4 +1,4 @@
-"""Samples of a network that answers at points: the whole volume of a case, and points drawn of it.
+"""Samples of a network that predicts at points: the whole volume of a case, and points drawn in it.
 
 Axis letters: B samples, C modalities, K classes, P points, X Y Z voxels (see :mod:`boundary_loss.shapes`).
 """
@@ -18,7 +18,7 @@ from boundary_loss.data.cases import ShownCases
 from boundary_loss.data.frame import Box, Frame
 from boundary_loss.data.needs import MapNeed
 from boundary_loss.data.patches import stack_padded
-from boundary_loss.data.points import Band, Points, draw_points, shown_at, sobel_band, values_at, within
+from boundary_loss.data.points import Band, Points, draw_points, shown_at, sobel_band, touching, values_at, within
 from boundary_loss.data.prefetch import onto_device
 from boundary_loss.data.samples import Batch
 from boundary_loss.data.volumes import Planned, Volumes, altered
@@ -30,15 +30,17 @@ from boundary_loss.shapes import IGNORED, Labels
 
 VALIDATED = 1 << 17
 """Points of a case that an epoch is validated on, as OSS-Net's of BraTS (Reich et al. 2021)."""
+_DECIMALS = 9
+"""Of positions, as :class:`Frame` rounds them."""
 _OBJECT = MapNeed.of("own", (1,), {})
 """The map that a band is cut from: of all that is no background."""
 
 
 def check_point_needs(needs: Sequence[MapNeed], augmentation: Augmentation | None) -> None:
-    """Refuse what points cannot have.
+    """Refuse maps that are made in each step, and augmentations that deform: points have no grid.
 
     Raises:
-        ValueError: a map of each step, or an augmentation that deforms.
+        ValueError: there is such a map or augmentation.
     """
     if any(need.source == "step" for need in needs):
         raise ValueError(
@@ -58,7 +60,7 @@ class _Asked(Planned):
 
 
 class PointSamples(Volumes):
-    """The cases of ``train`` or ``val``; a sample is all that the fit shows of one, asked at some of its voxels.
+    """The cases of ``train`` or ``val``; a sample is all that the fit shows of one, and some of its voxels.
 
     Those of ``train`` are drawn anew in each epoch. Those of ``val`` are always the same: :data:`VALIDATED` of each
     case, or all of its voxels where there are fewer, and a case is a batch.
@@ -78,11 +80,11 @@ class PointSamples(Volumes):
         self.each = self.points.each if self.which == "train" else 1
         self.is_dealt = self.which == "val"
         if len({frame.shape for frame in self.frames.values()}) > 1:
-            self.has_ignored = True  # what fills up the smaller ones
+            self.has_ignored = True  # the filling of smaller volumes
         self._bands: dict[str, Band] = {}
 
     def in_order(self, batch_size: int, *, group: bool) -> list[Tensor]:
-        """One batch a case, whatever the batch size: of each there are many points."""
+        """Yield one batch a case, whatever the batch size, because each case has many points."""
         return list(torch.arange(len(self)).split(1))
 
     def _plan(self, sample: int, seed: int) -> Planned:
@@ -101,7 +103,7 @@ class PointSamples(Volumes):
         return draw_points(Points(VALIDATED), frame.shape, None, 0, sample)
 
     def _band(self, case: str, frame: Frame) -> Band | None:
-        """Where the share of the points at the border lies; found when the case is first shown."""
+        """Return the band in which a share of the points lies; found when the case is first shown."""
         if not self.points.border:
             return None
         if case not in self._bands:
@@ -111,12 +113,13 @@ class PointSamples(Volumes):
                 near = sobel_band(frame.resample(mask, 0)).numpy()
             else:
                 distances = case_map(_OBJECT, mask.to(torch.uint8), self.folder.spacing_3d(case), 2)[0]
-                near = frame.resample(torch.from_numpy(within(distances, self.points.band)), 0).numpy()
+                near = within(distances, self.points.band) | touching(mask.numpy())
+                near = frame.resample(torch.from_numpy(near), 0).numpy()
             self._bands[case] = Band.of(near)
         return self._bands[case]
 
     def _read(self, plan: Planned) -> list[Tensor]:
-        """On the host: the modalities, the labels, the points, and of each map what lies there."""
+        """Read modalities, labels, points, and each map at the points, on the host."""
         assert isinstance(plan, _Asked)
         maps = [shown_at(self.maps.whole(plan.case, need), plan.frame, plan.points).cpu() for need in self.kept]
         return [*self.cases.parts(plan.case, plan.box), torch.from_numpy(plan.points), *maps]
@@ -158,7 +161,7 @@ class PointSamples(Volumes):
         return shown if plan.drawn is None else altered(*shown, plan.drawn)
 
     def predict(self, net: Field, case: str, device: torch.device) -> Labels:
-        """The classes of all voxels of a case, (X, Y, Z) uint8 in the grid of its source, on the device."""
+        """Return the classes of all voxels of a case, (X, Y, Z) uint8 in the grid of its source, on the device."""
         frame = self.frames[case]
         box = frame.source_box()
         *parts, _ = self.cases.parts(case, box)
@@ -168,43 +171,59 @@ class PointSamples(Volumes):
 
 
 def _mirrored(points: Tensor, plan: Planned) -> Tensor:
-    """Voxels (P, 3) of what is shown, where they come to lie when it is mirrored."""
+    """Return where voxels (P, 3) lie after mirroring."""
     if plan.drawn is None or plan.drawn.axes is None:
         return points
     points = points.clone()
-    for axis in plan.drawn.axes[0]:  # counted from the last
+    for axis in plan.drawn.axes[0]:  # counted from the end
         points[:, axis] = plan.frame.shape[axis] - 1 - points[:, axis]
     return points
 
 
-def ask_in_source(net: Field, volume: Tensor, frame: Frame, way: Way) -> Labels:
-    """The classes at the voxels of a case's source, (*source) uint8 on the device; what is not shown is background.
+def ask_in_source(net: Field, volume: Tensor, frame: Frame, way: Way, grid: Frame | None = None) -> Labels:
+    """Return the classes at the voxels of a case's source, (*source) uint8 on the device; background outside the frame.
 
     Args:
         net: in evaluation mode.
         volume: (C, *shape) float32, what the frame shows.
+        grid: other voxels of the source to ask at: those that this frame shows.
     """
-    box, lattice = _shown_in_source(frame)
-    labels = torch.zeros(frame.source, dtype=torch.uint8, device=volume.device)
-    labels[box.slices] = way(net, volume, lattice).labels
+    grid = grid or Frame.whole(frame.source)
+    labels = torch.zeros(grid.shape, dtype=torch.uint8, device=volume.device)
+    box, lattice = _shown_of(grid, frame)
+    if min(box.shape):
+        labels[box.slices] = way(net, volume, lattice).labels
     return labels
 
 
-def probabilities_in_source(net: Field, volume: Tensor, frame: Frame, way: Way, temperature: float) -> Tensor:
-    """The softmax at the voxels of a case's source, (K, *source) float32 on the host; arguments as there."""
-    box, lattice = _shown_in_source(frame)
-    shown = probabilities(net, volume, lattice, memory=read_bytes(way.memory), temperature=temperature)
-    whole = torch.zeros((len(shown), *frame.source))
+def probabilities_in_source(
+    net: Field, volume: Tensor, frame: Frame, way: Way, temperature: float, num_classes: int, grid: Frame | None = None
+) -> Tensor:
+    """Return the softmax at the voxels of a case's source, (K, *source) float32 on the host.
+
+    Arguments as of :func:`ask_in_source`.
+    """
+    grid = grid or Frame.whole(frame.source)
+    whole = torch.zeros((num_classes, *grid.shape))
     whole[0] = 1
-    whole[(slice(None), *box.slices)] = shown
+    box, lattice = _shown_of(grid, frame)
+    if min(box.shape):
+        shown = probabilities(net, volume, lattice, memory=read_bytes(way.memory), temperature=temperature)
+        whole[(slice(None), *box.slices)] = shown
     return whole
 
 
-def _shown_in_source(frame: Frame) -> tuple[Box, Lattice]:
-    """The voxels of the source that are shown, and where they lie in what is."""
-    box = frame.covered(Box((0, 0, 0), frame.shape))
-    inner = frame.within(box).inverse
-    shape: Any = box.shape
-    scale: Any = inner.scale
-    offset: Any = inner.offset
-    return box, Lattice(shape, scale, offset)
+def _shown_of(grid: Frame, frame: Frame) -> tuple[Box, Lattice]:
+    """Return the voxels of the grid that the frame shows, and their places in it."""
+    covered, inverse = frame.covered(Box((0,) * len(frame.shape), frame.shape)), frame.inverse
+    first, size = [], []
+    for axis, (start, side) in enumerate(zip(covered.origin, covered.shape, strict=True)):
+        ends = ((edge - 0.5 - grid.offset[axis]) / grid.scale[axis] for edge in (start, start + side))
+        low, high = (min(max(0, math.ceil(round(end, _DECIMALS))), grid.shape[axis]) for end in ends)
+        first.append(low)
+        size.append(high - low)
+    shape: Any = tuple(size)
+    scale: Any = tuple(step * own for step, own in zip(inverse.scale, grid.scale, strict=True))
+    places = grid.positions(np.array(first))
+    offset: Any = tuple((inverse.positions(places)).tolist())
+    return Box(tuple(first), shape), Lattice(shape, scale, offset)

@@ -1,4 +1,4 @@
-"""Draw the points of volumes that a network is asked for in an epoch; on the host, so alike on all devices."""
+"""Draws the points of an epoch; on the host, so that they are the same for all devices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,14 +27,15 @@ Values = TypeVar("Values", np.ndarray, Tensor)
 
 @dataclass(frozen=True)
 class Points:
-    """``points(count, border=0, band=6, each=1)``: voxels of each case that the network is asked for.
+    """``points(count, border=0, band=6, each=1)``: voxels of each case at which the network is trained.
 
     Args:
         count: points of a sample.
-        border: share of them that lies in the band around the object's boundary, all different; where the band has
-            fewer voxels, the rest is drawn like the others, anywhere with the same odds.
-        band: half of its width in mm. None, written ``sobel``: within 6 voxels (a cube) of where the Sobel filter
-            sees an edge, as in OSS-Net (Reich et al. 2021).
+        border: share of them that lies in the band around the object's boundary, all different; if the band has
+            fewer voxels, the rest is drawn like the others, uniformly from the whole frame.
+        band: half of its width in mm; the voxels on either side of the boundary are in it, however large they are.
+            None, written ``sobel``: within 6 voxels (a cube) of where the Sobel filter sees an edge, as in OSS-Net
+            (Reich et al. 2021).
         each: samples of each case in an epoch.
     """
 
@@ -53,7 +54,7 @@ class Points:
 
     @classmethod
     def parse(cls, text: str) -> "Points":
-        """``points(16384,border=0.5)`` -> Points; ValueError with how it is written if ill-formed or out of range."""
+        """Return the Points of ``points(16384,border=0.5)``; ValueError with the usage if ill-formed."""
         name, options = parse_call(text)
         if name != "points":
             raise ValueError(f"unknown points '{text}'; they are written {usage('points', cls)}")
@@ -71,22 +72,22 @@ class Band:
 
     @classmethod
     def of(cls, mask: np.ndarray | Tensor) -> "Band":
-        """Keep the True voxels of (X, Y, Z)."""
+        """Return the band of the True voxels of (X, Y, Z)."""
         where = np.flatnonzero(np.asarray(mask))
         return cls(where.astype(np.int32 if mask.size < 2**31 else np.int64), tuple(mask.shape))  # type: ignore[operator]
 
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """``count`` different voxels (count, 3), or all if there are fewer."""
+        """Draw ``count`` different voxels (count, 3), or return all if there are fewer."""
         chosen = rng.choice(self.index, min(count, len(self.index)), replace=False, shuffle=False)
         return np.stack(np.unravel_index(chosen, self.shape), axis=1)
 
 
 def draw_points(points: Points, shape: Sequence[int], band: Band | None, seed: int, sample: int) -> np.ndarray:
-    """Voxels (count, 3) int64 of a case; they follow from the epoch's seed and the sample's number alone.
+    """Draw voxels (count, 3) int64 of a case; they follow from the epoch's seed and the sample's number alone.
 
     Args:
         shape: of what is shown of the case.
-        band: of the same shape; None where no share of the points lies there.
+        band: of the same shape; None if no points are drawn from it.
         seed: of the epoch.
         sample: sample s is of case s // each.
     """
@@ -101,13 +102,13 @@ def draw_points(points: Points, shape: Sequence[int], band: Band | None, seed: i
 
 
 def values_at(volume: Values, points: Values) -> Values:
-    """The values (..., P) of a volume (..., X, Y, Z) at voxels (P, 3): arrays, mapped or not, or tensors."""
+    """Return the values (..., P) of a volume (..., X, Y, Z), an array, memory map or tensor, at voxels (P, 3)."""
     x, y, z = points.T
     return volume[..., x, y, z]
 
 
 def shown_at(maps: Tensor, frame: Frame, points: np.ndarray) -> Tensor:
-    """What :meth:`Frame.resample` shows of maps at these voxels alone, interpolated; 0 beyond the source.
+    """Return what :meth:`Frame.resample` gives for maps at these voxels alone; 0 beyond the source.
 
     Args:
         maps: (..., *source) of floats, on any device.
@@ -122,7 +123,9 @@ def shown_at(maps: Tensor, frame: Frame, points: np.ndarray) -> Tensor:
     positions = np.clip(positions, 0, last)
     low = np.floor(positions).astype(np.int64)
     shares = positions - low
-    reached = [(0, 1) if axis.any() else (0,) for axis in shares.T]  # voxels themselves need one corner of eight
+    reached = [
+        (0, 1) if axis.any() else (0,) for axis in shares.T
+    ]  # without interpolation one corner of eight suffices
     total = maps.new_zeros(())
     for corner in product(*reached):
         weight = np.where(corner, shares, 1 - shares).prod(1) * inside
@@ -132,12 +135,23 @@ def shown_at(maps: Tensor, frame: Frame, points: np.ndarray) -> Tensor:
 
 
 def within(signed_map: Tensor | np.ndarray, band: float) -> np.ndarray:
-    """True at the voxels of a signed distance map whose distance to the boundary is at most ``band`` (mm)."""
+    """Return True at the voxels of a signed distance map that lie within ``band`` (mm) of the boundary."""
     return np.abs(np.asarray(signed_map)) <= band
 
 
+def touching(mask: np.ndarray) -> np.ndarray:
+    """Return True at the voxels of a mask (X, Y, Z) that share a face with one of the other value."""
+    found = np.zeros(mask.shape, bool)
+    for axis in range(mask.ndim):
+        ahead = np.diff(mask.astype(bool), axis=axis)
+        size = mask.shape[axis] - 1
+        for start in (0, 1):
+            found[tuple(slice(start, start + size) if i == axis else slice(None) for i in range(mask.ndim))] |= ahead
+    return found
+
+
 def sobel_band(mask: Tensor) -> Tensor:
-    """Where the Sobel gradient of a mask (X, Y, Z) is not 0, and 6 voxels (a cube) around: OSS-Net's border maps."""
+    """Return OSS-Net's border map: non-zero Sobel gradient of a mask (X, Y, Z), dilated by 6 voxels (a cube)."""
     values = mask.float()[None, None]
     edges = torch.zeros_like(values, dtype=torch.bool)
     for axis in range(3):
@@ -154,7 +168,7 @@ def sobel_band(mask: Tensor) -> Tensor:
 
 
 def _filtered(values: Tensor, axis: int, taps: tuple[int, int, int]) -> Tensor:
-    """Three taps along an axis; the value at the edge is repeated outside."""
+    """Filter with three taps along an axis; the value at the edge is repeated outside."""
     size = values.shape[axis]
     first, last = values.narrow(axis, 0, 1), values.narrow(axis, size - 1, 1)
     before = torch.cat([first, values.narrow(axis, 0, size - 1)], axis)

@@ -1,4 +1,4 @@
-"""Tensors on their way to a GPU, which does not wait for them: only pinned memory travels in the background."""
+"""Copies tensors to a GPU in the background, for which they must lie in pinned memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -11,16 +11,16 @@ _AHEAD = 2  # batches
 
 
 def onto_device(small: Tensor, device: torch.device) -> Tensor:
-    """A few numbers of the host on the device."""
+    """Copy a few numbers to the device without waiting."""
     return small.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else small.to(device)
 
 
 def prefetched(
     gather: Callable[[Tensor], list[Tensor]], batches: Sequence[Tensor], device: torch.device
 ) -> Iterator[list[Tensor]]:
-    """What ``gather`` takes out on the host for each batch, on the GPU ``device``.
+    """Yield what ``gather`` returns for each batch, copied to the GPU ``device``.
 
-    A thread gathers and a stream of its own copies, up to two batches ahead of who uses them.
+    A thread gathers and a stream of its own copies, up to two batches ahead.
     """
     stream = torch.cuda.Stream(device)
 
@@ -39,5 +39,5 @@ def prefetched(
                 user = torch.cuda.current_stream(device)
                 user.wait_event(arrived)
                 for tensor in sent:
-                    tensor.record_stream(user)  # its memory is not given away before the user is done with it
+                    tensor.record_stream(user)  # its memory is not reused before the consumer's stream is done with it
                 yield sent

@@ -1,4 +1,4 @@
-"""What the training engine knows of its data: samples of a set, which arrive in batches.
+"""The interface of the training engine to its data: samples of a set, in batches.
 
 A sample is what the network is shown at once: a slice, a patch of a volume, points of space. An item is what the
 arrays of a run have a row for: a slice, or a case. Axis letters: B samples of a batch (see
@@ -22,7 +22,7 @@ from boundary_loss.shapes import DistMaps, Labels, OneHot, Probs
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Samples on the device. The labels lie where the logits do: at pixels, voxels or points."""
+    """Samples on the device. Labels and logits have the same places: pixels, voxels or points."""
 
     index: Tensor
     """(B,) the rows of the samples' items in the run's arrays."""
@@ -45,7 +45,7 @@ class Batch:
 
 
 class Samples(ABC):
-    """The samples of ``train`` or ``val``; what is drawn of sample s in an epoch follows from s and the epoch alone."""
+    """The samples of ``train`` or ``val``; random draws for sample s in an epoch follow from s and the epoch alone."""
 
     folder: PreparedFolder
     which: str
@@ -68,48 +68,48 @@ class Samples(ABC):
 
     @property
     def planes(self) -> list[str]:
-        """The planes of the items on the disk; of slices, themselves."""
+        """Return the planes of the items on the disk; slices are their own planes."""
         return self.names
 
     def __len__(self) -> int:
-        """The number of samples in an epoch."""
+        """Return the number of samples in an epoch."""
         return len(self.names) * self.each
 
     def shuffled(self, batch_size: int, seed: int) -> list[Tensor]:
-        """All samples in batches, in an order that follows from the seed."""
+        """Return all samples in batches, in an order that follows from the seed."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         return list(order.split(batch_size))
 
     def in_order(self, batch_size: int, *, group: bool) -> list[Tensor]:
-        """All samples in batches, in their order; with ``group`` one batch a volume."""
+        """Return all samples in batches, in their order; with ``group`` one batch a volume."""
         if not group:
             return list(torch.arange(len(self)).split(batch_size))
         own = range(self.each)
         return [torch.tensor([row * self.each + k for row in rows for k in own]) for rows in self.volumes.values()]
 
     def names_of(self, samples: Tensor) -> list[str]:
-        """The items' names of these samples (B,)."""
+        """Return the items' names of these samples (B,)."""
         return [self.names[sample // self.each] for sample in samples.tolist()]
 
     @abstractmethod
     def batches(
         self, batches: Sequence[Tensor], device: torch.device, seed: int = 0, whole: Sequence[Tensor] | None = None
     ) -> Iterator[Batch]:
-        """Each batch of samples (B,) in turn, altered by the augmentation if there is one.
+        """Yield each batch of samples (B,), augmented if there is an augmentation.
 
         Args:
             seed: of the epoch.
-            whole: the batches that ``batches`` are a rank's parts of: samples are filled up to one size in these.
+            whole: the whole batches of which ``batches`` are a rank's parts; samples are filled up to one size in each.
         """
 
     def forward(self, call: Callable[..., Any], batch: Batch) -> Any:
-        """Call the network on a batch: once, unless a set is shown in parts that are then put together."""
+        """Call the network on a batch: once, unless a set is predicted in parts that are then put together."""
         return call(*batch.inputs)
 
     def predict(self, net: Any, item: str, device: torch.device) -> Labels:
-        """The classes of an item as they are kept, (X, Y, Z) uint8, of a set that keeps not what is validated."""
+        """Return the classes of an item as they are kept, (X, Y, Z) uint8, if validation predicts only parts."""
         raise NotImplementedError
 
     def classes(self, probs: Probs, batch: Batch) -> tuple[Labels, Labels]:
-        """Predicted and true classes (B, ...) uint8, as they are counted and kept."""
+        """Return predicted and true classes (B, ...) uint8, as they are counted and kept."""
         return probs2class(probs, dtype=torch.uint8), batch.labels

@@ -1,4 +1,4 @@
-"""How a ledger says what a network is shown of a case, and how its answers are put together: fit, sample, infer."""
+"""Reads what a ledger says a network is shown of a case, and how its outputs are put together: fit, sample, infer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,18 +15,19 @@ from boundary_loss.data.patches import Patch
 from boundary_loss.data.points import Points
 from boundary_loss.data.ways import WAYS, Coarse, Way, read_bytes
 from boundary_loss.encoding import probs2class
+from boundary_loss.inference.decision import ARGMAX, decide
 from boundary_loss.inference.windows import sliding_windows
 from boundary_loss.shapes import Labels, Probs
 
 
 @dataclass(frozen=True)
 class Planes:
-    """``slices``: a network of two axes on slices, or on the planes of whole volumes."""
+    """``slices``: a 2D network on slices, or on the planes of whole volumes."""
 
 
 @dataclass(frozen=True)
 class Whole:
-    """``whole``: all of what the fit shows of a case, at once."""
+    """``whole``: all that the fit shows of a case, at once."""
 
     each: ClassVar[int] = 1
 
@@ -54,7 +55,7 @@ class Windows:
 
     @property
     def bytes(self) -> int:
-        """The memory as a number."""
+        """Return the memory in bytes."""
         return read_bytes(self.memory)
 
 
@@ -63,7 +64,7 @@ INFERENCE: dict[str, Callable[..., Windows | Way]] = {"windows": Windows, **WAYS
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What a network is shown of a case. It is kept with the weights, so that a new case is shown alike."""
+    """What a network is shown of a case; stored with the weights, so that new cases are shown in the same way."""
 
     fit: Fit
     sample: Sample
@@ -72,10 +73,12 @@ class View:
 
     @classmethod
     def parse(cls, fit: Sequence[str], sample: str, infer: str) -> "View":
-        """``["reduce(4,4,2)"], "patch(112,112,80)", "windows(overlap=0.5)"`` -> View; no infer gives the sample's own.
+        """Return the View of ``["reduce(4,4,2)"], "patch(112,112,80)", "windows(overlap=0.5)"``.
+
+        Without ``infer``, the default inference of the sample.
 
         Raises:
-            ValueError: an unknown or ill-formed word, or inference that is not of the sample.
+            ValueError: an unknown or ill-formed word, or an inference that does not fit the sample.
         """
         shown = parse_sample(sample)
         if not infer:
@@ -91,32 +94,32 @@ class View:
 
     @property
     def way(self) -> Way | None:
-        """How a network of space is asked for all voxels; None for the others."""
+        """Return how an occupancy network is evaluated at all voxels; None for other networks."""
         return None if isinstance(self.inference, Windows) else self.inference
 
     @property
     def of_volumes(self) -> bool:
-        """Whether the network has three axes and is shown whole volumes, or parts of them."""
+        """Return True if the network is 3D and is shown whole volumes, or parts of them."""
         return not isinstance(self.sample, Planes)
 
     @property
     def of_points(self) -> bool:
-        """Whether the network is shown a whole volume and asked at points of it."""
+        """Return True if the network is shown a whole volume and evaluated at points of it."""
         return isinstance(self.sample, Points)
 
     def frame(self, source: Sequence[int], box: Box | None = None) -> Frame:
-        """What is shown of a case of this shape: the steps of the fit, then the box."""
+        """Return the frame of a case of this shape: the steps of the fit, then the box."""
         frame = self.fit(source)
         return frame if box is None else frame.cut(box)
 
     def shape(self, frame: Frame) -> Shape:
-        """The shape of a sample of a case."""
+        """Return the shape of a sample of a case."""
         return tuple(map(min, self.sample.shape, frame.shape)) if isinstance(self.sample, Patch) else frame.shape
 
     def outputs(
         self, call: Callable[[Tensor], dict[str, Tensor]], image: Tensor, *, batch_size: int, device: torch.device
     ) -> dict[str, Tensor]:
-        """The network's outputs by name, (1, K, *shape) float32 each, on all that is shown of a case.
+        """Return the network's outputs by name, (1, K, *shape) float32 each, on all that is shown of a case.
 
         Args:
             call: takes (B, C, X, Y, Z) on the device.
@@ -134,7 +137,7 @@ class View:
 
     @cached_property
     def words(self) -> dict[str, Any]:
-        """The words with all of their numbers: one text for one view, which :meth:`parse` reads again."""
+        """Return the words with all of their numbers, which :meth:`parse` reads: equal views give equal texts."""
         return {
             "fit": [_written(_name_in(STEPS, step), step) for step in self.fit.steps],
             "sample": _written(_name_in(SAMPLES, self.sample), self.sample),
@@ -143,35 +146,37 @@ class View:
 
 
 def parse_sample(text: str) -> Sample:
-    """``patch(112,112,80)`` -> Patch; ValueError if unknown, ill-formed or out of range."""
-    if parse_call(text)[0] == "points":  # whose band may be a word
+    """Return the Patch of ``patch(112,112,80)``; ValueError if unknown, ill-formed or out of range."""
+    if parse_call(text)[0] == "points":  # the band of points may be a word
         return Points.parse(text)
     return bind_named(text, SAMPLES, "sample")[1]()
 
 
 def parse_inference(text: str) -> Windows | Way:
-    """``windows(overlap=0.25)`` -> Windows; ValueError likewise."""
+    """Return the Windows of ``windows(overlap=0.25)``; ValueError if unknown, ill-formed or out of range."""
     return bind_named(text, INFERENCE, "infer", unknown="inference")[1]()
 
 
 def _name_in(known: Mapping[str, object], setting: object) -> str:
-    """The name of a setting's type."""
+    """Return the name of a setting's type."""
     return next(name for name, kind in known.items() if kind is type(setting))
 
 
 def _written(name: str, setting: object) -> str:
-    """``patch(112,112,80,0.3,1)``: a call with all of its numbers; a band of None is ``sobel``."""
+    """Return a call with all of its numbers, ``patch(112,112,80,0.3,1)``; a band of None is ``sobel``."""
     values = [part for value in vars(setting).values() for part in (value if isinstance(value, tuple) else (value,))]
     words = [value if isinstance(value, str) else "sobel" if value is None else f"{value:.12g}" for value in values]
     return f"{name}({','.join(words)})" if words else name
 
 
-def classes_in_source(probs: Probs, frame: Frame) -> Labels:
-    """The most probable class of each voxel of the source, (*source) uint8, of probabilities (K, *shape) in a frame.
+def classes_in_source(probs: Probs, frame: Frame, decision: str = ARGMAX) -> Labels:
+    """Return the class of each voxel of the source, (*source) uint8, by probabilities (K, *shape) in the frame.
 
-    What the frame does not show is background. Where it interpolates, probabilities are brought back and then compared,
-    one class at a time, so that no more than three volumes of the source are held.
+    Outside the frame it is background. If the frame interpolates, probabilities are resampled and then compared, one
+    class at a time, so that at most three volumes of the source are in memory.
     """
+    if decision != ARGMAX:
+        return decide(probs_in_source(probs, frame), decision)
     if frame.is_crop:
         return frame.to_source_grid(probs2class(probs.unsqueeze(0), dtype=torch.uint8)[0], 0)
     best = frame.to_source_grid(probs[0], 1, outside=1)
@@ -181,3 +186,8 @@ def classes_in_source(probs: Probs, frame: Frame) -> Labels:
         classes[here > best] = k
         best = torch.maximum(best, here)
     return classes
+
+
+def probs_in_source(probs: Probs, frame: Frame) -> Probs:
+    """Return probabilities (K, *shape) of the frame in the grid of its source, (K, *source); outside it background."""
+    return frame.to_source_grid(probs, 1, (1.0, *[0.0] * (len(probs) - 1)))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from boundary_loss.data.augmentation import Augmentation, plain
+from boundary_loss.data.augmentation import Augmentation, compiled_volumes, plain
 from boundary_loss.data.augmentation.drawn import Drawn
 from boundary_loss.data.case_maps import case_map
 from boundary_loss.data.cases import ShownCases
@@ -24,12 +24,13 @@ from boundary_loss.data.prefetch import onto_device, prefetched
 from boundary_loss.data.samples import Batch, Samples
 from boundary_loss.data.view import classes_in_source
 from boundary_loss.encoding import encode_one_hot, scatter_classes
+from boundary_loss.inference.decision import ARGMAX
 from boundary_loss.shapes import IGNORED, Labels, Probs
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What is drawn for a sample, before anything of it is read."""
+    """The random draws of a sample, made before anything of it is read."""
 
     case: str
     frame: Frame
@@ -39,15 +40,15 @@ class Planned:
 
 
 class Volumes(Samples):
-    """All that a view shows of each case, a sample a case. Items are cases, and rows of the run's arrays.
+    """Whole cases as samples. Items are cases too, and the rows of the run's arrays.
 
     Args:
         needs: the maps that the losses read.
-        device: where maps are made that are too large to be kept.
-        deformed: whether samples are turned or bent, so that maps are made of what is shown.
+        device: where maps are made if they are too large to be kept.
+        deformed: whether samples are rotated or deformed, so that maps are made of what is shown.
 
     Raises:
-        ValueError: labels that are no classes, or a map that volumes do not have.
+        ValueError: there are labels that are no classes, or maps that volumes do not have.
     """
 
     items = "volumes"
@@ -74,7 +75,7 @@ class Volumes(Samples):
     def batches(
         self, batches: Sequence[Tensor], device: torch.device, seed: int = 0, whole: Sequence[Tensor] | None = None
     ) -> Iterator[Batch]:
-        """As every set of samples; on a GPU what is read travels while the network works on the batch before."""
+        """Yield each batch of samples; for a GPU the next is copied while the network works on this one."""
         planned: deque[list[Planned]] = deque()
 
         def gather(samples: Tensor) -> list[Tensor]:
@@ -91,14 +92,14 @@ class Volumes(Samples):
         return Planned(case, frame, frame.source_box())
 
     def _read(self, plan: Planned) -> list[Tensor]:
-        """On the host: the modalities, the labels, and of each map that is kept there what is shown."""
+        """Read the modalities, the labels and the shown part of each kept map, on the host."""
         maps = [self.maps.shown(plan.case, need, plan.frame) for need in self.kept] if self.maps.keep else []
         return [*self.cases.parts(plan.case, plan.box), *maps]
 
     def _complete(
         self, samples: Tensor, whole: Tensor, planned: Sequence[Planned], read: Sequence[Tensor]
     ) -> Batch:  # fmt: skip
-        """The batch of what was read, on its device; of a rank's part the size is that of the whole batch."""
+        """Return the batch of what was read, on its device; a rank's part has the size of the whole batch."""
         size = [max(sides) for sides in zip(*map(self._shape, whole.tolist()), strict=True)]
         each = len(read) // len(planned)
         shown = [self._show(plan, read[i * each : (i + 1) * each]) for i, plan in enumerate(planned)]
@@ -118,7 +119,7 @@ class Volumes(Samples):
         )
 
     def _shape(self, sample: int) -> tuple[int, ...]:
-        """Of a sample, before it is filled up to that of its batch."""
+        """Return the shape of a sample, before it is filled up to that of its batch."""
         return self.frames[self.names[sample // self.each]].shape
 
     def _spacing(self, plan: Planned) -> Tensor:
@@ -155,19 +156,25 @@ class _Shown:
 
 
 def altered(image: Tensor, labels: Labels, drawn: Drawn) -> tuple[Tensor, Labels]:
-    """Mirrored, recoloured and with noise. Colours are changed between the least and the greatest value shown."""
-    images, of_batch = image[None], labels[None]
+    """Return the sample mirrored, with changed intensities (between the least and greatest shown) and noise."""
+    images, of_batch = (plain.flipped(own[None], drawn.axes) for own in (image, labels))
+    drawn = replace(drawn, axes=None)
     if drawn.recolour is not None:
         low, high = (edge(images, dim=(2, 3, 4), keepdim=True) for edge in (torch.amin, torch.amax))
         span = (high - low).clamp(min=1e-6)
-        images, of_batch = plain.altered((images - low) / span, of_batch, replace(drawn, speckle=None))
-        images, drawn = images * span + low, replace(drawn, axes=None, recolour=None)
-    images, of_batch = plain.altered(images, of_batch, drawn)
+        images, of_batch = _coloured((images - low) / span, of_batch, replace(drawn, speckle=None))
+        images = images * span + low
+    if drawn.speckle is not None:
+        images, of_batch = _coloured(images, of_batch, replace(drawn, recolour=None))
     return images[0], of_batch[0]
 
 
+def _coloured(images: Tensor, labels: Labels, drawn: Drawn) -> tuple[Tensor, Labels]:
+    return compiled_volumes.coloured(images, labels, drawn) or plain.altered(images, labels, drawn)
+
+
 class Patches(Volumes):
-    """Patches of each case, or all that is shown of it, altered by the augmentation: samples to train on."""
+    """Training samples: patches of each case, or all that is shown of it, augmented."""
 
     def __init__(
         self, cases: ShownCases, *, needs: Sequence[MapNeed] = (), device: torch.device | str = "cpu",
@@ -178,7 +185,7 @@ class Patches(Volumes):
         self.augmentation, self.patch = augmentation, cases.view.sample
         self.each = self.patch.each if isinstance(self.patch, Patch) else 1
         if len({cases.view.shape(frame) for frame in self.frames.values()}) > 1:
-            self.has_ignored = True  # what fills up the smaller ones
+            self.has_ignored = True  # the filling of smaller samples
 
     def _shape(self, sample: int) -> tuple[int, ...]:
         return self.cases.view.shape(self.frames[self.names[sample // self.each]])
@@ -197,30 +204,30 @@ class Patches(Volumes):
 
 
 class Cases(Volumes):
-    """Whole cases to be validated, one a batch. Classes are counted and kept in the grid of the source.
+    """Whole cases to validate on, one a batch. Classes are counted and kept in the grid of the source.
 
-    So what a crop cut off counts as missed, and no prediction depends on how cases were shown.
+    So an object that a crop cut off counts as missed, and predictions do not depend on how cases were shown.
     """
 
     is_dealt = True
 
     def __init__(self, cases: ShownCases, *, needs: Sequence[MapNeed] = (), device: torch.device | str = "cpu",
-                 batch_size: int = 1) -> None:  # fmt: skip
+                 batch_size: int = 1, decision: str = ARGMAX) -> None:  # fmt: skip
         super().__init__(cases, needs=needs, device=device)
-        self.batch_size = batch_size
+        self.batch_size, self.decision = batch_size, decision
 
     def in_order(self, batch_size: int, *, group: bool) -> list[Tensor]:
-        """One batch a case, whatever the batch size: that is how many patches are shown at once."""
+        """Yield one batch a case; the batch size is that of the patches shown at once."""
         return list(torch.arange(len(self)).split(1))
 
     def forward(self, call: Callable[..., Any], batch: Batch) -> Any:
-        """The outputs on all that is shown of the case, put together of patches if the view has them."""
+        """Return the outputs on all that is shown of the case, put together from patches if the view has them."""
         (image,) = batch.inputs
         return self.cases.view.outputs(call, image, batch_size=self.batch_size, device=image.device)
 
     def classes(self, probs: Probs, batch: Batch) -> tuple[Labels, Labels]:
-        """Predicted and true classes (1, X, Y, Z) uint8 of the source's grid."""
+        """Return predicted and true classes (1, X, Y, Z) uint8 in the source's grid."""
         (case,) = batch.names
-        predicted = classes_in_source(probs[0], self.frames[case])
+        predicted = classes_in_source(probs[0], self.frames[case], self.decision)
         truth = torch.from_numpy(np.ascontiguousarray(self.cases.folder.truth(case))).to(probs.device)
         return predicted[None], truth[None]

@@ -1,4 +1,4 @@
-"""How a ledger says in which way a network of space is asked for all voxels of a case: ``coarse(stride=4)``."""
+"""Reads in which way an occupancy network is evaluated at all voxels of a case: ``coarse(stride=4)``."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _MEMORY = re.compile(r"(\d+(?:\.\d+)?)(MiB|GiB)")
 
 
 def read_bytes(text: str) -> int:
-    """``2GiB`` -> 2147483648; ValueError if it is written otherwise."""
+    """Return 2147483648 for ``2GiB``; ValueError if it is written otherwise."""
     found = _MEMORY.fullmatch(text)
     if found is None:
         raise ValueError(f"memory={text} is not understood; write it as 512MiB or 2GiB")
@@ -21,7 +21,7 @@ def read_bytes(text: str) -> int:
 
 
 class Way(Protocol):
-    """Asks a network of space for classes; :mod:`boundary_loss.inference.field` says where each way asks."""
+    """Evaluates an occupancy network; :mod:`boundary_loss.inference.field` says where each way does."""
 
     @property
     def memory(self) -> str:
@@ -29,13 +29,13 @@ class Way(Protocol):
         ...
 
     def __call__(self, field: Field, volume: Tensor, lattice: Lattice | None = None) -> Segmented:
-        """The classes at every voxel of the lattice over a volume (C, X, Y, Z), or at those of the volume."""
+        """Return the classes at every voxel of the lattice over a volume (C, X, Y, Z), or at those of the volume."""
         ...
 
 
 @dataclass(frozen=True)
 class Dense:
-    """``dense(memory=2GiB)``: at every voxel; ``memory`` is for the points that are computed at a time."""
+    """``dense(memory=2GiB)``: at every voxel; ``memory`` bounds the points that are computed at a time."""
 
     memory: str = "2GiB"
 
@@ -48,7 +48,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class Prior:
-    """``prior(memory=2GiB)``: as OSS-Net, where its coarse map has foreground, then around what was found."""
+    """``prior(memory=2GiB)``: as OSS-Net: where its coarse map has foreground, then around what was found."""
 
     memory: str = "2GiB"
 

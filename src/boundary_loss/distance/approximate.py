@@ -35,10 +35,10 @@ def approximate_distance(
     h: float = 0.05,
     spatial_dims: int | None = None,
 ) -> Tensor:
-    """Approximate distance to a soft mask, with gradients.
+    """Return the approximate distance to a soft mask, with gradients.
 
     ``d(x) = softmin over y of (1 - p(y)) * diagonal + |x - y|``: a voxel of probability 1 is a source, one of
-    probability 0 lies as far as the image is long, those between grade smoothly.
+    probability 0 is as far away as the image is long, and values between grade smoothly.
 
     Args:
         probs: (X, Y[, Z]) in [0, 1]; with ``spatial_dims``, (..., X, Y[, Z]).
@@ -51,8 +51,7 @@ def approximate_distance(
         (..., X, Y[, Z]) mm, in the type of ``probs`` and on its device; the diagonal where there is no foreground.
 
     Raises:
-        ValueError: no tensor, an even or too small window, an ``h`` that is not positive, or a shape that cannot be
-            meant.
+        ValueError: ``probs`` is no tensor or has too few axes; the window is even or too small; ``h`` is not positive.
     """
     if not isinstance(probs, Tensor):
         raise ValueError(f"probs must be a tensor, got {type(probs).__name__}; torch.as_tensor makes one of an array")
@@ -83,7 +82,7 @@ def approximate_distance(
 
 
 def _steps(radius: int, spacing: list[float]) -> list[tuple[tuple[int, ...], float]]:
-    """The window's steps that are no multiple of a shorter one, and their lengths in mm."""
+    """Return the window's steps, without multiples of shorter ones, and their lengths in mm."""
     offsets = itertools.product(range(-radius, radius + 1), repeat=len(spacing))
     primitive = [offset for offset in offsets if math.gcd(*offset) == 1]
     return [(offset, math.hypot(*[o * s for o, s in zip(offset, spacing)])) for offset in primitive]
@@ -92,7 +91,7 @@ def _steps(radius: int, spacing: list[float]) -> list[tuple[tuple[int, ...], flo
 def _soft_minimum(
     reached: Tensor, steps: list[tuple[tuple[int, ...], float]], softness: float, diagonal: float
 ) -> Tensor:
-    """Mean of the costs of coming from each neighbour, weighted by exp(-cost / softness)."""
+    """Return the mean of the costs of coming from each neighbour, weighted by exp(-cost / softness)."""
     radius = max(max(offset) for offset, _ in steps)
     space = reached.shape[1:]
     padded = F.pad(reached, [radius, radius] * len(space), value=2 * diagonal)

@@ -1,4 +1,4 @@
-"""Which axes of an array are items, classes and space. A shape that could mean two things is refused."""
+"""Tells which axes of an array are items, classes and space; refuses a shape that has two readings."""
 
 import operator
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ MAX_SPATIAL_DIMS = 3
 
 
 def dims_of_mask(shape: Sequence[int], spacing: SpacingTable | None, spatial_dims: int | None) -> int:
-    """How many of the last axes of a mask (..., X, Y[, Z]) are space: all, unless ``spatial_dims`` or rows say less.
+    """Return the number of spatial axes of a mask (..., X, Y[, Z]): all, unless ``spatial_dims`` or rows say less.
 
     Raises:
         ValueError: no such mask, or as many numbers of spacing as another number of axes would need.
@@ -35,7 +35,7 @@ def dims_of_mask(shape: Sequence[int], spacing: SpacingTable | None, spatial_dim
 def dims_of_labels(
     shape: Sequence[int], num_classes: int, spacing: SpacingTable | None, spatial_dims: int | None
 ) -> int:
-    """How many of the last axes of labels are space: of (B, ...), (B, 1, ...), or with a spacing of one image (...).
+    """Return the number of spatial axes of labels (B, ...), (B, 1, ...), or of one image (...) with its spacing.
 
     Raises:
         ValueError: a shape and spacing that could mean two things, or none.
@@ -51,12 +51,12 @@ def dims_of_labels(
 
 
 def _may_be_slices(shape: Sequence[int], num_classes: int) -> bool:
-    """True for a volume's shape that a batch of slices has too, if the maps' shape would not show the mistake."""
+    """Return True if a volume's shape may also be a batch of slices and the maps would not show the mistake."""
     return len(shape) > MAX_SPATIAL_DIMS or (len(shape) == 3 and shape[0] in (1, num_classes))
 
 
 def dims_of_one_hot(shape: Sequence[int], spacing: SpacingTable | None, spatial_dims: int | None) -> int:
-    """How many of the last axes of a one-hot segmentation (B, K, X, Y[, Z]) are space.
+    """Return the number of spatial axes of a one-hot segmentation (B, K, X, Y[, Z]).
 
     Raises:
         ValueError: a shape and spacing that could mean two things, or none.
@@ -70,7 +70,7 @@ def dims_of_one_hot(shape: Sequence[int], spacing: SpacingTable | None, spatial_
 
 
 def _asked_for(shape: Sequence[int], others: int, spacing: SpacingTable | None, spatial_dims: Any) -> int:
-    """``spatial_dims``, of an array that has ``others`` more axes at least."""
+    """Return ``spatial_dims``, checked against an array that has at least ``others`` axes besides."""
     try:
         dims = operator.index(spatial_dims)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Exact Euclidean distances on the CPU: by the compiled kernels, or where there are none by NumPy and SciPy."""
+"""Exact Euclidean distances on the CPU: by the compiled kernels, or by NumPy and SciPy if there are none."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ from boundary_loss.native import distances as compiled
 def distances_to(
     maps: Maps, spacing: SpacingTable, dtype: Any, *, faces: bool = False, limit: float = math.inf
 ) -> np.ndarray:
-    """:func:`boundary_loss.distance.engine.distances_to` of images on the CPU; (N, ...) mm."""
+    """Do what :func:`boundary_loss.distance.engine.distances_to` does, on the CPU; (N, ...) mm."""
     if compiled.available():
         return _compiled(maps, spacing, dtype, faces=faces, limit=limit)
     return plain.distances_to(maps, spacing, dtype, faces=faces, limit=limit)
@@ -31,14 +31,14 @@ def signed(
     inside: float = 0.0,
     nowhere: float | np.ndarray = math.inf,
 ) -> np.ndarray:
-    """:func:`boundary_loss.distance.engine.signed` of images on the CPU; (N, ...) mm."""
+    """Do what :func:`boundary_loss.distance.engine.signed` does, on the CPU; (N, ...) mm."""
     if compiled.available():
         return _compiled(maps, spacing, dtype, signed=True, faces=faces, limit=limit, inside=inside, nowhere=nowhere)
     return plain.signed(maps, spacing, dtype, faces=faces, limit=limit, inside=inside, nowhere=nowhere)
 
 
 def nearest(maps: Maps, spacing: SpacingTable) -> np.ndarray:
-    """The index of the nearest True voxel of each voxel, (N, D, ...) int64; -1 in a map that has none."""
+    """Return the index of each voxel's nearest True voxel, (N, D, ...) int64; -1 in a map that has none."""
     return plain.nearest(maps, spacing)
 
 

@@ -1,4 +1,4 @@
-"""One entrance to the kernels: N maps on any device, the same numbers to rounding."""
+"""Chooses the kernel by device; all give the same distances to rounding."""
 
 import importlib.util
 import math
@@ -15,14 +15,14 @@ from boundary_loss.distance.maps import Maps
 
 @cache
 def has_triton() -> bool:
-    """Whether our CUDA kernels can run; torch's CUDA builds bring Triton with them."""
+    """Return True if the CUDA kernels can run; torch's CUDA builds bring Triton with them."""
     return importlib.util.find_spec("triton") is not None
 
 
 def distances_to(
     maps: Maps, spacing: SpacingTable, dtype: torch.dtype, *, faces: bool = False, limit: float = math.inf
 ) -> Tensor:
-    """Distance of each voxel to the nearest True voxel of its map.
+    """Return the distance of each voxel to the nearest True voxel of its map.
 
     Args:
         maps: N masks (...).
@@ -56,11 +56,13 @@ def signed(
     inside: float = 0.0,
     nowhere: float | np.ndarray = math.inf,
 ) -> Tensor:
-    """Distance of each voxel to the nearest voxel of the other kind, negative on True voxels; arguments as above.
+    """Return the distance of each voxel to the nearest voxel of the other kind, negative on True voxels.
+
+    Arguments as of :func:`distances_to`, and:
 
     Args:
         inside: mm added to the distances on True voxels.
-        nowhere: or (N,); what a map holds that has no True voxel, and minus this one that has no other.
+        nowhere: value, or (N,), of a map without True voxels; a map without other voxels gets minus this.
     """
     labels = maps.labels
     if 0 in maps.shape:
@@ -78,7 +80,7 @@ def signed(
         found = _limited(triton_edt.distances(maps, spacing, faces=faces, signed=True, limit=limit), limit)
     else:
         found = distances_to(maps, spacing, dtype, faces=faces, limit=limit)
-        found -= distances_to(maps.others(), spacing, dtype, faces=faces, limit=limit)  # everywhere one of the two is 0
+        found -= distances_to(maps.others(), spacing, dtype, faces=faces, limit=limit)  # one is 0
     return finished(found, inside, nowhere)
 
 
@@ -96,14 +98,14 @@ def finished(signed: Tensor, inside: float, nowhere: float | np.ndarray) -> Tens
 
 
 def nearest(masks: Tensor, spacing: SpacingTable) -> Tensor:
-    """The index of the nearest True voxel, (N, ...) bool -> (N, D, ...) int64; -1 in a map that has none."""
+    """Return the index of the nearest True voxel, (N, ...) bool -> (N, D, ...) int64; -1 in a map that has none."""
     if masks.device.type != "cpu":
         return minplus.nearest(masks, spacing)
     return torch.from_numpy(cpu.nearest(Maps(masks), spacing))
 
 
 def _limited(distances: Tensor, limit: float) -> Tensor:
-    """Cut at the limit, beyond which a kernel may give anything longer, but for the maps that are infinite all over."""
+    """Cut distances to the limit, beyond which kernels are not exact; maps that are infinite throughout stay so."""
     if math.isinf(limit) or not distances.numel():
         return distances
     nowhere = distances.abs().flatten(1).amin(dim=1).isinf().view(-1, *[1] * (distances.ndim - 1))

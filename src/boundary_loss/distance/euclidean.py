@@ -1,4 +1,4 @@
-"""The exact Euclidean distance to a mask, batched, on any device."""
+"""Exact Euclidean distance to a mask, batched, on any device."""
 
 import math
 from typing import Any
@@ -29,9 +29,9 @@ def euclidean_distance(
     dtype: Any = np.float32,
     max_distance: float | None = None,
 ) -> Array:
-    """Exact distance of every voxel's centre to the centre of the nearest foreground voxel.
+    """Return the exact distance of every voxel's centre to the centre of the nearest foreground voxel.
 
-    In SciPy's words: ``distance_transform_edt(mask == 0, sampling=spacing_mm)``, for each map of a batch.
+    Equals SciPy's ``distance_transform_edt(mask == 0, sampling=spacing_mm)`` for each map of a batch.
 
     Args:
         mask: (X, Y[, Z]) NumPy array or tensor; not 0 is foreground. With ``spatial_dims``, (..., X, Y[, Z]).
@@ -47,7 +47,7 @@ def euclidean_distance(
         and inf (or ``max_distance``) throughout a map without foreground.
 
     Raises:
-        ValueError: a shape, spacing or type that cannot be meant.
+        ValueError: a shape, spacing or type that does not fit.
 
     >>> euclidean_distance(np.array([[0, 0, 1], [0, 0, 0]]), spacing_mm=[2.0, 1.0])
     array([[2.      , 1.      , 0.      ],
@@ -64,11 +64,13 @@ def euclidean_distance(
 
 
 def nearest_foreground(mask: Array, spacing_mm: Spacing = None, *, spatial_dims: int | None = None) -> Array:
-    """Where the nearest foreground voxel of every voxel is (the feature transform); arguments as above.
+    """Return the index of every voxel's nearest foreground voxel (the feature transform).
+
+    Arguments as of :func:`euclidean_distance`.
 
     Returns:
         (..., D, X, Y[, Z]) integer index along each of the D spatial axes; -1 in a map without foreground.
-        Of several nearest voxels any one is named.
+        If several voxels are equally near, the index of one of them.
 
     >>> nearest_foreground(np.array([0, 0, 1, 0]))
     array([[2, 2, 2, 2]])
@@ -83,7 +85,7 @@ def nearest_foreground(mask: Array, spacing_mm: Spacing = None, *, spatial_dims:
 def _flat_maps(
     voxels: torch.Tensor, spacing_mm: Spacing, spatial_dims: int | None
 ) -> tuple[torch.Tensor, SpacingTable]:
-    """(N, X, Y[, Z]) maps and their spacing."""
+    """Return the masks as (N, X, Y[, Z]) maps, and their spacing."""
     spacing = spacing_array(spacing_mm)
     dims = dims_of_mask(voxels.shape, spacing, spatial_dims)
     lead, space = voxels.shape[: voxels.ndim - dims], voxels.shape[voxels.ndim - dims :]
@@ -91,7 +93,9 @@ def _flat_maps(
 
 
 def inside_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: Any = torch.float32) -> torch.Tensor:
-    """Distance of each foreground voxel to the nearest background voxel, 0 outside: the original's ``one_hot2hd_dist``.
+    """Return the distance of each foreground voxel to the nearest background voxel, 0 outside.
+
+    The original calls it ``one_hot2hd_dist``.
 
     Args:
         masks: (B, K, ...) tensor, not 0 is foreground; each mask on its own.
@@ -110,7 +114,10 @@ def inside_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: A
 
 
 def either_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: Any = torch.float32) -> torch.Tensor:
-    """Distance of each voxel to the nearest voxel of the other kind, inside and outside alike; else as above."""
+    """Return the distance of each voxel to the nearest voxel of the other kind, positive inside too.
+
+    Arguments and answer as of :func:`inside_distance`.
+    """
     spacing_mm = _spacing_of_classes(masks, spacing_mm)
     if (signed := _signed_if_halves(masks, spacing_mm, dtype)) is not None:
         return signed.abs_().unsqueeze(1).repeat(1, 2, *[1] * (signed.ndim - 1))
@@ -120,11 +127,11 @@ def either_distance(masks: torch.Tensor, spacing_mm: Spacing = None, *, dtype: A
 
 
 def _signed_if_halves(masks: torch.Tensor, spacing_mm: Spacing, dtype: Any) -> torch.Tensor | None:
-    """Signed distances of the second of two complementary masks, as argmax of two classes gives, by one transform.
+    """Return signed distances of the second of two complementary masks (argmax of two classes) by one transform.
 
     Returns:
-        (B, ...) signed distances of the second class, 0 without boundary; None for other masks, and on a GPU, which
-        would have to be waited for.
+        (B, ...) signed distances of the second class, 0 without boundary; None if the masks are not complementary,
+        and on a GPU, where finding out would make the host wait.
     """
     if masks.device.type != "cpu" or masks.shape[1] != 2 or masks.dtype != torch.bool:
         return None
@@ -135,7 +142,7 @@ def _signed_if_halves(masks: torch.Tensor, spacing_mm: Spacing, dtype: Any) -> t
 
 
 def _spacing_of_classes(masks: torch.Tensor, spacing_mm: Spacing) -> SpacingTable | None:
-    """The spacing of masks (B, K, ...), which has as many numbers as they have spatial axes."""
+    """Return the spacing of masks (B, K, ...), with one number for each spatial axis."""
     if masks.ndim < 3:
         raise ValueError(f"masks must be (B, K, ...), got shape {tuple(masks.shape)}")
     spacing = spacing_array(spacing_mm)
@@ -154,7 +161,10 @@ def _maps_of_classes(masks: torch.Tensor, spacing_mm: Spacing) -> tuple[Maps, Sp
 
 
 def _zero_without_boundary(distances: torch.Tensor) -> torch.Tensor:
-    """(N, ...): a map that is infinite all over, and so in its first voxel, becomes zero; no look at the device."""
+    """Set maps (N, ...) that are infinite throughout to zero.
+
+    The first voxel shows it, and it is tested on the device, so that the host does not wait.
+    """
     nowhere = distances.flatten(1)[:, :1].isinf() if distances.numel() else distances.new_zeros(len(distances), 1)
     if distances.is_cuda or bool(nowhere.any()):
         distances.masked_fill_(nowhere.bool().view(-1, *[1] * (distances.ndim - 1)), 0)

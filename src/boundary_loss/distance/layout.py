@@ -1,4 +1,4 @@
-"""Which axes of an array are space, and how far apart its voxels are: checked once, for every distance map."""
+"""Checks arrays, spacings and types once, for every distance map."""
 
 import math
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Array = np.ndarray | Tensor
-ArrayT = TypeVar("ArrayT", np.ndarray, Tensor)  # what goes in comes out
+ArrayT = TypeVar("ArrayT", np.ndarray, Tensor)  # the answer has the kind of the argument
 Spacing = Sequence[float] | np.ndarray | Tensor | None
-SpacingTable = NDArray[np.float64]  # (D,) one spacing for every map, or (N, D) one a map; mm
+SpacingTable = NDArray[np.float64]  # mm; (D,) for all maps, or (N, D), one row a map
 
 _WIDE_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)  # for which torch has few operations
 
 
 def spacing_array(spacing_mm: Spacing, name: str = "spacing_mm") -> SpacingTable | None:
-    """The spacing as float64, (D,) or one row an item (B, D); None stays None.
+    """Return the spacing as float64, (D,) or one row an item (B, D); None stays None.
 
     Args:
         name: of the argument, for messages.
@@ -43,7 +43,7 @@ def spacing_array(spacing_mm: Spacing, name: str = "spacing_mm") -> SpacingTable
 
 
 def spacing_table(spacing: SpacingTable | None, lead: Sequence[int], dims: int, each: int = 1) -> SpacingTable:
-    """The spacing of the flattened maps: (D,), or (N, D) where each item of the first leading axis has its own.
+    """Return the spacing of the flattened maps: (D,), or (N, D) if each item of the first axis has its own.
 
     Args:
         lead: the axes before space, and before that of the classes.
@@ -63,12 +63,12 @@ def spacing_table(spacing: SpacingTable | None, lead: Sequence[int], dims: int, 
 
 
 def diagonals(size: Sequence[int], spacing: SpacingTable) -> np.ndarray:
-    """The length of each map's diagonal, (N or 1,) mm."""
+    """Return the length of each map's diagonal, (N or 1,) mm."""
     return np.atleast_1d(np.sqrt(((np.asarray(size) * spacing) ** 2).sum(axis=-1)))
 
 
 def as_tensor(array: Any, name: str) -> tuple[Tensor, bool]:
-    """The array as a tensor that shares its memory where possible, and whether it came from NumPy.
+    """Return the array as a tensor, sharing its memory where possible, and whether it came from NumPy.
 
     Raises:
         ValueError: neither an array nor a tensor, or of a type that holds no numbers.
@@ -87,20 +87,20 @@ def as_tensor(array: Any, name: str) -> tuple[Tensor, bool]:
 
 
 def _known_to_torch(dtype: np.dtype) -> np.dtype:
-    """The type itself in this machine's byte order, or one that holds its numbers and that torch knows."""
+    """Return the type in this machine's byte order, or a wider one if torch does not know it."""
     if dtype.kind == "u" and dtype.itemsize > 1:
         return np.dtype(np.int64)
     return np.dtype(np.float64) if dtype.kind == "f" and dtype.itemsize > 8 else dtype.newbyteorder("=")
 
 
 def as_mask(array: Any, name: str = "mask") -> tuple[Tensor, bool]:
-    """A bool tensor: any number but 0 is foreground, as in SciPy."""
+    """Return a bool tensor: any number but 0 is foreground, as in SciPy."""
     tensor, from_numpy = as_tensor(array, name)
     return (tensor if tensor.dtype == torch.bool else tensor != 0), from_numpy
 
 
 def checked_limit(max_distance: float | None) -> float:
-    """The longest distance that is asked for, mm; inf if None.
+    """Return the longest distance that is asked for, mm; inf if None.
 
     Raises:
         ValueError: it is not positive.
@@ -113,10 +113,10 @@ def checked_limit(max_distance: float | None) -> float:
 
 
 def as_torch_dtype(dtype: Any) -> torch.dtype:
-    """float32 or float64, named in torch's way or NumPy's.
+    """Return torch.float32 or torch.float64, given by torch's name or NumPy's.
 
     Raises:
-        ValueError: any other type; distances are real numbers.
+        ValueError: any other type.
     """
     known = {torch.float32: torch.float32, torch.float64: torch.float64}
     if isinstance(dtype, torch.dtype):

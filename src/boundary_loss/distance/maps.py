@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Maps:
-    """N = B * K masks of B images, item by item and class by class within each."""
+    """The N = B * K masks of B images, ordered by item, then by class."""
 
     labels: Tensor
     """(B, ...) integers; or bool, each image its own mask."""
@@ -40,12 +40,12 @@ class Maps:
         return len(self.classes) * self.labels.numel()
 
     def __getitem__(self, n: int) -> np.ndarray:
-        """One mask, (...) bool; of images on the CPU."""
+        """Return one mask, (...) bool; for images on the CPU."""
         b, k = divmod(n, len(self.classes))
         return self._compared(self.labels[b], self.classes[k]).numpy()
 
     def masks(self) -> Tensor:
-        """All of them, (N, ...) bool, for an engine that cannot do without."""
+        """Return all masks, (N, ...) bool, for a kernel that needs them at once."""
         each = [self._compared(self.labels, k) for k in self.classes]
         return each[0] if len(each) == 1 else torch.stack(each, dim=1).flatten(0, 1)
 

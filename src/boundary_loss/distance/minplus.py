@@ -1,4 +1,4 @@
-"""Exact Euclidean distances in plain torch operations, for any device: what CUDA runs where Triton is missing.
+"""Exact Euclidean distances in plain torch operations, for any device: used on CUDA if Triton is missing.
 
 The last axis by running maxima of positions, each further axis as a min-plus product with parabolas over all pairs
 of positions (the formula stands in :mod:`boundary_loss.distance.parabolas`), in chunks that bound the memory.
@@ -17,7 +17,7 @@ CHUNK = 1 << 25  # pairs held at a time: 128 MB in float32
 def distances_to(
     masks: Tensor, spacing: SpacingTable, dtype: torch.dtype, *, faces: bool = False, limit: float = math.inf
 ) -> Tensor:
-    """Distance of each voxel to the nearest True voxel of its map; arguments as in :func:`engine.distances_to`."""
+    """Return the distance of each voxel to the nearest True voxel; arguments as of :func:`engine.distances_to`."""
     squared, _ = _on_lines(masks, _per_axis(masks, spacing, -1, dtype), faces)
     for axis in range(masks.ndim - 2, 0, -1):
         size, step = masks.shape[axis], _per_axis(masks, spacing, axis - 1, dtype)
@@ -30,7 +30,7 @@ def distances_to(
 
 
 def nearest(masks: Tensor, spacing: SpacingTable) -> Tensor:
-    """The index of the nearest True voxel, (N, ...) bool -> (N, D, ...) int64; -1 in a map that has none."""
+    """Return the index of the nearest True voxel, (N, ...) bool -> (N, D, ...) int64; -1 in a map that has none."""
     squared, position = _on_lines(masks, _per_axis(masks, spacing, -1, torch.float64), faces=False)
     indices = [position]
     for axis in range(masks.ndim - 2, 0, -1):
@@ -42,12 +42,12 @@ def nearest(masks: Tensor, spacing: SpacingTable) -> Tensor:
 
 
 def reach_of(limit: float, spacing: SpacingTable, size: int) -> int:
-    """How many voxels along an axis a distance within the limit may span, one to a voxel's face among them."""
+    """Return how many voxels along an axis a distance within the limit may span, measured to faces too."""
     return min(size - 1, math.ceil(min(limit / float(spacing.min()), size)) + 1)
 
 
 def _near(axis: int, squared: Tensor, step: Tensor, reach: int, faces: bool) -> Tensor:
-    """``min over j of squared[j] + rise[i, j]`` along one axis, of the j at most ``reach`` away."""
+    """Return ``min over j of squared[j] + rise[i, j]`` along one axis, over the j at most ``reach`` away."""
     turned = squared.movedim(axis, 1)
     best = turned.clone()
     for offset in range(1, reach + 1):
@@ -58,13 +58,13 @@ def _near(axis: int, squared: Tensor, step: Tensor, reach: int, faces: bool) -> 
 
 
 def _per_axis(masks: Tensor, spacing: SpacingTable, axis: int, dtype: torch.dtype) -> Tensor:
-    """(N or 1, 1, 1) mm between centres along one spatial axis."""
-    step = torch.as_tensor(spacing[..., axis], dtype=dtype).to(masks.device, non_blocking=True)  # nobody waits for it
+    """Return (N or 1, 1, 1) mm between centres along one spatial axis."""
+    step = torch.as_tensor(spacing[..., axis], dtype=dtype).to(masks.device, non_blocking=True)  # no wait
     return step.view(-1, 1, 1)
 
 
 def _rise(size: int, step: Tensor, faces: bool) -> Tensor:
-    """(N or 1, size, size) squared distance between positions i and j of a line."""
+    """Return (N or 1, size, size) squared distances between positions i and j of a line."""
     i = torch.arange(size, device=step.device, dtype=step.dtype)
     return _square(torch.abs(i[:, None] - i), step, faces)
 
@@ -74,7 +74,7 @@ def _square(steps: Tensor, step: Tensor, faces: bool) -> Tensor:
 
 
 def _on_lines(masks: Tensor, step: Tensor, faces: bool) -> tuple[Tensor, Tensor]:
-    """Squared distance to, and position of, the nearest True voxel on the same line of the last axis."""
+    """Return squared distance to, and position of, the nearest True voxel on the same line of the last axis."""
     size = masks.shape[-1]
     lines = masks.reshape(len(masks), -1, size)
     i = torch.arange(size, device=masks.device, dtype=torch.int64)
@@ -88,7 +88,7 @@ def _on_lines(masks: Tensor, step: Tensor, faces: bool) -> tuple[Tensor, Tensor]
 
 
 def _along(axis: int, squared: Tensor, rise: Tensor, *, indexed: bool) -> tuple[Tensor, Tensor]:
-    """``min over j of squared[j] + rise[i, j]`` along one axis, and where ``indexed`` the j that gave it."""
+    """Return ``min over j of squared[j] + rise[i, j]`` along one axis and, if ``indexed``, the j that gave it."""
     turned = squared.movedim(axis, -1)
     size = turned.shape[-1]
     lines = turned.reshape(len(squared), -1, size)

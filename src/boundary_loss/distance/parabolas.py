@@ -2,8 +2,8 @@
 
 Squared Euclidean distances are separable: with ``f`` the squared distance within each slice across an axis,
 the squared distance in the volume is ``min over j of f[j] + (spacing * (i - j))^2`` along that axis, a min-plus
-product with parabolas (Saito & Toriwaki, Pattern Recognition 1994). The offsets ``|i - j|`` are taken nearest first
-and end where a parabola has risen above the largest distance found, or above the longest that is asked for.
+product with parabolas (Saito & Toriwaki, Pattern Recognition 1994). The offsets ``|i - j|`` are taken nearest first,
+until the parabola exceeds the largest distance found, or the longest that is asked for.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 BLOCK = 1 << 17  # elements of one min-plus block: the working set then stays in the core's own cache
-SMALL = 1 << 15  # voxels below which starting threads costs more than they save
+SMALL = 1 << 15  # fewer voxels take less time than starting threads
 
 
 def in_threads(jobs: Iterable[Callable[[], Any]], size: int) -> None:
-    """Run the jobs, side by side where they are large, in as many threads as torch was given."""
+    """Run the jobs; large ones in parallel, in as many threads as torch uses."""
     jobs = list(jobs)
     workers = min(torch.get_num_threads(), len(jobs))
     if workers < 2 or size < SMALL:
@@ -32,7 +32,7 @@ def in_threads(jobs: Iterable[Callable[[], Any]], size: int) -> None:
 
 
 def on_line(mask: np.ndarray, spacing: float, dtype: Any, faces: bool) -> np.ndarray:
-    """Squared distances within a line that has foreground."""
+    """Return the squared distances within a line that has foreground."""
     found = np.flatnonzero(mask)
     positions = np.arange(mask.size)
     after = np.searchsorted(found, positions).clip(max=found.size - 1)
@@ -43,7 +43,7 @@ def on_line(mask: np.ndarray, spacing: float, dtype: Any, faces: bool) -> np.nda
 def along_every_axis(
     mask: np.ndarray, spacing: np.ndarray, dtype: Any, faces: bool, first: int, limit: float
 ) -> np.ndarray:
-    """A min-plus product along every axis, beginning with the ``first``."""
+    """Apply a min-plus product along every axis, beginning with the ``first``."""
     squared = np.where(mask, 0, np.inf).astype(dtype)
     for axis in (first, *[a for a in range(mask.ndim) if a != first]):
         turned = np.moveaxis(squared, axis, 0)
@@ -54,10 +54,10 @@ def along_every_axis(
 
 
 def min_plus(sources: np.ndarray, size: int, first: int, spacing: float, faces: bool, limit: float) -> np.ndarray:
-    """(S, M) sources at positions ``first``... -> (size, M) ``min over j of sources[j] + rise(i - j)``.
+    """Return (size, M) ``min over j of sources[j] + rise(i - j)`` of (S, M) sources at positions ``first``, ...
 
     Args:
-        limit: mm; what lies farther may come out longer than it is.
+        limit: mm; longer distances may be overestimated.
     """
     result = np.empty((size, sources.shape[1]), sources.dtype)
     width = max(BLOCK // len(sources), 64)
@@ -74,7 +74,7 @@ def min_plus(sources: np.ndarray, size: int, first: int, spacing: float, faces: 
 def _min_plus_block(
     sources: np.ndarray, size: int, first: int, spacing: float, faces: bool, limit: float
 ) -> np.ndarray:
-    """All pairs (i, j) of one distance ``offset = |i - j|`` at a time, nearest first."""
+    """Take all pairs (i, j) of one ``offset = |i - j|`` at a time, nearest first."""
     count = len(sources)
     best = np.full((size, sources.shape[1]), np.inf, sources.dtype)
     best[first : first + count] = sources

@@ -1,12 +1,12 @@
-"""Exact Euclidean distances by NumPy and SciPy: what a CPU runs where the kernels are not compiled.
+"""Exact Euclidean distances by NumPy and SciPy: used on a CPU if the kernels are not compiled.
 
 The axes are taken one after the other (:mod:`boundary_loss.distance.parabolas`). These savings keep it exact:
 
-- an "inside" transform is cropped to the box of its unknown voxels and one voxel around it; and any transform that is
-  asked for short distances alone, to the box of the foreground and as much around it;
+- an "inside" transform is cropped to the box of its unknown voxels and one voxel around it; a transform with a limit,
+  to the box of the foreground and the limit around it;
 - the sources of a min-plus product are only the slices that hold foreground;
-- where every run of unknown voxels is short, as inside lesions or in noise, few offsets are left on every axis;
-  otherwise SciPy's feature transform does the work within slices, several at once.
+- if every run of unknown voxels is short, as inside lesions or in noise, min-plus products need few offsets;
+  otherwise SciPy's feature transform works within slices, several at once.
 """
 
 import math
@@ -21,11 +21,11 @@ from boundary_loss.distance import parabolas
 from boundary_loss.distance.layout import SpacingTable
 from boundary_loss.distance.maps import Maps
 
-SHORT = 32  # voxels; a power of two. Runs below it are faster by min-plus products alone
+SHORT = 32  # voxels, a power of two: shorter runs are faster by min-plus products alone
 
 
 def distances_to(maps: Maps, spacing: SpacingTable, dtype: Any, *, faces: bool, limit: float) -> np.ndarray:
-    """Arguments and answer as of :func:`boundary_loss.distance.engine.distances_to`."""
+    """Do what :func:`boundary_loss.distance.engine.distances_to` does."""
     return _each(maps, spacing, dtype, partial(_fill, faces=faces, limit=limit))
 
 
@@ -39,18 +39,18 @@ def signed(
     inside: float,
     nowhere: float | np.ndarray,
 ) -> np.ndarray:
-    """Arguments and answer as of :func:`boundary_loss.distance.engine.signed`."""
+    """Do what :func:`boundary_loss.distance.engine.signed` does."""
     distances = _each(maps, spacing, dtype, partial(_fill_signed, faces=faces, limit=limit))
     if inside:
         np.add(distances, inside, out=distances, where=distances < 0)
     for distance, absent in zip(distances, np.broadcast_to(nowhere, len(maps))):
-        if distance.size and np.isinf(distance.flat[0]):  # then it is so everywhere
+        if distance.size and np.isinf(distance.flat[0]):  # then the whole map is infinite
             distance.fill(math.copysign(1, distance.flat[0]) * absent + 0.0)  # no -0
     return distances
 
 
 def nearest(maps: Maps, spacing: SpacingTable) -> np.ndarray:
-    """Arguments and answer as of :func:`boundary_loss.distance.engine.nearest`."""
+    """Do what :func:`boundary_loss.distance.engine.nearest` does."""
     found = np.empty((len(maps), maps.ndim - 1, *maps.shape[1:]), np.int64)
     rows = np.broadcast_to(spacing, found.shape[:2])
 
@@ -62,16 +62,16 @@ def nearest(maps: Maps, spacing: SpacingTable) -> np.ndarray:
 
 
 def _each(maps: Maps, spacing: SpacingTable, dtype: Any, fill: Callable[..., None]) -> np.ndarray:
-    """Have each map written into zeros by ``fill(out, mask, spacing)``."""
+    """Return an array of zeros into which ``fill(out, mask, spacing)`` has written each map."""
     result = np.zeros(maps.shape, dtype)
     rows = np.broadcast_to(spacing, (len(maps), maps.ndim - 1))
 
     def one(n: int) -> None:
-        fill(result[n], maps[n], rows[n])  # the mask exists while it is read
+        fill(result[n], maps[n], rows[n])  # each mask is built here and freed after
 
     if maps.ndim <= 3:
         parabolas.in_threads([partial(one, n) for n in range(len(maps))], maps.size)
-    else:  # one volume at a time: its slices are what runs side by side
+    else:  # one volume at a time: its slices run in parallel
         for n in range(len(maps)):
             one(n)
     return result
@@ -81,7 +81,7 @@ def _fill_signed(out: np.ndarray, mask: np.ndarray, spacing: np.ndarray, *, face
     _fill(out, mask, spacing, faces=faces, limit=limit)
     inside = np.zeros_like(out)
     _fill(inside, ~mask, spacing, faces=faces, limit=limit)
-    out -= inside  # everywhere one of the two is 0
+    out -= inside  # at every voxel one of the two is 0
 
 
 def _fill(out: np.ndarray, mask: np.ndarray, spacing: np.ndarray, *, faces: bool, limit: float) -> None:
@@ -107,16 +107,16 @@ def _fill(out: np.ndarray, mask: np.ndarray, spacing: np.ndarray, *, faces: bool
 
 
 def _around(part: slice, box: tuple[int, int], steps: float) -> slice:
-    """What of ``part`` lies within so many steps, and the one to a voxel's face, of a box."""
+    """Return the part of ``part`` within so many steps of a box, plus one for distances to faces."""
     reach = math.ceil(steps) + 1
     return slice(max(part.start, box[0] - reach), min(part.stop, box[1] + reach))
 
 
 def _box(mask: np.ndarray) -> list[tuple[int, int]] | None:
-    """First and one past the last True position on each axis."""
+    """Return first and last True position, the last plus one, along each axis."""
     box = []
     for axis in range(mask.ndim):
-        if mask.take(0, axis).any() and mask.take(-1, axis).any():  # so is most background: no need to look inside
+        if mask.take(0, axis).any() and mask.take(-1, axis).any():  # as most background
             box.append((0, mask.shape[axis]))
             continue
         found = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
@@ -127,7 +127,7 @@ def _box(mask: np.ndarray) -> list[tuple[int, int]] | None:
 
 
 def _squared(mask: np.ndarray, spacing: np.ndarray, dtype: Any, faces: bool, limit: float) -> np.ndarray:
-    """Squared distances within one map that has foreground; beyond the limit they may be too long."""
+    """Return the squared distances within one map that has foreground; beyond the limit they may be too long."""
     if mask.ndim == 1:
         return parabolas.on_line(mask, spacing[0], dtype, faces)
     short = _short_axis(~mask)
@@ -158,11 +158,11 @@ def _short_axis(unknown: np.ndarray) -> int | None:
 
 
 def _runs_are_short(unknown: np.ndarray, axis: int) -> bool:
-    """Whether every line has an end to its runs and none is of ``SHORT`` voxels, by doubling the length asked about."""
+    """Return True if every line has foreground and no run of ``SHORT`` unknown voxels; tests lengths 1, 2, 4, ..."""
     if unknown.shape[axis] < SHORT:
         return not unknown.all(axis=axis).any()
     lines = np.moveaxis(unknown, axis, 0)
-    some = lines[:, ::16] if unknown.ndim == 2 else lines[:, ::8, ::8]  # most masks are told by a few lines
+    some = lines[:, ::16] if unknown.ndim == 2 else lines[:, ::8, ::8]  # a few lines decide for most masks
     return not (_has_long_runs(some) or _has_long_runs(lines))
 
 
@@ -175,7 +175,7 @@ def _has_long_runs(lines: np.ndarray) -> bool:
 
 
 def _squared_in_plane(mask: np.ndarray, spacing: np.ndarray, dtype: Any) -> np.ndarray:
-    """From SciPy's feature transform, whose integer steps are squared here in less time than SciPy takes for it."""
+    """Return squared distances by SciPy's feature transform, whose integer steps are squared faster here."""
     indices = _nearest(mask, spacing)
     total = np.zeros(mask.shape, dtype)
     for axis, index in enumerate(indices):
@@ -188,7 +188,7 @@ def _squared_in_plane(mask: np.ndarray, spacing: np.ndarray, dtype: Any) -> np.n
 
 
 def _nearest(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """The index of the nearest True voxel, (...) bool -> (D, ...) int32; -1 where there is none."""
+    """Return the index of the nearest True voxel, (...) bool -> (D, ...) int32; -1 if there is none."""
     if not mask.any():
         return np.full((mask.ndim, *mask.shape), -1, np.int32)
     return distance_transform_edt(~mask, sampling=spacing, return_distances=False, return_indices=True)

@@ -1,4 +1,4 @@
-"""Reading a segmentation for its signed maps: labels or one-hot, which classes, and which voxels do not count."""
+"""Reads a segmentation for its signed maps: labels or one-hot, the chosen classes, the voxels that do not count."""
 
 import operator
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from boundary_loss.shapes import IGNORED
 
 
 class _Unasked(int):
-    """An ignored label that no one asked for: as a default it differs from the same number given."""
+    """An ignored label by default, which is treated differently from the same number given by the user."""
 
 
 UNASKED = _Unasked(IGNORED)
@@ -25,12 +25,12 @@ TO_IGNORE = "so with ignore_index=255"
 
 
 class Ignored(NamedTuple):
-    """Voxels that are neither of a class nor of its rest."""
+    """Voxels that belong neither to a class nor to the rest of the image."""
 
     voxels: Tensor
     """(N, ...) bool"""
     rest: Maps
-    """What is neither of the class nor ignored."""
+    """Return the voxels that are neither of the class nor ignored."""
 
 
 class Segmentation(NamedTuple):
@@ -52,7 +52,7 @@ def read_labels(
     spacing: SpacingTable | None,
     spatial_dims: int | None,
 ) -> Segmentation:
-    """Labels (..., X, Y[, Z]) of any type that holds whole numbers; arguments as of ``signed_distance``."""
+    """Read labels (..., X, Y[, Z]) of any type that holds whole numbers; arguments as of ``signed_distance``."""
     K = class_count(num_classes, "num_classes")
     labels = as_labels(tensor, "segmentation")
     dims = dims_of_labels(labels.shape, K, spacing, spatial_dims)
@@ -64,7 +64,7 @@ def read_labels(
     labels, ignored = _comparable(labels.reshape(lead.numel(), *space), K, ignore_index)
     if counted is not None:
         labels, ignored = _filled(labels, counted, ignored)
-    if labels.device.type == "cpu":  # elsewhere a look would make the host wait
+    if labels.device.type == "cpu":  # on a GPU the host would wait for the values
         _check_labels(labels, K, ignored, asked=asked)
         if ignored is not None and not bool((labels == ignored).any()):
             ignored = None
@@ -82,7 +82,7 @@ def read_one_hot(
     spacing: SpacingTable | None,
     spatial_dims: int | None,
 ) -> Segmentation:
-    """One-hot (..., K, X, Y[, Z]) zeros and ones of any type; arguments as of ``signed_distance``."""
+    """Read one-hot (..., K, X, Y[, Z]) zeros and ones of any type; arguments as of ``signed_distance``."""
     dims = dims_of_one_hot(tensor.shape, spacing, spatial_dims)
     lead, K, space = tensor.shape[: -dims - 1], tensor.shape[-dims - 1], tensor.shape[-dims:]
     chosen, counted = _chosen(classes, K), _read_mask(mask, lead, space, tensor)
@@ -101,7 +101,7 @@ def read_one_hot(
 
 
 def class_count(given: Any, name: str) -> int:
-    """The number of classes that an argument of this name gives.
+    """Return the number of classes; ``name`` is the argument that gives it, for messages.
 
     Raises:
         ValueError: it is not a whole number above 0.
@@ -130,12 +130,12 @@ def _chosen(classes: Sequence[int] | None, K: int) -> tuple[int, ...]:
 
 
 def _items(lead: torch.Size) -> torch.Size:
-    """Without the one channel of labels (B, 1, ...)."""
+    """Return labels (B, 1, ...) without their channel."""
     return torch.Size(lead[:1]) if len(lead) == 2 and lead[1] == 1 else lead
 
 
 def _read_mask(mask: Any, lead: torch.Size, space: torch.Size, segmentation: Tensor) -> Tensor | None:
-    """(items, ...) bool, True where a voxel counts."""
+    """Return (items, ...) bool, True where a voxel counts."""
     if mask is None:
         return None
     counted, _ = as_tensor(mask, "mask")
@@ -151,7 +151,7 @@ def _read_mask(mask: Any, lead: torch.Size, space: torch.Size, segmentation: Ten
 
 
 def _comparable(labels: Tensor, K: int, ignore_index: Any) -> tuple[Tensor, int | None]:
-    """Labels in a type that can count to K, and the ignored label unless the type cannot hold it."""
+    """Return labels in a type that holds K, and the ignored label, or None if the labels' type cannot hold it."""
     limits = torch.iinfo(labels.dtype)
     try:
         ignored = None if ignore_index is None else operator.index(ignore_index)
@@ -159,11 +159,11 @@ def _comparable(labels: Tensor, K: int, ignore_index: Any) -> tuple[Tensor, int 
         raise ValueError(f"ignore_index must be a whole number or None, got {ignore_index!r}") from None
     if ignored is not None and not limits.min <= ignored <= limits.max:
         ignored = None
-    return (labels.long() if limits.max < K - 1 else labels), ignored  # as bytes, 300 and 44 would be the same
+    return (labels.long() if limits.max < K - 1 else labels), ignored  # in uint8, 300 would become 44
 
 
 def _filled(labels: Tensor, counted: Tensor, ignored: int | None) -> tuple[Tensor, int]:
-    """Labels with an ignored one wherever a voxel does not count, and which one that is."""
+    """Return labels in which the voxels that do not count have an ignored label, and that label."""
     if ignored is None:
         labels, ignored = (labels.short() if labels.dtype == torch.uint8 else labels), -1
     return torch.where(counted, labels, ignored), ignored
@@ -185,7 +185,7 @@ def _check_labels(labels: Tensor, K: int, ignored: int | None, *, asked: bool) -
 
 
 def _refuse_one_hot(labels: Tensor, K: int) -> None:
-    """One-hot (B, K, X, Y) has the shape of volumes (B, X, Y, Z) with K voxels along X."""
+    """Refuse labels that look one-hot: (B, K, X, Y) has the shape of volumes (B, X, Y, Z) with K voxels along X."""
     if labels.ndim == 4 and labels.shape[1] == K > 1 and labels.numel():
         in_range = bool((labels.amin() == 0) & (labels.amax() == 1))
         if in_range and bool((labels.sum(dim=1) == 1).all()):
@@ -197,7 +197,7 @@ def _refuse_one_hot(labels: Tensor, K: int) -> None:
 
 def _check_one_hot(tensor: Tensor, masks: Tensor) -> None:
     if tensor.dtype == torch.bool or (tensor.is_floating_point() and _equal(tensor == 1, masks)):
-        return  # of floating-point numbers faster than the extremes
+        return  # faster than the extremes of floating-point numbers
     least, most = (value.item() for value in torch.aminmax(tensor))
     if least >= 0 and ((most in (0, 1) and not tensor.is_floating_point()) or _equal(tensor == 255, masks)):
         return
@@ -212,8 +212,8 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 
 
 def _refuse_labels(masks: Tensor) -> None:
-    """Labels (B, X, Y, Z) of 0 and 1 have the shape of one-hot (B, K, X, Y), but hardly one 1 along X."""
-    classes = masks.numpy()  # which compares bool ten times faster than torch
+    """Refuse one-hot that looks like labels (B, X, Y, Z) of 0 and 1, which hardly have exactly one 1 along X."""
+    classes = masks.numpy()  # NumPy compares bool ten times faster than torch
     some, overlap = classes[:, 0].copy(), False
     for k in range(1, classes.shape[1]):
         overlap = overlap or bool((some & classes[:, k]).any())

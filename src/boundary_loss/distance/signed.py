@@ -48,19 +48,19 @@ def signed_distance(
     spatial_dims: int | None = None,
     dtype: Any = np.float32,
 ) -> ArrayT:
-    """Signed distance map of each class: negative inside, positive outside, in mm.
+    """Return the signed distance map of each class: negative inside, positive outside, in mm.
 
     With ``out`` a voxel's distance to the nearest voxel of the class and ``in`` its distance to the nearest voxel
     that is not of the class (between centres), the conventions are
 
-    ========== ============ ============ ==========================================================
-    convention outside      inside
-    ========== ============ ============ ==========================================================
-    paper      out          -(in - 1)    Kervadec 2019: the inner edge is 0 at a spacing of 1 mm
-    paper-int  the same, cut to whole numbers towards 0, as the original's integer maps
-    symmetric  out          -in          jumps from -spacing to +spacing at the boundary
-    interface  to the faces -to the faces  of the voxels' boxes between class and rest: 0 exactly there, at any spacing
-    ========== ============ ============ ==========================================================
+    ``paper``
+        ``out`` outside, ``-(in - 1)`` inside (Kervadec 2019): the inner edge is 0 at a spacing of 1 mm.
+    ``paper-int``
+        The same, cut to whole numbers towards 0, as the original's integer maps.
+    ``symmetric``
+        ``out`` outside, ``-in`` inside: jumps from -spacing to +spacing at the boundary.
+    ``interface``
+        The distance to the faces between the boxes of class and rest, negative inside: 0 exactly there, at any spacing.
 
     The distance to the faces is from the voxel's centre to the nearest point of any box of the other kind,
     ``min over boxes of sqrt(sum over axes of (spacing * max(|steps| - 1/2, 0))^2)``.
@@ -84,8 +84,8 @@ def signed_distance(
         mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts; the others are ignored likewise. Without it the
             voxels of a one-hot segmentation that have no class are the rest of every class, as where the background
             has no channel, or where classes overlap.
-        spatial_dims: how many of the last axes are space, 1 to 3, for any other layout: (..., K, X, Y[, Z]) one-hot,
-            (..., X, Y[, Z]) labels. It is needed wherever a shape could mean two things: one-hot of a single image,
+        spatial_dims: number of spatial axes, 1 to 3, the last ones, for any other layout: (..., K, X, Y[, Z]) one-hot,
+            (..., X, Y[, Z]) labels. It is needed if a shape has two readings: one-hot of a single image,
             lines, a volume one voxel thick.
         dtype: float32 or float64.
 
@@ -93,9 +93,9 @@ def signed_distance(
         (B, K, X, Y[, Z]) of the same kind and on the same device; (K, X, Y[, Z]) of one image.
 
     Raises:
-        ValueError: an unknown option, label or class, or a shape, spacing or type that cannot be meant, or could mean
-            two things. On CUDA neither labels nor one-hot are looked at, which would make the device wait: there an
-            unknown label is the rest of every class.
+        ValueError: an unknown option, label or class, or a shape, spacing or type that does not fit or has two
+            readings. On CUDA the values of labels and one-hot are not checked, because the host would wait for the
+            device: there an unknown label counts as outside every class.
 
     >>> signed_distance(np.array([[0, 0, 1, 1]]), num_classes=2, spatial_dims=1)[0, 1]
     array([ 2.,  1.,  0., -1.], dtype=float32)
@@ -126,14 +126,14 @@ def signed_distance(
 
 
 def _searched(limit: float, convention: str) -> float:
-    """How far to search so that nothing up to the limit is missed: the paper adds 1 inside, after which it may cut."""
+    """Return how far to search: 1 mm beyond the limit for the paper's conventions, which add 1 inside and then cut."""
     if convention == "paper-int" and not math.isinf(limit):
         return math.ceil(limit) + 1.0
     return limit + 1 if convention == "paper" else limit
 
 
 def one_hot2dist(seg: ArrayT, resolution: Sequence[float] | None = None, dtype: Any = np.float32) -> ArrayT:
-    """Signed distance map of each class of one item, as the original's function of this name, in float.
+    """Return the signed distance maps of one item, as the original's function of this name does, in float.
 
     Args:
         seg: one-hot (K, X, Y[, Z]).
@@ -166,7 +166,7 @@ def one_hot2dist(seg: ArrayT, resolution: Sequence[float] | None = None, dtype: 
 
 
 def _is_one_hot(seg: Tensor) -> bool:
-    """True unless classes overlap along the first axis, or only the second is one of classes, as in (1, K, X, Y)."""
+    """Return True unless classes overlap along the first axis, or lie along the second, as in (1, K, X, Y)."""
     masks = seg != 0
     if not bool((masks.sum(dim=0) <= 1).all()):
         return False
@@ -193,7 +193,7 @@ def _signed_maps(
     dtype: torch.dtype,
     limit: float,
 ) -> Tensor:
-    """(N, ...) mm; beyond the limit any longer distance."""
+    """Return (N, ...) mm; distances beyond the limit may be overestimated."""
     faces = convention == "interface"
     inside = 1.0 if convention.startswith("paper") else 0.0
     nowhere = 0.0 if absent == "zero" else diagonals(maps.shape[1:], spacing)
@@ -201,7 +201,7 @@ def _signed_maps(
         return engine.signed(maps, spacing, dtype, faces=faces, limit=limit, inside=inside, nowhere=nowhere)
     if ignored is None:
         signed = engine.signed(maps, spacing, dtype, limit=limit)
-    else:  # two transforms: an ignored voxel has a way to the class and one to the rest, and lines pass through it
+    else:  # two transforms, because an ignored voxel is a source of neither kind
         to_class = engine.distances_to(maps, spacing, dtype, faces=faces, limit=limit)
         to_rest = engine.distances_to(ignored.rest, spacing, dtype, faces=faces, limit=limit)
         signed = torch.where(to_class == 0, -to_rest, to_class)
@@ -211,7 +211,7 @@ def _signed_maps(
 
 
 def _normalised(maps: Tensor, *, sides: bool) -> Tensor:
-    """Each map divided by its largest absolute value, or each side by its own; a flat side stays 0."""
+    """Divide each map by its largest absolute value, or each side by its own; a flat side stays 0."""
 
     if not maps.numel():
         return maps

@@ -1,4 +1,4 @@
-"""From a label image to its distance maps, as the original's dataset transform."""
+"""The original's dataset transform: from a label image to its distance maps."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from boundary_loss.labels import refuse_masks_of_255
 def dist_map_transform(
     resolution: Sequence[float], K: int, *, ignore_index: int | None = UNASKED
 ) -> Callable[[Any], Tensor]:
-    """A function from a label image to the signed distance maps of its classes (convention ``paper``).
+    """Return a function from a label image to the signed distance maps of its classes (convention ``paper``).
 
     Args:
         resolution: mm along each axis of the array, as ``[1, 1]``.

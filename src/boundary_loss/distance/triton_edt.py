@@ -1,11 +1,11 @@
-"""Exact Euclidean distances on CUDA: every map of a batch in a few launches an axis, nothing leaves the device.
+"""Exact Euclidean distances on CUDA: all maps of a batch in a few launches for each axis, all on the device.
 
 The last axis is a scan along lines. Each further axis is a min-plus product with parabolas: ``min over j of f[j] +
 (spacing (i - j))^2`` for each query i. A tile of ``ROWS`` queries times ``COLUMNS`` neighbouring lines stays in
-registers while the sources j stream past. Most need not: the source that is nearest moves forward with the query, for
-two parabolas of one width cross once (the matrix of pairs is totally monotone; Aggarwal et al., Algorithmica 1987). So
-the nearest sources of a few rows, the knots, are found among all, and the queries between two knots look only at the
-sources between the nearest of both. At a size of 256 that leaves about one pair in eight.
+registers while the sources j stream past. Most sources can be skipped: the nearest one moves forward with the query,
+since two parabolas of one width cross once (the matrix of pairs is totally monotone; Aggarwal et al., Algorithmica
+1987). So the nearest sources of a few rows, the knots, are found among all, and the queries between two knots look only
+at the sources between the nearest of both. At a size of 256 that leaves about one pair in eight.
 
 The scan reads the label images themselves and compares each voxel with its map's class, so the maps of all classes come
 from one launch and no mask of any is ever stored. Where only distances up to a limit are asked for, the sources of a
@@ -66,7 +66,7 @@ def _length(steps, spacing, FACES: tl.constexpr):
 
 @triton.jit
 def _is_true(labels, place, there, own_class, ignored, INVERTED: tl.constexpr, HAS_IGNORED: tl.constexpr):
-    """Whether the label is the map's class; INVERTED whether it is not, nor ``ignored`` if HAS_IGNORED."""
+    """Return whether the label is the map's class; if INVERTED, whether it is neither that nor ``ignored``."""
     label = tl.load(labels + place, mask=there, other=0).to(tl.int32)
     kind = label == own_class
     if INVERTED:
@@ -78,7 +78,7 @@ def _is_true(labels, place, there, own_class, ignored, INVERTED: tl.constexpr, H
 
 @triton.jit
 def _millimetres(squared, negative, within, absent, SIGNED: tl.constexpr, FINITE: tl.constexpr):
-    """The root; with SIGNED ``within`` more on True voxels, whose sign is minus; FINITE: ``absent`` for infinity."""
+    """Return the root; if SIGNED, plus ``within`` and negative on True voxels; if FINITE, ``absent`` for infinity."""
     found = tl.sqrt_rn(squared)
     if SIGNED:
         nowhere = found == float("inf")
@@ -98,7 +98,7 @@ def _scan_lines(
     ROOT: tl.constexpr, FINITE: tl.constexpr, ABSENTS: tl.constexpr,
     LINES: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
-    """Last axis: (B lines, size) labels -> (B K lines, size) squared distance within the line.
+    """Scan the last axis: (B lines, size) labels -> (B K lines, size) squared distances within the line.
 
     Negative on True voxels in mode SIGNED.
     """
@@ -111,7 +111,7 @@ def _scan_lines(
     place = image_line[:, None] * size + position
     kind = _is_true(labels, place, there, own_class, ignored, INVERTED, HAS_IGNORED)
     i = tl.broadcast_to(position.to(tl.float32), (LINES, SIZE))
-    if SIGNED:  # to the voxels just before and just after the run of one kind
+    if SIGNED:  # distances to the voxels just before and just after a run of one kind
         inner = there & (position > 0)
         begins = inner & (kind != _is_true(labels, place - 1, inner, own_class, ignored, INVERTED, HAS_IGNORED))
         inner = there & (position < size - 1)
@@ -136,7 +136,7 @@ def _scan_lines(
 
 @triton.jit
 def _cost(length, sign, source, SIGNED: tl.constexpr):
-    """Squared distance by way of a source; with SIGNED of one whose sign is ``sign`` or 0."""
+    """Return the squared distance by way of a source; if SIGNED, of one whose sign is ``sign`` or 0."""
     if SIGNED:  # rounded as where queries of both kinds are mixed
         rise = length * length
         cost = tl.fma(sign, source, rise)
@@ -147,7 +147,7 @@ def _cost(length, sign, source, SIGNED: tl.constexpr):
 
 @triton.jit
 def _counted(source, sign):
-    """The squared distances that queries of one kind count with: 0 for sources of the other kind."""
+    """Return the squared distances as queries of one kind see them: 0 for sources of the other kind."""
     return tl.where(source * sign > 0, source, 0.0)
 
 
@@ -185,7 +185,7 @@ def _nearest_to_knots(
 
 @triton.jit
 def _kinds(stream, there, size, inner, CHUNK: tl.constexpr, COLUMNS: tl.constexpr):
-    """Whether the tile's columns have True voxels, and whether they have others."""
+    """Return whether the tile's columns have True voxels, and whether they have others."""
     row = tl.arange(0, CHUNK)[:, None]
     least = tl.full((CHUNK, COLUMNS), 0.0, tl.float32)
     most = tl.full((CHUNK, COLUMNS), 0.0, tl.float32)
@@ -208,7 +208,7 @@ def _min_plus(
     ROOT: tl.constexpr, FINITE: tl.constexpr, ABSENTS: tl.constexpr,
     KNOTS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """(outer, size, inner): result[i] = min over j of sources[j] + (spacing * (i - j))^2 along the middle axis.
+    """Compute min over j of sources[j] + (spacing * (i - j))^2 along the middle axis of (outer, size, inner).
 
     A program has a tile of columns from their first row to their last, so that what it reads again lies in the cache of
     its multiprocessor. BOUNDED: of the j between the nearest sources of the knots around a tile of rows, which go
@@ -229,7 +229,7 @@ def _min_plus(
         any_true, any_false = _kinds(line, known, size, inner, ROWS, COLUMNS)
     if BOUNDED:
         stride = tiles_a_knot * ROWS
-        if SIGNED:  # each kind of query has its own sources; a kind that the columns lack is not searched for
+        if SIGNED:  # each kind of query has its own sources; a kind that the columns lack is skipped
             if any_true:
                 _nearest_to_knots(line, known, ends, size, inner, stride, -1.0, spacing, FACES, SIGNED, KNOTS, COLUMNS)
             if any_false:
@@ -238,7 +238,7 @@ def _min_plus(
                 )
         else:
             _nearest_to_knots(line, known, ends, size, inner, stride, 1.0, spacing, FACES, SIGNED, KNOTS, COLUMNS)
-        tl.debug_barrier()  # what one thread has stored the others read
+        tl.debug_barrier()  # threads read what others have stored
     for row_tile in range(0, row_tiles):
         row = row_tile * ROWS + tl.arange(0, ROWS)
         there = (row < size)[:, None] & known[None, :]
@@ -313,15 +313,15 @@ def distances(
     inside: float = 0.0,
     nowhere: float | np.ndarray = math.inf,
 ) -> Tensor:
-    """Distance to the nearest True voxel, or ``signed``, to the nearest of the other kind and negative on True voxels.
+    """Return the distance to the nearest True voxel; if ``signed``, to the other kind, negative on True voxels.
 
     Args:
         maps: N masks (...) of labels on a CUDA device.
         spacing: (D,) or (N, D), mm.
         faces: measure to the nearest point of the voxels' boxes instead of to their centres.
-        limit: mm; longer distances may come out longer than they are.
+        limit: mm; longer distances may be overestimated.
         inside: mm added on True voxels where ``signed``.
-        nowhere: or (N,); where ``signed``, what a map holds that has no True voxel, and minus this one without others.
+        nowhere: value, or (N,), of a ``signed`` map without True voxels; a map without others gets minus this.
 
     Returns:
         (N, ...) float32 mm; without ``nowhere`` inf throughout a map that has no such voxel, -inf where it has no
@@ -340,7 +340,7 @@ def distances(
 
 @dataclass(frozen=True)
 class _Work:
-    """What the kernels read besides the labels."""
+    """The arguments of the kernels besides the labels."""
 
     spacing: SpacingTable
     rows: list[Tensor]
@@ -367,7 +367,7 @@ def _is_infinite(nowhere: float | np.ndarray) -> bool:
 def _scan(
     maps: Maps, labels: Tensor, work: _Work, inside: float, settings: dict[str, bool], final: dict[str, bool]
 ) -> Tensor:
-    """The last axis, from the labels."""
+    """Scan the last axis of the labels."""
     found = torch.empty(maps.shape, dtype=torch.float32, device=labels.device)
     size = found.shape[-1]
     lines = found.numel() // size
@@ -388,7 +388,7 @@ def _scan(
 
 @cache
 def _on_device(classes: tuple[int, ...], device: torch.device) -> Tensor:
-    """Sent once and for all, for the host waits for it."""
+    """Copy to the device once and keep it, because the host waits for the copy."""
     return torch.tensor(classes, dtype=torch.int32, device=device)
 
 
@@ -401,7 +401,7 @@ def _across(
     settings: dict[str, bool],
     final: dict[str, bool],
 ) -> Tensor:
-    """The min-plus product along one axis."""
+    """Apply the min-plus product along one axis."""
     outer, size = found.shape[:axis].numel(), found.shape[axis]
     inner = found.shape[axis + 1 :].numel()
     row_tiles, column_tiles = triton.cdiv(size, ROWS), triton.cdiv(inner, COLUMNS)

@@ -1,9 +1,7 @@
 """The volumes of a run side by side: each measured over all epochs by one process, which reads its files itself."""
 
 import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -18,7 +16,7 @@ from boundary_loss.folders.naming import by_volume
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metrics.volume import VolumeMeasures, VolumeTruth
-from boundary_loss.processes import pool_of, submit_all
+from boundary_loss.processes import end_with_parent, pool_of, submit_all
 from boundary_loss.signals import begin_worker
 
 
@@ -129,11 +127,4 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, list
 def _start_worker() -> None:
     """End at once and without a word at Ctrl-C, and with the parent when it is killed."""
     begin_worker(signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+    end_with_parent()

@@ -38,6 +38,7 @@ _FORMATS: dict[str, dict[str, records.Check]] = {
     },
     "nrrd": _ALWAYS | {"header": records.list_of(_line)},
     "hdf5": _ALWAYS,
+    "png": _ALWAYS,
 }
 
 

@@ -195,7 +195,8 @@ class WholeFolder(PreparedFolder):
     def scale(self, case: str, modality: str) -> Scale:
         """How the values of a case become what a network sees."""
         offset, factor = self._entry(case)["scale"][modality]
-        rule = str(self.preparation.get("normalise", ""))
+        rules = str(self.preparation.get("normalise", "")).split() or [""]
+        rule = rules[self.modalities.index(modality)] if len(rules) > 1 else rules[0]
         return Scale(offset, factor, clipped=rule.startswith(CLIPPING))
 
     def spacing(self, which: str, stem: str) -> tuple[float, ...]:
@@ -205,6 +206,10 @@ class WholeFolder(PreparedFolder):
     def spacing_3d(self, volume: str) -> tuple[float, ...]:
         """Millimetres along (X, Y, Z) of a volume."""
         return tuple(map(float, self._entry(volume)["spacing"]))
+
+    def shape(self, volume: str) -> tuple[int, ...]:
+        """Voxels along (X, Y, Z) of a volume."""
+        return tuple(self._entry(volume)["shape"])
 
     def grid(self, volume: str) -> dict[str, Any]:
         """Where the voxels of a volume lie: what the header of its file says."""

@@ -2,10 +2,13 @@
 
 from boundary_loss.losses.balance import gradient_norms, propose_weight
 from boundary_loss.losses.boundary import BoundaryLoss, SurfaceLoss
+from boundary_loss.losses.boundary_dou import BoundaryDoULoss
+from boundary_loss.losses.centre_lines import CbDiceLoss, ClDiceLoss
 from boundary_loss.losses.dropin import HausdorffDTLoss, HDLoss
 from boundary_loss.losses.from_labels import FromLabels
 from boundary_loss.losses.fused import FusedDiceCEBoundary, FusedDiceCELoss, FusedDiceLoss, FusedGeneralizedDiceBoundary
-from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
+from boundary_loss.losses.generalized_surface import GeneralizedSurfaceLoss
+from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss, OneSidedHausdorffLoss
 from boundary_loss.losses.head import ForegroundHead, SDFHead, SDFProductHead
 from boundary_loss.losses.region import (
     CrossEntropy,
@@ -15,12 +18,18 @@ from boundary_loss.losses.region import (
     GeneralizedDiceLoss,
     TverskyLoss,
 )
+from boundary_loss.losses.region_wise import RegionWiseLoss
 from boundary_loss.losses.regression import DistanceHeadLoss, SDF_loss, SDFLoss, SDFProductLoss
+from boundary_loss.losses.skeleton_recall import SkeletonRecallLoss
+from boundary_loss.losses.surface_dice import SurfaceDiceLoss
 from boundary_loss.losses.table import LOSSES, build
 
 __all__ = [
     "LOSSES",
+    "BoundaryDoULoss",
     "BoundaryLoss",
+    "CbDiceLoss",
+    "ClDiceLoss",
     "CrossEntropy",
     "DiceLoss",
     "DistanceHeadLoss",
@@ -33,15 +42,20 @@ __all__ = [
     "FusedGeneralizedDiceBoundary",
     "GeneralizedDice",
     "GeneralizedDiceLoss",
+    "GeneralizedSurfaceLoss",
     "HDLoss",
     "HausdorffDTLoss",
     "HausdorffErosionLoss",
     "HausdorffLoss",
+    "OneSidedHausdorffLoss",
+    "RegionWiseLoss",
     "SDFHead",
     "SDFLoss",
     "SDFProductHead",
     "SDFProductLoss",
     "SDF_loss",
+    "SkeletonRecallLoss",
+    "SurfaceDiceLoss",
     "SurfaceLoss",
     "TverskyLoss",
     "build",

@@ -1,4 +1,4 @@
-"""Losses of a network's output ``aux``: a coarse map of the same classes, trained beside the segmentation.
+"""Losses of a network's output ``aux``: a coarse map of the same classes, trained together with the segmentation.
 
 As OSS-Net's auxiliary head (Reich et al., BMVC 2021) and deep supervision: the target is pooled to the output's size.
 """
@@ -25,7 +25,7 @@ _POOLS: dict[int, Callable[..., Tensor]] = {
 
 
 class AuxiliaryLoss(nn.Module):
-    """A loss of the labels on ``aux``, logits of any size up to the labels'.
+    """Applies a loss to ``aux``, logits of any size up to the labels'.
 
     Args:
         loss: of probabilities and a one-hot target.
@@ -42,7 +42,7 @@ class AuxiliaryLoss(nn.Module):
         self.loss, self.over_items = loss, loss.over_items
 
     def forward(self, output: Logits, one_hot: OneHot, *, mask: Tensor | None = None) -> Scalar:
-        """The loss of (B, K, x, ...) logits against a target (B, K, X, ...), pooled to their size.
+        """Return the loss of (B, K, x, ...) logits against a target (B, K, X, ...), pooled to their size.
 
         Args:
             mask: (B, 1, X, ...) bool, True where a voxel counts; a cell counts where any of its voxels does.
@@ -66,9 +66,9 @@ class AuxiliaryLoss(nn.Module):
 
 @torch.no_grad()
 def highest_class(one_hot: OneHot, size: Sequence[int]) -> OneHot:
-    """(B, K, X, ...) -> (B, K, *size) float32: each cell is of the highest class that any of its voxels has.
+    """Pool (B, K, X, ...) to (B, K, *size) float32: each cell has the highest class of its voxels.
 
-    Of two classes that is the object wherever a cell holds some of it.
+    With two classes a cell that contains any of the object is object.
     """
     found = _pooled(one_hot.float(), size)
     free, classes = torch.ones_like(found[:, 0]), []
@@ -79,5 +79,5 @@ def highest_class(one_hot: OneHot, size: Sequence[int]) -> OneHot:
 
 
 def _pooled(values: Tensor, size: Sequence[int]) -> Tensor:
-    """(B, C, X, ...) -> (B, C, *size), the largest value in each cell."""
+    """Return the largest value in each cell, (B, C, X, ...) -> (B, C, *size)."""
     return values if values.shape[2:] == tuple(size) else _POOLS[len(size)](values, tuple(size))

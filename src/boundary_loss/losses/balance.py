@@ -1,4 +1,4 @@
-"""How strongly each term of a loss pulls, and the weight that would make them pull alike."""
+"""Measures the gradient of each term of a loss, and proposes the weight that makes two gradients equally long."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 def gradient_norms(terms: Mapping[str, Tensor], outputs: Tensor | Sequence[Tensor]) -> dict[str, float]:
-    """Euclidean norm of each term's gradient with respect to the network's outputs.
+    """Return the Euclidean norm of each term's gradient with respect to the network's outputs.
 
-    The values of two losses say little about which one steers the training; their gradients do.
+    Gradients, and not values, show which of two losses determines the training.
 
     Args:
         terms: unweighted scalar losses, all computed from ``outputs``.
@@ -27,7 +27,7 @@ def gradient_norms(terms: Mapping[str, Tensor], outputs: Tensor | Sequence[Tenso
 
 
 def norms_on_device(terms: Sequence[Tensor], outputs: Tensor | Sequence[Tensor]) -> Tensor:
-    """The same, (T,) float32 where the terms are: nobody waits for them there."""
+    """Return the same norms, (T,) float32 on the terms' device, so that the host does not wait."""
     sources = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     norms = []
     for term in terms:
@@ -40,9 +40,9 @@ def norms_on_device(terms: Sequence[Tensor], outputs: Tensor | Sequence[Tensor])
 
 
 def propose_weight(norms: Mapping[str, float], term: str, beside: str, *, share: float = 1.0) -> float:
-    """The weight that gives ``term`` a gradient ``share`` times as long as that of ``beside`` (at weight 1).
+    """Return the weight at which the gradient of ``term`` is ``share`` times as long as that of ``beside`` at weight 1.
 
-    NaN where the term has no gradient at all: no weight can help there.
+    NaN if the term has no gradient at all.
 
     >>> propose_weight({"gdl": 0.2, "boundary": 4.0}, "boundary", beside="gdl")
     0.05

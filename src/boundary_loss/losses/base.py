@@ -1,4 +1,4 @@
-"""What every loss shares: logits or probabilities, one-hot or labels, ignored voxels, chosen classes, reduction."""
+"""Base of all losses: logits or probabilities, one-hot or labels, ignored voxels, chosen classes, reduction."""
 
 import operator
 from abc import ABC, abstractmethod
@@ -35,20 +35,20 @@ class Pair(NamedTuple):
     """(B, 1, ...) bool: the voxels that count; None where all do."""
 
     def voxels(self) -> Tensor | int:
-        """How many voxels of each item count, (B, 1) or one number for all; at least 1."""
+        """Return how many voxels of each item count, (B, 1) or one number for all; at least 1."""
         return self.probs[0, 0].numel() if self.known is None else number_of(self.known)
 
 
 class Loss(nn.Module):
-    """Settings and steps that all losses share; they are called as ``loss(probs, target)``.
+    """Base of all losses, which are called as ``loss(probs, target)``: their common settings and steps.
 
     Args:
-        idc: the classes that count, e.g. ``[1]``; None = all. ``classes`` is the same thing under a clearer name.
+        idc: the classes that count, e.g. ``[1]``; None = all. ``classes`` is a clearer name of the same argument.
         activation: None takes probabilities, "softmax" or "sigmoid" takes logits. Under "sigmoid" each channel is a
             class of its own, which may overlap with others, and its value does not depend on how many there are.
             One channel alone, p, stands for two classes, (1 − p, p).
-        ignore_index: integer voxels of this label count nowhere. None stands for 255, but refuses labels in which 255
-            occurs before any class above 0 did: many masks mean 1 by 255.
+        ignore_index: voxels of this label are ignored. None stands for 255, but refuses labels in which 255 occurs
+            before any class above 0 has, because many masks mean 1 by 255.
         reduction: "mean" as the papers; "none" gives each item's value (B,); "sum" adds those; "classes" gives each
             item's and class's, (B, K), where the loss is a mean of such.
     """
@@ -86,7 +86,7 @@ class Loss(nn.Module):
         self._checked_range = False
 
     def activate(self, probs: Tensor, *, exclusive: bool = False, known: Tensor | None = None) -> Tensor:
-        """Probabilities in at least float32; the first call refuses values outside [0, 1].
+        """Return probabilities in at least float32; the first call refuses values outside [0, 1].
 
         Args:
             exclusive: also refuse, if no activation was given, probabilities that do not add up to 1 where ``known``.
@@ -106,15 +106,15 @@ class Loss(nn.Module):
         return probs
 
     def choose(self, of_classes: Tensor) -> Tensor:
-        """The chosen classes of (B, K, ...); no copy when that is all of them."""
+        """Return the chosen classes of (B, K, ...); without a copy if all are chosen."""
         return select(of_classes, self.classes)
 
     def reduce(self, items: Tensor) -> Tensor:
-        """(B,) -> what ``reduction`` asks for."""
+        """Reduce (B,) values as ``reduction`` says."""
         return reduce(items, self.reduction)
 
     def reduce_classes(self, of_classes: Tensor) -> Tensor:
-        """(B, K) values whose mean over the classes is the item's -> what ``reduction`` asks for."""
+        """Reduce (B, K) values, whose mean over the classes is the item's value, as ``reduction`` says."""
         return of_classes if self.reduction == "classes" else self.reduce(of_classes.mean(1))
 
     def extra_repr(self) -> str:
@@ -132,17 +132,17 @@ class RegionLoss(Loss, ABC):
             probs: (B, K, X, Y[, Z]) probabilities, or logits if an ``activation`` was given; float16 and bfloat16 are
                 computed in float32, under autocast too. Losses that need no grid take (B, K, P) at points as well.
             target: (B, ...) or (B, 1, ...) labels, integers or whole numbers of any type; or (B, K, ...) one-hot of any
-                type. Labels are looked at, for which the host waits where they are on a GPU; one-hot targets are on
-                the first call.
-            mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere. What the prediction and
-                the target hold elsewhere, even NaN, has no effect and gets no gradient.
+                type. The values of labels are checked in each call, for which the host waits if they are on a GPU;
+                those of one-hot targets in the first call.
+            mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts; None = everywhere. Values of
+                prediction and target elsewhere, even NaN, have no effect and get no gradient.
 
         Returns:
             A scalar, (B,) with ``reduction="none"``, or (B, K) with "classes"; float32 (float64 if ``probs`` are).
 
         Raises:
-            ValueError: shapes or devices that do not fit, labels or classes outside the range, values that are no
-                probabilities, voxels of a one-hot target that belong to no class.
+            ValueError: shapes or devices do not fit, labels or classes are out of range, values are no probabilities,
+                or voxels of a one-hot target belong to no class.
         """
         check_prediction(probs, on_points=self.on_points)
         with torch.autocast(probs.device.type, enabled=False):
@@ -158,17 +158,17 @@ class RegionLoss(Loss, ABC):
 
     @abstractmethod
     def compute(self, pair: Pair) -> Tensor:
-        """The loss's formula."""
+        """Compute the loss's formula."""
 
     def pair(self, probs: Tensor, target: Tensor, mask: Tensor | None = None) -> Pair:
-        """Prediction and target in one form, of the chosen classes."""
+        """Return prediction and target of the chosen classes, ready for the formula."""
         probs, one_hot, known = self.every_class(probs, target, mask)
         return Pair(self.choose(probs), self.choose(one_hot), known)
 
     def every_class(self, probs: Tensor, target: Tensor, mask: Tensor | None = None) -> Pair:
-        """Prediction and target in one form."""
+        """Return prediction and target of all classes, ready for the formula."""
         one_hot, known = self._reader.read(target, mask, probs, wide(probs))
-        # ignored voxels are cut off before the activation, whose gradient would spread a NaN over the classes
+        # ignored voxels are set to 0 before the activation, whose gradient would spread a NaN over the classes
         probs = self.activate(zero_unless(known, probs), exclusive=True, known=known)
         if probs.shape[1] == 1:
             probs = torch.cat([1 - probs, probs], dim=1)
@@ -176,7 +176,7 @@ class RegionLoss(Loss, ABC):
 
 
 def image_without_batch(error: ValueError, prediction: Tensor) -> ValueError:
-    """The error, and that its three axes were read as those of points."""
+    """Return the error with the remark that its three axes were read as those of points."""
     shape = tuple(prediction.shape)
     return ValueError(f"{error} (predictions of shape {shape} are points, (B, K, P); {NEEDS_BATCH})")
 
@@ -188,12 +188,12 @@ def select(of_classes: Tensor, classes: tuple[int, ...] | None) -> Tensor:
     if max(classes) >= K:
         raise ValueError(f"classes {list(classes)} asked for, but the prediction has {K}: 0..{K - 1}")
     if classes == tuple(range(classes[0], classes[0] + len(classes))):
-        return of_classes.narrow(1, classes[0], len(classes))  # no copy, and no list of classes that travels to a GPU
+        return of_classes.narrow(1, classes[0], len(classes))  # no copy, and no list of classes is sent to a GPU
     return torch.stack([of_classes[:, k] for k in classes], dim=1)
 
 
 def wide(tensor: Tensor) -> torch.dtype:
-    """The type that a loss computes in."""
+    """Return the type that a loss computes in."""
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
@@ -204,7 +204,7 @@ def reduce(items: Tensor, reduction: str) -> Tensor:
 
 
 def in_unit(unit: Unit, spacing_mm: Spacing) -> Spacing:
-    """The spacing to measure distances with: ``"voxel"`` counts voxels, whatever their spacing."""
+    """Return the spacing to measure distances with: None for ``"voxel"``, which counts voxels."""
     return None if unit == "voxel" else spacing_mm
 
 

@@ -14,12 +14,12 @@ from boundary_loss.shapes import DistMaps, Probs, Scalar
 
 
 def boundary(p: Tensor, phi: Tensor, known: Tensor | None = None) -> Tensor:
-    """(B, K): means of p·φ over the voxels, or over those that are ``known``."""
+    """Return (B, K): means of p·φ over the voxels, or over those that are ``known``."""
     return mean_over_voxels(p * phi, known)
 
 
 def least(phi: Tensor, known: Tensor | None = None) -> Tensor:
-    """(B, K): the least value that :func:`boundary` takes for any p, the mean of min(φ, 0)."""
+    """Return (B, K): the least value of :func:`boundary` for any p, the mean of min(φ, 0)."""
     return mean_over_voxels(phi.clamp(max=0), known)
 
 
@@ -30,7 +30,7 @@ class BoundaryLoss(Loss):
 
     Args:
         shift: "none", the paper's value; "optimum" subtracts the least value that any prediction reaches on these maps,
-            mean min(φ, 0), which is no function of p: the gradient stays, and a perfect prediction shows 0 wherever
+            mean min(φ, 0), which does not depend on p: the gradient stays, and a perfect prediction has the loss 0 if
             the map is ≤ 0 inside and ≥ 0 outside (every convention but ``paper`` below 1 mm spacing).
 
     One channel p stands for two classes, (1 − p, p): with maps (B, 2, ...) for both, with maps (B, 1, ...) for the
@@ -69,13 +69,13 @@ class BoundaryLoss(Loss):
                 where the maps were read.
             target: (B, K, ...) signed distances, or a list of B maps (K, ...), as the original's example has it.
             mask: (B, ...) or (B, 1, ...) bool, True where a voxel counts. None = wherever some class has a distance:
-                :func:`boundary_loss.signed_distance` leaves 0 in every class at ignored voxels alone, if the classes
-                share the item out among them. Where they overlap (as under "sigmoid"), or one of them has no map, 0 may
-                be an edge too: there every voxel counts, and ignored ones need the mask. Maps cut to whole numbers
+                if each voxel has one class, :func:`boundary_loss.signed_distance` gives 0 in every class at ignored
+                voxels only. If classes overlap (as under "sigmoid"), or one of them has no map, 0 may also be an
+                edge: then every voxel counts, and ignored ones need the mask. Maps cut to whole numbers
                 (``paper-int``) are 0 at edges too: give the mask with those that are not stored as integers.
 
         Raises:
-            ValueError: shapes or devices that differ, labels or a one-hot mask where distances belong.
+            ValueError: shapes or devices differ, or the target is labels or a one-hot mask and not distances.
         """
         check_prediction(probs, on_points=True)
         maps = as_batch(target, probs) if isinstance(target, list | tuple) else target
@@ -88,7 +88,7 @@ class BoundaryLoss(Loss):
             return self.of_maps(probs, maps, known, counted)
 
     def of_maps(self, probs: Tensor, maps: DistMaps, known: Tensor | None, counted: Tensor | None) -> Scalar:
-        """The formula, without the checks of a call.
+        """Compute the formula, without the checks of a call.
 
         Args:
             known: (B, 1, ...) bool, the voxels of the mask that was given; None = all.
@@ -102,13 +102,13 @@ class BoundaryLoss(Loss):
     def _values(
         self, probs: Tensor, phi: Tensor, known: Tensor | None, counted: Tensor | None, *, as_pair: bool
     ) -> Tensor:
-        """(B, K): the formula for the chosen classes over the voxels ``counted``, ``known`` being the mask given."""
+        """Return (B, K): the formula for the chosen classes over the voxels ``counted``; ``known`` is the mask."""
 
         def values(cut: Tensor | None) -> Tensor:
             p = self.activate(zero_unless(cut, probs))
             return boundary(self._chosen(torch.cat([1 - p, p], dim=1) if as_pair else p), phi, counted)
 
-        if known is None and not can_read_values(probs):  # to look whether the values are finite would make a GPU wait
+        if known is None and not can_read_values(probs):  # a test for finite values would make the host wait
             return values(pulling(phi))
         found = values(known)
         if known is None and not bool(found.isfinite().all()):
@@ -131,7 +131,7 @@ class BoundaryLoss(Loss):
                 raise image_without_batch(error, probs) from None
 
     def _chosen(self, of_classes: Tensor) -> Tensor:
-        """The chosen classes; one channel is the object, which may be called 0, its channel, or 1, its class."""
+        """Return the chosen classes; one channel is the object, named 0, its channel, or 1, its class."""
         if of_classes.shape[1] == 1 and self.classes in (None, (0,), (1,)):
             return of_classes
         return self.choose(of_classes)

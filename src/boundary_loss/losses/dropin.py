@@ -1,4 +1,4 @@
-"""The Hausdorff losses of other works under their names and settings; the arithmetic is :mod:`.hausdorff`'s."""
+"""The Hausdorff losses of other works under their names and settings, computed by :mod:`.hausdorff`."""
 
 from collections.abc import Callable
 
@@ -16,10 +16,10 @@ from boundary_loss.losses.target import (
 
 
 class HDLoss(nn.Module):
-    """Mean of (p − g)² (d_p^α + d_g^α), each channel by itself: a mask is what lies above ½.
+    """Mean of (p − g)² (d_p^α + d_g^α), each channel by itself: a mask is where the channel is above ½.
 
     With its defaults a drop-in for the loss of that name in GPU-accelerated-losses, which measures inside the masks.
-    MONAI's numbers are those of :class:`HausdorffDTLoss`.
+    For MONAI's values take :class:`HausdorffDTLoss`.
 
     Args:
         include_background: False drops the first channel (not when it is the only one).

@@ -1,8 +1,8 @@
-"""Losses of (logits, labels) that measure their distances in the step.
+"""Losses of (logits, labels) that make their distance maps in the step.
 
-A loader of another framework carries images and labels and nothing else, and a map made before the augmentation no
-longer fits the labels. An exact map takes little of a step, so it is made where the loss is computed: after the
-augmentation, on the device, of the labels as the network is shown them.
+Loaders of other frameworks give images and labels alone, and a map made before the augmentation does not fit the
+augmented labels. An exact map takes a small part of a step, so it is made in the loss: on the device, of the augmented
+labels.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ OF_LABELS = (Loss, HeadLoss, FusedDiceLoss, FusedDiceCELoss)
 
 
 class FromLabels(nn.Module):
-    """The loss of (logits, labels), whose signed maps are made in the call: ``FromLabels(BoundaryLoss(...))``.
+    """A loss of (logits, labels) whose signed maps are made in the call: ``FromLabels(BoundaryLoss(...))``.
 
     The same value and gradient as :func:`boundary_loss.signed_distance` followed by the loss.
 
@@ -154,7 +154,7 @@ class FromLabels(nn.Module):
         return self.loss(output, segmentation, maps, mask=known)
 
     def _read(self, output: Tensor, target: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Labels (B, ...) or one-hot (B, K, ...), and the voxels that count, (B, 1, ...) or None."""
+        """Return labels (B, ...) or one-hot (B, K, ...), and the voxels that count, (B, 1, ...) or None."""
         labels = read_as_labels(target, output)
         if labels is not None:
             return labels, self._reader.check_labels(labels, read_mask(mask, output), max(output.shape[1], 2))
@@ -173,7 +173,7 @@ class FromLabels(nn.Module):
         spacing_mm: Spacing,
         dtype: torch.dtype,
     ) -> Tensor:
-        space = segmentation.ndim - (2 if segmentation.is_floating_point() else 1)  # labels are integers by now
+        space = segmentation.ndim - (2 if segmentation.is_floating_point() else 1)  # labels have been made integers
         labels: dict[str, Any] = {} if segmentation.is_floating_point() else {"num_classes": K, "ignore_index": None}
         return signed_distance(
             segmentation, spacing_mm, classes=classes, mask=known, spatial_dims=space, dtype=dtype,
@@ -200,12 +200,12 @@ def _check_loss(loss: nn.Module, map_options: dict[str, Any]) -> None:
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """Without the subclass of a loader's tensors (MONAI's MetaTensor), each operation of which copies its meta data."""
+    """Return a plain tensor of a subclass such as MONAI's MetaTensor, whose operations copy its meta data."""
     return tensor.as_subclass(Tensor) if type(tensor) is not Tensor and isinstance(tensor, Tensor) else tensor
 
 
 def _of_levels(name: str, given: Tensor | Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Tensor]:
-    """What belongs to each output: of a list its own, of one tensor the voxels nearest to the output's."""
+    """Return the target of each output: the list's own, or one tensor resized to the output."""
     if isinstance(given, Tensor):
         full = _plain(given)
         return [full, *(resized(full, output.shape[2:]) for output in outputs[1:])]
@@ -215,7 +215,7 @@ def _of_levels(name: str, given: Tensor | Sequence[Tensor], outputs: Sequence[Te
 
 
 def _without_ignored(target: Tensor, mask: Tensor | None, output: Tensor) -> tuple[Tensor, Tensor]:
-    """The target's channels but the last, and the voxels that this does not mark and the mask counts."""
+    """Return the target without its last channel, and the voxels that count: not marked by it, and in the mask."""
     B, R, *space = output.shape
     if tuple(target.shape) != (B, R + 1, *space):
         raise ValueError(

@@ -1,7 +1,6 @@
-"""Dice, cross-entropy, generalized Dice and boundary losses from logits and labels, without softmax or one-hot in
-memory.
+"""Fused Dice, cross-entropy, generalized Dice and boundary losses of logits and labels, without softmax or one-hot.
 
-All of them need only a few sums per item and class (:mod:`boundary_loss.losses.fused_sums`).
+Each needs only a few sums per item and class (:mod:`boundary_loss.losses.fused_sums`).
 """
 
 from collections.abc import Sequence
@@ -25,8 +24,8 @@ class FusedDiceLoss(nn.Module):
     labels that are no class raise.
 
     Args:
-        weight: (K,) factors of the classes' losses, summed as they are; None averages over all classes. (With one
-            channel K is 2.)
+        weight: (K,) factors of the classes' losses, which are then summed; None averages over all classes. (With
+            one channel K is 2.)
         ignore_channel: a class whose loss counts 0; its voxels still count for the others, and the mean still
             divides by K.
         ignore_label: voxels of this label count nowhere.
@@ -74,7 +73,7 @@ class FusedDiceLoss(nn.Module):
         return _Dice.apply(logits, labels.flatten(1), ignored, self)
 
     def factors(self, K: int, like: Tensor) -> Tensor | float:
-        """What each of the K classes' losses is multiplied by; (K,) unless all are alike."""
+        """Return the factors of the K classes' losses, (K,), or one number if they are equal."""
         if self.weight is None and not 0 <= self.ignore_channel < K:
             return 1 / K
         if self.weight is None:
@@ -89,8 +88,8 @@ class FusedDiceLoss(nn.Module):
 
 
 class _Dice(torch.autograd.Function):
-    """What FusedDiceLoss says, and its derivative by hand: autograd's dozen of small steps would take a 2D batch as
-    long as the sums do."""
+    """The value of FusedDiceLoss and its derivative by hand: for a 2D batch autograd's small steps would take as long
+    as the sums."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, ignored: int, loss: FusedDiceLoss) -> Tensor:
@@ -112,10 +111,10 @@ class _Dice(torch.autograd.Function):
 
 
 def _dice(sums: Sums, loss: FusedDiceLoss) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss, and what its derivative needs: factor / denominator and 1 − loss of each class, (B or 1, K)."""
+    """Return the loss, and for its derivative factor / denominator and 1 − loss of each class, (B or 1, K)."""
     both, predicted, true, _ = (s.sum(0, keepdim=True) for s in sums) if loss.reduction == "batch" else sums
     below = predicted + true + loss.smooth
-    undefined = below == 0  # a NaN is no reason to be 0
+    undefined = below == 0  # keep NaN visible
     share = below.reciprocal().masked_fill_(undefined, 0)
     ratio = both.mul(2).add_(loss.smooth).mul_(share).masked_fill_(undefined, 1)
     factors = loss.factors(ratio.shape[1], ratio)
@@ -126,7 +125,7 @@ def _dice(sums: Sums, loss: FusedDiceLoss) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _dice_pulls(gradient: Tensor, share: Tensor, ratio: Tensor, B: int, of_maps: Tensor | None = None) -> Tensor:
-    """(B, 3, K) derivatives with respect to Σ s g, Σ s^p and Σ s φ; ``of_maps``, (B, K): that of Σ s φ, if any."""
+    """Return (B, 3, K) derivatives by Σ s g, Σ s^p and Σ s φ; ``of_maps``, (B, K): that of Σ s φ, if any."""
     pull = (gradient.unsqueeze(-1) * share).expand(B, -1)
     of_boundary = torch.zeros_like(pull) if of_maps is None else gradient.unsqueeze(-1) * of_maps
     return torch.stack([-2 * pull, pull * ratio, of_boundary], dim=1)
@@ -190,7 +189,7 @@ class FusedDiceCELoss(nn.Module):
         return _DiceCE.apply(logits, labels.flatten(1), None, ignored, self)
 
     def costs(self, K: int, device: torch.device) -> Tensor:
-        """(K,) factors of the classes' voxels in the cross-entropy."""
+        """Return (K,) factors of the classes' voxels in the cross-entropy."""
         if self.ce_weight is None:
             return torch.ones(K, dtype=torch.float64, device=device)
         if self.ce_weight.numel() != K:
@@ -254,7 +253,7 @@ class FusedDiceCEBoundary(FusedDiceCELoss):
 
 
 class _DiceCE(torch.autograd.Function):
-    """What FusedDiceCELoss and FusedDiceCEBoundary say, and its derivative by hand, as in ``_Dice``."""
+    """The value of FusedDiceCELoss and FusedDiceCEBoundary and its derivative by hand, as in ``_Dice``."""
 
     @staticmethod
     def forward(
@@ -287,19 +286,19 @@ class _DiceCE(torch.autograd.Function):
 
 
 def _boundary_shares(true: Tensor, classes: tuple[int, ...] | None, reduction: str) -> Tensor:
-    """(B, K): what Σ s φ of each item and class is multiplied by, one over the item's voxels and the chosen classes."""
+    """Return the factors (B, K) of Σ s φ: one over the item's voxels and the number of chosen classes."""
     B, K = true.shape
     chosen = range(K) if classes is None else classes
     if max(chosen) >= K:
         raise ValueError(f"boundary_classes {list(chosen)} asked for, but the prediction has {K}: 0..{K - 1}")
     of_classes = true.new_zeros(K)
-    for k in chosen:  # one by one: a list would travel to a GPU, which the host waits for
+    for k in chosen:  # one by one: the host would wait for a list to be copied to a GPU
         of_classes[k] = 1 / (len(chosen) * (B if reduction in ("mean", "batch") else 1))
     return of_classes / true.sum(1, keepdim=True).clamp(min=1)
 
 
 def _entropy_shares(true: Tensor, costs: Tensor, reduction: str) -> Tensor:
-    """(B,): what each item's Σ costs_y (−log s_y) is multiplied by: 1 / Σ costs_y, over the batch or the item."""
+    """Return the factors (B,) of each item's Σ costs_y (−log s_y): 1 / Σ costs_y, over the batch or the item."""
     counted = (true * costs).sum(1)
     if reduction in ("mean", "batch"):
         counted = counted.sum().expand(len(true))
@@ -366,7 +365,7 @@ class FusedGeneralizedDiceBoundary(nn.Module):
         return reduce(a * region + b * boundary, self.reduction).to(wide(logits))
 
     def _check_doubt(self, true: Tensor, voxels: int, mask: Tensor | None) -> None:
-        """Refuse 255 that no class above 0 came before; see ``ignore_index``."""
+        """Refuse a label 255 before any class above 0 has occurred; see ``ignore_index``."""
         background, objects = torch.stack([true[:, 0].sum(), true[:, 1:].sum()]).tolist()
         self._sure = objects > 0
         if objects == 0 and background < voxels and mask is None:

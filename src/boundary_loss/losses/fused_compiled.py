@@ -33,7 +33,7 @@ def available(logits: Tensor) -> bool:
 def sums(
     logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, costs: Tensor | None = None
 ) -> tuple[Tensor, ...]:
-    """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums.
+    """Return four (B, K) float64 sums of (B, K, N) logits, (B, N) labels and (B, K, N) maps or None.
 
     With ``costs``, (K,) float64, a fifth, (B,): Σ costs_y (−log s_y) over the voxels, y the class of each.
     """
@@ -53,7 +53,7 @@ def gradient(
     pulls: Tensor,
     costs: Tensor | None = None,
 ) -> Tensor:
-    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary.
+    """Return the (B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted, boundary.
 
     ``costs``, (B, K) float64: the costs of the classes times the gradient of each item's fifth sum.
     """

@@ -1,7 +1,7 @@
 """The sums and the gradient of the fused losses, piece by piece in PyTorch, on any device and in float64 too.
 
-A piece is short enough for the processor's cache. Float32 and narrower on a CPU are :mod:`fused_compiled`'s, where
-there was a C compiler.
+A piece fits the processor's cache. On a CPU with the compiled kernels, float32 and narrower types use
+:mod:`fused_compiled`.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ PIECE = 1 << 18
 def sums(
     logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, costs: Tensor | None = None
 ) -> tuple[Tensor, ...]:
-    """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums.
+    """Return four (B, K) float64 sums of (B, K, N) logits, (B, N) labels and (B, K, N) maps or None.
 
     With ``costs``, (K,) float64, a fifth, (B,): Σ costs_y (−log s_y) over the voxels, y the class of each.
     """
@@ -42,7 +42,7 @@ def gradient(
     pulls: Tensor,
     costs: Tensor | None = None,
 ) -> Tensor:
-    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary.
+    """Return the (B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted, boundary.
 
     ``costs``, (B, K) float64: the costs of the classes times the gradient of each item's fifth sum.
     """
@@ -58,7 +58,7 @@ def gradient(
 
 
 def _piece_sums(logits: Tensor, labels: Tensor, maps: Tensor | None, ignore_label: int, p: int) -> Tensor:
-    """(b, K, n), (b, n), (b, K, n) -> (b, 4, K): Σ s g, Σ s^p, Σ g, Σ s φ."""
+    """Return (b, 4, K) of (b, K, n), (b, n), (b, K, n): Σ s g, Σ s^p, Σ g, Σ s φ."""
     s, mine = _probabilities(logits, labels, ignore_label)
     both = (s * mine).sum(2)
     predicted = (s if p == 1 else s**p).sum(2)
@@ -67,7 +67,7 @@ def _piece_sums(logits: Tensor, labels: Tensor, maps: Tensor | None, ignore_labe
 
 
 def _piece_entropy(logits: Tensor, labels: Tensor, ignore_label: int, costs: Tensor) -> Tensor:
-    """(b, K, n), (b, n), (K,) -> (b,): Σ costs_y (−log s_y), by log-sum-exp, so that no large logit overflows."""
+    """Return (b,) of (b, K, n), (b, n), (K,): Σ costs_y (−log s_y), by log-sum-exp, which does not overflow."""
     scores = _scores(logits)
     labels = labels.long()
     known = (labels >= 0) & (labels < scores.shape[1]) & (labels != ignore_label)
@@ -105,11 +105,11 @@ def _piece_gradient(
 
 
 def _probabilities(logits: Tensor, labels: Tensor, ignore_label: int) -> tuple[Tensor, Tensor]:
-    """(b, K, n) softmax and (b, K, n) bool, true for the voxel's class; both 0 where the label is ignored."""
-    labels = labels.long().unsqueeze(1)  # a comparison in uint8 would take -1 for 255
+    """Return (b, K, n) softmax and (b, K, n) bool, true for the voxel's class; both 0 where the label is ignored."""
+    labels = labels.long().unsqueeze(1)  # in uint8, -1 would equal 255
     s = _scores(logits).softmax(1)
     ignored = labels == ignore_label
-    if ignored.is_cuda or ignored.any():  # on CUDA the look would make the host wait
+    if ignored.is_cuda or ignored.any():  # on CUDA the host would wait for the answer
         s.masked_fill_(ignored, 0)
         labels = labels.masked_fill(ignored, -1)
     classes = torch.arange(s.shape[1], device=labels.device).unsqueeze(1)
@@ -117,13 +117,13 @@ def _probabilities(logits: Tensor, labels: Tensor, ignore_label: int) -> tuple[T
 
 
 def _scores(logits: Tensor) -> Tensor:
-    """(b, K, n) in the type of the arithmetic; of one channel x the two scores (0, x)."""
+    """Return (b, K, n) scores in the type of the arithmetic; one channel x gives two, (0, x)."""
     scores = logits.to(wide(logits))
     return torch.cat([torch.zeros_like(scores), scores], dim=1) if scores.shape[1] == 1 else scores
 
 
 def _pieces(logits: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Parts of an item; or as many whole items as make a piece together."""
+    """Yield parts of an item, or several whole items that make a piece."""
     B, K, N = logits.shape
     step = max(1024, PIECE // K)
     together = max(1, step // max(N, 1))

@@ -1,6 +1,6 @@
-"""The sums that the fused losses are made of, from logits and labels, without softmax or one-hot in memory.
+"""The sums of the fused losses, from logits and labels, without softmax or one-hot in memory.
 
-Forward computes them piece by piece and keeps the inputs; backward computes the probabilities of a piece again and
+Forward computes them piece by piece and keeps the inputs; backward computes the probabilities of each piece again and
 writes its gradient. Peak memory above the inputs is the gradient itself.
 """
 
@@ -54,7 +54,7 @@ class _FusedSums(torch.autograd.Function):
 
 
 def engine(logits: Tensor) -> Any:
-    """The module that computes sums and gradient where the logits are."""
+    """Return the module that computes sums and gradient on the logits' device."""
     if logits.is_cuda:
         if not has_triton():
             return fused_plain
@@ -75,7 +75,7 @@ def fused_sums(
     p: int = 1,
     check_labels: bool = True,
 ) -> Sums:
-    """The sums that the fused losses are made of; differentiable once, with respect to the logits.
+    """Return the sums of the fused losses; differentiable once, with respect to the logits.
 
     Args:
         logits: (B, K, ...) raw scores; float16 and bfloat16 are computed in float32. One channel x stands for two
@@ -111,7 +111,7 @@ def read_labels(
     *,
     check_labels: bool,
 ) -> tuple[Tensor, int]:
-    """Labels (B, ...) for the kernels, and the label of ignored voxels in them: also of those outside the mask."""
+    """Return labels (B, ...) for the kernels, and the label in them of voxels that are ignored or outside the mask."""
     check_prediction(logits, "logits")
     check_tensors(logits, labels=labels, **({} if distances is None else {"distances": distances}))
     B, channels, *space = logits.shape
@@ -128,13 +128,13 @@ def read_labels(
         refuse_outside(labels[known], K, ignore_label)
     labels = widened(labels, K)
     held = torch.iinfo(labels.dtype)
-    stray = -1 if held.min < 0 else held.max  # no class, and fits the type
+    stray = -1 if held.min < 0 else held.max  # fits the type, and is no class
     return labels.masked_fill(~known | is_label(labels, ignore_label), stray), stray
 
 
 def check_sums(labels: Tensor, true: Tensor, ignore_label: int) -> None:
-    """Refuse labels that are neither classes nor ignored, which the sums of true voxels lack."""
+    """Refuse labels that are neither classes nor ignored: the sums of true voxels do not add up to all voxels."""
     if not labels.is_cuda and true.sum().item() == labels.numel():
-        return  # all are classes: none is ignored, and none need be counted
+        return  # all are classes, so no ignored ones have to be counted
     if true.sum() + is_label(labels, ignore_label).sum() != labels.numel():
         refuse_outside(labels, true.shape[1], ignore_label)

@@ -3,34 +3,37 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from boundary_loss.distance import either_distance, inside_distance
-from boundary_loss.distance.layout import Spacing, diagonals, spacing_array
-from boundary_loss.encoding import encode_one_hot, probs2class, scatter_classes
-from boundary_loss.losses.base import Activation, Pair, Reduction, RegionLoss, Unit, in_unit, one_of
-from boundary_loss.losses.target import check_prediction, mean_over_voxels, read_mask, zero_unless
-from boundary_loss.shapes import Labels, OneHot, Probs, Scalar
+from boundary_loss.distance.layout import Spacing
+from boundary_loss.encoding import encode_one_hot, probs2class
+from boundary_loss.losses.base import Activation, Pair, Reduction, RegionLoss, Unit, one_of
+from boundary_loss.losses.measuring import Absent, MeasuringLoss, bounded, diagonal
+from boundary_loss.losses.target import mean_over_voxels, zero_unless
 
 Sides = Literal["inside", "both"]
-Absent = Literal["zero", "far"]
 
 
 def hausdorff(
     p: Tensor, g: Tensor, d_p: Tensor, d_g: Tensor, alpha: float = 2.0, known: Tensor | None = None
 ) -> Tensor:
-    """(B, K): means of (p − g)² (d_p^α + d_g^α) over the voxels, or over those that are ``known``."""
+    """Return (B, K): means of (p − g)² (d_p^α + d_g^α) over the voxels, or over those that are ``known``."""
     weight = (d_p**alpha).add_(d_g**alpha)
     return mean_over_voxels((p - g) ** 2 * weight.to(p.dtype), known)
+
+
+def hausdorff_one_sided(p: Tensor, g: Tensor, d_g: Tensor, alpha: float = 2.0, known: Tensor | None = None) -> Tensor:
+    """(B, K): means of (p − g)² d_g^α over the voxels, or over those that are ``known``."""
+    return mean_over_voxels((p - g) ** 2 * (d_g**alpha).to(p.dtype), known)
 
 
 def hausdorff_erosion(
     p: Tensor, g: Tensor, alpha: float = 2.0, erosions: int = 10, known: Tensor | None = None
 ) -> Tensor:
-    """(B, K): Σ n^α mean(E_n), E_n the n-th :func:`soft_erosion` of (p − g)²."""
+    """Return (B, K): Σ n^α mean(E_n), E_n the n-th :func:`soft_erosion` of (p − g)²."""
     error = (p - g) ** 2
     total = torch.zeros_like(error.flatten(2)[..., 0])
     for n in range(1, erosions + 1):
@@ -40,7 +43,7 @@ def hausdorff_erosion(
 
 
 def soft_erosion(error: Tensor) -> Tensor:
-    """(B, K, ...) -> the same shape; see :class:`HausdorffErosionLoss`."""
+    """Erode errors (B, K, ...) softly; see :class:`HausdorffErosionLoss`."""
     axes = range(2, error.ndim)
     padded = F.pad(error, [1, 1] * len(axes))
     cross = error
@@ -55,7 +58,7 @@ def soft_erosion(error: Tensor) -> Tensor:
     return 2 * (cross / (2 * len(axes) + 1) - threshold).clamp(min=0)
 
 
-class HausdorffLoss(RegionLoss):
+class HausdorffLoss(MeasuringLoss):
     """Mean of (p − g)² (d_g^α + d_p^α), d the distances of the target and of the predicted classes; no gradient in d.
 
     A class is predicted where it is the most probable; under ``activation="sigmoid"`` where it is above ½, each by
@@ -96,68 +99,84 @@ class HausdorffLoss(RegionLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(
-            idc=idc, classes=classes, activation=activation, ignore_index=ignore_index, reduction=reduction
+            spacing_mm=spacing_mm,
+            unit=unit,
+            idc=idc,
+            classes=classes,
+            activation=activation,
+            ignore_index=ignore_index,
+            reduction=reduction,
         )
         self.sides = one_of("sides", sides, ("inside", "both"))
         self.absent = one_of("absent", absent, ("zero", "far"))
-        if alpha <= 0:
-            raise ValueError(f"alpha={alpha} must be positive; the paper takes 2")
-        self.alpha, self.truncate = alpha, truncate
-        self.unit = one_of("unit", unit, ("mm", "voxel"))
-        if unit == "voxel" and spacing_mm is not None:
-            raise ValueError("unit='voxel' counts voxels, whatever their spacing: leave spacing_mm out, or the unit")
-        self.spacing_mm = None if spacing_mm is None else tuple(spacing_mm)
+        self.alpha, self.truncate = checked_power(alpha), truncate
 
-    def forward(
-        self,
-        probs: Probs,
-        target: OneHot | Labels,
-        target_distances: Tensor | None = None,
-        *,
-        mask: Tensor | None = None,
-        spacing_mm: Spacing = None,
-    ) -> Scalar:
-        """The loss of a batch, as every other; see :meth:`RegionLoss.forward`.
+    def measure(self, masks: Tensor, spacing: Spacing, known: Tensor | None) -> Tensor:
+        return boundary_distance(masks, self.sides, spacing, self.absent, known)
 
-        Args:
-            target_distances: (B, K, ...) from :meth:`measure_target`, where a data set keeps them: half of the
-                distance transforms of a step are of targets that never change.
-            spacing_mm: of this batch's voxels, (D,), or (B, D) for each item its own.
-        """
-        check_prediction(probs)
-        with torch.autocast(probs.device.type, enabled=False):
-            return self.compute(self.every_class(probs, target, mask), target_distances, spacing_mm)
-
-    def measure_target(self, one_hot: OneHot, spacing_mm: Spacing = None, *, mask: Tensor | None = None) -> Tensor:
-        """The distances of the target alone, (B, K, ...) one-hot -> (B, K, ...) float32; 0 in classes not chosen."""
-        known = read_mask(mask, one_hot)
-        found = self.distances(zero_unless(known, self.choose(one_hot)) > 0.5, spacing_mm, known)
-        return scatter_classes(found, self.classes, one_hot.shape[1])
-
-    def compute(self, pair: Pair, target_distances: Tensor | None = None, spacing_mm: Spacing = None) -> Tensor:
-        """The formula; the pair holds all classes: which one is the most probable depends on all."""
+    def of_maps(self, pair: Pair, maps: Tensor, spacing: Spacing) -> Tensor:
         p, g, known = self.choose(pair.probs), self.choose(pair.one_hot), pair.known
         with torch.no_grad():
-            from_predicted = self.distances(self.predicted(pair), spacing_mm, known)
-            from_true = (
-                self.distances(g > 0.5, spacing_mm, known)
-                if target_distances is None
-                else self.choose(target_distances)
-            )
+            from_predicted = self.measure(self.predicted(pair), spacing, known)
             if self.truncate:
                 from_predicted = from_predicted.trunc()
-        return self.reduce_classes(hausdorff(p, g, from_predicted, from_true, self.alpha, known))
+        return self.reduce_classes(hausdorff(p, g, from_predicted, maps, self.alpha, known))
 
     def predicted(self, pair: Pair) -> Tensor:
-        """(B, K, ...) bool of the chosen classes: above ½ each by itself under sigmoid, otherwise the most probable."""
+        """Return (B, K, ...) bool of the chosen classes: above ½ under sigmoid, otherwise the most probable class."""
         if self.activation == "sigmoid":
             return self.choose(pair.probs) > 0.5
         most = most_probable(pair.probs)
         return self.choose(most if pair.known is None else most & pair.known)
 
-    def distances(self, mask: Tensor, spacing_mm: Spacing, known: Tensor | None = None) -> Tensor:
-        spacing = in_unit(self.unit, self.spacing_mm if spacing_mm is None else spacing_mm)
-        return boundary_distance(mask, self.sides, spacing, self.absent, known)
+
+class OneSidedHausdorffLoss(MeasuringLoss):
+    """Mean of (p − g)² d_g^α, d_g each voxel's distance to the nearest one on the other side of the true boundary.
+
+    The one-sided form of Karimi & Salcudean (IEEE TMI 2020): distances of the target alone, which can be kept, so that
+    a step costs no distance transform. False positives far away weigh by their distance to the object; what is missed
+    of it, by its depth. ``HausdorffLoss(sides="both")`` adds the distances to the predicted boundary.
+
+    Args:
+        alpha, spacing_mm, unit, absent: as in :class:`HausdorffLoss`.
+
+    >>> probs = torch.tensor([[[[0.9, 0.4, 0.9]], [[0.1, 0.6, 0.1]]]])
+    >>> loss = OneSidedHausdorffLoss(classes=[1])  # distances 1, 1, 2: the mean of 0.9², 0.6² and (0.1 · 2)²
+    >>> round(loss(probs, torch.tensor([[[1, 0, 0]]])).item(), 4)
+    0.4033
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 2.0,
+        spacing_mm: Sequence[float] | None = None,
+        unit: Unit = "mm",
+        absent: Absent = "zero",
+        idc: Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(
+            spacing_mm=spacing_mm,
+            unit=unit,
+            idc=idc,
+            classes=classes,
+            activation=activation,
+            ignore_index=ignore_index,
+            reduction=reduction,
+        )
+        self.absent = one_of("absent", absent, ("zero", "far"))
+        self.alpha = checked_power(alpha)
+
+    def measure(self, masks: Tensor, spacing: Spacing, known: Tensor | None) -> Tensor:
+        return boundary_distance(masks, "both", spacing, self.absent, known)
+
+    def of_maps(self, pair: Pair, maps: Tensor, spacing: Spacing) -> Tensor:
+        p, g = self.choose(pair.probs), self.choose(pair.one_hot)
+        return self.reduce_classes(hausdorff_one_sided(p, g, maps, self.alpha, pair.known))
 
 
 class HausdorffErosionLoss(RegionLoss):
@@ -195,7 +214,7 @@ class HausdorffErosionLoss(RegionLoss):
 
 
 def most_probable(probs: Tensor) -> Tensor:
-    """(B, K, ...) probabilities -> bool, true for the most probable class."""
+    """Return bool (B, K, ...), true for the most probable class."""
     return encode_one_hot(probs2class(probs), probs.shape[1], torch.bool)
 
 
@@ -207,7 +226,7 @@ def boundary_distance(
     absent: Absent = "zero",
     known: Tensor | None = None,
 ) -> Tensor:
-    """Distance of each voxel to the nearest voxel of the other kind, (B, K, ...) bool -> float32 (mm or voxels).
+    """Return the distance of each voxel to the nearest voxel of the other kind, (B, K, ...) float32, mm or voxels.
 
     Args:
         mask: the objects; false where a voxel is not ``known``.
@@ -224,10 +243,11 @@ def boundary_distance(
             distance += inside_distance(~mask, spacing_mm) * known
     if absent == "zero":
         return distance
-    over_space = tuple(range(2, mask.ndim))
-    full = (mask if known is None else mask | ~known).all(dim=over_space, keepdim=True)
-    bounded = mask.any(dim=over_space, keepdim=True) & ~full
-    spacing = spacing_array(spacing_mm)
-    lengths = torch.as_tensor(diagonals(mask.shape[2:], np.ones(1) if spacing is None else spacing))
-    far = lengths.to(distance, non_blocking=True).view(-1, *[1] * (mask.ndim - 1))
-    return zero_unless(known, torch.where(bounded, distance, far))
+    return zero_unless(known, torch.where(bounded(mask, known), distance, diagonal(distance, spacing_mm)))
+
+
+def checked_power(alpha: float) -> float:
+    """Refuse a power of the distances that is not positive."""
+    if alpha <= 0:
+        raise ValueError(f"alpha={alpha} must be positive; the paper takes 2")
+    return alpha

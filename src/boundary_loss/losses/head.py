@@ -1,7 +1,7 @@
-"""The terms of a ledger that train a distance head: a second output of the network, one distance a class and voxel.
+"""Terms of a ledger that train a distance head: a second output of the network, one distance a class and voxel.
 
-A head beside the segmentation makes the features know where the boundary is (Ma et al., MIDL 2020); the segmentation
-itself still comes from the first output. The arithmetic is :mod:`boundary_loss.losses.regression`'s.
+The head makes the shared features represent the boundary (Ma et al., MIDL 2020); the segmentation still comes from the
+first output. The formulas are in :mod:`boundary_loss.losses.regression`.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from boundary_loss.shapes import Labels, OneHot, Scalar
 
 
 class HeadLoss(nn.Module, ABC):
-    """Settings and steps that the losses of a distance head share; called as ``loss(output, target)``.
+    """Base of the losses of a distance head, called as ``loss(output, target)``.
 
     Args:
         unit: of the distances, "mm" or "voxel"; the latter is the papers'.
@@ -84,7 +84,7 @@ class HeadLoss(nn.Module, ABC):
 
     @torch.no_grad()
     def measure_target(self, one_hot: OneHot, spacing_mm: Spacing = None, *, mask: Tensor | None = None) -> Tensor:
-        """The map that the head should give, (B, K, ...) one-hot -> (B, K, ...) float32; 0 in classes not chosen."""
+        """Return the map that the head should predict, (B, K, ...) float32 of one-hot; 0 in classes not chosen."""
         known = read_mask(mask, one_hot)
         chosen, ignored = zero_unless(known, select(one_hot, self.classes)), None if known is None else ~known
         found = self.measure(chosen, in_unit(self.unit, spacing_mm), ignored)
@@ -92,11 +92,11 @@ class HeadLoss(nn.Module, ABC):
 
     @abstractmethod
     def measure(self, one_hot: OneHot, spacing: Spacing, ignored: Tensor | None) -> Tensor:
-        """The maps of the chosen classes; ``ignored``: (B, 1, ...) bool, where they are 0, or None."""
+        """Return the maps of the chosen classes; 0 where ``ignored``, (B, 1, ...) bool or None."""
 
     @abstractmethod
     def compute(self, output: Tensor, maps: Tensor, known: Tensor | None) -> Tensor:
-        """The loss's formula; ``known``: (B, 1, ...) bool, the voxels that count, or None."""
+        """Compute the formula; ``known``: (B, 1, ...) bool, the voxels that count, or None."""
 
     def extra_repr(self) -> str:
         return f"classes={'all' if self.classes is None else list(self.classes)}, reduction={self.reduction!r}"
@@ -139,7 +139,7 @@ class ForegroundHead(SDFHead):
 
 
 class SDFProductHead(HeadLoss):
-    """:class:`SDFProductLoss` of the head: draws the signs together; the value of a perfect head is −1/3."""
+    """:class:`SDFProductLoss` of the head: pulls the signs together; a perfect head has the value −1/3."""
 
     def measure(self, one_hot: OneHot, spacing: Spacing, ignored: Tensor | None) -> Tensor:
         return normalised_sdf(one_hot, spacing, ignored=ignored)

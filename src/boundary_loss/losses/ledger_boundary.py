@@ -1,4 +1,4 @@
-"""The boundary loss as a ledger names it: with the map that the pipeline makes for it."""
+"""The boundary loss of a ledger: with the map that the pipeline makes for it."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,9 +11,9 @@ class LedgerBoundaryLoss(BoundaryLoss):
     """:class:`BoundaryLoss`, and which distance maps it reads: ``boundary(map=3d,convention=interface)``.
 
     Args:
-        map: "own" is right under every augmentation: of what a sample is of (a slice, a whole case), made once, and
-            where the augmentation deforms, of what is shown, at each step. "2d" (of the slice) and "3d" (of the
-            volume) are made once and refuse to be deformed; "step" is made at each step always.
+        map: "own" is right under every augmentation: made once, of the sample's slice or whole case; if the
+            augmentation deforms, made in each step, of what is shown. "2d" (of the slice) and "3d" (of the volume)
+            are made once and refuse deformations; "step" is always made in each step.
         convention, absent, normalise: as in :func:`boundary_loss.signed_distance`; "none" does not normalise.
     """
 

@@ -17,40 +17,40 @@ Over = Literal["item", "batch"]
 
 
 def log_likelihood(p: Tensor) -> Tensor:
-    """log(p + ε), p the probability of the true class: at most 0."""
+    """Return log(p + ε), p the probability of the true class: at most 0."""
     return (p + EPS).log()
 
 
 def focal_likelihood(p: Tensor, gamma: float) -> Tensor:
-    """(1 − p)^γ log(p + ε): that of easy voxels counts less."""
-    rest = (1 - p).clamp(min=torch.finfo(p.dtype).tiny)  # never quite 0: the slope of a power below 1 is infinite there
+    """Return (1 − p)^γ log(p + ε), in which easy voxels count less."""
+    rest = (1 - p).clamp(min=torch.finfo(p.dtype).tiny)  # above 0, where the slope of a power below 1 is infinite
     return rest**gamma * log_likelihood(p)
 
 
 def cross_entropy_sums(likelihood: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    """(B,) each: −Σ g · likelihood, Σ g. The likelihood is overwritten, which its gradient does not need."""
+    """Return −Σ g · likelihood and Σ g, (B,) each. Overwrites the likelihood, which its gradient does not need."""
     return -likelihood.mul_(g).flatten(1).sum(1), g.flatten(1).sum(1)
 
 
 def overlap_sums(p: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, K) each: Σ p g, Σ p, Σ g, which Dice and its kin are made of."""
+    """Return Σ p g, Σ p and Σ g, (B, K) each: the sums of Dice and related losses."""
     p, g = p.flatten(2), g.flatten(2)
     return (p * g).sum(2), p.sum(2), g.sum(2)
 
 
 def dice(both: Tensor, predicted: Tensor, true: Tensor, smooth: float = EPS) -> Tensor:
-    """(B, K): 1 − (2 Σ p g + ε) / (Σ p + Σ g + ε)."""
+    """Return (B, K): 1 − (2 Σ p g + ε) / (Σ p + Σ g + ε)."""
     return 1 - (2 * both + smooth) / (predicted + true + smooth)
 
 
 def tversky(both: Tensor, predicted: Tensor, true: Tensor, alpha: float, beta: float, smooth: float = EPS) -> Tensor:
-    """(B, K): 1 − (Σ p g + ε) / (Σ p g + α Σ p (1 − g) + β Σ (1 − p) g + ε)."""
+    """Return (B, K): 1 − (Σ p g + ε) / (Σ p g + α Σ p (1 − g) + β Σ (1 − p) g + ε)."""
     missed, invented = true - both, predicted - both
     return 1 - (both + smooth) / (both + alpha * invented + beta * missed + smooth)
 
 
 def generalized_dice(both: Tensor, predicted: Tensor, true: Tensor, voxels: Tensor | int, absent: str) -> Tensor:
-    """(B,) generalized Dice losses from sums (B, K) of p·g, p and g and the number (B, 1) of voxels that count."""
+    """Return (B,) generalized Dice losses of sums (B, K) of p·g, p and g and the number (B, 1) of voxels that count."""
     weight, union = 1 / (true + EPS) ** 2, predicted + true
     if absent == "paper":
         return 1 - 2 * ((weight * both).sum(1) + EPS) / ((weight * union).sum(1) + EPS)
@@ -59,7 +59,7 @@ def generalized_dice(both: Tensor, predicted: Tensor, true: Tensor, voxels: Tens
     rarest = weight.amax(dim=1, keepdim=True)
     if absent == "penalise":
         weight = torch.where(present, weight, rarest)
-    # Only ratios of weights matter; with the largest at 1 no guard is needed against large classes
+    # only ratios of weights matter; with the largest at 1, large classes cannot underflow
     weight = torch.where(rarest > 0, weight / rarest.clamp(min=torch.finfo(weight.dtype).tiny), 1)
     denominator = (weight * union).sum(1)
     loss = 1 - 2 * (weight * both).sum(1) / torch.where(denominator > 0, denominator, 1)
@@ -70,7 +70,7 @@ def generalized_dice(both: Tensor, predicted: Tensor, true: Tensor, voxels: Tens
 class CrossEntropy(RegionLoss):
     """−Σ g log(p + ε) / (Σ g + ε), sums over items, classes and voxels.
 
-    A voxel counts as often as its class is chosen, so with few chosen classes small ones are not drowned.
+    The mean is over the voxels of the chosen classes alone, so that a chosen small class is not outweighed.
 
     >>> probs = torch.tensor([[[[0.9, 0.2]], [[0.1, 0.8]]]])
     >>> round(CrossEntropy()(probs, torch.tensor([[[0, 1]]])).item(), 4)
@@ -140,11 +140,11 @@ class FocalLoss(CrossEntropy):
         return likelihood * p.new_tensor(weights).view(-1, *[1] * (p.ndim - 2))
 
 
-class _Overlap(RegionLoss):
-    """Dice and its kin, which all are made of three sums a class.
+class OverlapLoss(RegionLoss):
+    """Base of Dice and related losses, which need three sums a class.
 
-    ``absent`` says what a class counts that an item has no voxel of:
-        "paper": the formula as it stands: nearly 1 whatever is predicted, so nothing is learnt;
+    ``absent`` says what a class without voxels in an item counts:
+        "paper": the formula unchanged: nearly 1 whatever is predicted, so nothing is learnt;
         "skip": nothing;
         "penalise": its mean probability, so that false positives on lesion-free slices cost.
     """
@@ -166,8 +166,23 @@ class _Overlap(RegionLoss):
         )
         self.absent = one_of("absent", absent, ("paper", "skip", "penalise"))
 
+    def of_present(self, loss: Tensor, true: Tensor, probability: Tensor) -> Tensor:
+        """What ``reduction`` asks for of (B, K) values, those of absent classes as ``absent`` says.
 
-class DiceLoss(_Overlap):
+        Args:
+            true: (B, K) voxels of each class.
+            probability: (B, K) its mean probability.
+        """
+        if self.absent == "paper":
+            return self.reduce_classes(loss)
+        present = true > 0
+        if self.absent == "penalise":
+            return self.reduce_classes(torch.where(present, loss, probability))
+        loss = loss * present
+        return loss if self.reduction == "classes" else self.reduce(loss.sum(1) / present.sum(1).clamp(min=1))
+
+
+class DiceLoss(OverlapLoss):
     """Mean over items and classes of 1 − (2 Σ p g + ε) / (Σ p + Σ g + ε) (Milletari et al., 3DV 2016, p not squared).
 
     ``smooth`` is ε. With ``reduction="classes"`` and ``absent="skip"`` an absent class has the value 0. With
@@ -211,14 +226,7 @@ class DiceLoss(_Overlap):
         if not self.over_items:
             both, predicted, true = (sums.sum(0, keepdim=True) for sums in (both, predicted, true))
             voxels = voxels.sum() if isinstance(voxels, Tensor) else voxels * len(pair.probs)
-        loss = self.per_class(both, predicted, true)
-        if self.absent == "paper":
-            return self.reduce_classes(loss)
-        present = true > 0
-        if self.absent == "penalise":
-            return self.reduce_classes(torch.where(present, loss, predicted / voxels))
-        loss = loss * present
-        return loss if self.reduction == "classes" else self.reduce(loss.sum(1) / present.sum(1).clamp(min=1))
+        return self.of_present(self.per_class(both, predicted, true), true, predicted / voxels)
 
     def per_class(self, both: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
         return dice(both, predicted, true, self.smooth)
@@ -260,7 +268,7 @@ class TverskyLoss(DiceLoss):
         return tversky(both, predicted, true, self.alpha, self.beta, self.smooth)
 
 
-class GeneralizedDice(_Overlap):
+class GeneralizedDice(OverlapLoss):
     """Mean over items of 1 − 2 (Σ_k w Σ p g + ε) / (Σ_k w (Σ p + Σ g) + ε), w = 1 / (Σ g + ε)².
 
     Sudre et al., DLMIA 2017. An absent class has w = 1e20, which with ``absent="paper"`` leaves the whole item at 1

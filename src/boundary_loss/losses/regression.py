@@ -1,7 +1,7 @@
-"""Losses of networks that predict a distance map beside, or instead of, a segmentation.
+"""Losses of networks that predict a distance map in addition to, or instead of, a segmentation.
 
-A head's output f (B, K, ...) is compared with a map of the target: :func:`normalised_sdf`, which f meets through tanh,
-or :func:`foreground_map`, which f meets as it is. Ma et al., MIDL 2020, compare these.
+A head's output f (B, K, ...) is compared with a map of the target: tanh f with :func:`normalised_sdf`, or f itself with
+:func:`foreground_map`. Ma et al., MIDL 2020, compare these.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ SMOOTH = 1e-5
 
 
 def distance_error(f: Tensor, phi: Tensor, norm: Norm = "l2", known: Tensor | None = None) -> Tensor:
-    """(B, K): means over the voxels of |f − φ| ("l1"), of (f − φ)² ("l2"), or of their sum ("l1+l2")."""
+    """Return (B, K): means over the voxels of |f − φ| ("l1"), of (f − φ)² ("l2"), or of their sum ("l1+l2")."""
     gap = f - phi
     if norm == "l1":
         return mean_over_voxels(gap.abs(), known)
@@ -31,7 +31,7 @@ def distance_error(f: Tensor, phi: Tensor, norm: Norm = "l2", known: Tensor | No
 
 
 def sdf_likeness(f: Tensor, phi: Tensor) -> Tensor:
-    """(B,): (Σ f φ + s) / (Σ f φ + Σ f² + Σ φ² + s), s = 1e-5; 1/3 where f = φ."""
+    """Return (B,): (Σ f φ + s) / (Σ f φ + Σ f² + Σ φ² + s), s = 1e-5; 1/3 if f = φ."""
     product = (f * phi).flatten(1).sum(1) + SMOOTH
     return product / (product + f.square().flatten(1).sum(1) + phi.square().flatten(1).sum(1))
 
@@ -88,7 +88,9 @@ class SDFLoss(nn.Module):
             raise ValueError(f"target must be {form}, {wanted}, got shape {tuple(target.shape)}")
         with torch.autocast(dist.device.type, enabled=False):
             one_hot, known = self._reader.read(target, mask, logits, torch.float32)
-            first = 1 if K == 1 or not self.include_background else 0  # of one channel, read as two, the object
+            first = (
+                1 if K == 1 or not self.include_background else 0
+            )  # one channel is read as two classes; this is the object
             maps = normalised_sdf(one_hot[:, first:], self.spacing_mm, ignored=None if known is None else ~known)
             f = zero_unless(known, (dist if K == 1 else dist[:, first:]).to(wide(dist)))
             f = f.tanh() if self.sigmoid else f
@@ -160,7 +162,7 @@ class DistanceHeadLoss(nn.Module):
 @torch.no_grad()
 @torch.compiler.disable  # the transform is a program of its own: nothing in it to trace or differentiate
 def normalised_sdf(one_hot: Tensor, spacing_mm: Spacing = None, *, ignored: Tensor | None = None) -> Tensor:
-    """Signed distance in [−1, 1] of each class: each side divided by its own maximum, 0 on the inner edge.
+    """Return the signed distance in [−1, 1] of each class: each side divided by its own maximum, 0 on the inner edge.
 
     Args:
         one_hot: (B, K, ...) zeros and ones.
@@ -185,7 +187,7 @@ def normalised_sdf(one_hot: Tensor, spacing_mm: Spacing = None, *, ignored: Tens
 @torch.no_grad()
 @torch.compiler.disable
 def foreground_map(one_hot: Tensor, spacing_mm: Spacing = None, *, ignored: Tensor | None = None) -> Tensor:
-    """(B, K, ...) distance to the outside for the voxels of each class, 0 elsewhere; not normalised."""
+    """Return (B, K, ...): the distance to the outside for the voxels of each class, 0 elsewhere; not normalised."""
     mask = one_hot > 0.5
     if ignored is None:
         return inside_distance(mask, spacing_mm)
@@ -193,12 +195,12 @@ def foreground_map(one_hot: Tensor, spacing_mm: Spacing = None, *, ignored: Tens
 
 
 def sdf_to_probs(sdf: Tensor, steepness: float = 1500.0) -> Tensor:
-    """Probability of being inside, σ(−steepness · f): a smooth step at f = 0 (Xue et al., AAAI 2020, eq. 3)."""
+    """Return the probability of the inside, σ(−steepness · f), a smooth step at 0 (Xue et al., AAAI 2020, eq. 3)."""
     return torch.sigmoid(-steepness * sdf)
 
 
 def inner_edge(mask: Tensor) -> Tensor:
-    """Voxels of the object that share a face with a voxel outside it; the image's border is no outside."""
+    """Return the voxels of the object that share a face with a voxel outside it; the image's border does not count."""
     edge = torch.zeros_like(mask)
     for axis in range(2, mask.ndim):
         length = mask.shape[axis] - 1
@@ -209,7 +211,7 @@ def inner_edge(mask: Tensor) -> Tensor:
 
 
 def counted(output: Tensor, maps: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Output and maps in the type to compute in, 0 where a voxel does not count, and where one does."""
+    """Return output and maps in the type to compute in, 0 at voxels that do not count, and the voxels that do."""
     known = read_mask(mask, output)
     return zero_unless(known, output.to(wide(output))), zero_unless(known, maps.to(wide(output))), known
 

@@ -1,4 +1,4 @@
-"""Checks signed distance maps that a loss is given, and finds the voxels that they leave out."""
+"""Checks the signed distance maps of a loss, and finds the voxels that they mark as ignored."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from boundary_loss.encoding import can_read_values
 
 
 def as_batch(maps: Sequence[Tensor], probs: Tensor) -> Tensor:
-    """A list of B maps (K, ...), or of one (B, K, ...), as (B, K, ...)."""
+    """Return a list of B maps (K, ...), or of one (B, K, ...), as (B, K, ...)."""
     found = [m for m in maps if isinstance(m, Tensor)]
     if not found or len(found) != len(maps) or any(m.shape != found[0].shape for m in found):
         raise ValueError("a list of distance maps must hold one tensor (K, X, Y[, Z]) an item, all of one shape")
@@ -37,10 +37,10 @@ def refuse_masks(maps: Tensor) -> None:
 
 
 def with_distances(maps: Tensor) -> Tensor | None:
-    """(B, 1, ...) bool: the voxels of (B, K, ...) maps where some class has a distance; None where all count.
+    """Return (B, 1, ...) bool: the voxels of (B, K, ...) maps where some class has a distance; None if all count.
 
-    That tells ignored voxels only in maps of classes that share an item out among them: in those every other voxel lies
-    inside exactly one class and outside the rest. In any other item, and in integer maps, 0 may be an edge: all count.
+    That identifies ignored voxels only if each other voxel of the item lies inside exactly one class. In other items,
+    and in integer maps, 0 may be an edge: there all count.
     """
     if maps.shape[1] < 2 or not maps.is_floating_point():
         return None
@@ -56,12 +56,12 @@ def with_distances(maps: Tensor) -> Tensor | None:
 
 
 def pulling(distances: Tensor) -> Tensor:
-    """(B, 1, ...) bool: where a prediction matters. Elsewhere φ is 0 in all classes, and 0 · NaN would be NaN."""
+    """Return (B, 1, ...) bool: where a prediction matters. Elsewhere φ is 0 in all classes, but 0 · NaN is NaN."""
     return (distances != 0).any(dim=1, keepdim=True)
 
 
 def are_classes(maps: Tensor) -> bool:
-    """Whether the classes of every voxel lie in [0, 1] and add up to 1, or those of a lone channel are 0 and 1."""
+    """Return True if every voxel's classes lie in [0, 1] and add up to 1, or a single channel has 0 and 1 alone."""
     if maps.shape[1] == 1:
         return bool(((maps == 0) | (maps == 1)).all() & maps.any())
     inside = ((maps >= 0) & (maps <= 1)).all()

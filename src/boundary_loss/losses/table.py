@@ -9,10 +9,16 @@ from torch import nn
 from boundary_loss.call_syntax import bind, import_named, options_of
 from boundary_loss.losses.auxiliary import PREFIX, AuxiliaryLoss
 from boundary_loss.losses.base import Loss, RegionLoss
-from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss
+from boundary_loss.losses.boundary_dou import BoundaryDoULoss
+from boundary_loss.losses.centre_lines import CbDiceLoss, ClDiceLoss
+from boundary_loss.losses.generalized_surface import GeneralizedSurfaceLoss
+from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss, OneSidedHausdorffLoss
 from boundary_loss.losses.head import HEADS, HeadLoss
 from boundary_loss.losses.ledger_boundary import LedgerBoundaryLoss
 from boundary_loss.losses.region import CrossEntropy, DiceLoss, FocalLoss, GeneralizedDice, TverskyLoss
+from boundary_loss.losses.region_wise import RegionWiseLoss
+from boundary_loss.losses.skeleton_recall import SkeletonRecallLoss
+from boundary_loss.losses.surface_dice import SurfaceDiceLoss
 from boundary_loss.owncode import explained
 
 LOSSES: dict[str, type[Loss]] = {
@@ -26,6 +32,14 @@ LOSSES: dict[str, type[Loss]] = {
     "surface": LedgerBoundaryLoss,
     "hausdorff": HausdorffLoss,
     "hausdorff_erosion": HausdorffErosionLoss,
+    "hausdorff_one_sided": OneSidedHausdorffLoss,
+    "generalized_surface": GeneralizedSurfaceLoss,
+    "boundary_dou": BoundaryDoULoss,
+    "surface_dice": SurfaceDiceLoss,
+    "region_wise": RegionWiseLoss,
+    "skeleton_recall": SkeletonRecallLoss,
+    "cldice": ClDiceLoss,
+    "cbdice": CbDiceLoss,
 }
 """Of the probabilities; those of a distance head are :data:`boundary_loss.losses.head.HEADS`."""
 
@@ -33,15 +47,15 @@ SHARED = frozenset(inspect.signature(Loss).parameters)
 
 
 def options(name: str) -> dict[str, inspect.Parameter]:
-    """The options that a ledger may give to a loss, with their types and defaults.
+    """Return the options that a ledger may give to a loss, with their types and defaults.
 
-    Its own, that is: the ones that all losses share (activation, reduction, ...) are the pipeline's to set.
+    The options that all losses share (activation, reduction, ...) are set by the pipeline and not among them.
     """
     return options_of(find(name), SHARED)
 
 
 def find(name: str) -> type[Loss] | type[HeadLoss]:
-    """The class of a loss; of ``aux_NAME``, that of NAME, where an auxiliary output can be compared with it.
+    """Return the class of a loss; for ``aux_NAME`` that of NAME, if it can be applied to an auxiliary output.
 
     Raises:
         ValueError: unknown name, with the known ones.
@@ -57,7 +71,7 @@ def find(name: str) -> type[Loss] | type[HeadLoss]:
 
 
 def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> nn.Module:
-    """The loss of that name with these options; ``build("gdl", classes=[0, 1], absent="penalise")``.
+    """Return the loss of that name with these options: ``build("gdl", classes=[0, 1], absent="penalise")``.
 
     ``aux_NAME`` is loss NAME of the network's output ``aux``, see :class:`AuxiliaryLoss`.
 
@@ -84,7 +98,7 @@ def build(name: str, *, classes: Sequence[int] | None = None, **given: Any) -> n
 
 
 def build_own(path: str, classes: Sequence[int] | None, given: dict[str, Any]) -> nn.Module:
-    """A loss that is not ours, by import path."""
+    """Return a loss of the user's own, by import path."""
     made = import_named(path, "loss")
     make = bind(made, given, "loss", name=path, filled=("classes",))
     takes_classes = "classes" in inspect.signature(made).parameters

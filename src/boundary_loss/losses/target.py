@@ -1,7 +1,7 @@
-"""What a loss reads of its target: a one-hot encoding, and which voxels count.
+"""Reads the target of a loss: a one-hot encoding, and the voxels that count.
 
-Ignoring is asked for, by a label or by a mask. A voxel that merely belongs to no class is an error, unless classes
-are independent of each other (sigmoid), where it belongs to the rest of each.
+Voxels are ignored by a label or a mask. A voxel without a class is an error, unless classes are independent of each
+other (sigmoid), where it belongs to the rest of each.
 """
 
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class TargetReader:
     _sure: bool = field(default=False, init=False)
 
     def read(self, target: Tensor, mask: Tensor | None, prediction: Tensor, dtype: torch.dtype) -> Target:
-        """The target of a prediction (B, channels, ...), of K = channels classes, of 2 where there is one channel.
+        """Return the target of a prediction (B, channels, ...) with K = channels classes, or 2 if there is one channel.
 
         Args:
             target: (B, ...) or (B, 1, ...) labels of any type, or (B, channels, ...) one-hot of any type. One channel
@@ -71,7 +71,7 @@ class TargetReader:
         return self._one_channel(target, counted, dtype) if single else self._one_hot(target, counted, dtype)
 
     def check_labels(self, labels: Tensor, counted: Tensor | None, K: int) -> Tensor | None:
-        """(B, 1, ...) bool: where (B, ...) labels are not ignored and the mask ``counted`` is True; None: everywhere.
+        """Return (B, 1, ...) bool: where (B, ...) labels are not ignored and ``counted`` is True; None = everywhere.
 
         Raises:
             ValueError: a label that is neither a class nor ignored, or 255 in doubt.
@@ -89,7 +89,7 @@ class TargetReader:
         return of_class if counted is None else counted & of_class
 
     def _one_channel(self, target: Tensor, counted: Tensor | None, dtype: torch.dtype) -> Target:
-        """(B, 1, ...) floating point g stands for the classes (1 − g, g); the ignored label may occur in it."""
+        """Return the classes (1 − g, g) of (B, 1, ...) floating-point g, in which the ignored label may occur."""
         of_class = target.ne(IGNORED if self.ignore_index is None else self.ignore_index)
         known = unless_all(of_class if counted is None else counted & of_class)
         g = zero_unless(known, target.to(dtype))
@@ -108,7 +108,7 @@ class TargetReader:
         return Target(one_hot, counted)
 
     def _check(self, one_hot: Tensor, known: Tensor | None, *, exclusive: bool) -> None:
-        """All checks on the first call; on a CPU one sum on each, for voxels without a class may come later."""
+        """Make all checks in the first call; on a CPU test for voxels without a class in each call, by one sum."""
         if torch.compiler.is_compiling():
             return
         if not self._checked:
@@ -121,10 +121,10 @@ class TargetReader:
 
 
 def read_as_labels(target: Tensor, prediction: Tensor) -> Tensor | None:
-    """The target of a prediction as integer labels (B, ...), or None if it is one-hot; see :meth:`TargetReader.read`.
+    """Return the target as integer labels (B, ...), or None if it is one-hot; see :meth:`TargetReader.read`.
 
     Raises:
-        ValueError: a shape that fits neither, or labels that are no whole numbers.
+        ValueError: a shape that is neither, or labels that are no whole numbers.
     """
     check_tensors(prediction, target=target)
     B, channels, *space = prediction.shape
@@ -187,7 +187,7 @@ def check_sums(probs: Tensor, known: Tensor | None) -> None:
 
 
 def check_prediction(prediction: Any, name: str = "predictions", *, on_points: bool = False) -> None:
-    """Refuse what is no batch of images, or of points where a loss knows them: arrays, integers, an axis too few."""
+    """Refuse a prediction that is no batch of images, or of points: arrays, integers, too few axes."""
     check_tensors(prediction)
     if prediction.ndim < (3 if on_points else 4):
         or_points = ", or (B, K, P) at points" if on_points else ""
@@ -202,7 +202,7 @@ def check_prediction(prediction: Any, name: str = "predictions", *, on_points: b
 
 
 def read_mask(mask: Tensor | None, prediction: Tensor) -> Tensor | None:
-    """A mask (B, ...) or (B, 1, ...) as (B, 1, ...) bool; None where every voxel counts."""
+    """Return a mask (B, ...) or (B, 1, ...) as (B, 1, ...) bool; None if every voxel counts."""
     if mask is None:
         return None
     check_tensors(prediction, mask=mask)
@@ -214,25 +214,25 @@ def read_mask(mask: Tensor | None, prediction: Tensor) -> Tensor | None:
 
 
 def unless_all(known: Tensor) -> Tensor | None:
-    """``known``, or None where all voxels are and this can be seen without waiting."""
+    """Return ``known``, or None if all voxels are known and finding out needs no waiting."""
     return None if can_read_values(known) and bool(known.all()) else known
 
 
 def zero_unless(known: Tensor | None, values: Tensor) -> Tensor:
-    """The values, zero where a voxel is not known.
+    """Return the values, zero where a voxel is not known.
 
-    By selection, not by a product: a NaN or an infinity there must not survive, in the value or in the gradient.
+    By selection and not by a product, so that neither a NaN nor an infinity there survives in value or gradient.
     """
     return values if known is None else torch.where(known, values, 0)
 
 
 def mean_over_voxels(values: Tensor, known: Tensor | None) -> Tensor:
-    """(B, K, ...) values, zero where a voxel is not known -> (B, K) means over the voxels that are."""
+    """Return (B, K) means over the known voxels of (B, K, ...) values that are zero elsewhere."""
     if known is None:
         return values.flatten(2).mean(2)
     return values.flatten(2).sum(2) / number_of(known)
 
 
 def number_of(known: Tensor) -> Tensor:
-    """(B, 1) voxels that count, at least 1 so that an item without any gives 0."""
+    """Return (B, 1) numbers of voxels that count, at least 1 so that an item without any gives 0."""
     return known.flatten(1).sum(1, keepdim=True).clamp(min=1)

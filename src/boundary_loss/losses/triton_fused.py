@@ -1,10 +1,10 @@
 """The sums and the gradient of the fused losses as two Triton kernels; same interface as ``fused_plain``.
 
-Each program walks over several blocks of voxels of one item with the logits of all its classes in registers. Each of
-its threads holds all classes of its voxels, so that the softmax needs no exchange between threads, and adds sums of its
-own in float32, which meet once, at the end, in a row of the program's own; the rows are added in float64. No atomics:
+Each program goes over several blocks of voxels of one item with the logits of all its classes in registers. A thread
+holds all classes of its voxels, so that the softmax needs no exchange between threads, and adds its own sums in
+float32. They are combined once, at the end, in one row a program; the rows are added in float64. There are no atomics:
 equal inputs give equal bits. Each logit and label is read once forward and once backward, each gradient written once.
-The grid has one axis, for the others of CUDA end at 65535.
+The grid has one axis, because CUDA's others end at 65535.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ PROGRAMS = 256
 
 
 class Tile(NamedTuple):
-    """How a program's block of voxels is shared out."""
+    """How a program's block of voxels is divided."""
 
     K: int
     """Classes."""
@@ -54,7 +54,7 @@ WARPS = 4
 def sums(
     logits: Tensor, labels: Tensor, distances: Tensor | None, ignore_label: int, p: int, costs: Tensor | None = None
 ) -> tuple[Tensor, ...]:
-    """(B, K, N) logits, (B, N) labels, (B, K, N) maps or None -> four (B, K) float64 sums.
+    """Return four (B, K) float64 sums of (B, K, N) logits, (B, N) labels and (B, K, N) maps or None.
 
     With ``costs``, (K,) float64, a fifth, (B,): Σ costs_y (−log s_y) over the voxels, y the class of each.
     """
@@ -85,7 +85,7 @@ def gradient(
     pulls: Tensor,
     costs: Tensor | None = None,
 ) -> Tensor:
-    """(B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted and boundary.
+    """Return the (B, K, N) gradient of the logits from the (B, 3, K) gradients of the sums: both, predicted, boundary.
 
     ``costs``, (B, K) float64: the costs of the classes times the gradient of each item's fifth sum.
     """
@@ -111,7 +111,7 @@ def _device(logits: Tensor) -> torch.cuda.device:
 
 @triton.jit
 def _neighbours(start, VEC: tl.constexpr, BLOCK: tl.constexpr):
-    """The block's voxels, VEC neighbours a thread: without the hint the compiler gives it as many as 16 bytes hold."""
+    """Return the block's voxels, VEC neighbours a thread; without the hint the compiler takes 16 bytes of them."""
     return tl.max_contiguous(start + tl.arange(0, BLOCK).to(tl.int64), VEC)
 
 

@@ -18,7 +18,7 @@ from boundary_loss.metrics.reading import (
     ignoring,
     refuse_axes_of_items,
 )
-from boundary_loss.metrics.truth import NAMES, NEEDS, Truth, is_known
+from boundary_loss.metrics.truth import NAMES, Truth, is_known, needs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,11 +51,10 @@ def measure(
             volumes: :func:`~boundary_loss.metrics.ejection_error`), ``all``. ``dsc iou precision recall nsd
             lesion_recall lesion_precision lesion_f1`` are scores (1 is best); ``hausdorff hd95 hd95_directed hd95_wmh
             assd`` mm, as is any other percentile, ``hd99`` or ``hd99_directed``; ``volume_error`` ml, ``avd`` per cent,
-            ``lesion_difference`` a number of lesions. ``nsd`` is at 2 mm; for another tolerance,
-            :meth:`SurfaceDistances.surface_dice`. Distances and ``nsd`` of border voxels; ``hausdorff hd95 hd99 assd
-            nsd`` with ``_surfel``, ``_mesh`` or ``_smooth`` behind, as ``assd_mesh``, are of surfaces whose elements
-            count by their area, where a percentile is the larger of two sides' (:func:`surface_distances`,
-            docs/surface_metrics.md).
+            ``lesion_difference`` a number of lesions. ``nsd`` is at 2 mm, ``nsd0.5mm`` at 0.5 mm. Distances and ``nsd``
+            are of border voxels; ``hausdorff hd95 hd99 assd nsd`` with ``_surfel``, ``_mesh`` or ``_smooth`` behind,
+            as ``assd_mesh``, are of surfaces whose elements count by their area, where a percentile is the larger of
+            two sides' (:func:`surface_distances`, docs/surface_metrics.md).
         mask: bool, of the truth's shape, True where a voxel counts; the others are ignored like the label 255. Ignored
             voxels belong to no mask of prediction or truth: a surface runs along them, and a lesion that they cut in
             two is two. A truth of 0 and 255 alone is refused without it, because many masks are stored so.
@@ -118,13 +117,13 @@ def _measure_image(
     counts = counts_of(pred, gt, classes)
     found = prepared.measure(pred, names, counts)
     for name in names:
-        found[name][_undefined(NEEDS.get(name, Needs.BOTH), counts)] = np.nan
+        found[name][_undefined(needs(name), counts)] = np.nan
     return found
 
 
-def _undefined(needs: Needs, counts: Counts) -> np.ndarray:
+def _undefined(needed: Needs, counts: Counts) -> np.ndarray:
     """(classes,) bool"""
-    return np.array([needs.undefined(pred == 0, gt == 0) for pred, gt in zip(counts.pred, counts.gt)])
+    return np.array([needed.undefined(pred == 0, gt == 0) for pred, gt in zip(counts.pred, counts.gt)])
 
 
 def _check_image(shape: tuple[int, ...], spacing_mm: Any) -> None:
@@ -180,7 +179,7 @@ def _expand(words: Sequence[str]) -> list[str]:
         members = [array.removeprefix("val_3d_") for array in METRIC_SETS.get(word, ())]
         if not members and not is_known(word):
             sets = ", ".join(METRIC_SETS)
-            known = f"{', '.join(NAMES)}, and hd99, hd99_mesh or any other percentile"
+            known = f"{', '.join(NAMES)}; hd99, hd99_mesh or another percentile; nsd1mm or another tolerance"
             raise ValueError(f"unknown metric '{word}'; known: {known}; sets: {sets}")
         found |= dict.fromkeys([name for name in members if is_known(name)] or [word])
     return list(found)

@@ -62,13 +62,25 @@ NEEDS = {
     **dict.fromkeys(("recall", "lesion_recall", "avd"), Needs.TRUTH),
     **dict.fromkeys(("volume_error", "lesion_difference"), Needs.NONE),
 }
-"""Which masks a metric's formula needs; all distances need both."""
+"""Which masks a metric's formula needs; all distances need both, and any ``nsd`` is as ``nsd``."""
+TOLERANCE = re.compile(r"nsd(\d+(?:\.\d+)?)mm")
+
+
+def needs(name: str) -> Needs:
+    """Which masks the formula of this metric needs."""
+    return NEEDS["nsd"] if TOLERANCE.fullmatch(name) else NEEDS.get(name, Needs.BOTH)
 
 
 def of_borders(name: str) -> Callable[[SurfaceDistances], float] | None:
-    """The metric of two surfaces of this name; ``hd99`` and ``hd99_directed`` are percentiles, of any number."""
+    """The metric of two surfaces of this name.
+
+    ``hd99`` and ``hd99_directed`` are percentiles, ``nsd0.5mm`` the surface Dice of a tolerance; any number may stand.
+    """
     if name in OF_BORDERS:
         return OF_BORDERS[name]
+    tolerance = TOLERANCE.fullmatch(name)
+    if tolerance is not None:
+        return lambda distances: distances.surface_dice(float(tolerance[1]))
     percentile = re.fullmatch(r"hd(\d+(?:\.\d+)?)(_directed)?", name)
     if percentile is None or float(percentile[1]) > 100:
         return None

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "arithmetic.h"
+#include "spline.h"
 
 typedef struct {
     const float *images;   /* (B, C, X, Y) */
@@ -39,21 +40,6 @@ typedef struct {
 } Row;
 
 /* ---- where a pixel comes from ---------------------------------------------------------------------------------- */
-
-/* The four control points about pixel i, from `first` on, and their weights: cubic B-splines (Rueckert et al. 1999).
- * The first control point is one distance before pixel 0. Behind the last of `points` stand four that move nothing. */
-BL_INLINE int32_t spline_weights(int64_t i, double knots, int64_t points, float weight[4]) {
-    double at = (double)i * knots;
-    at = at > 0 ? at : 0;
-    at = at < (double)points ? at : (double)points;
-    const int32_t first = (int32_t)at;
-    const float u = (float)(at - first), v = 1 - u;
-    weight[0] = v * v * v / 6;
-    weight[1] = 2 / 3.f - u * u + u * u * u / 2;
-    weight[2] = 2 / 3.f - v * v + v * v * v / 2;
-    weight[3] = u * u * u / 6;
-    return first;
-}
 
 /* Adds to the places of row x what the control points move them. */
 BL_WIDE static void bend_row(const Slices *s, int64_t item, int64_t x, const Row *row) {

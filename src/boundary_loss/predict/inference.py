@@ -11,9 +11,10 @@ from boundary_loss.command import Stop
 from boundary_loss.data import View
 from boundary_loss.data.frame import Box, Frame
 from boundary_loss.data.point_samples import ask_in_source, probabilities_in_source
-from boundary_loss.data.view import classes_in_source
+from boundary_loss.data.view import classes_in_source, probs_in_source
 from boundary_loss.data.ways import Way
 from boundary_loss.encoding import probs2class
+from boundary_loss.inference.decision import ARGMAX, decide
 from boundary_loss.networks import LOGITS, outputs
 from boundary_loss.predict.largest import keep_largest
 from boundary_loss.predict.restore import Prediction
@@ -33,16 +34,19 @@ class Predictor:
     """Slices at once, or patches."""
     softmax: bool
     """Whether to keep the probabilities."""
+    decision: str = ARGMAX
+    """How classes follow from the probabilities, see :mod:`boundary_loss.inference.decision`."""
     largest: bool = False
     """Whether the classes keep their largest piece alone; the probabilities stay as they are."""
     view: View | None = None
     """What of a whole volume is shown; None of a network of slices."""
 
-    def __call__(self, images: np.ndarray, box: Box | None = None) -> Prediction:
+    def __call__(self, images: np.ndarray, box: Box | None = None, grid: Frame | None = None) -> Prediction:
         """Images (C, X, Y, Z) float32, as :func:`boundary_loss.preparation.shown.prepare_new` makes them.
 
         Args:
             box: where to look in a whole volume; beyond it is background.
+            grid: the voxels to ask a network of space at, instead of those of the images.
 
         Raises:
             ValueError: the network's output has another shape, or is not finite.
@@ -51,14 +55,20 @@ class Predictor:
         if self.view is None:
             classes, kept = self._by_slices(images)
         else:
-            classes, kept = self._whole(images, self.view.frame(images.shape[1:], box))
+            classes, kept = self._whole(images, self.view.frame(images.shape[1:], box), grid)
         return Prediction(keep_largest(classes) if self.largest else classes, kept)
+
+    @property
+    def is_of_space(self) -> bool:
+        """Whether the network answers at points."""
+        return self.view is not None and self.view.of_points
 
     def _by_slices(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """(X, Y, Z) uint8 and, if they are kept, probabilities (K, X, Y, Z)."""
         slices = torch.from_numpy(images).movedim(-1, 0)  # (Z, C, X, Y)
         classes = np.empty((*images.shape[1:3], len(slices)), np.uint8)
-        kept = np.empty((self.num_classes, *classes.shape), np.float32) if self.softmax else None
+        needs_probs = self.softmax or self.decision != ARGMAX
+        kept = np.empty((self.num_classes, *classes.shape), np.float32) if needs_probs else None
         for first in range(0, len(slices), self.batch_size):
             batch = slices[first : first + self.batch_size]
             probs = self._probs(self._logits(batch)[LOGITS])
@@ -66,31 +76,34 @@ class Predictor:
             classes[..., here] = probs2class(probs, dtype=torch.uint8).movedim(0, -1).cpu().numpy()
             if kept is not None:
                 kept[..., here] = probs.movedim(0, -1).cpu().numpy()
-        return classes, kept
+        if kept is not None and self.decision != ARGMAX:
+            classes = decide(torch.from_numpy(kept), self.decision).numpy()
+        return classes, kept if self.softmax else None
 
-    def _whole(self, images: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
+    def _whole(
+        self, images: np.ndarray, frame: Frame, grid: Frame | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:  # fmt: skip
         """The same, of what the frame shows."""
         assert self.view is not None
         if self.view.way is not None:
-            return self._at_points(frame.read(images, 1).to(self.device), frame, self.view.way)
+            return self._at_points(frame.read(images, 1).to(self.device), frame, self.view.way, grid)
         probs = torch.softmax(self.logits(frame.read(images, 1)[None]), dim=1)[0]
-        classes = classes_in_source(probs, frame).cpu().numpy()
-        if not self.softmax:
-            return classes, None
-        outside = (1.0, *[0.0] * (self.num_classes - 1))
-        return classes, frame.to_source_grid(probs, 1, outside).cpu().numpy()
+        classes = classes_in_source(probs, frame, self.decision).cpu().numpy()
+        return classes, probs_in_source(probs, frame).cpu().numpy() if self.softmax else None
 
     @torch.inference_mode()
-    def _at_points(self, volume: Tensor, frame: Frame, way: Way) -> tuple[np.ndarray, np.ndarray | None]:
+    def _at_points(
+        self, volume: Tensor, frame: Frame, way: Way, grid: Frame | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:  # fmt: skip
         """The same, of a network of space: asked its way, or at every voxel where the probabilities are kept."""
         net: Any = self.net
         try:
-            if not self.softmax:
-                return ask_in_source(net, volume, frame, way).cpu().numpy(), None
-            probs = probabilities_in_source(net, volume, frame, way, self.temperature)
+            if not self.softmax and self.decision == ARGMAX:
+                return ask_in_source(net, volume, frame, way, grid).cpu().numpy(), None
+            probs = probabilities_in_source(net, volume, frame, way, self.temperature, self.num_classes, grid)
         except torch.OutOfMemoryError:
             raise Stop(f"{self.device} has no memory for this; --infer 'coarse(memory=512MiB)' needs less") from None
-        return probs2class(probs[None], dtype=torch.uint8)[0].numpy(), probs.numpy()
+        return decide(probs, self.decision).numpy(), probs.numpy() if self.softmax else None
 
     def logits(self, image: Tensor) -> Tensor:
         """(1, C, X, Y, Z) of what is shown of a volume -> (1, K, X, Y, Z) on the device, over the temperature.

@@ -28,6 +28,8 @@ class Report:
     """Whether the header says 1 x 1 x 1 mm, or nothing, and no one said otherwise."""
     empty: bool = False
     """Whether the labels of a whole volume hold no object."""
+    classes: frozenset[int] = frozenset()
+    """Those that the labels of a whole volume hold."""
 
 
 @dataclass
@@ -37,7 +39,7 @@ class _Findings:
     faults: list[str] = field(default_factory=list)
     disputes: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
-    empty: bool = False
+    classes: frozenset[int] | None = None
 
     def report(self, case: Case, recipe: Recipe, first: Volume | None) -> Report:
         stopping, told = ([], self.disputes) if recipe.trust_affine else (self.disputes, [])
@@ -47,7 +49,8 @@ class _Findings:
             doubts=(*self.doubts, *told),
             shape=first.array.shape if first else None,
             unit_voxels=first is not None and has_unit_voxels(first, recipe),
-            empty=self.empty,
+            empty=self.classes is not None and not self.classes - {0, IGNORED},
+            classes=self.classes or frozenset(),
         )
 
 
@@ -68,7 +71,7 @@ def check_case(case: Case, recipe: Recipe) -> Report:
             continue
         _look_at(path, volume, recipe, findings, labels=name == GT)
         if name == GT and recipe.kind == "volumes":
-            findings.empty = not has_object(volume.array, recipe.values)
+            findings.classes = classes_in(volume.array, recipe.values)
         if first is None:
             first = (path, volume)
             findings.disputes += [f"{path}: {fault}" for fault in axis_disputes(volume.array.shape, recipe)]
@@ -116,10 +119,10 @@ def image_faults(array: np.ndarray) -> list[str]:
     return [f"constant: every voxel is {low:g}"] if low == high else []
 
 
-def has_object(labels: np.ndarray, values: Mapping[int, int]) -> bool:
-    """Whether a label image has a voxel of any class but background; ignored voxels are of none."""
-    objects = [value for value, k in values.items() if k not in (0, IGNORED)]
-    return bool(np.isin(nearest_labels(labels), objects).any())
+def classes_in(labels: np.ndarray, values: Mapping[int, int]) -> frozenset[int]:
+    """Return the classes that a label image holds, 255 for ignored voxels."""
+    found = np.unique(nearest_labels(labels)).tolist()
+    return frozenset(values[value] for value in found if value in values)
 
 
 def axis_disputes(shape: tuple[int, ...], recipe: Recipe) -> list[str]:
@@ -173,7 +176,7 @@ def same_grid(a: Volume, b: Volume) -> bool:
 
 def check_together(study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe) -> list[str]:
     """Faults that only show when all cases are seen."""
-    faults = _never_found(study, cases)
+    faults = _never_found(study, cases) + _never_labelled(study, reports)
     patients: dict[str, list[str]] = {}
     for case in cases:
         patients.setdefault(case.patient, []).append(case.volume)
@@ -200,6 +203,18 @@ def _never_found(study: Study, cases: Sequence[Case]) -> list[str]:
     if study.kind == "slices" or not lacking or not found:
         return []
     return [f"no case has {', '.join(lacking)}: PREPARE='--modalities {' '.join(found)}' does without"]
+
+
+def _never_labelled(study: Study, reports: Sequence[Report]) -> list[str]:
+    """Name the classes that no case has, in a study that declares them itself."""
+    found = frozenset().union(*(report.classes for report in reports))
+    if not study.every_class or not found:
+        return []
+    lacking = [(value, k) for value, k in study.values.items() if k not in found and k != IGNORED]
+    return [
+        f"no case has {study.classes[k]} (label {value}): take it out of the declared labels, or add a case with it"
+        for value, k in lacking
+    ]
 
 
 def refuse_faulty(study: Study, cases: Sequence[Case], reports: Sequence[Report], recipe: Recipe) -> None:

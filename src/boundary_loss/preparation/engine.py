@@ -15,7 +15,7 @@ from boundary_loss.preparation.checks import check_case, refuse_faulty
 from boundary_loss.preparation.options import add_header_options
 from boundary_loss.preparation.recording import Kind
 from boundary_loss.preparation.slices import SLICES
-from boundary_loss.preparation.split import draw_split, read_split
+from boundary_loss.preparation.split import draw_split, fold_of, in_words, read_split, splits_in
 from boundary_loss.preparation.study import Case, Recipe, Study
 from boundary_loss.preparation.whole import VOLUMES, Kept, link_arrays, standing
 from boundary_loss.preparation.workers import workers
@@ -34,7 +34,7 @@ def main(study: Study, argv: list[str]) -> None:
     args = arguments(study, argv)
     words = command.settings(argv, beside=("--workers", "--fresh", "--link"))
     if command.refuse_other_settings(args.dest, words, fresh=args.fresh):
-        refuse_other_sources(kind, args.dest, args.source, args.split)
+        refuse_other_sources(kind, args.dest, args.source, args.split, args.fold)
         print(f"{args.dest} is already {kind.done}")
         return
     if study.kind == "volumes":
@@ -43,7 +43,8 @@ def main(study: Study, argv: list[str]) -> None:
     cases = find_cases(study, args.source)
     patients = sorted({case.patient for case in cases})
     if args.split:
-        split = read_split(args.split, patients)
+        split = read_split(args.split, patients, args.fold)
+        print(in_words(args.split, split))
     else:
         split = draw_split(patients, retain=args.retain, fold=args.fold, seed=args.seed)
 
@@ -81,7 +82,8 @@ def arguments(study: Study, argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--retain", type=int, help="number of patients to hold out for validation")
     parser.add_argument("--fold", type=int, default=0, help="which lot of patients to hold out; folds do not overlap")
     parser.add_argument("--seed", type=int, default=0, help="of the split and of augmentation")
-    parser.add_argument("--split", type=Path, help="reuse a split.json instead of drawing (--retain is not needed)")
+    files = "split.json, nnU-Net's splits_final.json, or a text file with a held-out patient a line"
+    parser.add_argument("--split", type=Path, metavar="FILE", help=f"instead of drawing (without --retain): {files}")
     KINDS[study.kind].add_options(parser, study)
     parser.add_argument("--ignore", action="store_true", help="ignored labels count in no loss and no metric")
     add_header_options(parser)
@@ -127,7 +129,7 @@ def find_cases(study: Study, source: Path) -> list[Case]:
     return cases
 
 
-def refuse_other_sources(kind: Kind, dest: Path, source: Path, split: Path | None) -> None:
+def refuse_other_sources(kind: Kind, dest: Path, source: Path, split: Path | None, fold: int) -> None:
     """Stop where the same words would now make something else: another archive unpacked, another split written."""
     remedy = f"remove {dest} and make it again"
     about = records.read_record(dest / kind.record, {"source": SOURCE}, remedy=remedy)
@@ -137,7 +139,7 @@ def refuse_other_sources(kind: Kind, dest: Path, source: Path, split: Path | Non
         )
     if split and split.is_file():
         old = Split.read(dest / SPLIT, remedy=remedy)
-        new = Split.read(split, remedy="give another one, or draw one without --split")
+        new = fold_of(split, splits_in(split, old.train + old.val), fold)
         if (sorted(old.train), sorted(old.val)) != (sorted(new.train), sorted(new.val)):
             raise command.Stop(f"{split} has changed since {dest} was made; FRESH=1 {kind.again}")
 

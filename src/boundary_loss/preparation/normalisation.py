@@ -8,7 +8,7 @@
 The arrays stay as they are: the numbers are written down, and applied where a network is shown something.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, isfinite, sqrt
 from typing import NamedTuple
@@ -78,6 +78,21 @@ class Normalisation:
             if isfinite(low) and low < high:
                 return cls(name, window=(low, high))
         raise ValueError(f"cannot normalise by '{text}'; known: {_RULES}")
+
+    @classmethod
+    def of_modalities(cls, text: str, modalities: Sequence[str]) -> dict[str, "Normalisation"]:
+        """Read one rule for all modalities, or one for each with spaces between: ``window(-200,250) zscore``.
+
+        Raises:
+            ValueError: an unknown rule, or another number of rules.
+        """
+        rules = [cls.parse(word) for word in text.split()]
+        if len(rules) not in (1, len(modalities)):
+            raise ValueError(
+                f"--normalise has {len(rules)} rules for {len(modalities)} modalities ({', '.join(modalities)}); "
+                "give one rule for all, or one for each"
+            )
+        return dict(zip(modalities, rules if len(rules) > 1 else rules * len(modalities), strict=True))
 
     def scales(self, moments: Mapping[str, Moments], training: Collection[str]) -> dict[str, tuple[float, float]]:
         """Return ``{case: (offset, factor)}`` of one modality; ``training`` are the cases that a study's mean is of."""

@@ -111,13 +111,13 @@ def prepare_new(arrays: Sequence[np.ndarray], modalities: Sequence[str], prepara
     if not preparation.normalise:
         images = prepare_images(arrays, preparation.shape, pictures=preparation.pictures)
         return from_pictures(images) if preparation.pictures else images
-    rule = Normalisation.parse(preparation.normalise)
-    missing = [name for name in modalities if rule.of_study and name not in preparation.scale]
+    rules = Normalisation.of_modalities(preparation.normalise, modalities)
+    missing = [name for name, rule in rules.items() if rule.of_study and name not in preparation.scale]
     if missing:
         raise ValueError(f"the numbers that {preparation.normalise} scales {missing[0]} by are missing")
     scales = [
         Scale(*(preparation.scale[name] if rule.of_study else rule.scale(Moments.of(array))), clipped=rule.clips)
-        for name, array in zip(modalities, arrays, strict=True)
+        for (name, rule), array in zip(rules.items(), arrays, strict=True)
     ]
     return np.stack([scale(array.astype(np.float32)) for scale, array in zip(scales, arrays)]).astype(np.float32)
 

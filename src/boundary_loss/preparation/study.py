@@ -89,6 +89,8 @@ class Study:
     """The size of a voxel that the dataset's authors name, to be told where headers have lost it."""
     shape: tuple[int, int] | None = None
     """(X, Y) that slices are resized to, unless ``--shape`` says otherwise; None: as they are."""
+    every_class: bool = False
+    """Whether a class that no case has is a fault, as in data sets whose labels people declare."""
     pictures: bool = False
     """Slices are kept as 8-bit PNGs alone, without arrays and 3D distance maps."""
     volumes_per_patient: int = 1

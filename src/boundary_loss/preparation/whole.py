@@ -80,8 +80,8 @@ class Kept(Prepared):
 
 def add_options(parser: argparse.ArgumentParser, study: Study) -> None:
     parser.add_argument(
-        "--normalise", default=study.normalise, metavar="RULE",
-        help=f"zscore, zscore(study), minmax or window(low,high); otherwise {study.normalise}",
+        "--normalise", nargs="+", default=study.normalise.split(), metavar="RULE",
+        help=f"zscore, zscore(study), minmax, window(low,high); one for all or for each; otherwise {study.normalise}",
     )  # fmt: skip
     parser.add_argument(
         "--modalities", nargs="+", choices=study.modalities, default=study.modalities,
@@ -96,8 +96,9 @@ def add_options(parser: argparse.ArgumentParser, study: Study) -> None:
 
 
 def settings(study: Study, args: argparse.Namespace) -> dict[str, Any]:
-    Normalisation.parse(args.normalise)  # refused before any volume is read
-    own = {"kind": "volumes", "normalise": args.normalise, "square_planes": study.square_planes}
+    normalise = " ".join(args.normalise)
+    Normalisation.of_modalities(normalise, study.modalities)  # refused before any volume is read
+    own = {"kind": "volumes", "normalise": normalise, "square_planes": study.square_planes}
     return own | {"shape": None, "n_augment": 0, "discard_negatives": False}
 
 
@@ -118,11 +119,11 @@ def keep_case(case: Case, recipe: Recipe, which: str, folder: Path) -> Kept:
         source=case.images[0].found[0],
         geometry=first.geometry,
     )
-    rule = Normalisation.parse(recipe.normalise)
+    rules = Normalisation.of_modalities(recipe.normalise, recipe.modalities)
     for number, (name, files) in enumerate(zip(recipe.modalities, case.images, strict=True)):
         volume = first if number == 0 else read_volume(files.found[0], recipe.spacing_mm)
         kept.moments[name] = Moments.of(volume.array)
-        kept.window[name] = rule.window or picture_window(volume.array)
+        kept.window[name] = rules[name].window or picture_window(volume.array)
         _write(folder, name, case.volume, _stored(volume), kept)
     labels = to_classes(read_volume(case.labels.found[0], labels=True).array, recipe.values)
     _count(labels, kept)
@@ -177,17 +178,17 @@ def write_records(
     folder: Path, study: Study, recipe: Recipe, split: Split, cases: Sequence[tuple[str, Kept]], unpacked: Path
 ) -> None:
     """Write the split, and what the volumes are, where they come from and lie, and how they are scaled."""
-    rule = Normalisation.parse(recipe.normalise)
+    rules = Normalisation.of_modalities(recipe.normalise, recipe.modalities)
     training = [kept.volume for which, kept in cases if which == "train"]
     scales = {
-        name: rule.scales({kept.volume: kept.moments[name] for _, kept in cases}, training)
+        name: rules[name].scales({kept.volume: kept.moments[name] for _, kept in cases}, training)
         for name in recipe.modalities
     }
     digests = {
         f"{which}/{name}/{kept.volume}.npy": digest for which, kept in cases for name, digest in kept.digests.items()
     }
     digests |= {
-        f"scale/{name}/{case}": f"{offset!r} {factor!r} {rule.name}"
+        f"scale/{name}/{case}": f"{offset!r} {factor!r} {rules[name].name}"
         for name, of_cases in scales.items()
         for case, (offset, factor) in of_cases.items()
     }
@@ -198,7 +199,7 @@ def write_records(
         layout=study.layout,
         orientations=tuple(sorted({kept.orientation for _, kept in cases})),
         normalise=recipe.normalise,
-        scale={name: of_cases[training[0]] for name, of_cases in scales.items()} if rule.of_study else {},
+        scale={name: of_cases[training[0]] for name, of_cases in scales.items() if rules[name].of_study},
     )
     entries = {
         kept.volume: kept.as_json({name: scales[name][kept.volume] for name in recipe.modalities}, unpacked)

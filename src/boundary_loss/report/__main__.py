@@ -2,8 +2,8 @@
 
     python -m boundary_loss.report results/isles --runs results/isles/gdl results/isles/gdl_surface_steal
 
-Prints tables and paired comparisons, and writes ``report.html``, ``report.tex``, ``report.csv`` and ``comparisons.csv``
-in the folder. The runs of a row's seeds and folds are pooled.
+Prints tables and paired comparisons, and writes ``report.html``, ``report.tex``, ``report.csv``, ``comparisons.csv``
+and ``comparisons.txt`` (a sentence for every pair) in the folder. The runs of a row's seeds and folds are pooled.
 """
 
 if __name__ == "__main__":
@@ -11,7 +11,9 @@ if __name__ == "__main__":
 
     loading.begin()
 
+import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from boundary_loss import command
@@ -57,6 +59,22 @@ def say(scores: Scores, statistics: Statistics, data: list[Path]) -> None:
         print(f"note: {text}")
 
 
+def write(words: Sequence[str]) -> None:
+    """Write the files of a report that has these options, and print nothing."""
+    args = arguments(words)
+    _write(args, *collected(args), words)
+
+
+def _write(args: argparse.Namespace, scores: Scores, statistics: Statistics, words: Sequence[str]) -> None:
+    shaping = command.settings(words, BESIDE)
+    seen = report_data.take_or_kept(scores, args.data, args.modality, args.folder, shaping)
+    write_text(args.folder / "report.csv", table.to_csv(scores))
+    write_text(args.folder / "comparisons.csv", comparisons.to_csv(statistics))
+    write_text(args.folder / "comparisons.txt", comparisons.to_sentences(statistics))
+    write_text(args.folder / "report.tex", to_latex(scores, statistics))
+    write_text(args.folder / "report.html", page(scores, statistics, seen))
+
+
 def main() -> None:
     args = arguments()
     scores, statistics = collected(args)
@@ -64,13 +82,8 @@ def main() -> None:
         say(scores, statistics, args.data)
     if args.show:
         return
-    words = command.settings(sys.argv[1:], BESIDE)
-    seen = report_data.take_or_kept(scores, args.data, args.modality, args.folder, words)
-    write_text(args.folder / "report.csv", table.to_csv(scores))
-    write_text(args.folder / "comparisons.csv", comparisons.to_csv(statistics))
-    write_text(args.folder / "report.tex", to_latex(scores, statistics))
-    write_text(args.folder / "report.html", page(scores, statistics, seen))
-    print(f"\n{args.folder / 'report.html'}  report.tex  report.csv  comparisons.csv")
+    _write(args, scores, statistics, sys.argv[1:])
+    print(f"\n{args.folder / 'report.html'}  report.tex  report.csv  comparisons.csv  comparisons.txt")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 from boundary_loss.figures.drawing import DARK, LIGHT, Theme
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.report import absent_section, provenance_section, results_section
+from boundary_loss.report import absent_section, provenance_section, results_section, surfaces_section
 from boundary_loss.report.html import count, tidy
 from boundary_loss.report.payload import gallery_payload, payload, to_script
 from boundary_loss.report.seen import Seen, Unavailable
@@ -34,6 +34,7 @@ def page(scores: Scores, statistics: Statistics, seen: Seen | Unavailable) -> st
         ("curves", "Curves", f'<p class="faint">{_curves(scores)}</p>'),
         ("cases", "Cases", f'<p class="faint">{_CASES}</p>'),
         ("gallery", "Gallery", _gallery(seen)),
+        *_surfaces(seen),
         ("absent", "Nothing to find", absent_section.html(scores, seen)),
         ("made", "How the runs were made", provenance_section.html(scores, seen)),
         ("meaning", "What the numbers mean", results_section.definitions(scores)),
@@ -61,6 +62,13 @@ def _gallery(seen: Seen | Unavailable) -> str:
         why = " ".join(tidy(word) for word in seen.reason.split(" "))
         return f'<p class="faint">No pictures: {escape(why)}.</p>'
     return ""
+
+
+def _surfaces(seen: Seen | Unavailable) -> list[tuple[str, str, str]]:
+    """The section of surfaces, if any run has some."""
+    if isinstance(seen, Unavailable) or not (seen.surfaces.cases or seen.surfaces.notes):
+        return []
+    return [("surfaces", "Surfaces", surfaces_section.html(seen.surfaces))]
 
 
 def document(

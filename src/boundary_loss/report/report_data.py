@@ -12,7 +12,7 @@ from boundary_loss.files import write_text
 from boundary_loss.folders import records
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.split import SPLIT
-from boundary_loss.report import absent, gallery
+from boundary_loss.report import absent, gallery, surfaces
 from boundary_loss.report.payload import to_script
 from boundary_loss.report.seen import Seen, Unavailable
 from boundary_loss.report.table import Scores
@@ -55,6 +55,18 @@ _KEPT: dict[str, records.Check] = {
     "absent": records.list_of(records.record(_ABSENT, needs=tuple(_ABSENT))),
     "splits": records.list_of(SPLIT),
 }
+_PICTURE: dict[str, records.Check] = {"run": records.text, "dice": records.number, "image": records.text}
+_PICTURED: dict[str, records.Check] = {
+    "name": records.name,
+    "word": records.text,
+    "pictures": records.list_of(records.record(_PICTURE, needs=("run", "image"))),
+}
+_SURFACES: dict[str, records.Check] = {
+    "cases": records.list_of(records.record(_PICTURED, needs=tuple(_PICTURED))),
+    "notes": records.texts,
+}
+_LATER: dict[str, records.Check] = {"surfaces": records.record(_SURFACES)}
+"""What reports of earlier versions did not keep."""
 
 
 def take(scores: Scores, data: Sequence[Path], modality: str | None, words: Sequence[str]) -> Seen:
@@ -74,6 +86,7 @@ def take(scores: Scores, data: Sequence[Path], modality: str | None, words: Sequ
         gallery=gallery.build(scores.runs, folders, modality),
         absent=absent.count(scores.labels, absent.one_of_each_row(scores.rows.values(), trained)),
         splits=[split for data, _ in trained if (split := data.split) is not None],
+        surfaces=surfaces.build(scores.rows, trained),
         names=names_of(scores.runs),
         words=list(words),
     )
@@ -136,4 +149,4 @@ def read_kept(folder: Path) -> Seen | None:
     path = folder / KEPT
     if not path.is_file():
         return None
-    return Seen.from_json(records.read_record(path, _KEPT, needs=tuple(_KEPT), remedy=_REMEDY))
+    return Seen.from_json(records.read_record(path, _KEPT | _LATER, needs=tuple(_KEPT), remedy=_REMEDY))

@@ -1,11 +1,12 @@
 """Data types: what a report has read of the sliced data, or why it has read nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from boundary_loss.folders.split import Split
 from boundary_loss.report.absent import ClassCounts
+from boundary_loss.report.surfaces import Surfaces
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,14 @@ class Seen:
     """Names of the runs, in the report's order."""
     words: Sequence[str]
     """The command's options."""
+    surfaces: Surfaces = field(default_factory=Surfaces)
+    """Pictures of the runs' meshes, where some were made."""
 
     def to_json(self) -> dict[str, Any]:
         return vars(self) | {
             "absent": [vars(counts) for counts in self.absent],
             "splits": [split.as_json() for split in self.splits],
+            "surfaces": vars(self.surfaces),
         }
 
     @classmethod
@@ -43,8 +47,9 @@ class Seen:
         """Read what :meth:`to_json` returned; unknown keys are ignored."""
         absent = [ClassCounts(**_known(ClassCounts, counts)) for counts in content["absent"]]
         splits = [Split.from_json(split) for split in content["splits"]]
-        return cls(**_known(cls, content) | {"absent": absent, "splits": splits})
+        surfaces = Surfaces(**_known(Surfaces, content.get("surfaces", {})))
+        return cls(**_known(cls, content) | {"absent": absent, "splits": splits, "surfaces": surfaces})
 
 
 def _known(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:
-    return {field.name: content[field.name] for field in fields(kind)}
+    return {own.name: content[own.name] for own in fields(kind) if own.name in content}

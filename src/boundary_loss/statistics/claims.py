@@ -135,6 +135,23 @@ def compare(
     Raises:
         ValueError: no such baseline, an alpha outside (0, 1), a metric that is not of validation cases.
     """
+    found = uncorrected(comparisons, tested=tested, baseline=baseline, alpha=alpha)
+    return Statistics(differences=corrected(found), alpha=alpha)
+
+
+def uncorrected(
+    comparisons: Sequence[Comparison],
+    *,
+    tested: Sequence[str] = TESTED,
+    baseline: str | None = None,
+    alpha: float = ALPHA,
+    choices: Sequence[Choice] = CHOICES,
+) -> list[Difference]:
+    """Make the comparisons of :func:`compare`, at these epochs, and leave :func:`corrected` to the caller.
+
+    Raises:
+        ValueError: as :func:`compare`.
+    """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is a chance between 0 and 1, usually 0.05, not {alpha:g}")
     for name in tested:
@@ -144,15 +161,14 @@ def compare(
     if baseline is not None and baseline not in labels:
         raise ValueError(f"no run is called '{baseline}'; there are {', '.join(labels)}")
     others = unlike({measured.label: measured.runs for shown in comparisons for measured in shown.runs})
-    found = [
+    return [
         _difference(shown, column, when, *pair, alpha=alpha, others=others)
-        for when in CHOICES
+        for when in choices
         for shown in comparisons
         if shown.name in tested
         for column in shown.columns
         for pair in _pairs(shown.runs, baseline)
     ]
-    return Statistics(differences=_corrected(found), alpha=alpha)
 
 
 def _pairs(rows: Sequence[Measured], baseline: str | None) -> list[tuple[Measured, Measured]]:
@@ -188,7 +204,7 @@ def _tested(found: Difference, plus: Patients, minus: Patients) -> Difference:
         return replace(found, of=known.size)
     first, second = plus.values[:, known], minus.values[:, known]
     gains = first.mean(axis=0) - second.mean(axis=0)
-    test = signed_rank(gains)
+    test, seeded = signed_rank(gains), None
     if found.of_losses and gains.size > 1:
         seeded = seeded_gain(first, second, plus.folds[known], minus.folds[known])
         p, (low, high) = seeded.p, seeded.interval()
@@ -196,11 +212,12 @@ def _tested(found: Difference, plus: Patients, minus: Patients) -> Difference:
         p, (low, high) = test.p, interval(gains)
     return replace(
         found, n=gains.size, of=known.size, cases=int(plus.cases[known].sum()), unequal=test.unequal,
-        gain=float(gains.mean()), low=low, high=high, effect=test.effect, p=p,
+        gain=float(gains.mean()), low=low, high=high, effect=test.effect, p=p, seeded=seeded,
     )  # fmt: skip
 
 
-def _corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:
+def corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:
+    """Return the comparisons with Holm's correction over all of them."""
     family = sum(not math.isnan(difference.p) for difference in found)
     values = holm([difference.p for difference in found])
     return tuple(replace(difference, p_holm=p, family=family) for difference, p in zip(found, values, strict=True))

@@ -8,12 +8,18 @@ from typing import Literal
 from boundary_loss.metric_definitions import metric
 from boundary_loss.statistics.comparison import decimals, number, short_label
 from boundary_loss.statistics.paired import smallest_p
-from boundary_loss.statistics.seeded import SEEDS_NEEDED
+from boundary_loss.statistics.seeded import MOST_SEEDS, SEEDS_NEEDED, SeededGain, seeds_needed
 
 Choice = Literal["best", "last"]
 """Each run's best epoch, or its last."""
 MORE_SEEDS = "(SEEDS='0 1 2')"
 """The make variable to set if a comparison is of networks only."""
+
+SEEDS_RULE = (
+    f"Seeds needed: the smallest number a row, up to {MOST_SEEDS}, at which p would pass the strictest step of Holm's "
+    "correction if gain and spreads stayed as seen; if the seen gain is the true one, that is about an even chance."
+)
+"""What ``seeds_needed`` means."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +63,8 @@ class Difference:
     p_holm: float = math.nan
     family: int = 0
     """Number of comparisons that Holm's correction counts."""
+    seeded: SeededGain | None = None
+    """The gain with its spreads over seeds and patients, if the losses are compared."""
 
     @property
     def ahead(self) -> str:
@@ -129,6 +137,36 @@ class Difference:
             return f"{who} {by}: these two networks; another seed may turn it {MORE_SEEDS}{beside}."
         who = f"The networks of {self.ahead} are better than those of {self.behind}"
         return f"{who} {by}: these {self.networks} networks; other seeds may turn it {MORE_SEEDS}{beside}."
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """Number of seeds a row that would show a difference if gain and spreads stayed as seen; None if none would.
+
+        The p has to pass the strictest step of Holm's correction, alpha divided by the number of comparisons.
+        """
+        if self.shown or self.seeded is None or not self.gain:
+            return None
+        return seeds_needed(self.seeded, min(self.seeds), self.alpha / max(self.family, 1))
+
+    @property
+    def outlook(self) -> str:
+        """What it would take to conclude something, as a sentence; empty if it is, or :attr:`why_not` says it."""
+        if self.shown or self.refusal or smallest_p(self.unequal) > self.alpha:
+            return ""
+        if not self.of_losses:
+            return f"To compare the losses, and not these networks, at least {SEEDS_NEEDED} seeds a row are needed."
+        if self.seeded is None:
+            return "One patient is too few, whatever the number of seeds."
+        if self.seeds_needed is None:
+            return (
+                f"With gain and spreads as seen, {MOST_SEEDS} seeds a row would not show it: more patients are needed."
+            )
+        return f"With gain and spreads as seen, {self.seeds_needed} seeds a row would show it."
+
+    @property
+    def said(self) -> str:
+        """The sentence, and the outlook if there is one."""
+        return f"{self.sentence} {self.outlook}".rstrip()
 
     @property
     def amount(self) -> str:

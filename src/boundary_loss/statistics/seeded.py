@@ -19,13 +19,15 @@ Axis letters: S seeds, N patients.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 SEEDS_NEEDED = 3
 """With fewer seeds the spread over seeds has one degree of freedom, too few to compare losses."""
 SMALLEST_P = 1e-9
+MOST_SEEDS = 100
+"""Of :func:`seeds_needed`: beyond it another study is cheaper than further seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,24 @@ class SeededGain:
             middle = (low + high) / 2
             low, high = (low, middle) if self.half_width(math.exp(middle)) < abs(self.gain) else (middle, high)
         return math.exp(high)
+
+    def with_seeds(self, now: int, then: int) -> "SeededGain":
+        """Return what ``then`` seeds a row in place of ``now`` would give, if gain and spreads stayed as seen."""
+        error = self.seeds_error * math.sqrt(now / then)
+        return replace(self, seeds_error=error, seeds_freedom=self.seeds_freedom * (then - 1) / (now - 1))
+
+
+def seeds_needed(found: SeededGain, now: int, p: float) -> int | None:
+    """Return how many seeds a row would bring the p down to ``p``, if gain and spreads stayed as they were seen.
+
+    Args:
+        now: seeds a row, 2 or more.
+
+    Returns:
+        At most MOST_SEEDS; None if so many would not do, because the patients alone are too few or too different.
+    """
+    seeds = range(now + 1, MOST_SEEDS + 1)
+    return next((n for n in seeds if found.with_seeds(now, n).half_width(p) < abs(found.gain)), None)
 
 
 def seeded_gain(first: np.ndarray, second: np.ndarray, folds: np.ndarray, folds_of_second: np.ndarray) -> SeededGain:

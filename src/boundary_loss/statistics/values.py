@@ -8,7 +8,7 @@ Axis letters: S seeds, E epochs, N cases (slices, volumes or batches), C the col
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -166,6 +166,15 @@ class Pooled(Measured):
 
     def seeds_at(self, when: When) -> np.ndarray:
         return np.stack([np.concatenate([fold.at(when) for fold in folds]) for folds in self.seeds])
+
+
+def over_columns(measured: Measured, name: str) -> Measured:
+    """Return the mean over the columns of each case, as one column of that name; NaN where any of them is."""
+    values = measured.values.mean(axis=2, keepdims=True)
+    if isinstance(measured, Pooled):
+        seeds = tuple(tuple(over_columns(fold, name) for fold in folds) for folds in measured.seeds)
+        return replace(measured, columns=(name,), values=values, seeds=seeds)
+    return replace(measured, columns=(name,), values=values)
 
 
 def epoch_words(epochs: Sequence[int]) -> str:

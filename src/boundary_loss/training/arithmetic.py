@@ -1,4 +1,4 @@
-"""How the network is computed: precision, memory layout, compilation, determinism. The losses stay in float32."""
+"""Sets how the network is computed: precision, memory layout, compilation, determinism. Losses stay in float32."""
 
 import os
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ _DTYPES = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass
 class Arithmetic:
-    """The settings at work on one device."""
+    """Applies these settings on one device."""
 
     device: torch.device
     dtype: torch.dtype | None
@@ -41,7 +41,7 @@ class Arithmetic:
         Its weights keep their names: what is saved does not depend on any of this.
 
         Args:
-            alone: whether one process trains it. Several talk to each other in the middle of it, at every norm.
+            alone: whether one process trains it. Several exchange the statistics of each norm during the forward pass.
         """
         if self.channels_last and not any(weight.ndim == 5 for weight in net.parameters()):  # 3D: none
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -52,26 +52,28 @@ class Arithmetic:
             net.compile(mode="reduce-overhead" if self.device.type == "cuda" and alone else "default")
 
     def outputs(self, net: nn.Module, *inputs: Tensor) -> Outputs:
-        """Inputs, as images (B, C, ...) -> the network's outputs by name, float32; ``logits`` (B, K, ...) first."""
+        """Return the outputs by name, float32, ``logits`` (B, K, ...) first, of inputs such as images (B, C, ...)."""
         if self.channels_last:
             last = torch.channels_last
             inputs = tuple(given.contiguous(memory_format=last) if given.ndim == 4 else given for given in inputs)
         if self.compiled and self.device.type == "cuda":
-            torch.compiler.cudagraph_mark_step_begin()  # the answer before may be overwritten: it has been used
+            torch.compiler.cudagraph_mark_step_begin()  # the previous answer has been used and may be overwritten
         with self.autocast():
             answer = net(*inputs)
         return {name: output.float().contiguous() for name, output in outputs(answer).items()}
 
     def autocast(self) -> torch.autocast:
-        """The context in which the network is computed."""
+        """Return the context in which the network is computed."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
 
 
 def configure(experiment: Experiment, device: torch.device) -> None:
-    """Settings of the whole process; before anything is computed on the device."""
+    """Set what holds for the whole process; to be called before anything is computed on the device."""
     if device.type == "cpu":
         keep_freed_memory()
-    torch.backends.cudnn.benchmark = not experiment.deterministic  # the fastest of its ways, which may differ by run
+    torch.backends.cudnn.benchmark = (
+        not experiment.deterministic
+    )  # cuDNN's fastest algorithm, which may differ between runs
     if experiment.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first matrix is multiplied
         torch.backends.cudnn.deterministic = True
@@ -79,7 +81,7 @@ def configure(experiment: Experiment, device: torch.device) -> None:
 
 
 def make_optimiser(experiment: Experiment, net: nn.Module, device: torch.device) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba 2015), SGD or Lookahead over the network's weights, all of them in one pass."""
+    """Return Adam (Kingma & Ba 2015), SGD or Lookahead for the network's weights, fused into one pass."""
     rate, fused = experiment.learning_rate, device.type in ("cpu", "cuda")
     weights = grouped(net, rate)
     if experiment.optimiser == "lookahead":
@@ -90,9 +92,9 @@ def make_optimiser(experiment: Experiment, net: nn.Module, device: torch.device)
 
 
 def check_compiler(device: torch.device) -> None:
-    """Stop where torch.compile cannot work: it needs a C++ compiler on a CPU, Triton on a GPU."""
+    """Stop if torch.compile cannot work: it needs a C++ compiler on a CPU, Triton on a GPU."""
     try:
         torch.compile(torch.neg)(torch.ones(2, device=device))
-    except Exception as error:  # whatever the compiler's parts raise, the cure is the same
+    except Exception as error:  # the remedy is the same for all that the compiler raises
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise Stop(f"COMPILE=1 does not work here ({reason}); install a C++ compiler, or leave it out") from None

@@ -1,7 +1,7 @@
-"""What training needs to go on exactly where it was stopped.
+"""Saves and loads what training needs to continue exactly where it stopped.
 
-Three states may stand in a run folder, each of them complete: of the last finished epoch, of the one before, and of
-a moment within the epoch that is running. Everything is tensors and plain Python, so that
+A run folder may hold three complete states: of the last finished epoch, of the one before, and of a step within the
+current epoch. Everything is tensors and plain Python, so that
 ``torch.load(weights_only=True)`` reads it.
 """
 
@@ -23,8 +23,8 @@ _MIDWAY = f"midway_{CHECKPOINT}"
 def save_checkpoint(run: Path, state: dict[str, Any]) -> None:
     """Write the state at an epoch's end, keeping the one before.
 
-    A power cut must not leave a checkpoint that counts an epoch whose pictures it took: all of them reach the disk
-    before the checkpoint gets its name.
+    The epoch's pictures reach the disk before the checkpoint gets its name, so that after a power cut no checkpoint
+    counts an epoch without its pictures.
     """
     path = run / CHECKPOINT
 
@@ -39,7 +39,7 @@ def save_checkpoint(run: Path, state: dict[str, Any]) -> None:
 
 
 def save_midway(run: Path, state: dict[str, Any]) -> None:
-    """Write a state within an epoch, after the pictures that it counts; those of the epochs' ends stay."""
+    """Write a state within an epoch, after the pictures that it counts; the epochs' own states stay."""
 
     def write(grown: Path) -> None:
         grown.write_bytes(to_bytes(state))
@@ -60,12 +60,12 @@ class CheckpointWriter:
         self._writing: Future[None] | None = None
 
     def write(self, state: dict[str, Any]) -> None:
-        """Begin to write a copy of the state: the original may change at once."""
+        """Start to write a copy of the state; the original may change at once."""
         self.wait()
         self._writing = self._pool.submit(save_checkpoint, self._run, _on_host(state))
 
     def wait(self) -> None:
-        """Until the last one is on disk; a full disk shows here."""
+        """Wait until the last checkpoint is on disk; raises if the disk is full."""
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.result()
@@ -80,7 +80,7 @@ class CheckpointWriter:
 
 
 def _on_host(state: Any) -> Any:
-    """A copy, its tensors on the host."""
+    """Return a copy, its tensors on the host."""
     if isinstance(state, torch.Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):
@@ -92,7 +92,7 @@ def load_checkpoint(run: Path, fitting: Fitting) -> dict[str, Any] | None:
     """Read the newest readable state of an interrupted run; None if it has not saved any.
 
     Raises:
-        ValueError: there are states, and none can be read, or the newest is not one that this run can go on from.
+        ValueError: there are states but none can be read, or the newest does not fit this run.
     """
     faults = []
     for path in (run / _MIDWAY, run / CHECKPOINT, run / _PREVIOUS):
@@ -112,7 +112,7 @@ def load_checkpoint(run: Path, fitting: Fitting) -> dict[str, Any] | None:
 
 
 def _refuse_misfit(state: Any, path: Path, fitting: Fitting) -> None:
-    """Stop at a state that is whole and does not fit: the one before may be an epoch or a day older."""
+    """Refuse a readable state that does not fit; the one before it may be an epoch or a day older."""
     try:
         fitting.check(state, path)
     except ValueError as error:

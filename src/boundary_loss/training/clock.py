@@ -1,4 +1,4 @@
-"""Where the time of an epoch goes: seconds a section, for `make bench`."""
+"""Measures where the time of an epoch goes, in seconds a section, for `make bench`."""
 
 import time
 from collections import defaultdict
@@ -12,10 +12,9 @@ class Clock:
     """Adds up the seconds of named sections: ``with clock("forward"): ...``
 
     Args:
-        device: a GPU to wait for at both ends of a section, so that its work counts where it was asked for. None
-            measures the host alone and makes nobody wait, as training wants it.
-        now: what is read: the wall's seconds, or ``time.thread_time``, which does not count while others have the
-            processor.
+        device: a GPU to synchronise with at both ends of a section, so that its work counts in the section that
+            launched it. None measures the host without waiting, as in training.
+        now: the clock: wall time, or ``time.thread_time``, which excludes other processes' time.
     """
 
     def __init__(self, device: torch.device | None = None, now: Callable[[], float] = time.perf_counter) -> None:
@@ -36,6 +35,6 @@ class Clock:
 
 
 def hours(seconds: float) -> str:
-    """``75.3`` -> ``1:15``, ``4000`` -> ``1:06:40``."""
+    """Return seconds as text: ``75.3`` -> ``1:15``, ``4000`` -> ``1:06:40``."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"

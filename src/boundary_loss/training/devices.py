@@ -1,4 +1,4 @@
-"""Where a run computes."""
+"""Chooses the device of a run, and shares the machine's memory and cores."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ from boundary_loss.owncode import lacks_memory
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` takes the GPU where there is one; anything else is a torch device name, checked."""
+    """Return the device of this name, checked; ``auto`` is the GPU if there is one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -32,7 +32,7 @@ def describe(device: torch.device) -> str:
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep up to 256 MB of what a step frees, for the next step, which needs as much again.
+    """Make the C library keep up to 256 MB of freed memory, because the next step needs as much again.
 
     Pages returned to the system fault again on reuse; for some losses that is half the step. Without glibc nothing
     changes.
@@ -45,26 +45,28 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Have the C library return what is free to the system, so that what is needed next is seen to be taken.
+    """Make the C library return freed memory to the system, so that the next measurement counts what a call takes.
 
-    A call that finds room in the heap takes nothing by the system's count. Without glibc nothing changes.
+    A call that finds room in the heap would count as taking nothing. Without glibc nothing changes.
     """
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def share_processors(trainings: int) -> None:
-    """Leave the other trainings their part of the cores; OMP_NUM_THREADS, where it is set, has the last word."""
+    """Use this training's share of the cores, unless OMP_NUM_THREADS is set."""
     if trainings > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // trainings))
 
 
 @contextmanager
 def memory_explained(batch_size: int, *, of_volumes: bool = False) -> Iterator[None]:
-    """Where the memory runs out within, stop and say what would need less."""
+    """If memory runs out within this context, stop with a message that says what needs less."""
     try:
         yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator and cuBLAS raise it plainly
+    except (
+        RuntimeError
+    ) as error:  # also the base of torch.OutOfMemoryError; the CPU's allocator and cuBLAS raise it itself
         if not lacks_memory(error):
             raise
         gpu = isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error)

@@ -1,4 +1,4 @@
-"""One epoch of training or validation: the network, the losses, and what is measured on the way.
+"""Runs one epoch of training or validation: network, losses and measurements.
 
 Axis letters as in :mod:`boundary_loss.shapes`.
 """
@@ -29,7 +29,7 @@ from boundary_loss.training.terms import PROBS, ActiveTerm
 
 @dataclass
 class EpochRunner:
-    """Runs epochs of one experiment on one device, or one rank's part of them."""
+    """Runs the epochs of one experiment on one device, or one rank's part of them."""
 
     net: nn.Module
     terms: list[ActiveTerm]
@@ -58,11 +58,11 @@ class EpochRunner:
         begun: Midway | None = None,
         after_step: AfterStep = nothing,
     ) -> EpochLog:
-        """One pass over the shuffled samples; the order and every draw follow from (seed, epoch) alone.
+        """Train on all samples once; the order and every random draw follow from (seed, epoch) alone.
 
         Args:
-            begun: go on from here instead of from the first batch.
-            after_step: called after each batch; what it raises ends the epoch there.
+            begun: where to continue; None starts at the first batch.
+            after_step: called after each batch; an exception from it ends the epoch there.
         """
         seed = self.experiment.seed * 1_000_003 + epoch
         self.net.train()
@@ -91,7 +91,7 @@ class EpochRunner:
     def predict(
         self, samples: Samples, epoch: int, writer: PredictionWriter, *, after_item: Callable[[int], None]
     ) -> None:
-        """Predict and write the items of a set that keeps not what its validation predicts, each rank some of them."""
+        """Predict and write the items of a set whose validation predicts only parts of them; each rank does some."""
         self.net.eval()
         mine = samples.names[self.ranks.rank :: self.ranks.size]
         longest = -(-len(samples.names) // self.ranks.size)
@@ -108,7 +108,7 @@ class EpochRunner:
         )
 
     def state(self) -> dict[str, Any]:
-        """What the next epoch starts from, for a checkpoint."""
+        """Return what the next epoch starts from, for a checkpoint."""
         return {
             "net": self.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -118,7 +118,7 @@ class EpochRunner:
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to what :meth:`state` returned."""
         self.net.load_state_dict(state["net"])
-        groups = self.optimiser.state_dict()["param_groups"]  # as this run sets them
+        groups = self.optimiser.state_dict()["param_groups"]  # this run's own settings
         self.optimiser.load_state_dict({"state": state["optimiser"]["state"], "param_groups": groups})
         self.arithmetic.scaler.load_state_dict(state.get("scaler", {}))
 
@@ -133,7 +133,7 @@ class EpochRunner:
         seed: int = 0,
         learn: bool,
     ) -> EpochLog:
-        """The batches that the tally does not have yet."""
+        """Run the batches that the tally does not have yet."""
         samples, batches = tally.samples, tally.batches
         clock = self.new_clock()
         with tqdm(
@@ -154,7 +154,7 @@ class EpochRunner:
         self, tally: Tally, part: Part, batch: Batch, weights: Sequence[float], writer: PredictionWriter | None,
         clock: Clock, *, learn: bool,
     ) -> None:  # fmt: skip
-        """One batch, or this rank's part of it: predicted, measured, learnt from, kept."""
+        """Predict, measure, learn from and keep one batch, or this rank's part of it."""
         samples = tally.samples
         self.ranks.begin(self.net, part)
         before = remember(self.net) if learn and self.skip_nan else []
@@ -180,7 +180,7 @@ class EpochRunner:
     def _load(
         self, samples: Samples, batches: Sequence[Tensor], seed: int, clock: Clock
     ) -> Iterator[tuple[Part, Batch | None]]:
-        """This rank's part of each step with its batch; None where it has no rows at the last."""
+        """Yield this rank's part of each step and its batch; None at a last step in which it has no rows."""
         parts = self.ranks.dealt(batches) if samples.is_dealt else [self.ranks.part(rows) for rows in batches]
         mine = [part.rows for part in parts if len(part.rows)]
         arriving = samples.batches(mine, self.device, seed, None if samples.is_dealt else batches)
@@ -190,18 +190,18 @@ class EpochRunner:
             yield part, batch
 
     def _forward(self, samples: Samples, batch: Batch, clock: Clock) -> tuple[Outputs, Probs]:
-        """Outputs and probabilities, (B, K, ...) float32; these are zero in every class where the label is ignored."""
+        """Return outputs and probabilities, (B, K, ...) float32, the latter zero in every class at ignored labels."""
         with clock("forward"):
             net = self.model if self.net.training else self.net
             outputs = samples.forward(partial(self.arithmetic.outputs, net), batch)
             logits, temperature = outputs[LOGITS], self.experiment.temperature
             probs = torch.softmax(logits if temperature == 1 else logits / temperature, dim=1)
             if batch.mask is not None:
-                probs = probs * batch.mask  # so that no loss counts what is ignored
+                probs = probs * batch.mask  # so that no loss counts ignored voxels
             return outputs, probs
 
     def _step(self, values: list[Tensor], weights: Sequence[float], clock: Clock) -> bool:
-        """Whether the step was taken."""
+        """Update the weights; return False if the step was skipped."""
         scaler = self.arithmetic.scaler
         with clock("backward"):
             self.optimiser.zero_grad(set_to_none=True)

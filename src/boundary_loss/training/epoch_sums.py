@@ -1,4 +1,4 @@
-"""What an epoch measures. It stays on the device until the epoch ends, so that the device never waits for a number.
+"""Sums up what an epoch measures, on the device until the epoch ends, so that no step waits for a number.
 
 Axis letters as in :mod:`boundary_loss.shapes`; M = batches of the epoch, T = loss terms.
 """
@@ -20,12 +20,12 @@ from boundary_loss.shapes import IGNORED, Labels
 from boundary_loss.training.clock import Clock
 from boundary_loss.training.ranks import Ranks
 
-_LOOK_EVERY = 64  # batches, on a GPU: reading a number there makes it wait for everything before
+_LOOK_EVERY = 64  # batches; on a GPU reading a number waits for all work before it
 
 
 @dataclass
 class EpochLog:
-    """What an epoch leaves: per batch, per item, per volume."""
+    """The measurements of an epoch: per batch, per item, per volume."""
 
     losses: np.ndarray  # (M, T) float32, unweighted
     dice: np.ndarray  # (N, K) float32
@@ -38,21 +38,21 @@ class EpochLog:
     clock: Clock = field(default_factory=Clock)
 
     def total_loss(self, weights: Sequence[float]) -> float:
-        """Mean over the batches; those that are not finite do not count. NaN where none is."""
+        """Return the mean over the finite batches; NaN if there are none."""
         finite = self.losses[np.isfinite(self.losses).all(axis=1)]
         return float((finite.mean(axis=0) * np.asarray(weights)).sum()) if len(finite) else math.nan
 
 
 class Tally:
-    """Grows batch by batch.
+    """The measurements so far; grows batch by batch.
 
     Args:
         samples: what the epoch runs over.
         batches: the samples (B,) of each batch.
         terms: the losses as the ledger has them, for messages.
-        device: where the numbers are made and kept.
-        ranks: who measures, each rank its part; the losses are added up when they are looked at, the rest at the end.
-        skip_nan: go on where a loss is not finite.
+        device: where the numbers are kept.
+        ranks: each measures its part; losses are added up when they are read, the rest at the end.
+        skip_nan: continue if a loss is not finite.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Tally:
 
     @property
     def looks(self) -> bool:
-        """Whether this is a moment to read numbers: always on a CPU, now and then on a GPU."""
+        """Return True if numbers may be read now: always on a CPU, every few batches on a GPU."""
         due = self.samples.is_dealt or self.done % _LOOK_EVERY == 0 or self.done == len(self.batches)
         return due or self.losses.device.type == "cpu"
 
@@ -107,22 +107,22 @@ class Tally:
         self.counts.index_add_(1, rows, torch.stack(list(found)))
 
     def state(self) -> dict[str, Any]:
-        """What is measured so far, for a checkpoint within the epoch."""
+        """Return what is measured so far, for a checkpoint within the epoch."""
         self.check_finite()
         numbers = {"losses": self.losses.cpu(), "counts": self.ranks.add_up(self.counts.clone()).cpu()}
         return numbers | {"gradients": self._gradients().tolist(), "done": self.done, "skipped": self.skipped}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` returned."""
+        """Continue from what :meth:`state` returned."""
         self.losses.copy_(state["losses"])
-        if self.ranks.is_first:  # the others start from none: what they add is added up with these
+        if self.ranks.is_first:  # the other ranks start from 0; the sums of all are added
             self.counts.copy_(state["counts"])
         self.gradients = list(torch.tensor(state["gradients"]).to(self.losses.device))
         self.done, self.skipped = state["done"], state["skipped"]
         self._checked = self.done
 
     def check_finite(self) -> None:
-        """Stop where a loss so far is NaN or infinite; the message names the first such batch."""
+        """Stop if a loss so far is NaN or infinite; the message names the first such batch."""
         fresh, first = self.losses[self._checked : self.done], self._checked
         if not len(fresh):
             return
@@ -147,15 +147,15 @@ class Tally:
         return SLICES if self.samples.items == SLICES else "cases"
 
     def _gradients(self) -> Tensor:
-        """(M, T) on the host; (0, T) where not asked for."""
+        """Return (M, T) gradient norms on the host; (0, T) if not asked for."""
         return torch.stack(self.gradients).cpu() if self.gradients else torch.zeros(0, len(self.terms))
 
     def dice_so_far(self) -> list[float]:
-        """Dice of each foreground class over the items so far, as one volume."""
+        """Return the Dice of each foreground class over the items so far, taken as one volume."""
         return _dice(self.counts.sum(dim=1, keepdim=True).cpu().numpy())[0, 1:].tolist()
 
     def log(self, clock: Clock) -> EpochLog:
-        """The finished epoch, on the host."""
+        """Return the finished epoch's measurements, on the host."""
         self.check_finite()
         counts = self.ranks.add_up(self.counts).cpu().numpy()
         gradients = self._gradients().double().numpy()
@@ -172,7 +172,7 @@ class Tally:
 
 
 def _dice(counts: np.ndarray) -> np.ndarray:
-    """(3, rows, K) counts -> (rows, K) float32."""
+    """Return the Dice (rows, K) float32 of (3, rows, K) counts."""
     intersection, predicted, true = counts
     return np.asarray(dice_from_counts(intersection, predicted, true), np.float32)
 
@@ -183,6 +183,6 @@ def _by_volume(counts: np.ndarray, volumes: Sequence[Sequence[int]]) -> np.ndarr
 
 
 def foreground_mean(dice: np.ndarray) -> float:
-    """Mean over rows and all classes but the background."""
+    """Return the mean over rows and all classes but the background."""
     value = float(np.nanmean(dice[:, 1:]))
     return 0.0 if math.isnan(value) else value

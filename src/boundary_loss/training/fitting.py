@@ -1,4 +1,4 @@
-"""What a checkpoint says, checked against the run that is to go on from it.
+"""Checks a checkpoint against the run that continues from it.
 
 Axis letters as in :mod:`boundary_loss.training.epoch_sums`; E = epochs that are done.
 """
@@ -34,7 +34,7 @@ def identity(experiment: Experiment, checksum: str) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitting:
-    """What a state of one run looks like."""
+    """The fields, types and sizes of a state of one run."""
 
     net: nn.Module
     optimiser: torch.optim.Optimizer
@@ -64,7 +64,7 @@ class Fitting:
             self._check_midway(state["midway"], path)
 
     def _check_run(self, run: dict[str, str], path: Path) -> None:
-        """A state of an older version does not say of which run it is, or may know other settings."""
+        """Refuse a state of another run. One of an older version may lack the run, or some settings."""
         others = {name: found for name, found in run.items() if name in self.run and found != self.run[name]}
         for name, found in others.items():
             raise ValueError(f"{path} is of another run: its {name} is {found:.80}, here {self.run[name]:.80}")
@@ -91,11 +91,11 @@ class Fitting:
 
     def _check_scaler(self, found: Any, path: Path) -> None:
         records.mapping(found, "scaler", path)
-        for name, now in self.scaler.items():  # empty where float16 is not used
+        for name, now in self.scaler.items():  # empty unless float16 is used
             (records.count if type(now) is int else records.length)(found.get(name), f"scaler, {name}", path)
 
     def _check_history(self, found: dict[str, Any], path: Path) -> int:
-        """Returns the epochs done."""
+        """Check the history, and return the number of finished epochs."""
         check: dict[str, records.Check] = {
             "arrays": records.mapping,
             "lines": records.list_of(records.record(dict.fromkeys(_LINE, records.number), needs=_LINE)),

@@ -1,4 +1,4 @@
-"""A run folder's life: begun, killed and gone on with, extended, finished, never overwritten."""
+"""Begins, continues, extends and finishes run folders, and never overwrites one."""
 
 import re
 from itertools import pairwise
@@ -20,13 +20,13 @@ from boundary_loss.files import (
     write_json,
 )
 from boundary_loss.folders.prepared import PreparedFolder
-from boundary_loss.folders.run import EVALUATION, ROWS, RUN, VOLUMES, RunFolder
+from boundary_loss.folders.run import EVALUATION, MESHES, ROWS, RUN, VOLUMES, RunFolder
 from boundary_loss.folders.run_record import RunRecord
 from boundary_loss.metric_definitions import AREA_ARRAYS, EVALUATION_ARRAYS, PAIR_ARRAYS, SLICES
 
 
 def refuse_mixture(folder: Path) -> None:
-    """A row is one run, ``gdl``, or a folder of them, ``gdl/seed0``: stop where it is one and asked as the other."""
+    """Refuse to mix a row that is one run, ``gdl``, with a row that is a folder of runs, ``gdl/seed0``."""
     asked, row = RunFolder(folder), folder.parent
     plain = command.recorded(row) if asked.part else None
     if plain is not None:
@@ -47,7 +47,7 @@ def refuse_mixture(folder: Path) -> None:
 
 
 def part_like(asked: RunFolder, settings: list[str]) -> str:
-    """What a run made with these settings is called among parts like ``asked``."""
+    """Return the name that a run with these settings has among parts such as ``asked``."""
     options = dict(pairwise(settings))
     fold = re.search(r"-fold(\d+)$", options.get("--data", ""))
     names = {asked.fold: f"fold{fold[1] if fold else 0}", asked.seed: f"seed{options.get('--seed', 0)}"}
@@ -55,7 +55,7 @@ def part_like(asked: RunFolder, settings: list[str]) -> str:
 
 
 def refuse(folder: Path, words: list[str], *, fresh: bool) -> None:
-    """Stop where what stands at ``folder``, or was begun beside it, was made with other settings; changes nothing.
+    """Stop if the run in ``folder``, or the one begun beside it, was made with other settings; changes nothing.
 
     With ``fresh``, or where only the number of epochs has grown, it may stay.
     """
@@ -67,9 +67,9 @@ def refuse(folder: Path, words: list[str], *, fresh: bool) -> None:
 
 
 def is_done(folder: Path, words: list[str], *, fresh: bool) -> bool:
-    """Whether the run stands there as asked; more epochs than it has are prepared for, other settings refused.
+    """Return True if the run is finished as asked; prepare for more epochs, refuse other settings.
 
-    With ``fresh`` it is trained anew, or gone on with if that had begun; the old run stays until the new is complete.
+    With ``fresh`` it is trained anew, or continued if that had begun; the old run stays until the new is complete.
     """
     refuse(folder, words, fresh=fresh)
     grown = unfinished(folder)
@@ -87,7 +87,7 @@ def is_done(folder: Path, words: list[str], *, fresh: bool) -> bool:
 
 
 def grows(folder: Path, words: list[str]) -> bool:
-    """Whether only the number of epochs differs from what made the folder, and is higher."""
+    """Return True if only the number of epochs differs from the folder's settings, and is higher."""
     old = command.recorded(folder)
     changed = command.differences(old, words) if old is not None else {}
     if set(changed) != {"epochs"}:
@@ -97,13 +97,13 @@ def grows(folder: Path, words: list[str]) -> bool:
 
 
 def extend(folder: Path, grown: Path) -> None:
-    """Go on from a finished run: a copy of it grows (hard links, no space), without what was computed from it."""
+    """Continue from a finished run, in a copy (hard links, no space) without the results computed from it."""
     if grown.exists():
         return
     copy = grown.with_name(grown.name + "_copy")
     begin_folder(copy)
     computed = [f"{name}.npy" for name in (*EVALUATION_ARRAYS, *AREA_ARRAYS, *PAIR_ARRAYS)]
-    link_folder(folder, copy, leave_out=[*computed, EVALUATION, "*.gif", VOLUMES, f"{VOLUMES}_*"])
+    link_folder(folder, copy, leave_out=[*computed, EVALUATION, "*.gif", VOLUMES, f"{VOLUMES}_*", MESHES])
     copy.rename(grown)
     print(f"{folder} goes on to more epochs in {grown}")
 
@@ -111,7 +111,7 @@ def extend(folder: Path, grown: Path) -> None:
 def start(
     run: Path, words: list[str], about: dict[str, Any], data: PreparedFolder, train: Samples, val: Samples
 ) -> None:
-    """Write what is known before the first epoch. The settings come last: a folder without them never began."""
+    """Write what is known before the first epoch; the settings last, so that a folder without them never began."""
     about = about | {
         "study": data.about.study,
         "phantom": data.about.phantom,
@@ -142,7 +142,7 @@ def start(
 
 
 def note_commit(name: str, commit: str) -> None:
-    """Say why the commit is not known, where git refuses to tell it."""
+    """Say why the commit is not known, if git refuses to tell it."""
     refusal = provenance.refusal() if commit == "unknown" else ""
     if refusal:
         print(f"{name}  warning: the commit is not recorded; git says: {refusal}", flush=True)
@@ -161,7 +161,7 @@ def note_arithmetic(run: Path, name: str, now: RunRecord) -> dict[str, list[str]
 
 
 def other_arithmetic(before: RunRecord, now: RunRecord) -> str:
-    """What rounds differently now than when the run began: ``2 threads (now 1), torch 2.6 (now 2.7)``; or nothing."""
+    """Return what rounds differently than when the run began, ``2 threads (now 1), torch 2.6 (now 2.7)``."""
     pairs = {
         "threads": (before.num_threads, now.num_threads),
         "processes": (before.num_processes, now.num_processes),
@@ -178,13 +178,13 @@ def other_arithmetic(before: RunRecord, now: RunRecord) -> str:
 
 
 def refuse_changed_data(run: Path, checksum: str) -> None:
-    """An interrupted run does not go on with data that changed under it."""
+    """Refuse to continue an interrupted run with data that have changed since."""
     if (run / RUN).is_file():
         _refuse_other("data", RunFolder(run).record.data_checksum or "unknown", checksum, run)
 
 
 def refuse_changed_boxes(run: Path, checksum: str | None) -> None:
-    """Nor with other boxes than it was shown, nor with boxes if it was shown none, or none if it was."""
+    """Refuse to continue an interrupted run with other boxes than it began with, or with boxes where it had none."""
     if (run / RUN).is_file():
         before = RunFolder(run).record.recorded.get("boxes_checksum")
         _refuse_other("boxes", str(before or "none"), checksum or "none", run)

@@ -1,7 +1,7 @@
-"""One GPU a training, where several run side by side: each is held by a lock, the others wait for the next free one.
+"""Gives each of several trainings a GPU of its own by a lock; the others wait for the next free one.
 
-The locks are files of the results folder, ``results/.HOST-gpu0.lock``, held with ``flock``: a process that dies, in
-whatever way, holds nobody up. They are never removed, for that would let two processes lock two files of one name.
+The locks are files of the results folder, ``results/.HOST-gpu0.lock``, held with ``flock``, which ends with its process
+however that dies. They are never removed, because two processes could then lock two files of one name.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ _NAME = re.compile(r"\d+|(GPU|MIG)-[\w/-]+")
 
 
 def parse_gpus(text: str, needed: int = 1) -> list[str]:
-    """``0,1,2,3`` -> the names of the GPUs, as CUDA_VISIBLE_DEVICES takes them: numbers, or GPU-... and MIG-... ids."""
+    """Return the names in ``0,1,2,3``, as CUDA_VISIBLE_DEVICES takes them: numbers, or GPU-... and MIG-... ids."""
     names = [word.strip() for word in text.split(",")]
     strange = [name for name in names if not _NAME.fullmatch(name)]
     if strange or len(set(names)) < len(names):
@@ -34,7 +34,7 @@ def parse_gpus(text: str, needed: int = 1) -> list[str]:
 def hold_gpus(names: Sequence[str], needed: int = 1, locks: Path = LOCKS) -> Iterator[list[str]]:
     """Wait until ``needed`` of the GPUs are free, hold them, and let CUDA see no others in this process.
 
-    One waiting process collects at a time, so that two which need two each never hold one each for ever.
+    Only one process collects at a time: two that need two GPUs each could otherwise hold one each for ever.
     """
     locks.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
@@ -69,7 +69,7 @@ def _take_free(names: Sequence[str], wanted: int, locks: Path, held: ExitStack) 
 
 
 def _lock(what: str) -> str:
-    return f".{socket.gethostname()}-{what.replace('/', '_')}.lock"  # results may lie on a disk that machines share
+    return f".{socket.gethostname()}-{what.replace('/', '_')}.lock"  # machines may share the disk of the results
 
 
 def _try_lock(file: IO[str]) -> bool:

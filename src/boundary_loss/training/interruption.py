@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C wait for the end of a training step, so that it can be saved."""
+"""Lets SIGTERM and Ctrl-C wait for the end of a training step, so that it can be saved."""
 
 import signal
 from typing import Any
@@ -8,9 +8,9 @@ from boundary_loss.training.ranks import Ranks
 
 
 class Interruption:
-    """Notes the first signal and lets the step go on (use as a context); a second one does not wait.
+    """Notes the first signal and lets the step finish; a second signal ends the process at once. Used as a context.
 
-    Of several ranks, all end when one is asked to, and it is their parent that does not wait: it kills them.
+    If one of several ranks is asked to end, all do; at a second signal their parent kills them.
     """
 
     def __init__(self, ranks: Ranks | None = None) -> None:
@@ -24,20 +24,20 @@ class Interruption:
 
     def __exit__(self, *_: object) -> None:
         if self._asked.signal is not None and self._ranks.size > 1:
-            answer(signal.SIG_IGN)  # this rank has heard it, and ends
+            answer(signal.SIG_IGN)  # noted before: this rank is ending
         else:
             restore(self._before)
         self._before = {}
 
     def is_asked(self) -> bool:
-        """Whether somebody asked for the end, of any rank; all ranks ask this together."""
+        """Return True if any rank was asked to end; all ranks call this together."""
         number = self._ranks.greatest(self._asked.signal or 0)
         if number:
             self._asked.signal = signal.Signals(number)
         return number > 0
 
     def end(self, saved: str) -> Interrupted:
-        """What to raise, once that is on disk: ``epoch 3 up to step 17 of 60``."""
+        """Return the exception to raise once ``saved`` is on disk: ``epoch 3 up to step 17 of 60``."""
         assert self._asked.signal is not None
         return Interrupted(self._asked.signal, f"{saved} is saved, and the same command goes on from there")
 

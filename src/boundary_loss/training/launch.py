@@ -1,7 +1,7 @@
 """Start the ranks of one training on this machine, and end them together.
 
-torchrun can do it too. But a signal that comes while it starts them leaves them behind or is lost, and where a rank is
-killed and another hangs in what they were doing together, it blames the one that hangs.
+torchrun is not used, for two reasons: a signal during its start is lost or leaves ranks running; and if one rank is
+killed while another waits for it in a collective, it reports the one that waits.
 """
 
 import os
@@ -30,17 +30,16 @@ _PATIENCE = 15.0
 def launch(count: int, module: str, words: Sequence[str]) -> None:
     """Run ``python -m module words`` in ``count`` processes and return when all are done.
 
-    The first one's output is seen as if it were alone. Where one ends early, all do, and what that one said is the
-    message. A signal to this process goes to all of them, which finish and save their step; a second one ends them at
-    once.
+    Only the first one's output is shown. If one ends early, all end, and its error is the message. A signal to this
+    process is passed to all, which finish and save their step; a second one ends them at once.
 
     Raises:
         Stop: a rank failed.
-        SystemExit: with status 2, where it has said why.
-        Interrupted: by SIGTERM or Ctrl-C; it tells what the first rank has kept.
+        SystemExit: with status 2, if the rank has printed the reason.
+        Interrupted: by SIGTERM or Ctrl-C; says what the first rank has saved.
     """
     asked = ShutdownRequest()
-    before = answer(asked.note)  # noted rather than raised, a signal leaves no rank behind at any moment
+    before = answer(asked.note)  # signals are noted and not raised, so that no rank is left running
     try:
         with tempfile.TemporaryDirectory() as folder:
             ranks = [_start(Path(folder), rank, count, module, words) for rank in range(count)]
@@ -63,19 +62,19 @@ def _start(folder: Path, rank: int, count: int, module: str, words: Sequence[str
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if rank else None,
             stderr=complaints if rank else None,
-            start_new_session=True,  # Ctrl-C in a terminal is this process's to hand on
+            start_new_session=True,  # only this process receives Ctrl-C of a terminal, and passes it on
         )
 
 
 def _wait(ranks: Sequence["subprocess.Popen[bytes]"], asked: ShutdownRequest) -> set[int]:
-    """Until all have ended; the ranks that had to be killed."""
+    """Wait until all have ended; return the ranks that had to be killed."""
     called_off, deadline, killed = False, float("inf"), set()
     while living := [(rank, process) for rank, process in enumerate(ranks) if process.poll() is None]:
         one_failed = deadline == float("inf") and any(process.returncode for process in ranks)
         if one_failed or (asked.signal and not called_off):
             called_off = True
             for _, process in living:
-                process.terminate()  # also for Ctrl-C, of which a Python that is only starting would complain
+                process.terminate()  # also for Ctrl-C: a Python that is still starting would print a traceback
         if one_failed:
             deadline = time.monotonic() + _PATIENCE
         if asked.again or time.monotonic() > deadline:
@@ -89,7 +88,7 @@ def _wait(ranks: Sequence["subprocess.Popen[bytes]"], asked: ShutdownRequest) ->
 def _end_as(
     failures: Mapping[int, int], killed: set[int], count: int, folder: Path, asked: signal.Signals | None
 ) -> None:
-    """End as the rank did that made the others end."""
+    """End with the status of the rank that failed first."""
 
     def cause(rank: int) -> tuple[int, int]:
         status = failures[rank]
@@ -107,7 +106,7 @@ def _end_as(
     if number:
         words = _last_words(folder, rank)
         raise Interrupted(number, words.read_text(encoding="utf-8") if words.is_file() else GOES_ON)
-    if status == 2:  # it has said why
+    if status == 2:  # the rank has printed the reason
         sys.exit(status)
     how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
     memory = ", perhaps for lack of memory" if status == -signal.SIGKILL else ""
@@ -115,7 +114,7 @@ def _end_as(
 
 
 def leave_to_parent(stop: Interrupted) -> int:
-    """In a rank, in place of :func:`boundary_loss.command.say`: what is kept. Which signal it was the parent knows."""
+    """Pass what was saved to the parent, which knows the signal. Ranks use it instead of ``command.say``."""
     _last_words(Path(os.environ[MEETING]), int(os.environ["RANK"])).write_text(stop.kept, encoding="utf-8")
     return stop.status
 

@@ -1,4 +1,4 @@
-"""An epoch that is left between two of its steps, and gone on with as if it had not been."""
+"""Saves an epoch between two steps, and continues it with the same result."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def nothing(_: Tally) -> None:
 
 @dataclass(frozen=True)
 class Midway:
-    """How far the training part of an epoch has come; beside it a checkpoint has the network and its optimiser."""
+    """The progress within the training part of an epoch; the checkpoint also holds network and optimiser."""
 
     tally: dict[str, Any]
     random: dict[str, torch.Tensor]
@@ -37,12 +37,12 @@ class Midway:
     def restore(self, tally: Tally, device: torch.device) -> None:
         """Bring an epoch's tally, and torch's generators, to this point.
 
-        Another number of ranks than then goes on with the generators as they are.
+        With another number of ranks the generators stay as they are.
         """
         tally.restore(self.tally)
         rank, size = tally.ranks.rank, tally.ranks.size
         if len(self.random["cpu"]) == size:
-            torch.set_rng_state(self.random["cpu"][rank].clone())  # torch reads a view from where its base begins
+            torch.set_rng_state(self.random["cpu"][rank].clone())  # torch.load gives a view the start of its base
         if device.type == "cuda" and len(self.random.get("cuda", ())) == size:
             torch.cuda.set_rng_state(self.random["cuda"][rank].clone(), device)
 
@@ -51,14 +51,14 @@ class Midway:
 
 
 class Watch:
-    """Between the steps of an epoch: saves every so many minutes, and when a signal asks for the end.
+    """Called between the steps of an epoch: saves every few minutes, and when a signal asks for the end.
 
     Args:
         interruption: the signals.
         save: writes a checkpoint with this point of the epoch in it.
         epoch: its number, for the message.
-        minutes: between two checkpoints within the epoch; 0 for none but at a signal.
-        begun: where the epoch was left before.
+        minutes: between two checkpoints within the epoch; 0: only at a signal.
+        begun: the point from which the epoch is continued.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Watch:
         self._here = begun
 
     def training(self, tally: Tally) -> None:
-        """After a training step."""
+        """Save after a training step if it is time, and end if a signal asks for it."""
         reached("training step {} of epoch {}", tally.done, self._epoch)
         due = self._seconds > 0 and time.monotonic() - self._saved >= self._seconds
         due, ending = tally.ranks.greatest(due) > 0, self._interruption.is_asked()
@@ -89,12 +89,12 @@ class Watch:
             raise self._interruption.end(f"epoch {self._epoch} up to step {tally.done} of {len(tally.batches)}")
 
     def validation(self, tally: Tally) -> None:
-        """After a validation step. Nothing of it is saved: the validation is done anew."""
+        """End after a validation step if a signal asks for it. Nothing is saved: the validation starts anew."""
         reached("validation step {} of epoch {}", tally.done, self._epoch)
         self._end_if_asked()
 
     def prediction(self, done: int) -> None:
-        """After so many items of a validation were predicted once more, to be kept; that is done anew too."""
+        """End between two predicted items if a signal asks for it; these predictions start anew too."""
         reached("prediction {} of epoch {}", done, self._epoch)
         self._end_if_asked()
 

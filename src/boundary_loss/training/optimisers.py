@@ -1,4 +1,4 @@
-"""Lookahead around RAdam, and groups of weights that have a share of the learning rate of their own."""
+"""Lookahead around RAdam, and groups of weights with their own share of the learning rate."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class LookaheadRAdam(torch.optim.RAdam):
-    """RAdam (Liu et al., ICLR 2020), whose weights are drawn back to slow ones every k steps (Zhang et al. 2019).
+    """RAdam (Liu et al., ICLR 2020) with Lookahead (Zhang et al., NeurIPS 2019): slow weights follow every k steps.
 
     After each k-th step slow += share * (fast - slow), and fast = slow; RAdam's moments stay. The slow weights are
-    state of the optimiser, beside the moments, and the steps are counted there: a run that is resumed goes on alike.
+    state of the optimiser, as the moments are, and so is the number of steps: a resumed run continues identically.
 
     Args:
         params: weights or groups of them, as of any optimiser.
@@ -50,9 +50,9 @@ class LookaheadRAdam(torch.optim.RAdam):
 
 
 def grouped(net: nn.Module, rate: float) -> list[dict[str, Any]]:
-    """The weights by their share of the learning rate, that of most first; one group where all have the same.
+    """Group the weights by their share of the learning rate, the largest group first; one group if all have the same.
 
-    A module whose own weights have another share says so: ``rate_share = 10``, as a Padé unit does.
+    A module declares another share for its own weights by ``rate_share = 10``, as a Padé unit does.
     """
     groups: dict[float, list[nn.Parameter]] = {1.0: []}
     for module in net.modules():
@@ -72,6 +72,6 @@ def grouped(net: nn.Module, rate: float) -> list[dict[str, Any]]:
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Bring each group of weights to its share of the learning rate."""
+    """Set each group's learning rate to its share of ``rate``."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group.get("share", 1.0)

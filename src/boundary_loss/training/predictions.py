@@ -1,4 +1,4 @@
-"""The predicted classes of an epoch, a PNG a slice or a file a volume, written by threads while the network goes on.
+"""Writes the predicted classes of an epoch, a PNG a slice or a file a volume, in threads beside the computation.
 
 The PNGs are packed at the epoch's end, if asked.
 """
@@ -25,10 +25,10 @@ _WAITING_AT_MOST = {2: 256, 3: 3}
 
 
 class PredictionWriter:
-    """Writes ``iterNNN/SET/*.png``; the folder takes its name when it is complete (use as a context).
+    """Writes ``iterNNN/SET/*.png``; the folder gets its name when it is complete. Used as a context.
 
     Args:
-        keep: go on with what an interrupted epoch has written; else it is cleared first.
+        keep: continue with what an interrupted epoch has written; else it is removed first.
         ranks: each writes its own slices; the first makes the folder and gives it its name.
     """
 
@@ -67,13 +67,13 @@ class PredictionWriter:
         unfinished(self.folder).rename(self.folder)
 
     def flush(self) -> None:
-        """Wait until all that was handed over is written, by all ranks."""
+        """Wait until all ranks have written what they were given."""
         while self._waiting:
-            self._waiting.popleft().result()  # a full disk shows here
+            self._waiting.popleft().result()  # raises if the disk is full
         self.ranks.wait()
 
     def write(self, which: str, stems: Sequence[str], classes: Tensor) -> None:
-        """Classes (B, X, Y[, Z]) uint8 of slices, or of volumes, on any device; only the threads wait for the copy."""
+        """Write classes (B, X, Y[, Z]) uint8 of slices or volumes, on any device; threads wait for the copy."""
         folder = unfinished(self.folder) / which
         folder.mkdir(exist_ok=True)
         pictures, arrived = _to_host(classes)
@@ -84,7 +84,7 @@ class PredictionWriter:
 
 
 class PackedWriter(PredictionWriter):
-    """Leaves ``iterNNN/SET.npz`` instead: a complete epoch is packed beside its PNGs, which then go.
+    """Writes ``iterNNN/SET.npz`` instead: packs a complete epoch's PNGs, then removes them.
 
     Volumes stay as they are.
     """
@@ -123,7 +123,7 @@ WRITERS: dict[str, type[PredictionWriter]] = {"png": PredictionWriter, "packed":
 
 
 def _to_host(classes: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-    """A copy on the host, and what says that it is complete."""
+    """Return a copy on the host, and an event that tells when it is complete."""
     if classes.device.type != "cuda":
         return classes.cpu(), None
     pinned = torch.empty(classes.shape, dtype=classes.dtype, pin_memory=True).copy_(classes, non_blocking=True)
@@ -142,7 +142,7 @@ def _write(folder: Path, name: str, picture: Tensor, arrived: torch.cuda.Event |
 
 
 def keep_best(run: Path, epoch: int) -> None:
-    """Make ``best_epoch/`` the predictions of ``epoch``, unpacked: hard links where the disk has them, else copies."""
+    """Make ``best_epoch/`` the predictions of ``epoch``, unpacked: hard links if the disk has them, else copies."""
     reached("keeping epoch {} as the best", epoch)
     best = run / BEST_PREDICTIONS
     grown = unfinished(best)

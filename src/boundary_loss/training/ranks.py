@@ -1,8 +1,8 @@
-"""One training in several processes ("ranks"), a device each: all that knows of torch.distributed.
+"""One training in several processes ("ranks"), a device each: the only module that uses torch.distributed.
 
-Every rank takes its part of each batch, and DistributedDataParallel averages the gradients. What is counted, recorded
-and compared is that of whole batches, so that the result is that of one process with the same batches, to rounding;
-dropout draws differ.
+Every rank takes its part of each batch, and DistributedDataParallel averages the gradients. Counts and losses
+are those of whole batches, so that the result equals that of one process with the same batches, to rounding, except for
+dropout.
 """
 
 import os
@@ -34,7 +34,7 @@ LOST = 76
 
 
 class Part(NamedTuple):
-    """What one rank does of a batch."""
+    """The part of a batch that one rank does."""
 
     rows: Tensor
     share: float
@@ -51,7 +51,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train one run; ``Ranks()`` is alone."""
+    """The processes that train one run, and which one this is; ``Ranks()`` is a single process."""
 
     rank: int = 0
     size: int = 1
@@ -60,19 +60,19 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the rank that writes and speaks."""
+        """Return True for the rank that writes files and prints."""
         return self.rank == 0
 
     def part(self, rows: Tensor) -> Part:
-        """This rank's part of a batch's rows (B,); the parts of all ranks, in order, are the batch."""
-        if len(rows) < self.size or self.size == 1:  # an empty part is more than networks and losses can be asked for
+        """Return this rank's part of a batch's rows (B,); the parts of all ranks, in order, are the batch."""
+        if len(rows) < self.size or self.size == 1:  # networks and losses cannot take an empty part
             return Part(rows, 1 / self.size, None, self.is_first)
         parts = rows.tensor_split(self.size)
         mine = parts[self.rank]
         return Part(mine, len(mine) / len(rows), tuple(map(len, parts)), True)
 
     def dealt(self, batches: Sequence[Tensor]) -> list[Part]:
-        """This rank's batch of each step where each rank takes a whole one: batch step * ranks + rank, or no rows."""
+        """Yield this rank's batch of each step if ranks take whole batches: number step * ranks + rank, or no rows."""
         steps = [batches[first : first + self.size] for first in range(0, len(batches), self.size)]
         none = torch.empty(0, dtype=torch.int64)
         return [
@@ -81,33 +81,33 @@ class Ranks:
         ]
 
     def parallel(self, net: nn.Module) -> nn.Module:
-        """The network as a training step calls it; its own weights and their names stay as they are."""
+        """Return the network as a training step calls it; its weights and their names stay unchanged."""
         if self.size == 1:
             return net
         share_statistics(net)
-        # static: some networks have weights without a gradient, always the same ones
+        # static: the weights without a gradient, if any, are the same in each step
         return DistributedDataParallel(net, static_graph=True)
 
     def begin(self, net: nn.Module, part: Part) -> None:
-        """Before a step: normalise over the batch, which is on all ranks together, or whole on each."""
+        """Choose, before a step, whether norms use the batch of all ranks together or of each rank alone."""
         if self.size > 1:
             share_statistics(net, None if part.sizes else self.alone)
 
     def value(self, term: ActiveTerm, outputs: Outputs, batch: Batch, part: Part) -> Tensor:
-        """This rank's summand of the loss: over all ranks they add up to the term's value on the batch."""
+        """Return this rank's summand of the loss; the summands of all ranks add up to the term's value on the batch."""
         if self.size == 1:
             return term(outputs, batch)
-        if part.sizes is not None and not term.over_items:  # of parts the value would be another one
+        if part.sizes is not None and not term.over_items:  # the mean of the parts' values would differ
             outputs = {term.reads: self._whole(outputs[term.reads], part.sizes)}
             batch = self._whole_target(term, batch, part.sizes)
         return part.share * term(outputs, batch)
 
     def _whole(self, of_part: Tensor, sizes: tuple[int, ...]) -> Tensor:
-        """(B, ...) of the whole batch."""
+        """Return (B, ...) of the whole batch."""
         return _Gather.apply(of_part, sizes, self.rank)
 
     def _whole_target(self, term: ActiveTerm, batch: Batch, sizes: tuple[int, ...]) -> Batch:
-        """The whole batch, of what the term reads beside the output; the rest stays that of this part."""
+        """Return the batch with all ranks' values of what the term reads; the rest stays this part's."""
         return replace(
             batch,
             gt=self._whole(batch.gt, sizes),
@@ -118,7 +118,7 @@ class Ranks:
         )
 
     def norms(self, norms: Tensor, part: Part) -> Tensor:
-        """Euclidean norms (T,) of what lies in parts on the ranks, from the norms of the parts."""
+        """Return Euclidean norms (T,) of vectors that are split over the ranks, from the norms of the parts."""
         if self.size == 1:
             return norms
         if part.sizes is None:
@@ -126,13 +126,13 @@ class Ranks:
         return self.add_up(norms.double().square()).sqrt().to(norms.dtype)
 
     def add_up(self, tensor: Tensor) -> Tensor:
-        """The sum over the ranks, in place: the same bits on each."""
+        """Return the sum over the ranks, in place, with the same bits on each."""
         if self.size > 1:
             dist.all_reduce(tensor)
         return tensor
 
     def greatest(self, number: int) -> int:
-        """The greatest of the ranks' numbers."""
+        """Return the greatest of the ranks' numbers."""
         if self.size == 1:
             return number
         shared = torch.tensor(int(number))
@@ -140,7 +140,7 @@ class Ranks:
         return int(shared)
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """(...) of each rank -> (ranks, ...)."""
+        """Return (ranks, ...) of each rank's (...)."""
         parts = [torch.empty_like(tensor) for _ in range(self.size)]
         if self.size == 1:
             return tensor[None]
@@ -148,13 +148,14 @@ class Ranks:
         return torch.stack(parts)
 
     def wait(self) -> None:
-        """Until all ranks are here."""
+        """Wait until all ranks have called this."""
         self.greatest(0)
 
 
 class _Gather(torch.autograd.Function):
-    """(b, ...) parts of all ranks -> the batch (B, ...). Each rank holds a summand of what is made of it, hence the
-    gradient is the sum of all ranks'."""
+    """Gathers the ranks' parts (b, ...) into the batch (B, ...).
+
+    Each rank holds a summand of the loss, so that the gradient is the sum of all ranks' gradients."""
 
     @staticmethod
     def forward(ctx: Any, part: Tensor, sizes: tuple[int, ...], rank: int) -> Tensor:
@@ -174,7 +175,7 @@ class _Gather(torch.autograd.Function):
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
-    """Meet the other ranks, on GPUs of their own or on the CPU; without others, only this process."""
+    """Join the other ranks, each on its own GPU or on the CPU; without others, only this process."""
     if not is_rank():
         yield Ranks(), device
         return

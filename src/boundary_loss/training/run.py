@@ -1,4 +1,4 @@
-"""A whole training: epochs from where it stands to the last, everything on disk after each of them."""
+"""Runs a whole training from its last saved epoch to the end, and saves everything after each epoch."""
 
 import csv
 import io
@@ -31,17 +31,17 @@ from boundary_loss.training.predictions import WRITERS, PredictionWriter, keep_b
 from boundary_loss.training.tracking import Track, untracked
 from boundary_loss.training.weights import save_weights
 
-_ALARM_AFTER = 3  # epochs that predict nothing but background
+_ALARM_AFTER = 3  # epochs in a row that predict only background
 
 
 class History:
-    """Everything measured so far, one entry an epoch; all of it goes into the checkpoint."""
+    """All measurements so far, one entry an epoch, as the checkpoint holds them."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, list[np.ndarray]] = {name: [] for name in TRAINING_ARRAYS}
         self.lines: list[dict[str, float]] = []
         self.scores: list[float] = []
-        """What the best epoch maximises."""
+        """The score that the best epoch maximises."""
         self.foreground: list[int] = []
 
     def add(self, line: dict[str, float], train: EpochLog, val: EpochLog, score: float) -> None:
@@ -57,15 +57,15 @@ class History:
 
     @property
     def best(self) -> int:
-        """The first epoch with the highest score."""
+        """Return the first epoch with the highest score."""
         return self.best_of(self.epochs - 1)
 
     def best_of(self, last: int) -> int:
-        """The best of the epochs up to ``last``; -1 where there is none."""
+        """Return the best of the epochs up to ``last``; -1 if there is none."""
         return int(np.argmax(self.scores[: last + 1])) if last >= 0 else -1
 
     def collapsed(self) -> bool:
-        """Whether nothing but background was predicted for some epochs, and this has just become so."""
+        """Return True in the epoch in which only background has been predicted for several epochs in a row."""
         last = self.foreground[-_ALARM_AFTER - 1 :]
         return (
             self.epochs >= _ALARM_AFTER and not any(last[-_ALARM_AFTER:]) and (len(last) == _ALARM_AFTER or last[0] > 0)
@@ -120,13 +120,13 @@ class Training:
         if state is not None:
             try:
                 self._restore(state)
-            except RuntimeError as error:  # a network of the user's own may have more to say
+            except RuntimeError as error:  # a network of the user's own may raise further errors
                 if lacks_memory(error):
                     raise
                 raise Stop(f"{self.run} cannot go on from its checkpoint: {error}") from error
 
     def _fitting(self) -> Fitting:
-        """What a state of this run looks like."""
+        """Return the fields, types and sizes of a state of this run."""
         runner, terms = self.runner, len(self.runner.terms)
         experiment, classes = runner.experiment, self.train.num_classes
         train = self.train.shuffled(experiment.batch_size, 0)
@@ -159,7 +159,7 @@ class Training:
         """Train to the last epoch.
 
         Raises:
-            Interrupted: by SIGTERM or Ctrl-C, after the step at hand, and everything is saved.
+            Interrupted: by SIGTERM or Ctrl-C, after the current step, when everything is saved.
         """
         with self.interruption, self.checkpoints:
             self.track(self.history.lines)
@@ -196,13 +196,13 @@ class Training:
         self._say(epoch, time.perf_counter() - start)
 
     def _stays(self, epoch: int, val: EpochLog) -> bool:
-        """Whether predictions of an epoch stay: those of a new best, of one that KEEP names, and of the last."""
+        """Return True if the epoch's predictions are kept: a new best, one that KEEP names, or the last."""
         experiment = self.runner.experiment
         is_best = self._score(val) > max(self.history.scores, default=-1)
         return is_best or experiment.keeps(epoch) or epoch == experiment.epochs - 1
 
     def _score(self, val: EpochLog) -> float:
-        """What the best epoch maximises."""
+        """Return the score that the best epoch maximises."""
         return foreground_mean(val.volume_dice if self.runner.experiment.best == "volume" else val.dice)
 
     def _record(self, epoch: int, rate: float, weights: Sequence[float], train: EpochLog, val: EpochLog) -> None:
@@ -223,7 +223,7 @@ class Training:
             self._write(epoch)
 
     def _write(self, epoch: int) -> None:
-        """Everything of the epoch on disk; the checkpoint comes last and makes it count."""
+        """Write all of the epoch; the checkpoint comes last and makes the epoch count."""
         self.checkpoints.wait()
         self._remove_predictions(epoch - 1, best_before=True)
         if self.history.best == epoch:
@@ -237,8 +237,8 @@ class Training:
         """Remove what KEEP leaves out of the epochs up to ``last``, whose checkpoint is on the disk.
 
         Args:
-            best_before: keep the best of the epochs before ``last`` too: if that checkpoint is spoilt, the run goes
-                back to the one before.
+            best_before: also keep the best of the epochs before ``last``, because a run whose last checkpoint is spoilt
+                continues from the one before.
         """
         bests = {self.history.best_of(last), self.history.best_of(last - 1) if best_before else last}
         for epoch in range(last):
@@ -249,7 +249,7 @@ class Training:
         return self.runner.state() | {"history": self.history.state(), "run": self.identity}
 
     def _say(self, epoch: int, seconds: float) -> None:
-        """One line an epoch, with the time that is left of this run and of the study."""
+        """Print one line an epoch, with the time that is left of this run and of the study."""
         line, experiment = self.history.lines[-1], self.runner.experiment
         left = (experiment.epochs - epoch - 1) * seconds
         others = max(len(self.queue) - 1, 0) * experiment.epochs * seconds
@@ -273,7 +273,7 @@ class Training:
             )
 
     def _skipped(self) -> str:
-        """How many batches of the last epoch were not finite, if any."""
+        """Return the number of batches of the last epoch that were not finite, as text, if any."""
         steps = int(self.history.lines[-1]["skipped"])
         last = self.history.arrays["val_loss"][-1]
         batches = int((~np.isfinite(last)).any(axis=1).sum())
@@ -281,7 +281,7 @@ class Training:
         return training + (f"  validation loss not finite on {batches} of {len(last)} batches" if batches else "")
 
     def _balance(self) -> str:
-        """How the terms pull, and the weights that would give each the pull of the first."""
+        """Return the terms' gradient norms, and the weights that would make each as long as the first, as text."""
         line, terms = self.history.lines[-1], self.runner.terms
         norms = {str(i): line[f"gradient_{i}"] for i in range(len(terms))}
         first = terms[0].text.split(":")[0]

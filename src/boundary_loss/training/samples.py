@@ -1,4 +1,4 @@
-"""The samples that an experiment trains on and is validated on: made, or only checked before anything is read."""
+"""Makes the samples of an experiment's training and validation, or checks them before anything is read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from boundary_loss.data.points import Points
 from boundary_loss.experiment import Experiment
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.whole import WholeFolder
+from boundary_loss.inference.decision import ARGMAX
 from boundary_loss.settings import DEBUG_CASES, DEBUG_SLICES
 from boundary_loss.shapes import Labels
 from boundary_loss.training.terms import PROBS, ActiveTerm
@@ -30,27 +31,32 @@ def make_samples(
     """Return the samples of ``train``, altered at each step if the experiment says so, or of ``val``.
 
     Raises:
-        ValueError: data that does not fit together, or that cannot have the maps that the terms need.
+        ValueError: the data do not fit together, or cannot have the maps that the terms need.
     """
     check_words(experiment, folder)
     augmentation, needs = experiment.augmentation if which == "train" else None, needs_of(terms)
     if not (isinstance(folder, WholeFolder) and experiment.view.of_volumes):
-        return Slices(
+        slices = Slices(
             folder, which, needs=needs, limit=limit(experiment), device=device, augmentation=augmentation
         )  # fmt: skip
+        if experiment.save_train and which == "train" and not slices.is_even:
+            raise ValueError("save_train keeps predictions on training slices of one size; here the volumes differ")
+        return slices
     cases = shown_cases(experiment, folder, which)
     if experiment.view.of_points:
         return PointSamples(cases, needs=needs, device=device, augmentation=augmentation)
     if which == "train":
         return Patches(cases, needs=needs, device=device, augmentation=augmentation)
-    return Cases(cases, needs=needs, device=device, batch_size=experiment.batch_size)
+    return Cases(
+        cases, needs=needs, device=device, batch_size=experiment.batch_size, decision=experiment.decision
+    )  # fmt: skip
 
 
 def shown_cases(experiment: Experiment, folder: WholeFolder, which: str) -> ShownCases:
     """Return the cases of a set as the experiment shows them.
 
     Raises:
-        FileNotFoundError, ValueError: the boxes are not there, or were spoilt.
+        FileNotFoundError, ValueError: the boxes are missing or damaged.
     """
     boxes = Boxes.read(experiment.boxes) if experiment.boxes else None
     return ShownCases(folder, which, experiment.view, boxes, limit(experiment))
@@ -60,7 +66,7 @@ def check_samples(experiment: Experiment, terms: Sequence[ActiveTerm], folder: P
     """Return the names of the items of :func:`make_samples`, without reading them.
 
     Raises:
-        ValueError: as there, as far as it shows without reading.
+        ValueError: as there, as far as it can be found without reading.
     """
     check_words(experiment, folder)
     deforms = experiment.augmentation is not None and experiment.augmentation.deforms
@@ -82,11 +88,16 @@ def check_words(experiment: Experiment, folder: PreparedFolder) -> None:
     """Refuse words that do not fit the folder, or each other.
 
     Raises:
-        ValueError: it says which, and what does fit.
+        ValueError: names them, and what does fit.
     """
     words = experiment.view.words
     if experiment.infer and not isinstance(experiment.view.sample, Patch | Points):
         raise ValueError(f"INFER={words['infer']} puts patches together; it does not go with SAMPLE={words['sample']}")
+    if experiment.decision != ARGMAX and (experiment.view.of_points or not experiment.view.of_volumes):
+        raise ValueError(
+            f"--decision {experiment.decision} needs the probabilities of a whole volume at once, which "
+            f"SAMPLE={words['sample']} does not have in validation; give it to predict"
+        )
     if experiment.view.of_volumes:
         if not isinstance(folder, WholeFolder):
             raise ValueError(
@@ -107,7 +118,7 @@ def check_words(experiment: Experiment, folder: PreparedFolder) -> None:
 
 
 def _check_losses(experiment: Experiment) -> None:
-    """Refuse losses that need the voxels around each."""
+    """Refuse losses that need the neighbours of a voxel."""
     for term in experiment.terms:
         loss = term.build()
         if not (getattr(loss, "takes_dense", False) or getattr(loss, "on_points", term.reads == PROBS)):
@@ -119,7 +130,7 @@ def _check_losses(experiment: Experiment) -> None:
 
 @dataclass(frozen=True)
 class Trial:
-    """What stands for the samples before any of them is read."""
+    """A sample that stands for all of them in trials before the training."""
 
     name: str
     size: tuple[int, ...]
@@ -165,6 +176,6 @@ def needs_of(terms: Sequence[ActiveTerm]) -> list[MapNeed]:
 
 
 def limit(experiment: Experiment) -> int | None:
-    """Return how many slices of a set, or cases, are used; None is all."""
+    """Return how many slices of a set, or cases, are used; None for all."""
     few = DEBUG_CASES if experiment.view.of_volumes else DEBUG_SLICES
     return few if experiment.debug else None

@@ -1,6 +1,6 @@
-"""Batch normalisation over a batch that lies in parts on several ranks.
+"""Batch normalisation over a batch that is split over several ranks.
 
-torch.nn.SyncBatchNorm does it on GPUs and refuses CPUs; :class:`HostSyncBatchNorm` is the same there.
+torch.nn.SyncBatchNorm works on GPUs alone; :class:`HostSyncBatchNorm` does the same on CPUs.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def share_statistics(net: nn.Module, group: Any = None) -> None:
-    """Normalise over what the ranks of ``group`` hold together; None = all ranks.
+    """Make every BatchNorm normalise over the batch of all ranks of ``group``; None = of all ranks.
 
     Changes each BatchNorm's class in place, so that parameters keep their identity and name.
     """
@@ -30,7 +30,7 @@ class HostSyncBatchNorm(_BatchNorm):
     process_group: Any
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Any number of axes, (B, C, ...)."""
+        """Accept any number of axes, (B, C, ...)."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or dist.get_world_size(self.process_group) == 1:
@@ -50,7 +50,7 @@ class HostSyncBatchNorm(_BatchNorm):
         return normal.to(input.dtype)
 
     def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
-        """Move the running statistics that validation uses, as torch.nn.BatchNorm2d does."""
+        """Update the running statistics that validation uses, as torch.nn.BatchNorm2d does."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked += 1
@@ -60,7 +60,7 @@ class HostSyncBatchNorm(_BatchNorm):
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over the ranks; so is its gradient, for each rank holds a summand of the loss."""
+    """Sums over the ranks, and sums the gradient too, because each rank holds a summand of the loss."""
 
     @staticmethod
     def forward(ctx: Any, part: Tensor) -> Tensor:

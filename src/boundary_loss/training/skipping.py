@@ -1,13 +1,13 @@
-"""SKIP_NAN=1: a training step whose loss or gradient is not finite leaves the network as it was."""
+"""Undoes training steps whose loss or gradient is not finite (SKIP_NAN=1)."""
 
 import torch
 from torch import Tensor, nn
 
 
 def is_finite(total: Tensor, net: nn.Module, *, scaled: bool) -> bool:
-    """Whether the loss and the gradient of every weight are; the host waits for the answer.
+    """Return True if the loss and the gradient of every weight are finite; the host waits for the answer.
 
-    ``scaled``: the gradients are float16's, whose scaler finds the infinite ones and leaves the step out by itself.
+    ``scaled``: gradients of float16 are not checked, because their scaler skips infinite ones by itself.
     """
     if scaled:
         return bool(torch.isfinite(total.detach()))
@@ -17,7 +17,7 @@ def is_finite(total: Tensor, net: nn.Module, *, scaled: bool) -> bool:
 
 
 def remember(net: nn.Module) -> list[Tensor]:
-    """What a forward pass changes in a network that trains: above all the running statistics of its norms."""
+    """Return a copy of what a forward pass changes in a network: above all the running statistics of its norms."""
     return [buffer.clone() for buffer in net.buffers()]
 
 

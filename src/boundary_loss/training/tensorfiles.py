@@ -1,4 +1,4 @@
-"""Files of tensors and plain values: written whole, read without running what they hold or taking more than they have.
+"""Files of tensors and plain values: written whole, read without running code or taking more memory than their size.
 
 ``torch.save`` writes a zip with checksums, which ``torch.load`` does not compare.
 """
@@ -20,7 +20,7 @@ _FOLDER = 0x10
 
 
 def to_bytes(content: Any) -> memoryview:
-    """Serialise in memory: torch.save into a file does not report a full disk, and writes the file's name into it."""
+    """Serialise in memory, because torch.save does not report a full disk, and writes the file's name into the file."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getbuffer()
@@ -33,7 +33,7 @@ def read_tensors(path: Path) -> tuple[Any, str]:
         The content, tensors on the host, and the file's sha256.
 
     Raises:
-        ValueError: the file is spoilt, or holds more than tensors and plain values; says why, without the file's name.
+        ValueError: the file is damaged, or holds more than tensors and plain values; says why, without the file's name.
     """
     try:
         with path.open("rb") as file:
@@ -44,7 +44,7 @@ def read_tensors(path: Path) -> tuple[Any, str]:
             return torch.load(file, map_location="cpu", weights_only=True), digest
     except pickle.UnpicklingError:
         raise ValueError("it holds something other than tensors and plain values") from None
-    except Exception as error:  # spoilt bytes make the readers fail in any way
+    except Exception as error:  # damaged bytes raise errors of any kind
         if lacks_memory(error):
             raise
         raise ValueError(f"{error}".partition("\n")[0] or type(error).__name__) from None
@@ -87,7 +87,7 @@ def misfits(found: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:
     faults = [f"{name} is missing" for name in expected if name not in found]
     faults += [f"{name} is not of this network" for name in found if name not in expected]
     for name, tensor in expected.items():
-        if name not in found or torch.nn.parameter.is_lazy(tensor):  # its shape follows from the first input
+        if name not in found or torch.nn.parameter.is_lazy(tensor):  # a lazy layer: its first input gives the shape
             continue
         if (found[name].dtype, found[name].shape) != (tensor.dtype, tensor.shape):
             faults.append(f"{name} is {_described(found[name])}, expected {_described(tensor)}")

@@ -1,4 +1,4 @@
-"""The losses of an experiment at work: their modules, and the distance maps that they read."""
+"""Builds the losses of an experiment, and gives them the distance maps that they read."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +22,7 @@ TAKES = ("over_items", "takes_spacing", "takes_mask", "takes_dense")
 
 @dataclass(frozen=True)
 class ActiveTerm:
-    """A loss at work: its module and the map that it reads, if it reads one."""
+    """A loss module and the map that it reads, if any."""
 
     text: str
     loss: nn.Module
@@ -39,7 +39,7 @@ class ActiveTerm:
     """Whether the target is the labels of the whole volumes, where a batch is of points."""
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """The value on a batch; ``outputs`` has the one that the term reads."""
+        """Return the value on a batch; ``outputs`` includes the one that the term reads."""
         output = outputs[self.reads]
         if self.takes_dense and batch.dense is not None:
             batch = _of_whole_volumes(batch, batch.dense)
@@ -52,18 +52,18 @@ class ActiveTerm:
         if self.need.measure:
             return self.loss(output, batch.gt, distances, **more)
         if self.takes_mask and more["mask"] is None:
-            more["mask"] = torch.ones_like(distances[:, :1], dtype=torch.bool)  # maps alone may be 0 at edges too
+            more["mask"] = torch.ones_like(distances[:, :1], dtype=torch.bool)  # in maps alone, 0 may also mean an edge
         return self.loss(output, distances, **more)
 
 
 def _of_whole_volumes(batch: Batch, dense: Labels) -> Batch:
-    """The batch with the labels of the whole volumes in place of those of points."""
+    """Return the batch with the labels of the whole volumes in place of those of points."""
     mask = None if batch.mask is None else (dense != IGNORED).unsqueeze(1)
     return replace(batch, gt=encode_one_hot(dense, batch.gt.shape[1], torch.float32), mask=mask)
 
 
 def activate(experiment: Experiment) -> list[ActiveTerm]:
-    """The modules of the experiment's terms, with the maps they need."""
+    """Return the modules of the experiment's terms, with the maps they need."""
     terms = []
     for term in experiment.terms:
         loss: Any = term.build()  # a module of the user's own may lack `target`: it gets the one-hot labels

@@ -1,9 +1,9 @@
-"""TRACK=tensorboard: the epochs' numbers and one predicted slice, for a viewer that follows the training.
+"""Writes the epochs' numbers and one predicted slice for TensorBoard (TRACK=tensorboard).
 
     tensorboard --logdir results/isles
 
-The CSV stays the record. The logs are written anew from it when a run goes on, so that no epoch is in them twice, and a
-run that began without them has them from its first epoch.
+The CSV stays the record. When a run continues, the logs are written anew from it, so that they hold each epoch
+once, and from the first on.
 """
 
 import shutil
@@ -32,7 +32,7 @@ def untracked(_: Sequence[dict[str, float]]) -> None:
 
 @contextmanager
 def tracker(name: str | None, run: Path, val: Samples) -> Iterator[Track]:
-    """What ``--track`` names; within, epochs are shown as they are done."""
+    """Yield the tracker that ``--track`` names, which is called after each epoch."""
     if name is None:
         yield untracked
         return
@@ -44,7 +44,7 @@ def tracker(name: str | None, run: Path, val: Samples) -> Iterator[Track]:
 
 
 class TensorBoard:
-    """Event files in the run's folder ``tensorboard/``: a curve a column of the CSV, a picture an epoch."""
+    """Writes event files in the run's folder ``tensorboard/``: a curve a column of the CSV, a picture an epoch."""
 
     def __init__(self, run: Path, val: Samples) -> None:
         try:
@@ -55,7 +55,7 @@ class TensorBoard:
         self.slice = max(val.planes, key=self._foreground)
         """The first of those with most to find."""
         shutil.rmtree(run / FOLDER, ignore_errors=True)
-        # purge_step: a viewer that is open forgets what it read before
+        # purge_step: an open viewer drops what it read before
         self._writer: Any = SummaryWriter(str(run / FOLDER), purge_step=0)
         self._shown = 0
 
@@ -72,12 +72,12 @@ class TensorBoard:
         self._writer.flush()
 
     def _foreground(self, name: str) -> int:
-        """Pixels of any class but the background."""
+        """Return the number of pixels that are not background."""
         labels = self.data.labels("val", name)
         return int(((labels > 0) & (labels != IGNORED)).sum())
 
     def _picture(self, epoch: int) -> np.ndarray | None:
-        """(X, 3 Y) uint8: the first modality, the truth and the prediction, side by side; None if that is gone."""
+        """Return (X, 3 Y) uint8: first modality, truth and prediction side by side; None without a prediction."""
         try:
             (predicted,) = RunFolder(self.run).predictions(epoch, [self.slice])
         except FileNotFoundError:
@@ -92,6 +92,6 @@ class TensorBoard:
 
 
 def _title(column: str) -> str:
-    """``tra_dice`` -> ``dice/tra``, so that training and validation stand in one group; ``lr`` stays."""
+    """Return ``dice/tra`` for ``tra_dice``, so that training and validation form one group; ``lr`` stays."""
     which, _, name = column.partition("_")
     return f"{name}/{which}" if which in ("tra", "val") else column

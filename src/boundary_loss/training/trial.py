@@ -1,4 +1,4 @@
-"""What a network and a user's own losses make of the study's samples, tried before anything is written.
+"""Tries a network, and the user's own losses, on samples of the study before anything is written.
 
 Axis letters as in :mod:`boundary_loss.shapes`.
 """
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from boundary_loss.data import Batch, MapNeed
+from boundary_loss.data.ways import Way, read_bytes
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot
 from boundary_loss.experiment import Experiment
@@ -37,7 +38,7 @@ def try_network(
         channels: modalities C.
 
     Raises:
-        ValueError: what it said to a training batch or to a validation sample, or what is wrong with its answer; and
+        ValueError: what it raised on a training batch or a validation sample, or what is wrong with its output; and
             the nearest size that it does take.
     """
     text, size = experiment.built_network, trial.size
@@ -51,6 +52,8 @@ def try_network(
     of_points = experiment.view.of_points
     if of_points and not all(hasattr(net, name) for name in ("encode", "at", "bytes_per_point")):
         raise ValueError(f"network '{text}' gives no classes at points, which SAMPLE=points(...) asks for: OSSNet does")
+    if of_points:
+        _check_memory(net, experiment.view.way)
 
     def call(batch: int, training: bool, sides: Sequence[int]) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -78,8 +81,17 @@ def try_network(
         net.train(was_training)
 
 
+def _check_memory(net: Any, way: Way | None) -> None:
+    """Refuse an inference whose memory does not hold one point."""
+    if way is not None and read_bytes(way.memory) < net.bytes_per_point:
+        raise ValueError(
+            f"INFER: memory={way.memory} is less than the {net.bytes_per_point} bytes that one point takes; "
+            "2GiB is the default"
+        )
+
+
 def _try(call: Callable[[Sequence[int]], None], size: tuple[int, ...], failure: str) -> None:
-    """Call with samples of this size; where that fails, look for the nearest size that does not."""
+    """Call the network with samples of this size; if that fails, find the nearest size that works."""
     try:
         with explained(failure):
             call(size)
@@ -92,7 +104,7 @@ def _try(call: Callable[[Sequence[int]], None], size: tuple[int, ...], failure: 
 
 
 def _advice(size: Sequence[int]) -> str:
-    """What makes samples of this size."""
+    """Return the advice that leads to samples of this size."""
     if len(size) == 2:
         return f"PREPARE='--shape {' '.join(map(str, size))}'"
     return f"FIT='pad({next(m for m in reversed(_MULTIPLES) if all(side % m == 0 for side in size))})'"
@@ -113,7 +125,7 @@ def _by(size: Sequence[int]) -> str:
 
 
 def _check(name: str, output: Tensor, expected: tuple[int, ...]) -> None:
-    """Refuse an output that no loss can read; those beside logits and distances may be of other sizes."""
+    """Refuse an output that no loss can read; only logits and distances need the labels' size."""
     full = name in (LOGITS, DISTANCES)
     fits = output.shape == expected if full else output.shape[:1] == expected[:1] and output.ndim > 1
     if not fits or not output.is_floating_point():
@@ -139,7 +151,7 @@ def try_losses(terms: Sequence[ActiveTerm], trial: Trial, num_classes: int, devi
         given = {term.reads: (probs if term.reads == PROBS else other).requires_grad_()}
         kind = "slice" if labels.ndim == 3 else "case"
         with explained(f"loss '{term.text}' fails on the training {kind} {trial.name}"):
-            maps = {need: _map(need, labels, gt, spacing) for need in [term.need] if need}
+            maps = {need: made_map(need, labels, gt, spacing) for need in [term.need] if need}
             batch = Batch(
                 index=torch.zeros(1, dtype=torch.int64), names=[trial.name], inputs=(), labels=labels, gt=gt, maps=maps,
                 mask=None, spacings=spacing,
@@ -152,7 +164,8 @@ def try_losses(terms: Sequence[ActiveTerm], trial: Trial, num_classes: int, devi
                 value.backward()
 
 
-def _map(need: MapNeed, labels: Tensor, gt: Tensor, spacing: Tensor) -> Tensor:
+def made_map(need: MapNeed, labels: Tensor, gt: Tensor, spacing: Tensor) -> Tensor:
+    """Return the map (B, K, ...) that a loss reads of labels (B, ...), one-hot in gt (B, K, ...); spacing (B, D) mm."""
     if need.measure:
         return need.measure(gt, spacing)
     options: dict[str, Any] = {"spatial_dims": labels.ndim - 1, "num_classes": gt.shape[1], "classes": need.classes}

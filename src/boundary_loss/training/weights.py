@@ -1,4 +1,4 @@
-"""A file of weights, ``best.pkl``: what it says, written and read in one place."""
+"""Writes and reads a file of weights, ``best.pkl``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from boundary_loss.data import View
 from boundary_loss.files import write_bytes
 from boundary_loss.folders import records
+from boundary_loss.inference.decision import DECISIONS
 from boundary_loss.networks import build_network, outline_network
 from boundary_loss.preparation.shown import Preparation
 from boundary_loss.training.tensorfiles import fault_of_tensors, misfits, not_finite, read_tensors, to_bytes
@@ -33,14 +34,15 @@ _FIELDS: dict[str, records.Check] = {
     "temperature": records.temperature,
     "view": records.record({"fit": records.texts, "sample": records.text, "infer": records.text}, needs=_VIEW),
     "box": _box,
+    "decision": records.one_of(DECISIONS),
 }
 _NETWORK = ("network", "in_channels", "num_classes")
-_SHOWN = 3  # faults of tensors in a message
+_SHOWN = 3  # faulty tensors named in a message
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """What a file of weights holds, checked. It has what a network needs; the rest may be absent in older files."""
+    """The checked contents of a file of weights: all that a network needs; the rest may be absent in older files."""
 
     path: Path
     digest: str
@@ -62,6 +64,8 @@ class Weights:
     """What of a whole volume is shown; None of a network of slices."""
     box: tuple[int, ...] | None
     """Voxels of the box that a locator places in each case."""
+    decision: str | None
+    """How classes follow from the probabilities; None is argmax."""
 
     @classmethod
     def read(cls, path: Path) -> "Weights":
@@ -109,6 +113,7 @@ class Weights:
             preparation=None if prepared is None else Preparation.from_json(prepared, path, num_classes),
             view=None if view is None else _view(view, path),
             box=None if box is None else tuple(box),
+            decision=content.get("decision"),
         )
 
     def build(self, *, trust_network: bool = False) -> nn.Module:
@@ -116,7 +121,7 @@ class Weights:
 
         Args:
             trust_network: also import a network that the file names by path, ``mypackage.nets:TinyNet``. Importing
-                runs code, so that it takes the user's word and not the file's.
+                runs code, so the user has to allow it.
 
         Raises:
             ValueError: the network cannot be built or imported, or the weights do not fit it.
@@ -131,11 +136,11 @@ class Weights:
         return net.eval()
 
     def load_into(self, net: nn.Module, what: str) -> None:
-        """Give a network these weights; ``what`` names it in the ValueError where they do not fit."""
+        """Load the weights into a network; ``what`` names it in the ValueError if they do not fit."""
         _refuse_misfits(self.path, what, self.tensors, net.state_dict())
         try:
             net.load_state_dict(self.tensors)
-        except RuntimeError as error:  # a network of the user's own may have more to say
+        except RuntimeError as error:  # a network of the user's own may raise further errors
             raise ValueError(f"{self.path} does not fit {what}: {error}") from None
 
 
@@ -153,7 +158,7 @@ def save_weights(path: Path, net: nn.Module, about: dict[str, Any]) -> None:
 
 
 def _check_numbers(content: dict[str, Any], path: Path) -> None:
-    """Refuse lists of modalities and classes of other lengths than the network's numbers."""
+    """Refuse lists of modalities and classes whose lengths are not the network's numbers."""
     for names, number in (("modalities", "in_channels"), ("classes", "num_classes")):
         found = content.get(names)
         if found is not None and len(found) != content[number]:
@@ -164,7 +169,7 @@ def _check_numbers(content: dict[str, Any], path: Path) -> None:
 
 
 def _check_tensors(content: dict[str, Any], path: Path) -> None:
-    """Refuse weights that are no finite tensors, or not those of the network named, before memory is taken for it."""
+    """Refuse weights that are not finite tensors, or not the named network's, before memory is allocated for it."""
     tensors = content["weights"]
     fault = fault_of_tensors(tensors)
     if fault is not None:

@@ -30,6 +30,8 @@ class Geometry(ABC):
     shape: tuple[int, int, int]
     ending: ClassVar[str]
     """Of the name of a file that is written back with this geometry."""
+    ending_of_floats: ClassVar[str] = ""
+    """Likewise of a file of probabilities, where the format takes whole numbers alone; else empty."""
     _formats: ClassVar[dict[str, type["Geometry"]]] = {}
 
     def __init_subclass__(cls, *, format: str, **options: Any) -> None:

@@ -21,15 +21,48 @@ _UNREADABLE = (ImageFileError, HeaderDataError, *UNREADABLE)
 
 def read_nifti(path: Path, spacing_mm: tuple[float, float, float] | None) -> Volume:
     """Read a 3D NIfTI file, compressed or not by its content; trailing axes of length 1 are dropped."""
-    try:
-        with opened(path) as file:
-            header, written = _read_header(file)
-            array = _read_array(file, path, header)
-    except _UNREADABLE as error:
-        raise ValueError(f"{path} cannot be read as a NIfTI volume: {error or type(error).__name__}") from None
+    array, written = _read(path)
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
     return checked_volume(path, array, lambda shape: NiftiGeometry.of(written, shape), spacing_mm)
+
+
+def read_nifti_channels(path: Path) -> list[Volume]:
+    """Read a NIfTI file whose last axis is that of channels, (X, Y, Z, C), as C volumes of one place."""
+    array, written = _read(path)
+    if array.ndim != 4:
+        raise ValueError(f"{path} has no axis of channels: its shape is {array.shape}")
+    return [
+        checked_volume(path, array[..., number], lambda shape: NiftiGeometry.of(written, shape), None)
+        for number in range(array.shape[3])
+    ]
+
+
+def read_nifti_shape(path: Path) -> tuple[tuple[int, ...], tuple[float, float, float]]:
+    """Read shape and voxel size in mm from the header alone; trailing axes of length 1 are dropped beyond the third."""
+    try:
+        with opened(path) as file:
+            header, written = _read_header(file)
+            shape = tuple(header.get_data_shape())
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from None
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape, NiftiGeometry.of(written, (*shape, 1, 1, 1)[:3]).spacing_mm
+
+
+def _read(path: Path) -> tuple[np.ndarray, Nifti1Header]:
+    """Return the voxels of a file, and its header as written."""
+    try:
+        with opened(path) as file:
+            header, written = _read_header(file)
+            return _read_array(file, path, header), written
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: BaseException) -> ValueError:
+    return ValueError(f"{path} cannot be read as a NIfTI volume: {error or type(error).__name__}")
 
 
 def _read_header(file: BinaryIO) -> tuple[Nifti1Header, Nifti1Header]:
