@@ -116,8 +116,8 @@ endif
 MAKEOVERRIDES :=
 typed    = $(foreach name,$1,$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 given_on = $(foreach name,$(call typed,$(passed) CC CFLAGS),$(call quoted,$(name)=$($(name))))
-beside   = $(firstword $(call found,$(call archives,$1)/*.lineage))
-from_zips = ZIPS=$(call path,$(call archives,$1)) LINEAGE=$(call quoted,$(or $(call beside,$1),$($1.lineage)))
+beside   = $(addprefix $(strip $(call archives,$1))/,$(notdir $(lastword $(call found,$(call archives,$1)/*.lineage))))
+from_zips = ZIPS=$(call path,$(call archives,$1)) LINEAGE=$(call path,$(or $(call beside,$1),$($1.lineage)))
 where    = $(if $(phantom),,$(if $(of_own),DATASET=$(call path,$(call archives,$1)),$(from_zips)))
 split_of = $(if $(call given,$1.split),SPLIT=$(call path,$($1.split)))
 study    = $(MAKE) --no-print-directory -f $($1.study).make RD=$(RD)/$1 PREPARED_AS=contest_$1$(full) LEDGER=src/contest_rows.mk \

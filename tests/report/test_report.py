@@ -17,6 +17,7 @@ from boundary_loss.files import read_json, write_array, write_json
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metric_definitions import METRICS
 from boundary_loss.report import __main__ as report
+from boundary_loss.report import comparisons
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH, DEFINITIONS
 from boundary_loss.report.findings import differences, sentences
 from boundary_loss.report.html import tidy
@@ -346,9 +347,34 @@ def test_all_files_of_a_report_say_the_same(seeds: list[Path], call: Call, capsy
     assert lines[0]["sentence"] == sentence and lines[0]["better"] == "gdl_surface"
     assert float(lines[0]["gain"]) == pytest.approx(0.1, abs=1e-5) and lines[0]["comparisons"] == "2"
     assert html.escape(sentence) in (folder / "report.html").read_text()
+    said = (folder / "comparisons.txt").read_text()
+    assert (
+        said.startswith("gdl_surface and gdl\n  at each run's best epoch:\n    gdl_surface is better")
+        and said.count(sentence) == 2
+    )
     assert r"\textbf{0." in (folder / "report.tex").read_text()
     call(report.main, folder, "--show", "--test")
     assert "Paired comparisons" not in capsys.readouterr().out
+
+
+def test_every_pair_has_a_sentence_also_where_nothing_can_be_concluded(tmp_path: Path) -> None:
+    rng, runs = np.random.default_rng(0), []
+    for row, gain in {"ce": 0.0, "gdl": 0.01, "dice": 0.2}.items():
+        for seed in range(3):
+            values = 0.5 + gain + rng.normal(0, 0.02) + rng.normal(0, 0.02, 12)
+            runs.append(write_row(tmp_path, f"{row}/seed{seed}", values))
+    statistics = compare(scores_of(runs, "val_3d_dsc").comparisons)
+    said = comparisons.to_sentences(statistics)
+    for pair in ("gdl and ce", "dice and ce", "dice and gdl"):
+        assert f"{pair}\n" in said
+    lines = [line.strip() for line in said.splitlines() if line.startswith("    ")]
+    assert len(lines) == len(statistics.differences) == 6
+    undecided = [line for line in lines if line.startswith("Between gdl and ce")]
+    assert len(undecided) == 2
+    assert all(
+        re.search(r"With gain and spreads as seen, \d+ seeds a row would (not )?show it", line) for line in undecided
+    )
+    assert "Seeds needed: the smallest number" in said and comparisons.to_sentences(compare([])) == ""
 
 
 def test_one_training_a_row_is_called_two_networks_in_every_file(seeds: list[Path], call: Call) -> None:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from boundary_loss.statistics.paired import signed_rank
-from boundary_loss.statistics.seeded import SMALLEST_P, SeededGain, seeded_gain
+from boundary_loss.statistics.seeded import MOST_SEEDS, SMALLEST_P, SeededGain, seeded_gain, seeds_needed
 
 RNG = np.random.default_rng
 
@@ -85,3 +85,31 @@ def test_without_an_effect_at_most_one_study_in_twenty_claims_one(seeds: int, n:
 def test_an_effect_well_above_the_spread_of_seeds_is_found(seeds: int, effect: float) -> None:
     found = studies(100, seeds, 20, 0.5, effect)
     assert sum(gain_of(a, b).p < 0.05 for a, b in found) > 80
+
+
+def spread_gain(seeds_error: float, patients_error: float) -> SeededGain:
+    """A gain of 1 that 3 seeds a row and 20 patients have shown with these standard errors."""
+    return SeededGain(
+        gain=1.0, seeds_error=seeds_error, seeds_freedom=4, patients_error=patients_error, patients_freedom=19
+    )
+
+
+@pytest.mark.parametrize("seeds_error", [0.4, 0.8, 1.5])
+def test_as_many_seeds_as_are_needed_show_the_gain_and_one_fewer_does_not(seeds_error: float) -> None:
+    found = spread_gain(seeds_error, 0.1)
+    needed = seeds_needed(found, 3, 0.01)
+    assert needed is not None and found.with_seeds(3, needed).p < 0.01 <= found.with_seeds(3, needed - 1).p
+    strict = seeds_needed(found, 3, 0.001)
+    assert strict is None or strict > needed
+
+
+def test_more_seeds_than_now_keep_the_spread_of_a_single_seed() -> None:
+    now = spread_gain(0.6, 0.2)
+    then = now.with_seeds(3, 12)
+    assert then.seeds_error == pytest.approx(0.3) and then.seeds_freedom == pytest.approx(22)  # 2 x (12 - 1)
+    assert (then.gain, then.patients_error) == (now.gain, now.patients_error)
+
+
+def test_no_number_of_seeds_makes_up_for_the_patients() -> None:
+    assert seeds_needed(spread_gain(0.1, 0.6), 3, 0.05) is None
+    assert seeds_needed(spread_gain(100.0, 0.1), 3, 0.05) is None and MOST_SEEDS == 100

@@ -110,5 +110,5 @@ def _compared(name: str, study: str, rows: dict[str, tuple[RunFolder, ...]]) -> 
 
 def notes(sets: Sequence[ContestSet]) -> list[str]:
     """Return what is not finished, and what has to be said beside the numbers."""
-    said = [f"{each.name}: {each.asked.note}." for each in sets if each.asked.note]
+    said = [f"{each.name}: {each.asked.note.rstrip('.')}." for each in sets if each.asked.note]
     return said + [text for each in sets for text in each.missing]
