@@ -22,7 +22,7 @@ html_title = "boundary-loss"
 
 PAGES = {
     "Use": ["docs/losses", "docs/networks", "docs/monai", "docs/frameworks", "docs/peers"],
-    "Pipeline": ["docs/variables", "docs/slurm"],
+    "Pipeline": ["docs/own_data", "docs/variables", "docs/slurm"],
     "API": ["docs/api/losses", "docs/api/distance", "docs/api/metrics", "docs/api/networks", "docs/api/integrations"],
     "Project": ["benchmarks/RESULTS", "benchmarks/README", "CONTRIBUTING", "CHANGELOG"],
 }
