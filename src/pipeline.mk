@@ -343,7 +343,7 @@ $(RD)/%.png: $(runs:=/%.npy) $(RD)/runs.txt | $(venv)
 # archive that is made stays made where the index cannot be written
 index = $(if $(filter results/%,$(RD)),@$(python) -m boundary_loss.index results --quiet || echo 'warning: no new index' >&2)
 
-reports := $(addprefix $(RD)/,report.html report.tex report.csv comparisons.csv)
+reports := $(addprefix $(RD)/,report.html report.tex report.csv comparisons.csv comparisons.txt)
 
 # Pictures of the surfaces are in the report where they are made, or asked for with it
 meshes := $(if $(filter mesh $(runs:%=%/mesh),$(goals)),$(runs:%=%/mesh),$(wildcard $(runs:%=%/mesh/surfaces.csv)))
@@ -353,7 +353,7 @@ $(reports) &: $(RD)/metrics.txt $(plots) $(foreach run,$(runs),$(evaluated:%=$(r
 		$(call option,--modality,$(MODALITY)) --quiet
 	$(call index)
 
-report: $(reports)  ## table and statistics of the runs; report.html, .tex, .csv and comparisons.csv beside them
+report: $(reports)  ## table and statistics of the runs; report.html, .tex, .csv, comparisons.csv and .txt beside them
 	@$(python) -m boundary_loss.report $(RD) --runs $(runs) --study $(STUDY) --data $(PREPARED) --metrics $(or $(METRICS),$(whole),default) $(call options,REPORT) --show
 
 check-paper: $(foreach run,$(runs),$(evaluated:%=$(run)/%.npy)) | $(venv)  ## our numbers beside those of the papers

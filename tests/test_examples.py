@@ -46,7 +46,13 @@ def execute(code: str, warnings: str = "error") -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "needs"), [("README.md", "torch"), ("docs/losses.md", "torch"), ("docs/monai.md", "monai")]
+    ("page", "needs"),
+    [
+        ("README.md", "torch"),
+        ("docs/losses.md", "torch"),
+        ("docs/surface_metrics.md", "torch"),
+        ("docs/monai.md", "monai"),
+    ],
 )
 def test_pages(page: str, needs: str) -> None:
     pytest.importorskip(needs)

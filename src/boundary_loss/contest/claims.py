@@ -71,5 +71,4 @@ def claims(sets: Sequence[ContestSet], base: str, *, when: Choice = "last", alph
 
 def sentence(name: str, difference: Difference) -> str:
     """Return what may be written of one comparison, with the set's name and what is missing for more."""
-    more = f" {difference.outlook}" if difference.outlook else ""
-    return f"{name}: {difference.sentence}{more}"
+    return f"{name}: {difference.said}"

@@ -4,7 +4,7 @@ from boundary_loss.contest.claims import sentence
 from boundary_loss.contest.result import Result
 from boundary_loss.statistics.claims import TESTED
 from boundary_loss.statistics.comparison import short_label
-from boundary_loss.statistics.seeded import MOST_SEEDS
+from boundary_loss.statistics.difference import SEEDS_RULE
 
 WEIGHTS = (
     "Weights: one for all sets, the largest power of ten at which the term's gradient at the logits is no larger than "
@@ -37,8 +37,7 @@ def method(result: Result) -> list[str]:
         "Mean rank: a row's rank among the rows that all sets have, by its mean, averaged over the sets; leads: the "
         "sets on which its mean is better than the base's. Both with the 95 % interval of a bootstrap over patients "
         "and seeds.",
-        f"Seeds needed: the smallest number (up to {MOST_SEEDS}) at which p would pass the strictest step of Holm's "
-        "correction, if gain and spreads stayed as seen. If the seen gain is the true one, that is an even chance.",
+        SEEDS_RULE,
         WEIGHTS,
     ]
 

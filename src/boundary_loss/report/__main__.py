@@ -2,8 +2,8 @@
 
     python -m boundary_loss.report results/isles --runs results/isles/gdl results/isles/gdl_surface_steal
 
-Prints tables and paired comparisons, and writes ``report.html``, ``report.tex``, ``report.csv`` and ``comparisons.csv``
-in the folder. The runs of a row's seeds and folds are pooled.
+Prints tables and paired comparisons, and writes ``report.html``, ``report.tex``, ``report.csv``, ``comparisons.csv``
+and ``comparisons.txt`` (a sentence for every pair) in the folder. The runs of a row's seeds and folds are pooled.
 """
 
 if __name__ == "__main__":
@@ -70,6 +70,7 @@ def _write(args: argparse.Namespace, scores: Scores, statistics: Statistics, wor
     seen = report_data.take_or_kept(scores, args.data, args.modality, args.folder, shaping)
     write_text(args.folder / "report.csv", table.to_csv(scores))
     write_text(args.folder / "comparisons.csv", comparisons.to_csv(statistics))
+    write_text(args.folder / "comparisons.txt", comparisons.to_sentences(statistics))
     write_text(args.folder / "report.tex", to_latex(scores, statistics))
     write_text(args.folder / "report.html", page(scores, statistics, seen))
 
@@ -82,7 +83,7 @@ def main() -> None:
     if args.show:
         return
     _write(args, scores, statistics, sys.argv[1:])
-    print(f"\n{args.folder / 'report.html'}  report.tex  report.csv  comparisons.csv")
+    print(f"\n{args.folder / 'report.html'}  report.tex  report.csv  comparisons.csv  comparisons.txt")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ def html(scores: Scores, statistics: Statistics) -> str:
     files = [
         download(to_csv(scores), f"{stem}.csv", "text/csv", "Table as CSV"),
         download(comparisons.to_csv(statistics), f"{stem}_comparisons.csv", "text/csv", "Comparisons as CSV"),
+        download(comparisons.to_sentences(statistics), f"{stem}_comparisons.txt", "text/plain", "Sentences as text"),
         download(to_latex(scores, statistics), f"{stem}.tex", "application/x-tex", "Tables as LaTeX"),
     ]
     return "\n".join(
@@ -77,6 +78,7 @@ def html(scores: Scores, statistics: Statistics) -> str:
             *(_table(scores, statistics, when) for when in CHOICES),
             f'<p class="buttons">{" ".join(files)}</p>',
             _differences(statistics),
+            _to_copy(statistics),
         ]
     )
 
@@ -156,6 +158,13 @@ def _differences(statistics: Statistics) -> str:
         f'<div class="wide tall" tabindex="0" role="region" aria-label="Every comparison"><table class="sortable">'
         f"<thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )
+
+
+def _to_copy(statistics: Statistics) -> str:
+    """Return a folded text with a sentence for every pair."""
+    text = comparisons.to_sentences(statistics)
+    what = "Every pair in a sentence, to be copied into a paper"
+    return f"<details><summary>{what}</summary><pre>{escape(text)}</pre></details>" if text else ""
 
 
 def _difference(d: Difference) -> str:

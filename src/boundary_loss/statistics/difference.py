@@ -15,6 +15,12 @@ Choice = Literal["best", "last"]
 MORE_SEEDS = "(SEEDS='0 1 2')"
 """The make variable to set if a comparison is of networks only."""
 
+SEEDS_RULE = (
+    f"Seeds needed: the smallest number a row, up to {MOST_SEEDS}, at which p would pass the strictest step of Holm's "
+    "correction if gain and spreads stayed as seen; if the seen gain is the true one, that is about an even chance."
+)
+"""What ``seeds_needed`` means."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
@@ -156,6 +162,11 @@ class Difference:
                 f"With gain and spreads as seen, {MOST_SEEDS} seeds a row would not show it: more patients are needed."
             )
         return f"With gain and spreads as seen, {self.seeds_needed} seeds a row would show it."
+
+    @property
+    def said(self) -> str:
+        """The sentence, and the outlook if there is one."""
+        return f"{self.sentence} {self.outlook}".rstrip()
 
     @property
     def amount(self) -> str:
