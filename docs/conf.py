@@ -21,7 +21,7 @@ release = version = boundary_loss.__version__
 html_title = "boundary-loss"
 
 PAGES = {
-    "Use": ["docs/losses", "docs/networks", "docs/monai", "docs/frameworks", "docs/peers"],
+    "Use": ["docs/losses", "docs/networks", "docs/monai", "docs/frameworks", "docs/surface_metrics", "docs/peers"],
     "Pipeline": ["docs/own_data", "docs/variables", "docs/slurm"],
     "API": ["docs/api/losses", "docs/api/distance", "docs/api/metrics", "docs/api/networks", "docs/api/integrations"],
     "Project": ["benchmarks/RESULTS", "benchmarks/README", "CONTRIBUTING", "CHANGELOG"],
