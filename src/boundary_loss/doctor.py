@@ -46,6 +46,7 @@ OPTIONAL = (
     Package("trimesh", "smoothed meshes", "mesh"),
     Package("fast-simplification", "meshes of fewer triangles", "mesh"),
     Package("tensorboard", "TRACK=tensorboard", "track"),
+    Package("nnunetv2", "boundary_loss.integrations.nnunet", "nnunet"),
     Package("pytest", "make test", "test"),
     Package("hypothesis", "make test", "test"),
     Package("pytest-xdist", "make test", "test"),
@@ -53,11 +54,16 @@ OPTIONAL = (
     Package("mypy", "make check", "check"),
     Package("import-linter", "make check", "check"),
     Package("nnunetv2", "trainers for nnU-Net", "nnunet"),
+    Package("sphinx", "make docs, in .venv-docs", "docs"),
+    Package("furo", "make docs, in .venv-docs", "docs"),
+    Package("myst-parser", "make docs, in .venv-docs", "docs"),
     Package("monai", "a peer of the benchmarks and of some tests", "bench"),
     Package("medpy", "a peer of the benchmarks and of some tests", "bench"),
     Package("edt", "a peer of the benchmarks", "bench"),
     Package("opencv-python-headless", "a peer of the benchmarks", "bench"),
     Package("kornia", "a peer of the benchmarks", "bench"),
+    Package("pymeshmetrics", "a peer of the benchmarks and of some tests", "bench"),
+    Package("surface-distance", "a peer of the benchmarks", "bench"),
 )
 
 
