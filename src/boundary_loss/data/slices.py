@@ -25,7 +25,7 @@ from boundary_loss.folders.whole import WholeFolder
 from boundary_loss.shapes import IGNORED
 
 OF_SLICED = "slice the data to one size with PREPARE='--shape 256 256'"
-"""What to do about slices of several sizes. Planes of whole volumes may differ; the folder checks each against its case."""
+"""What to do about slices of several sizes; planes of whole volumes may differ, and the folder checks their sizes."""
 
 
 class Slices(Samples, Dataset):
