@@ -1,6 +1,6 @@
 """Can a study be killed? Twenty times at random moments, in five ways, and compared with one left in peace.
 
-    PYTHONPATH=src python benchmarks/soak.py [--kills 20] [--seed 0] [--study isles|atria|brats]
+    PYTHONPATH=src python benchmarks/soak.py [--kills 20] [--seed 0] [--study isles|atria|brats] [--write FILE]
 
 Two copies of the repository make the same small study from synthetic archives, through make. One of them is killed
 again and again; the make after the last kill ends it. Arrays, weights, pictures, tables and the sliced data must
@@ -10,7 +10,9 @@ then be the same files with the same bytes. Exit status 1 where they are not.
 import collections
 import contextlib
 import os
+import platform
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,6 +21,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import torch
+from turns import publish
 
 from boundary_loss import command
 from boundary_loss.command import Stop
@@ -41,6 +46,9 @@ def work_alone(leader: int) -> None:
             if process != leader:
                 os.kill(process, signal.SIGKILL)
 
+
+Endings = collections.Counter[tuple[str, str]]
+"""How often a way to kill had which ending."""
 
 STUDIES = {
     "isles": [
@@ -72,6 +80,7 @@ def main() -> None:
     parser.add_argument("--goals", nargs="+", default=["all"], help="of make")
     parser.add_argument("--study", choices=STUDIES, default="isles")
     parser.add_argument("--words", nargs="*", help="of make, instead of those of the study")
+    parser.add_argument("--write", type=Path, help="replace the section of the study in this file")
     args = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what ignores Ctrl-C, as with nohup, hands that down
     words = ["SRC=phantom", "RETAIN=2", f"EPC={args.epochs}", *(args.words or STUDIES[args.study])]
@@ -79,12 +88,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="soak-") as place:
         peaceful, disturbed = (copy_repository(Path(place) / name) for name in ("peaceful", "disturbed"))
         finish(make, peaceful)
-        done = disturb(make, disturbed, args.kills, args.longest, random.Random(args.seed))
+        endings = disturb(make, disturbed, args.kills, args.longest, random.Random(args.seed))
         finish(make, disturbed)
-        if not compare(peaceful, disturbed):
-            sys.exit(1)
-        if done < args.kills:
-            raise Stop(f"the study was complete after {done} kills; take more --epochs")
+        alike, compared = compare(peaceful, disturbed)
+    heading = f"Soak of {args.study}.make" if args.write else "Soak"
+    publish(["", *section(make[3:], endings), "", *compared], heading, args.write if alike else None)
+    if not alike:
+        sys.exit(1)
+    if endings.total() < args.kills:
+        raise Stop(f"the study was complete after {endings.total()} kills; take more --epochs")
+
+
+def section(words: list[str], endings: Endings) -> list[str]:
+    """Return the lines of the results that say what was killed, how, and what its last command said."""
+    cores = f"{os.cpu_count()} shared cores, {platform.machine()}, torch {torch.__version__}"
+    table = [f"| {way} | {ending} | {count} |" for (way, ending), count in sorted(endings.items())]
+    return [
+        f"`make {shlex.join(words)}`, {endings.total()} kills; {cores}.", "",
+        "| way | what the command said | times |", "|---|---|---|", *table,
+    ]  # fmt: skip
 
 
 def copy_repository(to: Path) -> Path:
@@ -116,13 +138,13 @@ def finish(make: list[str], where: Path) -> None:
         raise Stop(f"{where.name}: make ended in {process.returncode}\n{out}")
 
 
-def disturb(make: list[str], where: Path, kills: int, longest: float, chance: random.Random) -> int:
+def disturb(make: list[str], where: Path, kills: int, longest: float, chance: random.Random) -> Endings:
     """Start make, kill it up to ``longest`` seconds after its libraries, and say how it took it; so many times.
 
     Returns:
-        The number of kills: fewer where the study was complete before.
+        How the kills ended: fewer than ``kills`` where the study was complete before.
     """
-    endings: collections.Counter[tuple[str, str]] = collections.Counter()
+    endings = Endings()
     ways = [list(WAYS)[i % len(WAYS)] for i in range(kills)]
     chance.shuffle(ways)
     for i, way in enumerate(ways, start=1):
@@ -132,7 +154,7 @@ def disturb(make: list[str], where: Path, kills: int, longest: float, chance: ra
             out = process.communicate(timeout=max(wait, 0.1))[0]
             if process.returncode:
                 raise Stop(f"make ended by itself, in {process.returncode}, before kill {i}\n{out}")
-            return i - 1
+            return endings
         WAYS[way](process.pid)
         out = process.communicate()[0]
         while list(members(process.pid)):
@@ -141,10 +163,7 @@ def disturb(make: list[str], where: Path, kills: int, longest: float, chance: ra
         last = next((line for line in reversed(lines) if "error:" in line), lines[-1] if lines else "nothing was said")
         endings[way, said(out)] += 1
         print(f"{i:3d}  after {wait:4.1f} s  {way:26s} status {process.returncode:4d}  {last[:110]}", flush=True)
-    print()
-    for (way, ending), count in sorted(endings.items()):
-        print(f"{count:3d} x {way}: {ending}")
-    return kills
+    return endings
 
 
 def said(out: str) -> str:
@@ -172,16 +191,17 @@ def members(leader: int) -> Iterator[int]:
                     yield int(entry.name)
 
 
-def compare(peaceful: Path, disturbed: Path) -> bool:
-    """Whether both hold the same files with the same bytes; prints which do not."""
+def compare(peaceful: Path, disturbed: Path) -> tuple[bool, list[str]]:
+    """Whether both hold the same files with the same bytes; and lines that say which do not."""
     expected, found = results(peaceful), results(disturbed)
     missing, more = sorted(expected - found), sorted(found - expected)
     differing = [path for path in sorted(expected & found) if not same(peaceful / path, disturbed / path)]
     kinds = collections.Counter(path.suffix for path in expected)
-    print(f"{len(expected)} files: {', '.join(f'{count} {kind}' for kind, count in kinds.most_common())}")
+    lines = [f"{len(expected)} files: {', '.join(f'{count} {kind}' for kind, count in kinds.most_common())}", ""]
     for what, paths in {"missing": missing, "left over": more, "differing": differing}.items():
-        print(f"{what}: {len(paths)}", *paths[:10], sep="\n    " if paths else " ")
-    return not (missing or more or differing)
+        lines.append(f"{what}: {len(paths)}  ")
+        lines += [f"    {path}" for path in paths[:10]]
+    return not (missing or more or differing), lines
 
 
 def results(where: Path) -> set[Path]:
