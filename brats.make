@@ -13,8 +13,8 @@ HELD_OUT    := 45
 RETAIN      ?= $(if $(phantom),2,$(HELD_OUT))
 LEVELS      := 4
 BS          ?= $(if $(phantom),4,8)
-FIT         ?= pad(32)
-SAMPLE      ?= $(if $(phantom),points(512,each=8),points(16384))
+FIT         ?= $(if $(phantom),pad(4),pad(32))
+SAMPLE      ?= $(if $(phantom),points(512,border=0.5,each=8),points(16384))
 MODALITY    ?= flair
 
 unet3d.sample := patch(128,128,128)

@@ -16,6 +16,8 @@ BS          ?= 4
 FIT         ?= stretch(512)
 SAMPLE      ?= $(if $(phantom),points(512,border=0.5,each=8),points(16384,border=0.5))
 MODALITY    ?= ct
+EPC         ?= $(if $(phantom),12,50)
+RATE        ?= $(if $(phantom),steps(8,11),steps(20,30))
 
 # 512 voxels a side do not fit a U-Net
 unet3d.fit    := stretch(224)

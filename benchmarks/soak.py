@@ -1,6 +1,6 @@
 """Can a study be killed? Twenty times at random moments, in five ways, and compared with one left in peace.
 
-    PYTHONPATH=src python benchmarks/soak.py [--kills 20] [--seed 0]
+    PYTHONPATH=src python benchmarks/soak.py [--kills 20] [--seed 0] [--study isles|atria|brats]
 
 Two copies of the repository make the same small study from synthetic archives, through make. One of them is killed
 again and again; the make after the last kill ends it. Arrays, weights, pictures, tables and the sliced data must
@@ -42,6 +42,18 @@ def work_alone(leader: int) -> None:
                 os.kill(process, signal.SIGKILL)
 
 
+STUDIES = {
+    "isles": [
+        "PHANTOM=--cases 6 --size 32",
+        "TRAIN=--save_train",
+        "NET=UNet(width=4)",
+        "RUNS=gdl gdl_3d_surface_steal",
+    ],
+    "atria": ["PHANTOM=--cases 6 --size 40", "RUNS=dice hybrid", "dice.sample=patch(16,16,8,each=2)"],
+    "brats": ["PHANTOM=--cases 6 --size 24", "RUNS=oss_c"],
+}
+"""What make is told of each: slices; whole volumes with a locator, patches and boxes; points of volumes."""
+
 WAYS: dict[str, Callable[[int], None]] = {
     "kill -9 of all": group(signal.SIGKILL),
     "kill -9 of what make runs": work_alone,
@@ -58,11 +70,12 @@ def main() -> None:
     parser.add_argument("--longest", type=float, default=6, help="seconds before a kill, beside Python's start")
     parser.add_argument("--epochs", type=int, default=150, help="of each training: enough for so many kills")
     parser.add_argument("--goals", nargs="+", default=["all"], help="of make")
-    parser.add_argument("--words", nargs="*", default=["NET=UNet(width=4)", "RUNS=gdl gdl_3d_surface_steal"])
+    parser.add_argument("--study", choices=STUDIES, default="isles")
+    parser.add_argument("--words", nargs="*", help="of make, instead of those of the study")
     args = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what ignores Ctrl-C, as with nohup, hands that down
-    words = ["SRC=phantom", "PHANTOM=--cases 6 --size 32", "RETAIN=2", "TRAIN=--save_train", f"EPC={args.epochs}"]
-    make = ["make", "-f", "isles.make", f"CC={sys.executable}", *words, *args.words, *args.goals]
+    words = ["SRC=phantom", "RETAIN=2", f"EPC={args.epochs}", *(args.words or STUDIES[args.study])]
+    make = ["make", "-f", f"{args.study}.make", f"CC={sys.executable}", *words, *args.goals]
     with tempfile.TemporaryDirectory(prefix="soak-") as place:
         peaceful, disturbed = (copy_repository(Path(place) / name) for name in ("peaceful", "disturbed"))
         finish(make, peaceful)

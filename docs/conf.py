@@ -21,7 +21,7 @@ release = version = boundary_loss.__version__
 html_title = "boundary-loss"
 
 PAGES = {
-    "Use": ["docs/losses", "docs/networks"],
+    "Use": ["docs/losses", "docs/networks", "docs/monai", "docs/frameworks", "docs/peers"],
     "Pipeline": ["docs/variables", "docs/slurm", "docs/contest"],
     "API": ["docs/api/losses", "docs/api/distance", "docs/api/metrics", "docs/api/networks", "docs/api/integrations"],
     "Project": ["benchmarks/RESULTS", "benchmarks/README", "CONTRIBUTING", "CHANGELOG"],

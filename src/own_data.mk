@@ -4,8 +4,10 @@
 
 include src/venv.mk
 
+$(call forget,DIM SRC FRESH)
 DATASET ?=
 DIM     ?=
+FRESH   ?=
 ifneq ($(origin DATASET),command line)
 $(error own.make needs a data set: make -f own.make DATASET=path, a folder with dataset.json (nnU-Net v2, Decathlon) or its .tar)
 endif
@@ -14,6 +16,9 @@ named := $(notdir $(patsubst %/,%,$(subst $(space),_,$(strip $(DATASET)))))
 STUDY := $(patsubst %.tgz,%,$(patsubst %.tar,%,$(patsubst %.tar.gz,%,$(named))))
 ifneq ($(or $(call special_in,$(STUDY)),$(filter -% .%,$(STUDY)),$(if $(STUDY),,empty)),)
 $(error DATASET='$(DATASET)': the last part of its path names the study, with letters, digits and . _ - alone; link or rename it)
+endif
+ifeq ($(call given,SRC),phantom)
+$(error own.make has no synthetic data: SRC=phantom goes with the other studies)
 endif
 ifneq ($(filter-out 2 3,$(DIM)),)
 $(error DIM=$(DIM) is 2 or 3, or left out)
@@ -26,7 +31,8 @@ brought   := $(wildcard data/$(STUDY)/arguments.txt)
 BRING     := $(if $(size),--bytes $(size),$(if $(brought),$(file <$(brought)),--bytes 0))
 
 plan := data/$(STUDY)/plan.mk
-ifneq ($(wildcard $(plan)),)
+same_size := $(filter --bytes$(size),$(subst --bytes ,--bytes,$(if $(brought),$(file <$(brought)))))
+ifneq ($(and $(wildcard $(plan)),$(if $(and $(size),$(call on,$(FRESH))),$(same_size),yes)),)
 planned := yes
 include $(plan)
 else
@@ -39,6 +45,6 @@ MAKECMDGOALS ?=
 .PHONY: bring
 $(or $(MAKECMDGOALS),all): bring ;
 bring: | $(venv)
-	$(torch_python) -m boundary_loss.own data/$(STUDY) $(BRING) --dataset $(call path,$(DATASET)) $(call option,--dim,$(DIM))
+	$(torch_python) -m boundary_loss.own data/$(STUDY) $(BRING) --dataset $(call path,$(DATASET)) $(call option,--dim,$(DIM)) $(if $(call on,$(FRESH)),--fresh)
 	$(again)@$(MAKE_COMMAND) --no-print-directory -f own.make $(MAKECMDGOALS)
 endif

@@ -36,4 +36,4 @@ with_boundary      := $(ce_dice) boundary:0.01@$(FOREGROUND)
 2d_hausdorff.losses   := $(ce_dice) hausdorff:0.01@$(FOREGROUND)
 2d_sdf.losses         := $(ce_dice) sdf:1
 
-RUNS ?= $(if $(filter 3,$(DIM)),3d_ce_dice 3d_boundary 2d_ce_dice,2d_ce_dice 2d_boundary)
+RUNS ?= $(if $(filter 3,$(DIM)),3d_ce_dice 3d_boundary $(BESIDE_3D),2d_ce_dice 2d_boundary)

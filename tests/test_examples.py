@@ -35,13 +35,38 @@ def test_docstrings(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/losses.md"])
-def test_pages(page: str) -> None:
-    text = (REPOSITORY / page).read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert blocks
+def blocks_of(page: str) -> list[str]:
+    """The Python of a page, a block an entry."""
+    return re.findall(r"```python\n(.*?)```", (REPOSITORY / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def execute(code: str, warnings: str = "error") -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-W", "error", "-c", "\n".join(blocks)], check=True, env=environment)
+    subprocess.run([sys.executable, "-W", warnings, "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("page", "needs"),
+    [
+        ("README.md", "torch"),
+        ("docs/losses.md", "torch"),
+        ("docs/surface_metrics.md", "torch"),
+        ("docs/monai.md", "monai"),
+    ],
+)
+def test_pages(page: str, needs: str) -> None:
+    pytest.importorskip(needs)
+    blocks = blocks_of(page)
+    assert blocks
+    execute("\n".join(blocks))
+
+
+@pytest.mark.parametrize(("block", "needs"), [(0, "lightning"), (1, "torchmetrics")])
+def test_each_framework_has_an_example(block: int, needs: str) -> None:
+    code = blocks_of("docs/frameworks.md")[block]
+    assert re.search(rf"^(?:import|from) {needs}\b", code, re.MULTILINE)
+    pytest.importorskip(needs)
+    execute(code, warnings="default")  # Lightning's own, of what torch deprecates
 
 
 def test_the_calls_in_the_table_of_other_names_run() -> None:

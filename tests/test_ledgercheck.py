@@ -52,7 +52,7 @@ def test_all_faults_are_said_at_once_each_with_its_rows(check: Callable[..., str
     )
     assert said.startswith("6 of 7 rows cannot be trained, and nothing was begun:\n")
     for line in (
-        "  misspelt: unknown loss 'gld'; known: boundary, boundary_dou, ce",
+        "  misspelt: unknown loss 'gld'; known: boundary, boundary_dou, cbdice",
         "  one, other: a map computed beforehand (map=3d) does not fit",
         "  weights: ",
         "  words: unrecognized arguments: --optimizer adam",

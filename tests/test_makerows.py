@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from standins import Done, follows
 
+from boundary_loss.networks import build_network
+
 Make = Callable[..., Done]
 RD, DATA, CROP = "results/atria", "data/ATRIA", "data/ATRIA_CROP"
 
@@ -141,6 +143,41 @@ def test_folds_of_whole_volumes_link_the_arrays_of_one(atria: Make, checkout: Pa
     (checkout / DATA).mkdir(parents=True)
     (checkout / DATA / "arguments.txt").write_text("x")
     assert linked("FOLD=3") == {f"{DATA}-fold3": [DATA]}
+
+
+@pytest.mark.parametrize(
+    ("source", "networks", "rates", "augment"),
+    [
+        (
+            [],
+            ["VNet", "VNet", "VNet(attention=serial,dilation=4)", "VNet(layers=2)"],
+            ["1e-4", "3e-4", "2.5e-4", "1.5e-4"],
+            ["flip(y)", "rotate(3)", "shift(3)", "noise(1)"],
+        ),
+        (
+            ["SRC=phantom"],
+            [
+                "VNet(kernel=3,width=8,norm=instance,levels=1-2-2)",
+                "VNet(kernel=3,width=8,norm=instance,levels=1-2-2)",
+                "VNet(kernel=3,width=8,norm=instance,levels=1-2-2,attention=serial,dilation=4)",
+                "VNet(kernel=3,width=8,norm=instance,levels=1-3-3)",
+            ],
+            ["1e-2"] * 4,
+            ["flip(y)", "noise(0.1)"],
+        ),
+    ],
+    ids=["challenge", "phantom"],
+)
+def test_networks_are_the_published_ones_and_small_for_a_phantom(
+    make: Make, source: list[str], networks: list[str], rates: list[str], augment: list[str]
+) -> None:
+    """Of the locator, then of the rows."""
+    found = list(trained(make("RUNS=dice bam4_hybrid wide", *source, study="atria")[1]).values())
+    assert [value(words, "--network") for words in found] == [[name] for name in networks]
+    assert [value(words, "--lr") for words in found] == [[rate] for rate in rates]
+    assert value(found[0], "--augment") == ["none"] and value(found[1], "--augment") == augment
+    for name in networks:
+        build_network(name, 1, 2)
 
 
 def test_without_a_locator_all_of_a_volume_is_shown(atria: Make) -> None:

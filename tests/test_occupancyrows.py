@@ -45,7 +45,7 @@ def test_every_row_is_one_that_training_reads(make: Make, study: str, source: li
     for run, words in found.items():
         args = train.arguments([run, *words])
         experiment = Experiment(num_classes=2, of_volumes=True, **given(args))
-        assert experiment.optimiser == "lookahead" and not experiment.keeps(0)
+        assert experiment.optimiser == ("adam" if source else "lookahead") and not experiment.keeps(0)
         assert experiment.view.of_points is ("oss" in run.rpartition("/")[2] or run.endswith("onet"))
 
 
@@ -67,3 +67,22 @@ def test_what_differs_between_the_studies_and_their_rows(make: Make) -> None:
     }
     assert value(brats["results/brats/oss_c"], "--losses") == ["ce:1", "aux_ce:0.1"]
     assert value(brats["results/brats/oss_c"], "--rate") == ["steps(20,30)"]
+
+
+def test_the_left_atria_have_rows_of_points_too(make: Make) -> None:
+    _, commands = make("RUNS=oss_c unet3d", study="atria")
+    found = trained(commands)
+    assert list(found) == ["results/atria/locator", "results/atria/oss_c", "results/atria/unet3d"]
+    for run, words in found.items():
+        experiment = Experiment(num_classes=2, of_volumes=True, **given(train.arguments([run, *words])))
+        assert experiment.view.of_points is run.endswith("oss_c")
+    assert value(found["results/atria/oss_c"], "--optimiser") == ["lookahead"]
+    assert not value(found["results/atria/unet3d"], "--optimiser")
+
+
+def test_surfaces_are_made_before_a_report_that_is_asked_with_them(make: Make) -> None:
+    _, commands = make("report", "mesh", "RUNS=oss_c", study="brats")
+    modules = [words[1] for words in commands if len(words) > 1]
+    assert modules.index("boundary_loss.mesh") < modules.index("boundary_loss.report")
+    _, alone = make("report", "RUNS=oss_c", study="brats")
+    assert not any("boundary_loss.mesh" in words for words in alone)

@@ -117,12 +117,12 @@ def test_a_faulty_file_is_named(tmp_path: Path, text: str, says: str) -> None:
         Published.read(tmp_path / "none.published")
 
 
-@pytest.mark.parametrize("study", ["isles", "wmh", "acdc", "atria"])
+@pytest.mark.parametrize("study", ["isles", "wmh", "acdc", "atria", "brats", "lits"])
 def test_the_files_of_the_studies_are_read(
     study: str, tmp_path: Path, call: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = REPOSITORY / "lineage" / f"{study}.published"
-    shared = ("lesion_rows.mk", "distance_rows.mk")
+    shared = ("lesion_rows.mk", "distance_rows.mk", "occupancy_rows.mk")
     ledger = (REPOSITORY / f"{study}.make").read_text() + "".join(
         (REPOSITORY / "src" / own).read_text() for own in shared
     )

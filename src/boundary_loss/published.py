@@ -21,7 +21,7 @@ if __name__ == "__main__":
 import argparse
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -197,7 +197,9 @@ def to_text(published: Published, runs: Sequence[RunFolder]) -> str:
         theirs = f"{number(found.metric, found.mean)}{_spread(found.metric, found.sd)}{in_voxels} [{found.source}]"
         lines.append([found.row, short_label(found.metric), found.column, theirs, _ours(best), _ours(last),
                       verdict(found, best, rows.get(label, ()))])  # fmt: skip
-    return "\n\n".join(filter(None, [tables.aligned(lines) if len(lines) > 1 else "", *_explained(published)]))
+    items = {found.metric: rows[_belongs(found, rows)][0].items for found in reversed(asked)}
+    table = tables.aligned(lines) if len(lines) > 1 else ""
+    return "\n\n".join(filter(None, [table, *_explained(published, items)]))
 
 
 def _belongs(found: Number, rows: dict[str, tuple[RunFolder, ...]]) -> str:
@@ -215,11 +217,11 @@ def _ours(score: Score | None) -> str:
     return number(score.metric, score.mean) + _spread(score.metric, score.sd_seeds)
 
 
-def _explained(published: Published) -> list[str]:
-    """Return paragraphs with sources, conventions and notes."""
+def _explained(published: Published, items: Mapping[str, str]) -> list[str]:
+    """Return paragraphs with sources, conventions and notes; ``items``: what our runs were measured on, by metric."""
     named = "\n".join(f"[{name}] {text}" for name, text in published.sources.items())
     measured = dict.fromkeys(found.metric for found in published.numbers)
-    ours = "\n".join(f"{short_label(name)}: our {metric(name).label}" for name in measured)
+    ours = "\n".join(f"{short_label(name)}: our {metric(name, items.get(name, SLICES)).label}" for name in measured)
     how = (
         "± standard deviation over runs, where known. Agrees: within twice that, or "
         f"{TOLERANCE:.0%} of the published mean. They held out other patients than we do."

@@ -38,6 +38,8 @@ def test_logits_and_probabilities_agree(name, shape, example):
 
 
 def test_flipping_everything_changes_nothing(name, shape, example, target_of):
+    if name == "skeleton_recall":
+        pytest.skip("which of two middle voxels scikit-image keeps depends on the direction")
     loss = build(name)
     probs, labels, target = example(loss, B, K, shape)
     for axis in range(len(shape)):

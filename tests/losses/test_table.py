@@ -50,7 +50,7 @@ def test_own_options_only():
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("bundary", {}, "unknown loss 'bundary'; known: boundary, boundary_dou, ce"),
+        ("bundary", {}, "unknown loss 'bundary'; known: boundary, boundary_dou, cbdice"),
         ("gdl", {"map": "3d"}, "loss 'gdl' has no option 'map'; it is written gdl(absent=paper)"),
         ("gdl", {"absent": "never"}, "loss 'gdl': absent='never' is unknown; known: 'paper', 'skip', 'penalise'"),
         ("gdl", {"absent": 3}, "loss 'gdl': absent=3 does not fit"),

@@ -137,3 +137,34 @@ def test_another_inference_is_asked_for_by_name(
     np.testing.assert_array_equal(found[0], found[2])
     with pytest.raises(ValueError, match="INFER=windows does not go with SAMPLE=points"):
         run_predict(tmp_path / "none", *files, "--infer", "windows")
+
+
+def test_a_network_of_points_is_asked_at_any_resolution(
+    study: Path, tmp_path: Path, run_predict: Callable[..., None]
+) -> None:  # fmt: skip
+    run, (_, image) = trained(study, "finer", *POINTS), files_of(study)
+    files = ["--weights", run / "best.pkl", "--images", image, "--device", "cpu"]
+    source = read_volume(image)
+    found = {}
+    for name, factor in (("own", 1), ("third", 3), ("coarser", 0.4)):
+        voxel = ",".join(str(size / factor) for size in source.spacing_mm)
+        run_predict(tmp_path / name, *files, "--resolution", voxel, "--softmax")
+        found[name] = read_volume(next((tmp_path / name).glob("*.nrrd")))
+        np.testing.assert_allclose(found[name].spacing_mm, np.divide(source.spacing_mm, factor), rtol=1e-5)
+    run_predict(tmp_path / "plain", *files)
+    plain = read_volume(next((tmp_path / "plain").glob("*.nrrd")))
+    np.testing.assert_array_equal(found["own"].array, plain.array)
+    np.testing.assert_allclose(found["own"].affine, plain.affine, atol=1e-6)
+    middle = found["third"].array[1::3, 1::3, 1::3]  # three voxels share each side, the middle one lies at the centre
+    np.testing.assert_array_equal(middle, plain.array)
+    np.testing.assert_allclose(found["third"].affine @ [1, 1, 1, 1], plain.affine @ [0, 0, 0, 1], atol=1e-4)
+    assert found["coarser"].array.shape == tuple(round(size * 0.4) for size in plain.array.shape)
+
+
+def test_a_resolution_is_asked_of_networks_of_points_alone(
+    study: Path, tmp_path: Path, run_predict: Callable[..., None]
+) -> None:  # fmt: skip
+    run, (_, image) = trained(study, "voxels", "--fit", "pad(8)"), files_of(study)
+    with pytest.raises(ValueError, match=r"--resolution: the network of .* answers at the voxels"):
+        run_predict(tmp_path / "out", "--weights", run / "best.pkl", "--images", image, "--resolution", "1,1,1")
+    assert not (tmp_path / "out").exists()

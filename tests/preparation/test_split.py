@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -124,3 +125,28 @@ def test_a_split_that_does_not_fit(tmp_path, content, told):
         read_split(write(tmp_path / "s.json", content), PATIENTS)
     with pytest.raises(FileNotFoundError):
         read_split(tmp_path / "none.json", PATIENTS)
+
+
+def test_a_list_of_names_below_headings_is_a_split(tmp_path: Path) -> None:
+    path = tmp_path / "split.txt"
+    path.write_text("Training:\n    b\n    c\n\nValidation:\n    a\n")
+    found = read_split(path, ["a", "b", "c"])
+    assert (found.train, found.val, found.seed) == (["b", "c"], ["a"], None)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Training:\na\nTesting:\nb\n", "'Testing:' is neither Training: nor Validation:"),
+        ("Training:\na\nb\n", "names nobody to hold out"),
+        ("Training:\na\nValidation:\nb\nb\n", "on both sides or twice: b"),
+        ("Training:\na\nc\nValidation:\nb\n", "not in the data: c"),
+        ("Training:\na/b\nValidation:\nb\n", "a/b"),
+    ],
+)
+def test_a_list_that_is_no_split_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "split.txt"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="split") as error:
+        read_split(path, ["a", "b"])
+    assert told in str(error.value)

@@ -1,5 +1,9 @@
 """Trainings on points of whole volumes: what is scored, what is kept, resumed to the same bytes, in two processes."""
 
+import errno
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +81,33 @@ def test_killed_it_ends_with_the_same_bytes(finished: Path, data: Path, tmp_path
     same_run(finished, run)
 
 
+def full_disk() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def terminated() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("moment", "what", "status", "told"),
+    [
+        ("prediction 1 of epoch 0", terminated, 75, "error: terminated; "),
+        ("writing */val/*.npz", full_disk, 2, "error: No space left on device"),
+        ("writing */run_tmp/checkpoint.pt", full_disk, 2, "error: No space left on device"),
+    ],
+)
+def test_stopped_it_says_why_in_a_line_and_ends_with_the_same_bytes(
+    finished: Path, data: Path, tmp_path: Path, at: Callable[..., None], moment: str, what: Callable[[], None],
+    status: int, told: str,
+) -> None:  # fmt: skip
+    at(moment, what)
+    stopped = train_here(tmp_path / "run", data, *LOOKAHEAD)
+    assert stopped.status == status and stopped.err.startswith(told) and "Traceback" not in stopped.err, stopped
+    assert train_here(tmp_path / "run", data, *LOOKAHEAD).status == 0
+    same_run(finished, tmp_path / "run")
+
+
 def test_two_processes_train_as_one(data: Path, tmp_path: Path) -> None:
     """The norm of one scalar is over the points of both; SGD, for others make steps of the rounding."""
     words = [*ROW, "--optimiser", "sgd", "--lr", "1e-3", "--epochs", "2"]
@@ -100,6 +131,7 @@ def test_two_processes_train_as_one(data: Path, tmp_path: Path) -> None:
         (["--losses", "ce:1", "hausdorff:1@1"], "'hausdorff:1@1' reads the voxels around each"),
         (["--losses", "ce:1", "sdf:1"], "'sdf:1' reads the voxels around each"),
         (["--losses", "ce:1", "boundary(map=step):1"], "map=step does not go with SAMPLE=points"),
+        (["--infer", "dense(memory=0.001MiB)"], "memory=0.001MiB is less than the 5488 bytes that one point takes"),
         (["--infer", "windows"], "INFER=windows does not go with SAMPLE=points"),
         (["--augment", "rotate(5)"], "turns, enlarges, moves or bends"),
         (["--sample", "patch(4,4,4)", "--network", NET], "fails on a training batch"),

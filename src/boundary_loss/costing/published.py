@@ -1,4 +1,4 @@
-"""What Reich et al. (OSS-Net, MIDL 2021) measured, on unknown hardware; second-hand, from a review of the paper.
+"""What Reich et al. (OSS-Net, BMVC 2021) measured, on unknown hardware; second-hand, from a review of the paper.
 
 Memory of a training step and of inference with 2^14 points at a time, or dense for U-Nets, in GB (10^9 bytes). Times
 are read off a plot.

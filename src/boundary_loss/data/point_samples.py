@@ -30,6 +30,8 @@ from boundary_loss.shapes import IGNORED, Labels
 
 VALIDATED = 1 << 17
 """Points of a case that an epoch is validated on, as OSS-Net's of BraTS (Reich et al. 2021)."""
+_DECIMALS = 9
+"""Of positions, as :class:`Frame` rounds them."""
 _OBJECT = MapNeed.of("own", (1,), {})
 """The map that a band is cut from: of all that is no background."""
 
@@ -178,37 +180,50 @@ def _mirrored(points: Tensor, plan: Planned) -> Tensor:
     return points
 
 
-def ask_in_source(net: Field, volume: Tensor, frame: Frame, way: Way) -> Labels:
+def ask_in_source(net: Field, volume: Tensor, frame: Frame, way: Way, grid: Frame | None = None) -> Labels:
     """Return the classes at the voxels of a case's source, (*source) uint8 on the device; background outside the frame.
 
     Args:
         net: in evaluation mode.
         volume: (C, *shape) float32, what the frame shows.
+        grid: other voxels of the source to ask at: those that this frame shows.
     """
-    box, lattice = _shown_in_source(frame)
-    labels = torch.zeros(frame.source, dtype=torch.uint8, device=volume.device)
-    labels[box.slices] = way(net, volume, lattice).labels
+    grid = grid or Frame.whole(frame.source)
+    labels = torch.zeros(grid.shape, dtype=torch.uint8, device=volume.device)
+    box, lattice = _shown_of(grid, frame)
+    if min(box.shape):
+        labels[box.slices] = way(net, volume, lattice).labels
     return labels
 
 
-def probabilities_in_source(net: Field, volume: Tensor, frame: Frame, way: Way, temperature: float) -> Tensor:
+def probabilities_in_source(
+    net: Field, volume: Tensor, frame: Frame, way: Way, temperature: float, num_classes: int, grid: Frame | None = None
+) -> Tensor:
     """Return the softmax at the voxels of a case's source, (K, *source) float32 on the host.
 
     Arguments as of :func:`ask_in_source`.
     """
-    box, lattice = _shown_in_source(frame)
-    shown = probabilities(net, volume, lattice, memory=read_bytes(way.memory), temperature=temperature)
-    whole = torch.zeros((len(shown), *frame.source))
+    grid = grid or Frame.whole(frame.source)
+    whole = torch.zeros((num_classes, *grid.shape))
     whole[0] = 1
-    whole[(slice(None), *box.slices)] = shown
+    box, lattice = _shown_of(grid, frame)
+    if min(box.shape):
+        shown = probabilities(net, volume, lattice, memory=read_bytes(way.memory), temperature=temperature)
+        whole[(slice(None), *box.slices)] = shown
     return whole
 
 
-def _shown_in_source(frame: Frame) -> tuple[Box, Lattice]:
-    """Return the voxels of the source that are shown, and their places in the frame."""
-    box = frame.covered(Box((0, 0, 0), frame.shape))
-    inner = frame.within(box).inverse
-    shape: Any = box.shape
-    scale: Any = inner.scale
-    offset: Any = inner.offset
-    return box, Lattice(shape, scale, offset)
+def _shown_of(grid: Frame, frame: Frame) -> tuple[Box, Lattice]:
+    """Return the voxels of the grid that the frame shows, and their places in it."""
+    covered, inverse = frame.covered(Box((0,) * len(frame.shape), frame.shape)), frame.inverse
+    first, size = [], []
+    for axis, (start, side) in enumerate(zip(covered.origin, covered.shape, strict=True)):
+        ends = ((edge - 0.5 - grid.offset[axis]) / grid.scale[axis] for edge in (start, start + side))
+        low, high = (min(max(0, math.ceil(round(end, _DECIMALS))), grid.shape[axis]) for end in ends)
+        first.append(low)
+        size.append(high - low)
+    shape: Any = tuple(size)
+    scale: Any = tuple(step * own for step, own in zip(inverse.scale, grid.scale, strict=True))
+    places = grid.positions(np.array(first))
+    offset: Any = tuple((inverse.positions(places)).tolist())
+    return Box(tuple(first), shape), Lattice(shape, scale, offset)

@@ -3,6 +3,7 @@
 from boundary_loss.losses.balance import gradient_norms, propose_weight
 from boundary_loss.losses.boundary import BoundaryLoss, SurfaceLoss
 from boundary_loss.losses.boundary_dou import BoundaryDoULoss
+from boundary_loss.losses.centre_lines import CbDiceLoss, ClDiceLoss
 from boundary_loss.losses.dropin import HausdorffDTLoss, HDLoss
 from boundary_loss.losses.from_labels import FromLabels
 from boundary_loss.losses.fused import FusedDiceCEBoundary, FusedDiceCELoss, FusedDiceLoss, FusedGeneralizedDiceBoundary
@@ -17,7 +18,9 @@ from boundary_loss.losses.region import (
     GeneralizedDiceLoss,
     TverskyLoss,
 )
+from boundary_loss.losses.region_wise import RegionWiseLoss
 from boundary_loss.losses.regression import DistanceHeadLoss, SDF_loss, SDFLoss, SDFProductLoss
+from boundary_loss.losses.skeleton_recall import SkeletonRecallLoss
 from boundary_loss.losses.surface_dice import SurfaceDiceLoss
 from boundary_loss.losses.table import LOSSES, build
 
@@ -25,6 +28,8 @@ __all__ = [
     "LOSSES",
     "BoundaryDoULoss",
     "BoundaryLoss",
+    "CbDiceLoss",
+    "ClDiceLoss",
     "CrossEntropy",
     "DiceLoss",
     "DistanceHeadLoss",
@@ -43,11 +48,13 @@ __all__ = [
     "HausdorffErosionLoss",
     "HausdorffLoss",
     "OneSidedHausdorffLoss",
+    "RegionWiseLoss",
     "SDFHead",
     "SDFLoss",
     "SDFProductHead",
     "SDFProductLoss",
     "SDF_loss",
+    "SkeletonRecallLoss",
     "SurfaceDiceLoss",
     "SurfaceLoss",
     "TverskyLoss",

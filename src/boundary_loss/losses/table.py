@@ -10,11 +10,14 @@ from boundary_loss.call_syntax import bind, import_named, options_of
 from boundary_loss.losses.auxiliary import PREFIX, AuxiliaryLoss
 from boundary_loss.losses.base import Loss, RegionLoss
 from boundary_loss.losses.boundary_dou import BoundaryDoULoss
+from boundary_loss.losses.centre_lines import CbDiceLoss, ClDiceLoss
 from boundary_loss.losses.generalized_surface import GeneralizedSurfaceLoss
 from boundary_loss.losses.hausdorff import HausdorffErosionLoss, HausdorffLoss, OneSidedHausdorffLoss
 from boundary_loss.losses.head import HEADS, HeadLoss
 from boundary_loss.losses.ledger_boundary import LedgerBoundaryLoss
 from boundary_loss.losses.region import CrossEntropy, DiceLoss, FocalLoss, GeneralizedDice, TverskyLoss
+from boundary_loss.losses.region_wise import RegionWiseLoss
+from boundary_loss.losses.skeleton_recall import SkeletonRecallLoss
 from boundary_loss.losses.surface_dice import SurfaceDiceLoss
 from boundary_loss.owncode import explained
 
@@ -33,6 +36,10 @@ LOSSES: dict[str, type[Loss]] = {
     "generalized_surface": GeneralizedSurfaceLoss,
     "boundary_dou": BoundaryDoULoss,
     "surface_dice": SurfaceDiceLoss,
+    "region_wise": RegionWiseLoss,
+    "skeleton_recall": SkeletonRecallLoss,
+    "cldice": ClDiceLoss,
+    "cbdice": CbDiceLoss,
 }
 """Of the probabilities; those of a distance head are :data:`boundary_loss.losses.head.HEADS`."""
 

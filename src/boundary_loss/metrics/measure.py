@@ -52,9 +52,9 @@ def measure(
             lesion_recall lesion_precision lesion_f1`` are scores (1 is best); ``hausdorff hd95 hd95_directed hd95_wmh
             assd`` mm, as is any other percentile, ``hd99`` or ``hd99_directed``; ``volume_error`` ml, ``avd`` per cent,
             ``lesion_difference`` a number of lesions. ``nsd`` is at 2 mm, ``nsd0.5mm`` at 0.5 mm. Distances and ``nsd``
-            are of border voxels; ``hausdorff hd95 hd99 assd nsd`` with ``_surfel`` or ``_mesh`` behind, as
-            ``assd_mesh``, are of surfaces whose elements count by their area, where a percentile is the larger of two
-            sides' (:func:`surface_distances`, docs/surface_metrics.md).
+            are of border voxels; ``hausdorff hd95 hd99 assd nsd`` with ``_surfel``, ``_mesh`` or ``_smooth`` behind,
+            as ``assd_mesh``, are of surfaces whose elements count by their area, where a percentile is the larger of
+            two sides' (:func:`surface_distances`, docs/surface_metrics.md).
         mask: bool, of the truth's shape, True where a voxel counts; the others are ignored like the label 255. Ignored
             voxels belong to no mask of prediction or truth: a surface runs along them, and a lesion that they cut in
             two is two. A truth of 0 and 255 alone is refused without it, because many masks are stored so.

@@ -119,8 +119,9 @@ def surface_distances(
             runs along them.
         surface: what distances are measured between: ``voxel``, border voxels, each counting once, as in medpy and
             MONAI; ``surfel``, cells that count by their area, as in surface-distance; ``mesh``, the triangles of
-            marching cubes by their area, as in pymeshmetrics. All but ``voxel`` take masks of 2 or 3 axes and are
-            measured on the CPU. docs/surface_metrics.md compares them with the truth.
+            marching cubes by their area, as in pymeshmetrics; ``smooth``, the same without the steps of voxels. All but
+            ``voxel`` take masks of 2 or 3 axes and are measured on the CPU. docs/surface_metrics.md compares them with
+            the truth.
         device: measure there, with exact distance maps in float32 (1 to 3 axes), as ``cuda``. Not given, tensors on
             CUDA are measured where they are, and everything else on the CPU with k-d trees.
 

@@ -1,4 +1,4 @@
-"""OSS-Net (Reich et al., MIDL 2021) and O-Net (Mescheder et al., CVPR 2019): the class at any point of a volume."""
+"""OSS-Net (Reich et al., BMVC 2021) and O-Net (Mescheder et al., CVPR 2019): the class at any point of a volume."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple

@@ -84,7 +84,7 @@ def read_dataset(root: Path, dim: int | None) -> Read:
     sizes = read_sizes(dataset, faults)
     check_splits(root, dataset, faults)
     faults.refuse(root)
-    return Read(dataset, sizes, plan_of(sizes, dim), rules_of(dataset))
+    return Read(dataset, sizes, plan_of(sizes, dim, len(dataset.channels)), rules_of(dataset))
 
 
 def _reader(content: dict[str, Any]) -> Callable[[Path, dict[str, Any], Faults], Dataset]:

@@ -22,6 +22,8 @@ PATCH_VOXELS = 1 << 20
 """Of a patch, at most: with ``VNet(kernel=3,width=16)`` a batch of two takes about 10 GiB."""
 MULTIPLE = 16
 """Of the sides of what a VNet of five levels is shown; one of four levels takes half of it."""
+SLICES_BYTES = 4 << 30
+"""That slices of all cases may take in memory, beside rows of volumes."""
 SMALL_PLANE = 1 << 14
 """Planes up to this size are shown 32 at a time to a narrow network."""
 CASES_SEEN = {"whole": 3200, "patch": 20000}
@@ -73,9 +75,11 @@ class Plan:
     network_2d: str
     batch_size_2d: int
     epochs: int
+    slices_fit: bool
+    """Whether rows of slices, which are all kept in memory, go with those of volumes."""
 
 
-def plan_of(sizes: Sizes, dim: int | None = None) -> Plan:
+def plan_of(sizes: Sizes, dim: int | None = None, channels: int = 1) -> Plan:
     """Return the plan for volumes of these sizes; ``dim`` overrides the choice between 2D and 3D."""
     chosen, why = choose_dim(sizes)
     if dim is not None and dim != chosen:
@@ -87,6 +91,7 @@ def plan_of(sizes: Sizes, dim: int | None = None) -> Plan:
         **shown_of(sizes),
         network_2d="UNet(width=8)" if small else "UNet(width=32)",
         batch_size_2d=32 if small else 8,
+        slices_fit=sum(map(prod, sizes.shapes)) * (4 * channels + 1) <= SLICES_BYTES,
         epochs=epochs_of(len(sizes.shapes), "whole" if prod(padded(sizes.largest)) <= WHOLE_VOXELS else "patch"),
     )
 
@@ -115,7 +120,7 @@ def shown_of(sizes: Sizes) -> dict[str, Any]:
     """Return what 3D rows are shown: sample, fit, network and batch size.
 
     Small volumes are shown whole to a narrow network of four levels. Of larger ones patches are shown, two at a time,
-    in the proportions of the median volume.
+    which are as large as the median volume along its short sides.
     """
     if prod(padded(sizes.largest)) <= WHOLE_VOXELS:
         network = "VNet(kernel=3,width=4,levels=1-2-2-2,norm=instance)"
@@ -153,6 +158,7 @@ def as_make(plan: Plan, *, classes: Sequence[str], channels: Sequence[str], held
             "FIT_3D": plan.fit,
             "NET_3D": plan.network,
             "BS_3D": plan.batch_size,
+            "BESIDE_3D": "2d_ce_dice" if plan.slices_fit else "",
             "NET_2D": plan.network_2d,
             "BS_2D": plan.batch_size_2d,
         }.items()

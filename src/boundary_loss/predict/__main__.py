@@ -29,7 +29,7 @@ from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.locating import Locator
 from boundary_loss.predict.new import Trained, predict_new
 from boundary_loss.predict.saved import write_saved
-from boundary_loss.preparation.options import add_header_options
+from boundary_loss.preparation.options import add_header_options, read_spacing
 from boundary_loss.training.devices import pick_device
 from boundary_loss.training.weights import Weights
 
@@ -52,6 +52,8 @@ def arguments() -> argparse.Namespace:
                      help="the files of one case, in the order of the modalities; may be repeated")  # fmt: skip
     new.add_argument("--locator", type=Path, help="best.pkl of the locator, where the network is shown boxes")
     new.add_argument("--infer", help="another inference than the training's: windows, dense, prior, coarse(stride=4)")
+    new.add_argument("--resolution", type=read_spacing, metavar="X,Y,Z",
+                     help="mm of a voxel of the predictions, that a network of points is asked at")  # fmt: skip
     new.add_argument("--least", type=float, default=10, help="as the locator was asked for the boxes of the training")
     new.add_argument("--softmax", action="store_true", help="also write the probabilities of every class, float32")
     new.add_argument("--decision", choices=DECISIONS, help="the classes: the most probable (argmax), or those of the "
@@ -66,7 +68,7 @@ def arguments() -> argparse.Namespace:
     if (args.run is None) == (args.weights is None):
         parser.error("give --run and --data, or --weights and either --source or --images")
     inputs = args.source, args.images, args.spacing, args.locator
-    of_new = *inputs, args.softmax, args.largest, args.infer, args.decision
+    of_new = *inputs, args.softmax, args.largest, args.infer, args.decision, args.resolution
     if args.run is not None and (args.data is None or any(of_new)):
         parser.error("--run needs --data and takes only --epoch: a training saves classes, of its own volumes")
     if args.weights is not None and (args.source is None) == (args.images is None):
@@ -110,7 +112,13 @@ def predict_cases(args: argparse.Namespace, words: list[str]) -> None:
     else:
         cases = cases_in(args.source, trained.preparation, trained.modalities)
     believed = trained.recipe(trust_affine=args.trust_affine, spacing_mm=args.spacing)
-    predict_new(args.folder, cases, trained, predictor, words, believed, fresh=args.fresh)
+    if args.resolution and not predictor.is_of_space:
+        raise ValueError(
+            f"--resolution: the network of {args.weights} answers at the voxels that it is shown, not at points"
+        )
+    predict_new(
+        args.folder, cases, trained, predictor, words, believed, fresh=args.fresh, resolution_mm=args.resolution
+    )
 
 
 def predictor_of(

@@ -41,11 +41,12 @@ class Predictor:
     view: View | None = None
     """What of a whole volume is shown; None of a network of slices."""
 
-    def __call__(self, images: np.ndarray, box: Box | None = None) -> Prediction:
+    def __call__(self, images: np.ndarray, box: Box | None = None, grid: Frame | None = None) -> Prediction:
         """Images (C, X, Y, Z) float32, as :func:`boundary_loss.preparation.shown.prepare_new` makes them.
 
         Args:
             box: where to look in a whole volume; beyond it is background.
+            grid: the voxels to ask a network of space at, instead of those of the images.
 
         Raises:
             ValueError: the network's output has another shape, or is not finite.
@@ -54,8 +55,13 @@ class Predictor:
         if self.view is None:
             classes, kept = self._by_slices(images)
         else:
-            classes, kept = self._whole(images, self.view.frame(images.shape[1:], box))
+            classes, kept = self._whole(images, self.view.frame(images.shape[1:], box), grid)
         return Prediction(keep_largest(classes) if self.largest else classes, kept)
+
+    @property
+    def is_of_space(self) -> bool:
+        """Whether the network answers at points."""
+        return self.view is not None and self.view.of_points
 
     def _by_slices(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """(X, Y, Z) uint8 and, if they are kept, probabilities (K, X, Y, Z)."""
@@ -74,23 +80,27 @@ class Predictor:
             classes = decide(torch.from_numpy(kept), self.decision).numpy()
         return classes, kept if self.softmax else None
 
-    def _whole(self, images: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
+    def _whole(
+        self, images: np.ndarray, frame: Frame, grid: Frame | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:  # fmt: skip
         """The same, of what the frame shows."""
         assert self.view is not None
         if self.view.way is not None:
-            return self._at_points(frame.read(images, 1).to(self.device), frame, self.view.way)
+            return self._at_points(frame.read(images, 1).to(self.device), frame, self.view.way, grid)
         probs = torch.softmax(self.logits(frame.read(images, 1)[None]), dim=1)[0]
         classes = classes_in_source(probs, frame, self.decision).cpu().numpy()
         return classes, probs_in_source(probs, frame).cpu().numpy() if self.softmax else None
 
     @torch.inference_mode()
-    def _at_points(self, volume: Tensor, frame: Frame, way: Way) -> tuple[np.ndarray, np.ndarray | None]:
+    def _at_points(
+        self, volume: Tensor, frame: Frame, way: Way, grid: Frame | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:  # fmt: skip
         """The same, of a network of space: asked its way, or at every voxel where the probabilities are kept."""
         net: Any = self.net
         try:
             if not self.softmax and self.decision == ARGMAX:
-                return ask_in_source(net, volume, frame, way).cpu().numpy(), None
-            probs = probabilities_in_source(net, volume, frame, way, self.temperature)
+                return ask_in_source(net, volume, frame, way, grid).cpu().numpy(), None
+            probs = probabilities_in_source(net, volume, frame, way, self.temperature, self.num_classes, grid)
         except torch.OutOfMemoryError:
             raise Stop(f"{self.device} has no memory for this; --infer 'coarse(memory=512MiB)' needs less") from None
         return decide(probs, self.decision).numpy(), probs.numpy() if self.softmax else None

@@ -21,6 +21,7 @@ from boundary_loss.files import begin_folder, clear_folder, publish, refuse_fore
 from boundary_loss.folders import records
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.locating import Locator
+from boundary_loss.predict.resolution import Grid
 from boundary_loss.predict.restore import label_path, write_prediction
 from boundary_loss.predict.saved import ABOUT
 from boundary_loss.preparation.checks import check_case, faults_of, refuse
@@ -78,9 +79,12 @@ class Trained:
 
 def predict_new(
     target: Path, cases: Sequence[Case], trained: Trained, predictor: Predictor, words: list[str],
-    recipe: Recipe, *, fresh: bool,
+    recipe: Recipe, *, fresh: bool, resolution_mm: Sequence[float] | None = None,
 ) -> None:  # fmt: skip
     """Predict the cases that ``target``, or what an interrupted attempt left beside it, does not hold yet.
+
+    Args:
+        resolution_mm: the size of a voxel of the predictions, of a network of space; None = that of each case.
 
     Raises:
         ValueError: a fault in a case; all of them are told before anything is written.
@@ -96,7 +100,7 @@ def predict_new(
     if len(todo) < len(cases):
         print(f"{len(cases) - len(todo)} of {len(cases)} cases are there already")
     for case in tqdm(todo, desc="predicting", unit="case", disable=None, leave=False):
-        tqdm.write(predict_case(grown, case, trained, predictor, recipe))
+        tqdm.write(predict_case(grown, case, trained, predictor, recipe, resolution_mm))
     aside = publish(grown, target)
     print(f"{target}: {_counted(cases)}" + (f"; the one before is kept as {aside}" if aside else ""))
 
@@ -145,22 +149,29 @@ def check_new(cases: Sequence[Case], recipe: Recipe) -> None:
     refuse(faults_of(reports), "the new cases", "PREDICT")
 
 
-def predict_case(folder: Path, case: Case, trained: Trained, predictor: Predictor, recipe: Recipe) -> str:
+def predict_case(
+    folder: Path, case: Case, trained: Trained, predictor: Predictor, recipe: Recipe,
+    resolution_mm: Sequence[float] | None = None,
+) -> str:  # fmt: skip
     """Predict and write one case; returns a line with the volume of each class."""
     preparation = trained.preparation
     volumes = [read_volume(files.found[0], recipe.spacing_mm) for files in case.images]
     arrays = [volume.array for volume in volumes]
     box, found = (None, True) if trained.locator is None else trained.locator(arrays)
-    prediction = predictor(prepare_new(arrays, trained.modalities, preparation), box)
+    grid = None if resolution_mm is None else Grid.of(volumes[0], resolution_mm)
+    shown = prepare_new(arrays, trained.modalities, preparation)
+    prediction = predictor(shown, box, None if grid is None else grid.frame)
     labels = write_prediction(
-        folder, case.volume, prediction, volumes[0].geometry, preparation.label_values, trained.classes
-    )
+        folder, case.volume, prediction, volumes[0].geometry, preparation.label_values, trained.classes,
+        place=None if grid is None else grid.affine,
+    )  # fmt: skip
     told = "" if found else "; warning: the locator found nothing; the box is in the volume's centre"
-    return f"{case.volume}: {_amounts(labels, volumes[0], trained)}{told}{_turned(volumes[0], preparation)}"
+    voxel_mm3 = np.prod(resolution_mm or volumes[0].spacing_mm)
+    return f"{case.volume}: {_amounts(labels, float(voxel_mm3), trained)}{told}{_turned(volumes[0], preparation)}"
 
 
-def _amounts(labels: np.ndarray, source: Volume, trained: Trained) -> str:
-    millilitres = np.prod(source.spacing_mm) / 1000
+def _amounts(labels: np.ndarray, voxel_mm3: float, trained: Trained) -> str:
+    millilitres = voxel_mm3 / 1000
     named = list(zip(trained.preparation.label_values, trained.classes))[1:]
     return ", ".join(f"{name} {np.count_nonzero(labels == value) * millilitres:.2f} ml" for value, name in named)
 

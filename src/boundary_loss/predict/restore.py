@@ -32,10 +32,13 @@ class Prediction:
 def labels_in_source(classes: np.ndarray, geometry: Geometry, label_values: Sequence[int]) -> np.ndarray:
     """Classes (X', Y', Z) -> (X, Y, Z) label values as in the study's files, uint8 unless one does not fit."""
     _check_slices(classes.shape[2], geometry)
-    values = np.array(label_values, np.uint8 if max(label_values) < 256 else np.uint16)
     if classes.shape != geometry.shape:
         classes = resize_slices(classes, geometry.shape[:2], order=0)
-    return values[classes]
+    return _values(label_values)[classes]
+
+
+def _values(label_values: Sequence[int]) -> np.ndarray:
+    return np.array(label_values, np.uint8 if max(label_values) < 256 else np.uint16)
 
 
 def probs_in_source(probs: np.ndarray, geometry: Geometry) -> np.ndarray:
@@ -57,19 +60,27 @@ def label_path(folder: Path, case: str, ending: str) -> Path:
 
 def write_prediction(
     folder: Path, case: str, prediction: Prediction, geometry: Geometry, label_values: Sequence[int],
-    classes: Sequence[str],
+    classes: Sequence[str], *, place: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Write ``CASE.nii.gz``, after ``softmax/CASE_K_NAME.nii.gz`` of every class: with the labels a case is done.
 
     The format is that of the case's own file: ``CASE.nrrd`` for a case in NRRD.
 
+    Args:
+        place: (4, 4) affine of a prediction that is in a grid of its own, and is written in that.
+
     Returns:
         (X, Y, Z) the labels as written.
     """
+    where: Geometry | np.ndarray = geometry if place is None else place
     if prediction.probs is not None:
-        for k, probs in enumerate(probs_in_source(prediction.probs, geometry)):
+        layers = prediction.probs if place is not None else probs_in_source(prediction.probs, geometry)
+        for k, probs in enumerate(layers):
             name = f"{case}_{k}_{classes[k].replace(' ', '-')}{geometry.ending_of_floats or geometry.ending}"
-            write_volume(folder / SOFTMAX / name, probs, geometry)
-    labels = labels_in_source(prediction.classes, geometry, label_values)
-    write_volume(label_path(folder, case, geometry.ending), labels, geometry)
+            write_volume(folder / SOFTMAX / name, probs, where)
+    if place is None:
+        labels = labels_in_source(prediction.classes, geometry, label_values)
+    else:
+        labels = _values(label_values)[prediction.classes]
+    write_volume(label_path(folder, case, geometry.ending), labels, where)
     return labels

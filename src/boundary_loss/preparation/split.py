@@ -11,9 +11,11 @@ from boundary_loss.folders import records
 from boundary_loss.folders.split import FIELDS, SIDES, Split
 from boundary_loss.names import checked_names
 
+HEADINGS = {"training": "train", "train": "train", "validation": "val", "val": "val"}
 REMEDY = (
     "it is not a split: give JSON with non-empty lists 'train' and 'val' of patients, a list of such folds, or a text "
-    "file with a held-out patient a line; or draw one without --split"
+    "file with a held-out patient a line, or with both lists below Training: and Validation:; or draw one without "
+    "--split"
 )
 
 
@@ -44,7 +46,8 @@ def read_split(path: Path, patients: Sequence[str], fold: int = 0) -> Split:
 
     Args:
         path: a ``split.json``, or any JSON file with lists ``train`` and ``val``; a list of these, a fold each, as
-            nnU-Net's ``splits_final.json``; or a text file with a held-out patient a line, whose others train.
+            nnU-Net's ``splits_final.json``; a text file with a held-out patient a line, whose others train; or one with
+            both lists below ``Training:`` and ``Validation:``, as OSS-Net's split of BraTS (Reich et al. 2021).
         fold: the number of the one to take, where the file has several.
 
     Raises:
@@ -95,11 +98,29 @@ def splits_in(path: Path, patients: Sequence[str]) -> list[Split]:
 
 def listed_split(path: Path, text: str, patients: Sequence[str]) -> Split:
     """Return the split of a text file that names a held-out patient a line; empty lines and ``# remarks`` are none."""
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    val = checked_names([line for line in lines if line], "patient", path)
+    stripped = (line.partition("#")[0].strip() for line in text.splitlines())
+    lines = [line for line in stripped if line]
+    if lines and lines[0].endswith(":"):
+        return headed_split(path, lines)
+    val = checked_names(lines, "patient", path)
     if not val:
         raise ValueError(f"{path} names nobody; {REMEDY}")
     return Split(None, None, None, None, sorted(set(patients) - set(val)), val)
+
+
+def headed_split(path: Path, lines: Sequence[str]) -> Split:
+    """Return the split whose patients stand below ``Training:`` and ``Validation:``."""
+    found: dict[str, list[str]] = {"train": [], "val": []}
+    side = ""
+    for line in lines:
+        if line.endswith(":") and line[:-1].lower() not in HEADINGS:
+            raise ValueError(f"{path}: '{line}' is neither Training: nor Validation:; {REMEDY}")
+        if line.endswith(":"):
+            side = HEADINGS[line[:-1].lower()]
+        else:
+            found[side].append(line)
+    train, val = (checked_names(found[side], "patient", path) for side in ("train", "val"))
+    return Split(None, None, None, None, train, val)
 
 
 def faults_of(split: Split, patients: Sequence[str]) -> list[str]:

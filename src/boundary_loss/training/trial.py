@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from boundary_loss.data import Batch, MapNeed
+from boundary_loss.data.ways import Way, read_bytes
 from boundary_loss.distance import signed_distance
 from boundary_loss.encoding import encode_one_hot
 from boundary_loss.experiment import Experiment
@@ -51,6 +52,8 @@ def try_network(
     of_points = experiment.view.of_points
     if of_points and not all(hasattr(net, name) for name in ("encode", "at", "bytes_per_point")):
         raise ValueError(f"network '{text}' gives no classes at points, which SAMPLE=points(...) asks for: OSSNet does")
+    if of_points:
+        _check_memory(net, experiment.view.way)
 
     def call(batch: int, training: bool, sides: Sequence[int]) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -76,6 +79,15 @@ def try_network(
     finally:
         recall(net, before)
         net.train(was_training)
+
+
+def _check_memory(net: Any, way: Way | None) -> None:
+    """Refuse an inference whose memory does not hold one point."""
+    if way is not None and read_bytes(way.memory) < net.bytes_per_point:
+        raise ValueError(
+            f"INFER: memory={way.memory} is less than the {net.bytes_per_point} bytes that one point takes; "
+            "2GiB is the default"
+        )
 
 
 def _try(call: Callable[[Sequence[int]], None], size: tuple[int, ...], failure: str) -> None:
