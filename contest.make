@@ -127,7 +127,7 @@ no_data  = error: $1 has no data: $(if $(of_own),name its folder or .tar$(,) $($
 here     = $(if $(call is_here,$1),,echo $(call quoted,$(call no_data,$1)) >&2; exit 2;)
 nothing  = error: no set has data: name where it is, as one of $(places:%=%=path), or try SRC=phantom
 left_out = $(if $(SETS),,$(strip $(foreach set,$(filter-out $(asked),$(sets)),$(set) (no $($(set).place)=path))))
-contest_command = $(python) -m boundary_loss.contest $(RD) --base $(BASE) $(call options,REPORT) \
+contest_command = $(python) -m boundary_loss.contest $(RD) --base $(BASE) $(call options,REPORT) $1 \
 	$(foreach set,$(reported),--set $(set) --about $(call quoted,$($(set).about)) $(call option,--note,$(call given,$(set).note)) --rows $(call rows_of,$(set)) --seeds $(call seeds_of,$(set)))
 
 # ---- Goals -------------------------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ trainings := $(call seeded,$(sets))
 .PHONY: all train report page cost help $(sets) $(sets:=.data) $(sets:=.report) $(sets:=.cost) $(trainings)
 
 all: train | $(venv)  ## what is missing of the sets, rows and seeds, then the report
-	@$(contest_command)
+	@$(call contest_command)
 
 train: $(call seeded,$(asked))  ## the trainings and their metrics; of one set: acdc, of one seed: acdc.seed0
 	$(if $(asked),,@echo '$(nothing)' >&2; exit 2)
@@ -164,10 +164,10 @@ $(sets:=.cost): $$(basename $$@).data
 	+@$(call study,$(basename $@)) losscost
 
 report: | $(venv)  ## of what is finished so far: contest.html, .csv, .tex, .md and plots in $(RD)
-	@$(contest_command)
+	@$(call contest_command)
 
 page: | $(venv)  ## the same, and the results in docs/contest.md with their picture
-	@$(contest_command) --page docs/contest.md
+	@$(call contest_command,--page docs/contest.md)
 
 cost: $(asked:=.cost)  ## milliseconds and MiB that the losses of each row take in a step; trains nothing
 
