@@ -51,6 +51,7 @@ PARTS = {
     "epoch_bf16": benchmark("epoch", 60, "--networks", "UNet", "--studies", "isles", "--epochs", "3", "--amp", "bf16"),
     "windows": benchmark("windows", 60),
     "from_labels": benchmark("from_labels", 60, "--rounds", "3"),
+    "losses": benchmark("losses", 90, "--rounds", "3"),
     "study": benchmark("study", 180, "--settings", "float32;AMP=bf16"),
     "network": benchmark("network", 120, "--compile", "--size", "256"),
     "tiles": benchmark("tiles", 150),

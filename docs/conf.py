@@ -21,8 +21,16 @@ release = version = boundary_loss.__version__
 html_title = "boundary-loss"
 
 PAGES = {
-    "Use": ["docs/losses", "docs/networks", "docs/monai", "docs/frameworks", "docs/peers"],
-    "Pipeline": ["docs/variables", "docs/slurm", "docs/contest"],
+    "Use": [
+        "docs/losses",
+        "docs/networks",
+        "docs/surface_metrics",
+        "docs/nnunet",
+        "docs/monai",
+        "docs/frameworks",
+        "docs/peers",
+    ],
+    "Pipeline": ["docs/own_data", "docs/variables", "docs/slurm", "docs/contest"],
     "API": ["docs/api/losses", "docs/api/distance", "docs/api/metrics", "docs/api/networks", "docs/api/integrations"],
     "Project": ["benchmarks/RESULTS", "benchmarks/README", "CONTRIBUTING", "CHANGELOG"],
 }

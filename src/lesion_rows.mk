@@ -42,6 +42,15 @@ gdl_surface_after.losses      := gdl:1 boundary:0.1@1
 gdl_surface_after.schedule    := after(dice>0.3)
 gdl_hausdorff_both.losses     := gdl:1 hausdorff(sides=both):0.01@1
 gdl_hausdorff_erosion.losses  := gdl:1 hausdorff_erosion:0.1@1
+gdl_hausdorff_one_sided.losses := gdl:1 hausdorff_one_sided:0.01@1
+gdl_generalized_surface.losses := gdl:1 generalized_surface:0@1
+gdl_generalized_surface.schedule := rebalance(0.01)
+boundary_dou.losses           := boundary_dou(absent=penalise):1
+gdl_surface_dice.losses       := gdl:1 surface_dice(tolerance_mm=2):0.5@1
+gdl_region_wise.losses        := gdl:1 region_wise:0.5@1
+gdl_skeleton_recall.losses    := gdl:1 skeleton_recall:0.5@1
+gdl_cldice.losses             := gdl:1 cldice:0.5@1
+gdl_cbdice.losses             := gdl:1 cbdice:0.5@1
 # These give the network a second output, distances:
 gdl_sdf.losses                := gdl:1 sdf:1
 gdl_sdf_l1.losses             := gdl:1 sdf(norm=l1):1

@@ -151,7 +151,9 @@ fold_in   = $(or $(word 2,$(subst -fold, ,$1)),0)
 # the first seed of each fold finds the boxes. Of a fold: its boxes, and the run that finds them; of a run, its boxes
 boxes_in  = data/$(PREPARED_AS)_CROP$(phantom)$(if $(DEBUG),-debug)$(call fold,$1)
 finder    = $(LOCATOR)$(if $(parts),/$(firstword $(filter fold$1 fold$1_%,$(parts)) $(parts)))
-boxes_of  = $(if $(LOCATOR),$(if $(filter-out $(LOCATOR),$(call row_of,$1)),$(call boxes_in,$(call number_of,$1,fold,$(FOLD)))))
+boxes_of  = $(if $(LOCATOR),$(if $(filter-out $(LOCATOR),$(call row_of,$1)),$(if $(call on_planes,$1),,$(call boxes_in,$(call number_of,$1,fold,$(FOLD))))))
+# A row that is trained on slices sees whole planes
+on_planes = $(filter slices,$(call said,$(call row_of,$1),sample,SAMPLE))
 BOXES    := $(if $(LOCATOR),$(foreach number,$(or $(FOLDS),$(FOLD)),$(call boxes_in,$(number))))
 finder_of = $(if $(call boxes_of,$1),$(RD)/$(call finder,$(call number_of,$1,fold,$(FOLD))))
 finders  := $(if $(LOCATOR),$(foreach number,$(or $(FOLDS),$(FOLD)),$(RD)/$(call finder,$(number))))

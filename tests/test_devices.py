@@ -244,6 +244,8 @@ def test_what_a_gpu_takes_is_taken() -> None:
 def losses() -> Iterator[tuple[str, Any, str, str]]:
     """Name, module, what it takes as the prediction, and as the target."""
     for name, kind in LOSSES.items():
+        if name == "skeleton_recall":  # scikit-image thins on the host, for which a GPU has to wait
+            continue
         for i, activation in enumerate(a for a in kind.activations if name not in ("diceloss", "surface")):
             for classes in ([0, 1, 2], [1], [0, 2]):
                 target = "maps" if kind.target == "distance" else ("one_hot", "labels", "bytes")[i]

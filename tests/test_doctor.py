@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import tomllib
@@ -90,7 +91,7 @@ def test_the_packages_are_those_of_pyproject() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     assert [package.name for package in REQUIRED] == [name.split(">")[0] for name in project["dependencies"]]
     extras = project["optional-dependencies"]
-    listed = {(name.split(">")[0], extra) for extra, names in extras.items() for name in names}
+    listed = {(re.split("[>=]", name)[0], extra) for extra, names in extras.items() for name in names}
     assert {(package.name, package.extra) for package in OPTIONAL} == listed | {("triton", "")}
 
 
@@ -105,3 +106,13 @@ def test_kernels_that_do_not_load_are_explained_without_a_folder(monkeypatch: py
     machine = doctor.look()
     assert not machine.has_kernels
     assert machine.fault == "the compiled kernels do not load (boundary_loss/native/kernels.so: no such thing)"
+
+
+def test_it_lists_what_is_missing_where_no_package_is_installed(tmp_path: Path) -> None:
+    source = str(Path(doctor.__file__).parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "boundary_loss", "doctor"],  # -S: without site-packages
+        capture_output=True, text=True, check=False, cwd=tmp_path, env=os.environ | {"PYTHONPATH": source},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "numpy                   missing         arrays; python -m pip install numpy" in done.stdout

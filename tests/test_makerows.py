@@ -101,6 +101,15 @@ def test_the_locator_is_trained_first_and_its_boxes_are_what_the_others_are_show
     assert packed[packed.index("--runs") :][:4] == ["--runs", f"{RD}/dice", f"{RD}/hybrid", f"{RD}/locator"]
 
 
+def test_a_row_on_slices_sees_whole_planes(atria: Make) -> None:
+    _, commands = atria("RUNS=dice focal", "focal.sample=slices", "predict", "CASES=x")
+    runs = trained(commands)
+    assert value(runs[f"{RD}/dice"], "--boxes") == [CROP] and value(runs[f"{RD}/focal"], "--boxes") == []
+    assert value(runs[f"{RD}/focal"], "--sample") == ["slices"]
+    located = {words[2].split("/")[2]: "--locator" in words for words in commands if words[1].endswith("predict")}
+    assert located == {"dice": True, "focal": False}
+
+
 def test_the_record_of_boxes_is_what_make_compares(atria: Make, checkout: Path) -> None:
     """Boxes that say how they were found are not found again; other settings of the locator find them anew."""
     _, commands = atria()

@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, BinaryIO
-
-import numpy as np
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from boundary_loss.events import reached
+
+if TYPE_CHECKING:
+    import numpy as np  # else where an array is met: `doctor` runs where NumPy is missing
 
 _UNFINISHED = "_tmp"
 _MARK = ".unfinished"
@@ -274,7 +275,9 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
 
 
-def write_array(path: Path, array: np.ndarray) -> None:
+def write_array(path: Path, array: "np.ndarray") -> None:
+    import numpy as np
+
     content = io.BytesIO()  # np.save into a file reports a full disk without saying so
     np.save(content, array)
     write_bytes(path, content.getbuffer())
@@ -285,8 +288,10 @@ _parsing = threading.Lock()
 then fails where two parse at a time (CPython's issue 106905)."""
 
 
-def read_array(path: Path) -> np.ndarray:
+def read_array(path: Path) -> "np.ndarray":
     """Load a ``.npy``; a truncated or foreign file is named in the error. Threads may read side by side."""
+    import numpy as np
+
     try:
         with path.open("rb") as file:  # np.load would answer a foreign file with how to read it unsafely
             shape, is_fortran, dtype = array_header(file)
@@ -300,8 +305,10 @@ def read_array(path: Path) -> np.ndarray:
     return numbers.reshape(shape, order="F" if is_fortran else "C")
 
 
-def map_array(path: Path) -> np.ndarray:
+def map_array(path: Path) -> "np.ndarray":
     """Map a ``.npy`` into memory, read-only: of a large array, what is read of it is all that is read of the disk."""
+    import numpy as np
+
     try:
         with path.open("rb") as file:
             shape, is_fortran, dtype = array_header(file)
@@ -313,8 +320,10 @@ def map_array(path: Path) -> np.ndarray:
         raise ValueError(f"{path} cannot be read as a NumPy array ({error}); delete it and run make again") from None
 
 
-def array_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+def array_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, "np.dtype"]:
     """Read the header of a ``.npy``: shape, whether in Fortran's order, dtype. No objects, which would be unpickled."""
+    import numpy as np
+
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:

@@ -126,6 +126,8 @@ def test_voxels_touch_where_the_mask_changes_across_a_face():
     other = ndimage.binary_dilation(~mask) & mask | ndimage.binary_dilation(mask) & ~mask
     assert np.array_equal(touching(mask), other)
     assert not touching(np.ones((3, 1, 2), bool)).any()
+    classes = np.array([0, 0, 1, 2, 2, 2, 0]).reshape(7, 1, 1)
+    assert touching(classes).ravel().tolist() == [False, True, True, True, False, True, True]
 
 
 def test_a_band_of_another_shape():

@@ -19,7 +19,7 @@ from boundary_loss.folders.naming import by_volume
 from boundary_loss.folders.pictures import read_png, write_png
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.sliced import SlicedFolder
-from boundary_loss.metric_definitions import EVALUATION_ARRAYS, METRIC_SETS
+from boundary_loss.metric_definitions import AREA_ARRAYS, EVALUATION_ARRAYS, METRIC_SETS
 from boundary_loss.metrics import dice, surface_distances
 
 SHAPE, SPACING = (18, 24), (0.8, 1.2, 5.0)
@@ -309,6 +309,21 @@ def test_sets_by_name(run, data):
     assert set(bytes_of(run)) == {"val_dice.npy", *written}
     with pytest.raises(ValueError, match=r"ejection_error needs classes named '\.\.\. ventricle'"):
         call(run, data, "--metrics", "acdc")
+
+
+def test_surfaces_by_area_are_measured_only_if_asked_for(run, data):
+    """And beside what was measured before, which stays."""
+    call(run, data, "--epochs", "best")
+    before = bytes_of(run)
+    assert not {f"{name}.npy" for name in AREA_ARRAYS} & set(before)
+    call(run, data, "--epochs", "best", "--metrics", "val_3d_assd_mesh", "3d_nsd_smooth")
+    after = bytes_of(run)
+    assert set(after) - set(before) == {"val_3d_assd_mesh.npy", "val_3d_nsd_smooth.npy"}
+    assert all(after[name] == before[name] for name in before)
+    folder = RunFolder.find(run)
+    found, best = folder.array("val_3d_assd_mesh"), folder.best_epoch
+    assert found.shape == folder.array("val_3d_assd").shape and np.isfinite(found[best, :, 1:]).all()
+    assert {"val_3d_assd", "val_3d_assd_mesh"} <= folder.counted.keys()
 
 
 def test_ejection_fractions_of_patients_with_two_volumes(run, data):

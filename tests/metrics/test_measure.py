@@ -100,7 +100,7 @@ def test_the_empty_mask_rule_of_every_metric(name, pred_empty, gt_empty):
 
 UNDEFINED = {  # prediction and truth empty, only the prediction, only the truth
     **dict.fromkeys(
-        ("dsc", "iou", "lesion_f1", *(name for name in (*NAMES, *AREA_NAMES) if name.startswith("nsd"))),
+        ("dsc", "iou", "lesion_f1", "nsd1mm", *(name for name in (*NAMES, *AREA_NAMES) if name.startswith("nsd"))),
         (True, False, False),
     ),
     **dict.fromkeys(("precision", "lesion_precision"), (True, True, False)),
@@ -109,7 +109,15 @@ UNDEFINED = {  # prediction and truth empty, only the prediction, only the truth
 }
 
 
-@pytest.mark.parametrize("name", [*NAMES, *AREA_NAMES, "hd99", "hd50_directed", "hausdorff_mesh"])
+def test_the_surface_dice_of_any_tolerance():
+    pred, gt = labels(0), labels(1)
+    distances = surface_distances(pred == 1, gt == 1, SPACING)
+    found = measure(pred, gt, SPACING, metrics=["nsd", "nsd2mm", "nsd0.5mm", "nsd0mm"])
+    expected = [distances.surface_dice(tolerance) for tolerance in (2, 2, 0.5, 0)]
+    assert [values[1] for values in found.values()] == expected and found["nsd0.5mm"] != found["nsd"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, *AREA_NAMES, "hd99", "hd50_directed", "hausdorff_mesh", "nsd1mm"])
 def test_nan_where_a_formula_has_no_value(name):
     one = np.zeros((5, 6, 3), int)
     one[2, 2, 1] = 1

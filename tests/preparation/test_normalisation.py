@@ -65,3 +65,12 @@ def test_pictures_leave_the_extremes_out() -> None:
     low, high = picture_window(image)
     assert 100 <= low < 105 and 195 < high < 300
     assert picture_window(np.array([[[0, 0, 1]]])) == (0, 1)
+
+
+def test_a_rule_for_all_modalities_or_one_for_each() -> None:
+    one = Normalisation.of_modalities("window(-200, 250)", ("ct", "pet"))
+    assert one == dict.fromkeys(("ct", "pet"), Normalisation.parse("window(-200,250)"))
+    each = Normalisation.of_modalities("window(-200, 250)  zscore(study)", ("ct", "pet"))
+    assert each == {"ct": Normalisation.parse("window(-200,250)"), "pet": Normalisation.parse("zscore(study)")}
+    with pytest.raises(ValueError, match="2 rules for 3 modalities"):
+        Normalisation.of_modalities("minmax zscore", ("a", "b", "c"))

@@ -146,6 +146,12 @@ def test_planes_of_whole_volumes_train_a_network_of_slices(tmp_path: Path) -> No
     assert run.has("val_hausdorff") and Weights.read(run.path / "best.pkl").view is None
 
 
+def test_planes_of_unequal_volumes_are_refused_with_what_takes_them(data: Path, tmp_path: Path) -> None:
+    stopped = train_here(tmp_path / "run", data, *LOSSES, "--network", "Dimwit", "--sample", "slices")
+    assert stopped.status == 2 and stopped.err.count("\n") == 1
+    assert "SAMPLE=slices needs volumes of one size; SAMPLE=whole" in stopped.err
+
+
 def test_a_run_notes_its_boxes_and_does_not_go_on_with_others(data: Path, tmp_path: Path, at: Arrange) -> None:
     def boxes(kept: float) -> Boxes:
         return Boxes(

@@ -33,7 +33,7 @@ VALIDATED = 1 << 17
 _DECIMALS = 9
 """Of positions, as :class:`Frame` rounds them."""
 _OBJECT = MapNeed.of("own", (1,), {})
-"""The map that a band is cut from: of all that is no background."""
+"""The map that a band is cut from, of one class."""
 
 
 def check_point_needs(needs: Sequence[MapNeed], augmentation: Augmentation | None) -> None:
@@ -108,15 +108,24 @@ class PointSamples(Volumes):
             return None
         if case not in self._bands:
             truth = torch.from_numpy(np.ascontiguousarray(self.cases.folder.truth(case)))
-            mask = (truth > 0) & (truth != IGNORED)
+            classes = truth.masked_fill(truth == IGNORED, 0)
             if self.points.band is None:
-                near = sobel_band(frame.resample(mask, 0)).numpy()
+                near = sobel_band(frame.resample(classes > 0, 0)).numpy()
             else:
-                distances = case_map(_OBJECT, mask.to(torch.uint8), self.folder.spacing_3d(case), 2)[0]
-                near = within(distances, self.points.band) | touching(mask.numpy())
+                near = self._near(case, classes, self.points.band)
                 near = frame.resample(torch.from_numpy(near), 0).numpy()
             self._bands[case] = Band.of(near)
         return self._bands[case]
+
+    def _near(self, case: str, classes: Tensor, band: float) -> np.ndarray:
+        """Return True at the voxels within ``band`` mm of any class's boundary, and at those that touch one."""
+        near = touching(classes.numpy())
+        for k in range(1, self.num_classes):
+            mask = classes == k
+            if bool(mask.any()):
+                distances = case_map(_OBJECT, mask.to(torch.uint8), self.folder.spacing_3d(case), 2)[0]
+                near |= within(distances, band)
+        return near
 
     def _read(self, plan: Planned) -> list[Tensor]:
         """Read modalities, labels, points, and each map at the points, on the host."""

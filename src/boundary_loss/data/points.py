@@ -31,7 +31,7 @@ class Points:
 
     Args:
         count: points of a sample.
-        border: share of them that lies in the band around the object's boundary, all different; if the band has
+        border: share of them that lies in the band around the boundary of any class, all different; if the band has
             fewer voxels, the rest is drawn like the others, uniformly from the whole frame.
         band: half of its width in mm; the voxels on either side of the boundary are in it, however large they are.
             None, written ``sobel``: within 6 voxels (a cube) of where the Sobel filter sees an edge, as in OSS-Net
@@ -139,14 +139,15 @@ def within(signed_map: Tensor | np.ndarray, band: float) -> np.ndarray:
     return np.abs(np.asarray(signed_map)) <= band
 
 
-def touching(mask: np.ndarray) -> np.ndarray:
-    """Return True at the voxels of a mask (X, Y, Z) that share a face with one of the other value."""
-    found = np.zeros(mask.shape, bool)
-    for axis in range(mask.ndim):
-        ahead = np.diff(mask.astype(bool), axis=axis)
-        size = mask.shape[axis] - 1
-        for start in (0, 1):
-            found[tuple(slice(start, start + size) if i == axis else slice(None) for i in range(mask.ndim))] |= ahead
+def touching(classes: np.ndarray) -> np.ndarray:
+    """Return True at the voxels of a mask or class map (X, Y, Z) that share a face with one of another value."""
+    found = np.zeros(classes.shape, bool)
+    for axis, size in enumerate(classes.shape):
+        before, after = ([slice(None)] * classes.ndim for _ in range(2))
+        before[axis], after[axis] = slice(0, size - 1), slice(1, size)
+        differ = classes[tuple(before)] != classes[tuple(after)]
+        found[tuple(before)] |= differ
+        found[tuple(after)] |= differ
     return found
 
 

@@ -22,6 +22,7 @@ _OF_TYPE: dict[Any, records.Check] = {
 _FIELDS: dict[str, records.Check] = {setting.key: _OF_TYPE[setting.field.type] for setting in declared()} | {
     "name": records.text,
     "study": records.name,
+    "trained_by": records.name,
     "losses": records.names,
     **dict.fromkeys(("epochs", "batch_size"), records.count),
     **dict.fromkeys(("num_parameters", "num_train_slices", "num_val_slices"), records.count),
@@ -46,6 +47,8 @@ class RunRecord:
     recorded: Mapping[str, object]
     """Every entry under its key, in the file's order, for tables that show or compare all of them."""
     study: str | None
+    trained_by: str | None
+    """The program that trained it, if it was not this pipeline."""
     terms: tuple[str, ...]
     """The losses as the ledger has them: ``gdl:1``."""
     schedule: str | None
@@ -96,6 +99,7 @@ class RunRecord:
         return cls(
             recorded=content,
             study=content.get("study"),
+            trained_by=content.get("trained_by"),
             terms=tuple(content.get("terms") or ()),
             schedule=content.get("schedule"),
             network=content.get("network"),

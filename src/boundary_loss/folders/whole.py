@@ -16,6 +16,7 @@ two numbers of each case and modality.
 A plane has the name that a slice has, ``CASE_00_0012``, and the folder answers the questions that a sliced folder does.
 """
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,11 @@ WHOLE = "whole.json"
 GT = "gt"
 CLIPPING = "window"
 """The rule of normalisation that cuts what lies outside [0, 1] after scaling."""
+
+
+def rules_in(text: str) -> list[str]:
+    """Return the rules of normalisation in a text, which are apart by spaces; those within brackets are part of one."""
+    return re.split(r"\s+(?![^(]*\))", text.strip())
 
 
 @dataclass(frozen=True)
@@ -195,7 +201,7 @@ class WholeFolder(PreparedFolder):
     def scale(self, case: str, modality: str) -> Scale:
         """How the values of a case become what a network sees."""
         offset, factor = self._entry(case)["scale"][modality]
-        rules = str(self.preparation.get("normalise", "")).split() or [""]
+        rules = rules_in(str(self.preparation.get("normalise", "")))
         rule = rules[self.modalities.index(modality)] if len(rules) > 1 else rules[0]
         return Scale(offset, factor, clipped=rule.startswith(CLIPPING))
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from boundary_loss.call_syntax import parse_call
+from boundary_loss.folders.whole import rules_in
 
 _RULES = "zscore, zscore(study), minmax, window(low,high)"
 
@@ -86,7 +87,7 @@ class Normalisation:
         Raises:
             ValueError: an unknown rule, or another number of rules.
         """
-        rules = [cls.parse(word) for word in text.split()]
+        rules = [cls.parse(word) for word in rules_in(text)]
         if len(rules) not in (1, len(modalities)):
             raise ValueError(
                 f"--normalise has {len(rules)} rules for {len(modalities)} modalities ({', '.join(modalities)}); "

@@ -19,7 +19,7 @@ from boundary_loss.files import link_folder, write_array, write_json
 from boundary_loss.folders.prepared import SPLIT
 from boundary_loss.folders.source import Source
 from boundary_loss.folders.split import Split
-from boundary_loss.folders.whole import GT, WHOLE, WholeFolder
+from boundary_loss.folders.whole import GT, WHOLE, WholeFolder, rules_in
 from boundary_loss.preparation.label_values import to_classes
 from boundary_loss.preparation.normalisation import Moments, Normalisation, picture_window
 from boundary_loss.preparation.recording import Kind, Prepared, common, common_options, label_values
@@ -80,7 +80,7 @@ class Kept(Prepared):
 
 def add_options(parser: argparse.ArgumentParser, study: Study) -> None:
     parser.add_argument(
-        "--normalise", nargs="+", default=study.normalise.split(), metavar="RULE",
+        "--normalise", nargs="+", default=rules_in(study.normalise), metavar="RULE",
         help=f"zscore, zscore(study), minmax, window(low,high); one for all or for each; otherwise {study.normalise}",
     )  # fmt: skip
     parser.add_argument(

@@ -6,7 +6,7 @@ from boundary_loss.metric_definitions import metric
 from boundary_loss.report.definitions import CHOICE_OF_EPOCH
 from boundary_loss.report.table import WHEN
 from boundary_loss.statistics import tables
-from boundary_loss.statistics.claims import CHOICES, Statistics
+from boundary_loss.statistics.claims import Statistics
 from boundary_loss.statistics.difference import SEEDS_RULE, Difference
 
 _WIDTH = 120
@@ -17,10 +17,11 @@ def to_text(statistics: Statistics) -> str:
     if not statistics.differences:
         return ""
     blocks = []
-    for when in CHOICES:
+    for when in statistics.choices:
         lines = [_wrapped(sentence, "  ") for sentence in statistics.sentences(when)]
         blocks.append("\n".join([f"Paired comparisons {WHEN[when]}", *lines]))
-    blocks.append(_wrapped(f"{statistics.method} {CHOICE_OF_EPOCH}", ""))
+    chosen = [CHOICE_OF_EPOCH] if "best" in statistics.choices else []
+    blocks.append(_wrapped(" ".join([statistics.method, *chosen]), ""))
     return "\n\n".join(blocks)
 
 
@@ -30,7 +31,7 @@ def to_sentences(statistics: Statistics) -> str:
     Where nothing can be concluded, a second sentence says how many seeds it would take, if that is known.
     """
     blocks: dict[str, list[str]] = {}
-    for when in CHOICES:
+    for when in statistics.choices:
         for d in statistics.at(when):
             own = blocks.setdefault(f"{d.first} and {d.second}", [])
             own += [heading] if (heading := f"  {WHEN[when]}:") not in own else []

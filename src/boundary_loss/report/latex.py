@@ -27,7 +27,7 @@ def to_latex(scores: Scores, statistics: Statistics) -> str:
     """Return tables of the results at the best and at the last epoch, and of the paired comparisons."""
     shown = [c for c in scores.comparisons if c.metric.rows == "volumes"] or list(scores.comparisons)
     parts = [f"% {text}" for text in warnings_of(scores.runs)]
-    parts += [_results(scores, shown, statistics, when) for when in CHOICES]
+    parts += [_results(scores, shown, statistics, when) for when in scores.choices]
     if statistics.differences:
         parts.append(_differences(scores, statistics))
     return "\n\n".join(parts) + "\n"

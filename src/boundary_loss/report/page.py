@@ -47,7 +47,8 @@ def page(scores: Scores, statistics: Statistics, seen: Seen | Unavailable) -> st
 
 def _curves(scores: Scores) -> str:
     band = "; band: ± standard deviation over seeds" if scores.num_seeds > 1 else ""
-    return f"Mean over cases at every epoch; mark: best epoch{band}."
+    mark = "; mark: best epoch" if "best" in scores.choices else ""
+    return f"Mean over cases at every epoch{mark}{band}."
 
 
 def gallery_page(runs: Sequence[RunFolder], gallery: dict[str, Any]) -> str:

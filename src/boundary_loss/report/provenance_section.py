@@ -37,10 +37,8 @@ def html(scores: Scores, seen: Seen | Unavailable) -> str:
         [
             _settings(scores),
             '<p class="faint">Said once where all runs agree.</p>',
-            "<h3>Ledger</h3>",
-            _block(_ledger(scores)),
-            "<h3>Commands</h3>",
-            _block(_commands(scores)),
+            *_headed("Ledger", _ledger(scores)),
+            *_headed("Commands", _commands(scores)),
             "<h3>Data</h3>",
             _data(scores),
             *([] if isinstance(seen, Unavailable) else map(_split, seen.splits)),
@@ -92,9 +90,11 @@ def _value(setting: str, value: Any) -> str:
 
 
 def _ledger(scores: Scores) -> str:
-    """Return the rows as they are written in a study's makefile."""
+    """Return the rows as they are written in a study's makefile; those that were trained elsewhere are left out."""
     lines = []
     for run, *_ in scores.rows.values():
+        if run.record.trained_by:
+            continue
         lines.append(f"{run.row}.losses := {' '.join(run.record.terms)}")
         if run.record.schedule not in (None, "constant"):
             lines.append(f"{run.row}.schedule := {run.record.schedule}")
@@ -106,7 +106,12 @@ def _commands(scores: Scores) -> str:
         f"python -m boundary_loss.train results/{run.home.resolve().name}/{run.name} "
         + shlex.join(map(tidy, run.record.arguments))
         for run in scores.runs
+        if not run.record.trained_by
     )
+
+
+def _headed(heading: str, text: str) -> list[str]:
+    return [f"<h3>{heading}</h3>", _block(text)] if text else []
 
 
 def _block(text: str) -> str:

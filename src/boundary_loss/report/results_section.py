@@ -12,7 +12,7 @@ from boundary_loss.report.findings import conventions, differences, sentences, u
 from boundary_loss.report.html import bullets, count, download, named, paragraphs
 from boundary_loss.report.latex import to_latex
 from boundary_loss.report.table import WHEN, Scores, heading_of, legend, to_csv, touched_texts
-from boundary_loss.statistics.claims import CHOICES, OF_NETWORKS, Statistics
+from boundary_loss.statistics.claims import Statistics
 from boundary_loss.statistics.comparison import Comparison, number, short_label
 from boundary_loss.statistics.difference import Choice, Difference, p_text
 from boundary_loss.statistics.values import epoch_words
@@ -28,9 +28,9 @@ def summary(scores: Scores, statistics: Statistics) -> str:
     parts = [
         f'<p class="faint">{escape(first.counted)}; classes reported: {escape(", ".join(first.columns))}.</p>',
         f'<div class="summary">{bullets(sentences(scores, tested))}</div>',
-        paragraphs([OF_NETWORKS] if statistics.of_networks else []),
-        *(_compared(statistics, when) for when in CHOICES if statistics.differences),
-        f"<p>{CHOICE_OF_EPOCH}</p>",
+        paragraphs([statistics.limits] if statistics.of_networks else []),
+        *(_compared(statistics, when) for when in statistics.choices),
+        f"<p>{CHOICE_OF_EPOCH}</p>" if "best" in scores.choices else "",
         paragraphs(
             [
                 *unverified(run.record for run in scores.runs),
@@ -75,7 +75,7 @@ def html(scores: Scores, statistics: Statistics) -> str:
         [
             f'<p class="faint">{escape(legend(scores).capitalize())}; bold: best mean of its column; '
             f"↑ higher is better, ↓ lower is better.{escape(dagger)}</p>",
-            *(_table(scores, statistics, when) for when in CHOICES),
+            *(_table(scores, statistics, when) for when in scores.choices),
             f'<p class="buttons">{" ".join(files)}</p>',
             _differences(statistics),
             _to_copy(statistics),

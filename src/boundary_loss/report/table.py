@@ -15,7 +15,9 @@ from boundary_loss.empty_masks import RULE
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.metric_definitions import METRICS, expand, metric
 from boundary_loss.statistics import tables
+from boundary_loss.statistics.claims import CHOICES
 from boundary_loss.statistics.comparison import Comparison, group, names_of, number, short_label, study_of
+from boundary_loss.statistics.difference import Choice
 from boundary_loss.statistics.values import Measured, When, epoch_words, nanmean, nanstd
 
 WHEN: dict[When, str] = {"best": "at each run's best epoch", "last": "at each run's last epoch"}
@@ -79,6 +81,11 @@ class Scores:
     @property
     def num_seeds(self) -> int:
         return max((score.seeds for score in self.all), default=1)
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The choices of an epoch at which some row has values."""
+        return tuple(when for when in CHOICES if any(score.when == when for score in self.all))
 
     def get(self, run: str, name: str, column: str, when: When) -> Score | None:
         return self._index.get((run, name, column, when))
@@ -167,7 +174,7 @@ def to_text(scores: Scores) -> str:
         direction = "lower" if shown.metric.lower_is_better else "higher"
         title = f"{shown.metric.label} ({unit}{direction} is better), {shown.counted}"
         header = ["run"]
-        for when in WHEN:
+        for when in scores.choices:
             header += [f"{when} epoch", *shown.columns]
         lines = [header, *(_line(scores, shown, measured) for measured in shown.runs)]
         notes = [f"  empty masks, {text}" for text in touched_texts(shown)]
@@ -199,7 +206,7 @@ def touched_texts(shown: Comparison) -> list[str]:
 
 def _line(scores: Scores, shown: Comparison, measured: Measured) -> list[str]:
     line = [measured.label]
-    for when in WHEN:
+    for when in scores.choices:
         found = [scores.get(measured.label, shown.name, column, when) for column in shown.columns]
         epochs = [score.epochs for score in found if score is not None]
         line.append(epoch_words(epochs[0]).split()[1] if epochs else "–")

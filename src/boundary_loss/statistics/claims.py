@@ -28,7 +28,7 @@ import numpy as np
 from boundary_loss.metric_definitions import metric
 from boundary_loss.statistics.alike import Unlike, unlike
 from boundary_loss.statistics.comparison import Comparison
-from boundary_loss.statistics.difference import Choice, Difference
+from boundary_loss.statistics.difference import MORE_SEEDS, Choice, Difference
 from boundary_loss.statistics.paired import holm, interval, signed_rank
 from boundary_loss.statistics.patients import Patients, by_patient
 from boundary_loss.statistics.seeded import seeded_gain
@@ -41,6 +41,11 @@ OF_NETWORKS = (
     "With fewer than three seeds a row, a comparison is of these trained networks and not of their losses: another "
     "seed may turn the order. SEEDS='0 1 2' trains three."
 )
+OF_NETWORKS_ELSEWHERE = (
+    "With fewer than three trainings a row, a comparison is of these trained networks and not of their losses: another "
+    "training may turn the order."
+)
+"""The same of rows that this pipeline has not trained."""
 _SEEDED = (
     "Rows of three seeds or more: interval and p hold the spread over seeds and over patients (95 % t intervals of "
     "either, Welch's over the seeds, joined by MOVER: gain ± √(h_seeds² + h_patients²))."
@@ -63,6 +68,11 @@ class Statistics:
     def family(self) -> int:
         """Number of tests made, which Holm's correction counts."""
         return sum(not math.isnan(difference.p) for difference in self.differences)
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The choices of an epoch at which rows were compared."""
+        return tuple(when for when in CHOICES if self.at(when))
 
     def at(self, when: Choice) -> list[Difference]:
         return [difference for difference in self.differences if difference.when == when]
@@ -104,17 +114,23 @@ class Statistics:
     def method(self) -> str:
         """Describe how the comparisons were made, for the text beside the numbers."""
         seeded = any(d.of_losses for d in self.differences)
+        epochs = "best and last epochs" if len(self.choices) > 1 else f"each run's {' '.join(self.choices)} epoch"
         return " ".join(
             [
                 "Per patient: a patient's volumes are averaged, seeds too, and folds joined.",
                 *([_SEEDED] if seeded else []),
                 *([_NETWORKS] if self.of_networks else []),
-                f"Every p has Holm's correction over all {self.family} comparisons of this report, at best and last "
-                "epochs; each interval stands by itself. Better is said where p is at most "
-                f"{self.alpha:g}, the interval leaves out 0 and the ranks point the same way.",
-                *([OF_NETWORKS] if self.of_networks else []),
+                f"Every p has Holm's correction over all {self.family} comparisons of this report, "
+                f"at {epochs}; each interval stands by itself. Better is said where p is at most {self.alpha:g}, the "
+                "interval leaves out 0 and the ranks point the same way.",
+                *([self.limits] if self.of_networks else []),
             ]
         )
+
+    @property
+    def limits(self) -> str:
+        """What a comparison of too few seeds cannot say, and how to train more where that is known."""
+        return OF_NETWORKS if any(d.remedy for d in self.differences) else OF_NETWORKS_ELSEWHERE
 
 
 def compare(
@@ -164,6 +180,9 @@ def uncorrected(
     return [
         _difference(shown, column, when, *pair, alpha=alpha, others=others)
         for when in choices
+        if any(
+            measured.epochs(when) for shown in comparisons for measured in shown.runs
+        )  # else measured once, at the end
         for shown in comparisons
         if shown.name in tested
         for column in shown.columns
@@ -189,6 +208,7 @@ def _difference(
         first=first.label, second=second.label, noun=shown.metric.noun, alpha=alpha,
         seeds=(first.num_seeds, second.num_seeds), networks=len(first.runs) + len(second.runs),
         unlike=tuple(dict.fromkeys(each.what for each in others if each.touches(first.label, second.label))),
+        remedy="" if any(run.record.trained_by for run in (*first.runs, *second.runs)) else MORE_SEEDS,
     )  # fmt: skip
     try:
         a, b = _paired(by_patient(first, column, when), by_patient(second, column, when), first, second)

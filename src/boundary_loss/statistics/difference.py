@@ -41,6 +41,8 @@ class Difference:
     """Number of trained networks of both rows, one for each seed and fold."""
     unlike: tuple[str, ...] = ()
     """Settings beside the losses in which the two differ."""
+    remedy: str = MORE_SEEDS
+    """How to train more seeds, in brackets; empty if that is not known of these rows."""
     refusal: str = ""
     """Why the two cannot be compared at all; empty if they can."""
     n: int = 0
@@ -130,13 +132,14 @@ class Difference:
             return f"Between {self.first} and {self.second} nothing can be concluded in {what}: {self.why_not}."
         by = f"in {what} by {self.amount}, {self._counted}, {p_text(self.p_holm)}"
         beside = f"; they differ in {_listed(self.unlike)} too" if self.unlike else ""
+        remedy = f" {self.remedy}" if self.remedy else ""
         if self.of_losses:
             return f"{self.ahead} is better than {self.behind} {by}{beside}."
         if self.networks == 2:
             who = f"The network of {self.ahead} is better than that of {self.behind}"
-            return f"{who} {by}: these two networks; another seed may turn it {MORE_SEEDS}{beside}."
+            return f"{who} {by}: these two networks; another seed may turn it{remedy}{beside}."
         who = f"The networks of {self.ahead} are better than those of {self.behind}"
-        return f"{who} {by}: these {self.networks} networks; other seeds may turn it {MORE_SEEDS}{beside}."
+        return f"{who} {by}: these {self.networks} networks; other seeds may turn it{remedy}{beside}."
 
     @property
     def seeds_needed(self) -> int | None:

@@ -31,8 +31,14 @@ from boundary_loss.integrations.nnunet.measuring import DEFAULT, Settings
 from boundary_loss.integrations.nnunet.summary import as_text
 from boundary_loss.metrics.measure import EMPTY
 from boundary_loss.report.__main__ import write as report
+from boundary_loss.report.findings import differences
 from boundary_loss.report.table import collect
 from boundary_loss.statistics.claims import ALPHA, TESTED, compare
+
+SEEDS = (
+    "Seeds are repeated trainings: folders of one name, each in an nnUNet_results of its own. Each network is the last "
+    "checkpoint, which nnU-Net validates."
+)
 
 
 def show_trainers(_: argparse.Namespace) -> None:
@@ -69,17 +75,20 @@ def compare_trainers(args: argparse.Namespace) -> None:
         runs = comparison.write_runs(folder, given, args.patient)
         _say(runs, args)
         words = ["--baseline", args.baseline] if args.baseline else []
-        report([str(folder), "--metrics", "all", "--alpha", str(args.alpha), "--test", *args.test, *words])
+        metrics = comparison.metrics_in(runs)
+        report([str(folder), "--metrics", *metrics, "--alpha", str(args.alpha), "--test", *args.test, *words])
     print(f"\n{args.report / 'report.html'}  report.tex  report.csv  comparisons.csv")
 
 
 def _say(places: list[Path], args: argparse.Namespace) -> None:
-    scores = collect([RunFolder.find(place) for place in places], ["all"])
+    scores = collect([RunFolder.find(place) for place in places], comparison.metrics_in(places))
     statistics = compare(scores.comparisons, tested=args.test, baseline=args.baseline, alpha=args.alpha)
     print(f"{scores.study}: {', '.join(scores.labels)}\n\n{comparison.table_of(scores)}\n")
-    for text in comparison.sentences_of(statistics):
+    for text in statistics.sentences("last"):
         print(textwrap.fill(text, 118, subsequent_indent="  "))
-    print(textwrap.fill(comparison.method_of(statistics), 118))
+    print(f"\n{textwrap.fill(f'{statistics.method} {SEEDS}', 118)}")
+    for note in differences(scores.runs):
+        print(f"note: {note}")
 
 
 def arguments() -> argparse.Namespace:

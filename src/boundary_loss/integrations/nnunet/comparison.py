@@ -19,14 +19,8 @@ from boundary_loss.integrations.nnunet.summary import FILE, read_summary
 from boundary_loss.metric_definitions import EVALUATION_ARRAYS
 from boundary_loss.report.table import Scores
 from boundary_loss.statistics import tables
-from boundary_loss.statistics.claims import OF_NETWORKS, Statistics
 from boundary_loss.statistics.comparison import short_label
-from boundary_loss.statistics.difference import MORE_SEEDS
 
-REPEATS = (
-    "With fewer than three trainings of a trainer, a comparison is of these trained networks and not of their losses: "
-    "another training may turn the order. Folders of one name in several nnUNet_results are repeated trainings."
-)
 SETTINGS = {
     "num_epochs": ("epochs", int),
     "num_iterations_per_epoch": ("iterations_per_epoch", int),
@@ -125,12 +119,18 @@ def _write_run(place: Path, training: Training, content: Mapping[str, Any], pati
         if f"val_3d_{name}" in EVALUATION_ARRAYS:
             values = [[np.nan, *(entry["metrics"][key][name] for key in keys)] for entry in entries]
             write_array(place / f"val_3d_{name}.npy", np.array([values], np.float32))
-    write_json(place / RUN, {"name": training.row, "study": _study(training)} | recorded(training.predictions))
+    about = {"name": training.row, "study": _study(training), "trained_by": "nnU-Net"}
+    write_json(place / RUN, about | recorded(training.predictions))
     write_json(place / ROWS, {
         "items": "volumes", "train": [], "val": cases, "slices": [], "volumes": cases,
         "patients": [_patient(case, patient) for case in cases],
         "classes": ["background", *content["labels"].values()], "losses": [],
     })  # fmt: skip
+
+
+def metrics_in(places: Sequence[Path]) -> list[str]:
+    """Return the arrays that the run folders have, in the order of their definitions."""
+    return [name for name in EVALUATION_ARRAYS if any((place / f"{name}.npy").is_file() for place in places)]
 
 
 def _study(training: Training) -> str:
@@ -167,15 +167,3 @@ def table_of(scores: Scores) -> str:
             lines.append([label, *("–" if cell is None else cell.text for cell in cells)])
         blocks.append(tables.aligned(lines, right=True))
     return "\n\n".join(blocks)
-
-
-def sentences_of(statistics: Statistics) -> list[str]:
-    """Return what the statistics conclude, without the make variable that trains more seeds here."""
-    return [sentence.replace(f" {MORE_SEEDS}", "") for sentence in statistics.sentences("last")]
-
-
-def method_of(statistics: Statistics) -> str:
-    """Describe how the comparisons were made."""
-    return statistics.method.replace(OF_NETWORKS, REPEATS).replace("seeds", "trainings").replace(
-        "at best and last epochs", "each counted once"
-    )  # fmt: skip
