@@ -48,7 +48,7 @@ hippocampus3d.study  := own
 hippocampus3d.place  := HIPPOCAMPUS
 hippocampus3d.seeds  := 0 1 2 3 4
 hippocampus3d.always := RETAIN=40 SAMPLE=whole FIT='pad(8)' AUGMENT='flip(xyz) intensity(0.1) noise(0.05)'
-hippocampus3d.small   = NET='UNet3D(width=4)' BS=4 LR=3e-3 $(call epochs,6)
+hippocampus3d.small   = NET='VNet(kernel=3,width=4,levels=1-2-2-2,norm=instance)' BS=2 LR=3e-3 $(call epochs,6)
 hippocampus3d.full    = NET='UNet3D(width=32)' BS=8 LR=1e-3 AMP=bf16 $(call epochs,200)
 
 hippocampus2d.about  := hippocampus in MRI, slices
@@ -56,7 +56,7 @@ hippocampus2d.study  := own
 hippocampus2d.place  := HIPPOCAMPUS
 hippocampus2d.seeds  := 0 1 2 3 4
 hippocampus2d.always := RETAIN=40 SAMPLE=slices FIT=none AUGMENT='flip(xy) intensity(0.1) noise(0.05)'
-hippocampus2d.small   = NET='UNet(width=8)' BS=16 LR=3e-3 $(call epochs,6)
+hippocampus2d.small   = NET='UNet(width=4)' BS=16 LR=3e-3 $(call epochs,3)
 hippocampus2d.full    = NET=UNet BS=64 LR=1e-3 AMP=bf16 $(call epochs,200)
 
 atria.about   := left atrium in MRI with contrast, whole volumes cut around it
