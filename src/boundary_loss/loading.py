@@ -80,7 +80,7 @@ def _explained(error: BaseException, trace: Any) -> str | None:
 
 
 def _is_absent(error: BaseException) -> bool:
-    """True if the error says that a package which is not Python's own is not installed, and so accuses no other file."""
+    """True if a package that is not Python's own is not installed, which no other file can have caused."""
     package = (getattr(error, "name", None) or "").partition(".")[0]
     return (
         isinstance(error, ModuleNotFoundError)
