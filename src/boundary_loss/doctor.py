@@ -46,7 +46,7 @@ OPTIONAL = (
     Package("trimesh", "smoothed meshes", "mesh"),
     Package("fast-simplification", "meshes of fewer triangles", "mesh"),
     Package("tensorboard", "TRACK=tensorboard", "track"),
-    Package("nnunetv2", "boundary_loss.integrations.nnunet", "nnunet"),
+    Package("nnunetv2", "trainers for nnU-Net", "nnunet"),
     Package("pytest", "make test", "test"),
     Package("hypothesis", "make test", "test"),
     Package("pytest-xdist", "make test", "test"),
