@@ -12,6 +12,7 @@ import argparse
 import os
 import statistics
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,8 @@ Spacing = tuple[float, ...]
 Values = tuple[float, float, float]
 """ASSD, HD95 and HD in mm."""
 Method = Callable[[Mask, Mask, Spacing], Values]
+Pair = tuple[str, Spacing, Mask, Mask, Values]
+"""Shape, spacing, prediction, ground truth and the true values."""
 
 
 def main() -> None:
@@ -99,9 +102,8 @@ def voxels(signed: Callable[[np.ndarray], np.ndarray], spacing: Spacing, offset:
     return signed(points) <= 0
 
 
-def pairs() -> list[tuple[str, Spacing, Mask, Mask, Values]]:
-    """Shape, spacing, prediction, ground truth and the true values."""
-    found = []
+def pairs() -> list[Pair]:
+    found: list[Pair] = []
     rng = np.random.default_rng(0)
     for spacing in SPACINGS:
         offset = rng.uniform(-0.5, 0.5, 3) * spacing
@@ -110,7 +112,7 @@ def pairs() -> list[tuple[str, Spacing, Mask, Mask, Values]]:
             for by in GROWTHS:
                 found.append((shape, spacing, voxels(grown(shape, by), spacing, offset), truth, (by, by, by)))
         moved = np.array([0.0, 1.5, 2.0])
-        pred = voxels(lambda points, moved=moved: sphere(points - moved), spacing, offset)
+        pred = voxels(sphere, spacing, offset - moved)
         found.append(("sphere, shifted", spacing, pred, voxels(sphere, spacing, offset), shifted(2.5)))
     return found
 
@@ -184,7 +186,7 @@ METHODS: dict[str, tuple[Method, str | None]] = {
 # ---- tables and picture --------------------------------------------------------------------------------------------
 
 Errors = list[tuple[str, Spacing, np.ndarray]]
-_PAIRS: list[Any] = []
+_PAIRS: list[Pair] = []
 
 
 def errors_of(method: Method) -> Errors:
@@ -270,13 +272,13 @@ LIGHT = ("voxel", "surfel", "mesh", "smooth")
 
 
 def speed(rounds: int) -> list[str]:
-    asked = {
-        "voxel": (lambda *pair: three(*pair, "voxel"), None),
-        "surfel": (lambda *pair: three(*pair, "surfel"), None),
+    asked: dict[str, tuple[Callable[[Mask, Mask, Spacing], tuple[float, ...]], str | None]] = {
+        "voxel": (partial(three, surface="voxel"), None),
+        "surfel": (partial(three, surface="surfel"), None),
         "surface-distance": (three_of_deepmind, "surface_distance"),
-        "mesh": (lambda *pair: three(*pair, "mesh"), None),
+        "mesh": (partial(three, surface="mesh"), None),
         "pymeshmetrics": (three_of_meshmetrics, "meshmetrics"),
-        "smooth": (lambda *pair: three(*pair, "smooth"), None),
+        "smooth": (partial(three, surface="smooth"), None),
     }
     methods = {name: method for name, (method, package) in asked.items() if package is None or find_spec(package)}
     lines = [
@@ -297,7 +299,7 @@ def speed(rounds: int) -> list[str]:
         def step(name: str, pair: Any = pair, values: dict[str, tuple[float, ...]] = values) -> None:
             values[name] = methods[name](*pair)
 
-        times = take_turns({name: (lambda name=name: step(name)) for name in methods}, rounds, time_of_processor)
+        times = take_turns({name: partial(step, name) for name in methods}, rounds, time_of_processor)
         cells = [f"{statistics.median(times[name]):.3g}" for name in methods]
         compared = (("surface-distance", "surfel"), ("pymeshmetrics", "mesh"))
         ratios = [f"{ratio(times[a], times[b]):.1f}×" if a in times else "–" for a, b in compared]
