@@ -41,7 +41,9 @@ def test_other_settings_are_refused_with_both_ways_on(tmp_path: Path) -> None:
     command.record(folder, ["--a", "1"])
     assert command.refuse_other_settings(folder, ["--a", "1"], fresh=False)
     with pytest.raises(Stop, match=r"a: made with 1, now 2[\s\S]*FRESH=1[\s\S]*RD="):
-        command.refuse_other_settings(folder, ["--a", "2"], fresh=False)
+        command.refuse_other_settings(folder, ["--a", "2"], fresh=False, in_results=True)
+    with pytest.raises(Stop, match=r"FRESH=1 makes it anew and keeps the old one beside it\.$"):
+        command.refuse_other_settings(folder, ["--a", "2"], fresh=False)  # of data: RD would not move it
     assert not command.refuse_other_settings(folder, ["--a", "2"], fresh=True)
     assert folder.exists(), "it stays until its successor is complete"
 

@@ -167,10 +167,13 @@ def _by_option(words: Sequence[str]) -> dict[str, str]:
     return {name.removeprefix("--"): " ".join(values) or "yes" for name, values in options.items()}
 
 
-def refuse_other_settings(folder: Path, words: Sequence[str], *, fresh: bool) -> bool:
+def refuse_other_settings(folder: Path, words: Sequence[str], *, fresh: bool, in_results: bool = False) -> bool:
     """Whether ``folder`` is already what ``words`` would make; if it was made otherwise, stop and say how.
 
     With ``fresh`` the answer is False whatever is there: make it anew; publishing it then sets the old one aside.
+
+    Args:
+        in_results: the folder lies in RD, which can be another; folders of data have one place.
     """
     if fresh or not folder.exists():
         return False
@@ -182,7 +185,8 @@ def refuse_other_settings(folder: Path, words: Sequence[str], *, fresh: bool) ->
         lines = "\n".join(f"    {name}: made with {then}, now {now}" for name, (then, now) in changed.items())
         raise Stop(
             f"{folder} was made with other settings:\n{lines}\n"
-            "  FRESH=1 makes it anew and keeps the old one beside it; RD=another/folder leaves it as it is."
+            "  FRESH=1 makes it anew and keeps the old one beside it"
+            f"{'; RD=another/folder leaves it as it is' if in_results else ''}."
         )
     return True
 

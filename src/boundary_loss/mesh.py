@@ -256,7 +256,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     words = command.settings(sys.argv[1:], ("--fresh",))
-    if command.refuse_other_settings(args.folder, words, fresh=args.fresh):
+    if command.refuse_other_settings(args.folder, words, fresh=args.fresh, in_results=True):
         print(f"{args.folder} is already there")
         return
     source, truth = LabelFolder(args.source), truth_at(args.truth) if args.truth else None

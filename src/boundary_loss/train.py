@@ -142,6 +142,8 @@ def train_rank(args: argparse.Namespace, words: list[str], ranks: Ranks, device:
         say_absent(RunFolder(args.folder).name, train)
         for remark in boxes.remarks if boxes else ():
             print(f"{RunFolder(args.folder).name}  warning: {remark}", flush=True)
+        for remark in train.remarks:
+            print(f"{RunFolder(args.folder).name}  note: {remark}", flush=True)
         folder.start(run, words, describe_run(args, experiment, net, device), data, train, val)
     ranks.wait()
     queue = [path for path in args.queue if not path.exists()]

@@ -55,6 +55,20 @@ def test_a_whole_case_is_shown_as_it_is(data: WholeFolder) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sample", "says"),
+    [
+        ("whole", []),
+        ("patch(6,5,3)", []),
+        ("patch(7,5,3)", ["patch(7,5,3) is larger than 1 of 2 training cases, the smallest 6 x 7 x 4 voxels"]),
+        ("patch(7,6,3)", ["patch(7,6,3) is larger than 2 of 2 training cases, the smallest 8 x 5 x 3 voxels"]),
+    ],
+)
+def test_a_patch_larger_than_a_case_is_said(data: WholeFolder, sample: str, says: list[str]) -> None:
+    remarks = Patches(cases(data, "train", sample=sample)).remarks
+    assert remarks == [f"{line}; their patches end with the case" for line in says]
+
+
 def test_unequal_cases_are_filled_up_and_what_fills_up_counts_nowhere(data: WholeFolder) -> None:
     samples = Patches(cases(data, "train"), needs=[OWN])
     (both,) = samples.batches([torch.tensor([0, 1])], CPU)

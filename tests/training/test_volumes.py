@@ -146,10 +146,15 @@ def test_planes_of_whole_volumes_train_a_network_of_slices(tmp_path: Path) -> No
     assert run.has("val_hausdorff") and Weights.read(run.path / "best.pkl").view is None
 
 
-def test_planes_of_unequal_volumes_are_refused_with_what_takes_them(data: Path, tmp_path: Path) -> None:
-    stopped = train_here(tmp_path / "run", data, *LOSSES, "--network", "Dimwit", "--sample", "slices")
-    assert stopped.status == 2 and stopped.err.count("\n") == 1
-    assert "SAMPLE=slices needs volumes of one size; SAMPLE=whole" in stopped.err
+def test_planes_of_unequal_volumes_are_filled_up_and_predicted_in_their_own_size(data: Path, tmp_path: Path) -> None:
+    words = [*LOSSES, "--network", "Dimwit", "--sample", "slices", "--augment", "flip", "rotate(10)"]
+    done = train_here(tmp_path / "run", data, *words)
+    run = RunFolder(tmp_path / "run")
+    assert done.status == 0, done
+    assert np.isfinite(run.array("tra_loss")).all() and len(run.slices) == 7 + 8 + 6
+    assert [run.predictions(None, [f"{case}_00_0003"])[0].shape for case in HELD_OUT] == [(13, 12), (14, 12), (15, 12)]
+    evaluate([str(run.path), "--data", str(data), "--workers", "1"])
+    np.testing.assert_allclose(run.array("val_3d_dsc").shape, (2, 3, 2))
 
 
 def test_a_run_notes_its_boxes_and_does_not_go_on_with_others(data: Path, tmp_path: Path, at: Arrange) -> None:

@@ -71,6 +71,11 @@ class Samples(ABC):
         """Return the planes of the items on the disk; slices are their own planes."""
         return self.names
 
+    @property
+    def remarks(self) -> list[str]:
+        """Return what a user should know of how the samples differ from what was asked; a line each."""
+        return []
+
     def __len__(self) -> int:
         """Return the number of samples in an epoch."""
         return len(self.names) * self.each

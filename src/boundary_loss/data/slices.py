@@ -25,8 +25,7 @@ from boundary_loss.folders.whole import WholeFolder
 from boundary_loss.shapes import IGNORED
 
 OF_SLICED = "slice the data to one size with PREPARE='--shape 256 256'"
-OF_WHOLE = "SAMPLE=slices needs volumes of one size; SAMPLE=whole and SAMPLE='patch(64,64,32)' take any"
-"""What to do about slices of several sizes."""
+"""What to do about slices of several sizes; planes of whole volumes may differ, and the folder checks their sizes."""
 
 
 class Slices(Samples, Dataset):
@@ -108,7 +107,7 @@ class Slices(Samples, Dataset):
         if image.shape != expected or labels.shape != expected[1:]:
             raise ValueError(
                 f"{self.which}/{stem} has image {image.shape} and labels {labels.shape}, the first {expected}; "
-                f"{OF_WHOLE if isinstance(self.folder, WholeFolder) else OF_SLICED}"
+                f"{OF_SLICED}"
             )
         found = np.flatnonzero(np.bincount(labels.reshape(-1))).tolist()
         if not set(found) <= {*range(self.num_classes), IGNORED}:

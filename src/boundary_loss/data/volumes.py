@@ -187,6 +187,19 @@ class Patches(Volumes):
         if len({cases.view.shape(frame) for frame in self.frames.values()}) > 1:
             self.has_ignored = True  # the filling of smaller samples
 
+    @property
+    def remarks(self) -> list[str]:
+        """Return a line if the patch is larger than what is shown of some cases: there it is as large as that."""
+        if not isinstance(self.patch, Patch):
+            return []
+        wanted = self.patch.shape
+        smaller = [frame.shape for frame in self.frames.values() if np.less(frame.shape, wanted).any()]
+        if not smaller:
+            return []
+        least = min(smaller, key=np.prod)
+        of = f"{len(smaller)} of {len(self.frames)} training cases, the smallest {' x '.join(map(str, least))} voxels"
+        return [f"patch({','.join(map(str, wanted))}) is larger than {of}; their patches end with the case"]
+
     def _shape(self, sample: int) -> tuple[int, ...]:
         return self.cases.view.shape(self.frames[self.names[sample // self.each]])
 

@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def predict_saved(args: argparse.Namespace, words: list[str]) -> None:
-    if command.refuse_other_settings(args.folder, words, fresh=args.fresh):
+    if command.refuse_other_settings(args.folder, words, fresh=args.fresh, in_results=True):
         print(f"{args.folder} is already there")
         return
     if args.epoch != "best" and not args.epoch.isdigit():

@@ -113,7 +113,7 @@ def _labels_of(case: Case, folder: Path) -> Path:
 
 def standing(target: Path, words: list[str], trained: Trained, *, fresh: bool) -> Path | None:
     """Where predictions made with these settings and weights lie: the folder, the unfinished one, or nowhere."""
-    if command.refuse_other_settings(target, words, fresh=fresh):
+    if command.refuse_other_settings(target, words, fresh=fresh, in_results=True):
         if _weights_of(target) != trained.digest:
             raise Stop(f"{target} was predicted with other weights; FRESH=1 predicts anew and keeps the old beside it")
         return target

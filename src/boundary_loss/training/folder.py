@@ -63,7 +63,7 @@ def refuse(folder: Path, words: list[str], *, fresh: bool) -> None:
     begun = folder if folder.exists() else unfinished(folder)
     killed_at_once = begun != folder and command.recorded(begun) is None
     if not fresh and begun.exists() and not killed_at_once and not grows(begun, words):
-        command.refuse_other_settings(begun, words, fresh=False)
+        command.refuse_other_settings(begun, words, fresh=False, in_results=True)
 
 
 def is_done(folder: Path, words: list[str], *, fresh: bool) -> bool:
