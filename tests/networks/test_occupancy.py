@@ -9,6 +9,7 @@ from boundary_loss.networks.occupancy import CONFIGURATIONS
 from boundary_loss.networks.occupancy_decoder import ConditionalNorm, PatchEncoder, joined
 from boundary_loss.networks.occupancy_encoder import halved, max_pooled
 from boundary_loss.networks.patches import PatchView
+from boundary_loss.training.optimisers import grouped
 from boundary_loss.training.sharednorm import HostSyncBatchNorm, share_statistics
 
 # Millions of parameters as published: name: (BraTS, LiTS)
@@ -405,3 +406,14 @@ def test_a_deterministic_step_on_the_device_is_that_of_the_host(text, monkeypatc
     for host, once, again in zip(*results, strict=True):
         assert torch.equal(once, again)
         assert (once - host).abs().max() <= 1e-2 * host.abs().max() + 1e-5
+
+
+def test_pade_units_have_the_share_of_the_rate_that_is_asked_for():
+    for words, share in (("", 1e-2 / 3e-4), (",pade_rate=10", 10)):
+        net = build_network(f"OSSNet({TINY}{words})", 1, 2)
+        units = [module for module in net.modules() if isinstance(module, pade.PadeUnit)]
+        assert len(units) > 10 and all(unit.rate_share == share for unit in units)
+        rates = {group["share"]: group["lr"] for group in grouped(net, 1e-3)}
+        assert rates == pytest.approx({1: 1e-3, share: 1e-3 * share})
+    with pytest.raises(ValueError, match="pade_rate must be above 0, got 0"):
+        build_network("OSSNet(pade_rate=0)", 1, 2)
