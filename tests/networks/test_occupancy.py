@@ -100,6 +100,22 @@ def test_patches_between_and_outside_the_voxels_are_those_of_the_nearest():
     assert torch.equal(given, view.at(0, torch.tensor([[1, 3, 0], [5, 1, 3]])))
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_patches_between_voxels_are_interpolated(wide):
+    """Of a volume that is linear in the position, so is every entry of a patch that no edge cuts."""
+    x, y, z = torch.meshgrid(*(torch.arange(20.0) for _ in range(3)), indexing="ij")
+    volume = (x + 2 * y - 3 * z)[None, None]
+    view = PatchView.of(volume, wide=wide)
+    points = 8 + 4 * torch.rand(30, 3, generator=torch.Generator().manual_seed(0))
+    found, rounded = view.between(0, points), view.at(0, points)
+    change = (points - points.round()) @ torch.tensor([1.0, 2, -3])
+    torch.testing.assert_close(found, rounded + change[:, None, None, None, None], atol=1e-4, rtol=0)
+    voxels = points.round()
+    assert torch.equal(view.between(0, voxels), view.at(0, voxels))
+    beyond = torch.tensor([[-2.0, 5.5, 30.0]])
+    torch.testing.assert_close(view.between(0, beyond), view.between(0, torch.tensor([[0.0, 5.5, 19.0]])))
+
+
 def test_views_copy_nothing_but_the_padding():
     volume = draw(1, 2, 20, 20, 20)
     (near,) = PatchView.of(volume).scales

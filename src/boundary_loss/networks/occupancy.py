@@ -112,7 +112,8 @@ class OSSNet(nn.Module):
         """(B, C, X, Y, Z) and positions (B, P, 3) in voxels -> logits (B, K, P).
 
         With an auxiliary head a dictionary: ``logits``, and ``aux`` (B, K, ...), a coarse map of the whole volumes.
-        The padded copy that patches are read from is of one volume at a time, and not kept for backward.
+        The padded copy that patches are read from is of one volume at a time, and not kept for backward. A position
+        between voxels, which training has none of, sees the patch of the nearest; :meth:`at` interpolates.
         """
         _check(volume, points, self.in_channels)
         features = None
@@ -132,7 +133,7 @@ class OSSNet(nn.Module):
         """Positions (B, P, 3) in voxels, between voxels too -> logits (B, K, P)."""
         features = None
         if code.patches is not None:
-            features = self._patch_features([code.patches.at(item, places) for item, places in enumerate(points)])
+            features = self._patch_features([code.patches.between(item, places) for item, places in enumerate(points)])
         return self._as_classes(self.decoder(points, features, code.latents))
 
     def _view(self, volume: Tensor) -> PatchView:
