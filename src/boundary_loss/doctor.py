@@ -53,7 +53,6 @@ OPTIONAL = (
     Package("ruff", "make check", "check"),
     Package("mypy", "make check", "check"),
     Package("import-linter", "make check", "check"),
-    Package("nnunetv2", "trainers for nnU-Net", "nnunet"),
     Package("sphinx", "make docs, in .venv-docs", "docs"),
     Package("furo", "make docs, in .venv-docs", "docs"),
     Package("myst-parser", "make docs, in .venv-docs", "docs"),
