@@ -48,7 +48,7 @@ hippocampus3d.study  := own
 hippocampus3d.place  := HIPPOCAMPUS
 hippocampus3d.seeds  := 0 1 2 3 4
 hippocampus3d.always := RETAIN=40 SAMPLE=whole FIT='pad(8)' AUGMENT='flip(xyz) intensity(0.1) noise(0.05)'
-hippocampus3d.small   = NET='UNet3D(width=4)' BS=4 LR=3e-3 $(call epochs,6)
+hippocampus3d.small   = NET='VNet(kernel=3,width=4,levels=1-2-2-2,norm=instance)' BS=2 LR=3e-3 $(call epochs,6)
 hippocampus3d.full    = NET='UNet3D(width=32)' BS=8 LR=1e-3 AMP=bf16 $(call epochs,200)
 
 hippocampus2d.about  := hippocampus in MRI, slices
@@ -56,7 +56,7 @@ hippocampus2d.study  := own
 hippocampus2d.place  := HIPPOCAMPUS
 hippocampus2d.seeds  := 0 1 2 3 4
 hippocampus2d.always := RETAIN=40 SAMPLE=slices FIT=none AUGMENT='flip(xy) intensity(0.1) noise(0.05)'
-hippocampus2d.small   = NET='UNet(width=8)' BS=16 LR=3e-3 $(call epochs,6)
+hippocampus2d.small   = NET='UNet(width=4)' BS=16 LR=3e-3 $(call epochs,3)
 hippocampus2d.full    = NET=UNet BS=64 LR=1e-3 AMP=bf16 $(call epochs,200)
 
 atria.about   := left atrium in MRI with contrast, whole volumes cut around it
@@ -127,7 +127,7 @@ no_data  = error: $1 has no data: $(if $(of_own),name its folder or .tar$(,) $($
 here     = $(if $(call is_here,$1),,echo $(call quoted,$(call no_data,$1)) >&2; exit 2;)
 nothing  = error: no set has data: name where it is, as one of $(places:%=%=path), or try SRC=phantom
 left_out = $(if $(SETS),,$(strip $(foreach set,$(filter-out $(asked),$(sets)),$(set) (no $($(set).place)=path))))
-contest_command = $(python) -m boundary_loss.contest $(RD) --base $(BASE) $(call options,REPORT) \
+contest_command = $(python) -m boundary_loss.contest $(RD) --base $(BASE) $(call options,REPORT) $1 \
 	$(foreach set,$(reported),--set $(set) --about $(call quoted,$($(set).about)) $(call option,--note,$(call given,$(set).note)) --rows $(call rows_of,$(set)) --seeds $(call seeds_of,$(set)))
 
 # ---- Goals -------------------------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ trainings := $(call seeded,$(sets))
 .PHONY: all train report page cost help $(sets) $(sets:=.data) $(sets:=.report) $(sets:=.cost) $(trainings)
 
 all: train | $(venv)  ## what is missing of the sets, rows and seeds, then the report
-	@$(contest_command)
+	@$(call contest_command)
 
 train: $(call seeded,$(asked))  ## the trainings and their metrics; of one set: acdc, of one seed: acdc.seed0
 	$(if $(asked),,@echo '$(nothing)' >&2; exit 2)
@@ -164,10 +164,10 @@ $(sets:=.cost): $$(basename $$@).data
 	+@$(call study,$(basename $@)) losscost
 
 report: | $(venv)  ## of what is finished so far: contest.html, .csv, .tex, .md and plots in $(RD)
-	@$(contest_command)
+	@$(call contest_command)
 
 page: | $(venv)  ## the same, and the results in docs/contest.md with their picture
-	@$(contest_command) --page docs/contest.md
+	@$(call contest_command,--page docs/contest.md)
 
 cost: $(asked:=.cost)  ## milliseconds and MiB that the losses of each row take in a step; trains nothing
 

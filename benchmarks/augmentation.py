@@ -68,7 +68,7 @@ def volume(margin: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """A noisy ball, (1, X, Y, Z) float32, and its label (X, Y, Z) uint8."""
     sides = [side + 2 * margin for side in shape]
     axes = torch.meshgrid(*(torch.linspace(-1, 1, side) for side in sides), indexing="ij")
-    ball = sum(axis**2 for axis in axes) < 0.3
+    ball = torch.stack(axes).square().sum(dim=0) < 0.3
     image = ball + 0.3 * torch.randn(sides, generator=torch.Generator().manual_seed(0))
     return image[None].contiguous(), ball.to(torch.uint8)
 
@@ -98,9 +98,9 @@ def ours(texts: list[str], image: Tensor, labels: Tensor, args: argparse.Namespa
         drawn = augmentation.draw([next(samples)], 0, (len(image), *frame.shape), np.array([SPACING]))
         box = deformed_box(frame, drawn)
         part = image[(slice(None), *box.slices)], labels[box.slices]
-        shown = deform(*part, frame.within(box), drawn)
+        shown, of_them = deform(*part, frame.within(box), drawn)
         drawn.turn = drawn.bend = drawn.axes = None
-        return altered(*shown, drawn)
+        return altered(shown, of_them, drawn)
 
     return step
 

@@ -13,7 +13,6 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -103,16 +102,16 @@ def measure(
         for epoch in range(args.epochs + 1):
             start = now()
             with PredictionWriter(Path(run), epoch) as writer:
-                seconds = Counter(runner.train(train, epoch, weights, writer).clock.seconds)
-            seconds["other"] = now() - start - seconds.total()
-            epochs.append(Counter({section: 1000 / len(train) * s for section, s in seconds.items()}))
+                seconds = dict(runner.train(train, epoch, weights, writer).clock.seconds)
+            seconds["other"] = now() - start - sum(seconds.values())
+            epochs.append({section: 1000 / len(train) * s for section, s in seconds.items()})
     return cells_of(epochs[1:])
 
 
-def cells_of(epochs: list[Counter[str]]) -> str:
+def cells_of(epochs: list[dict[str, float]]) -> str:
     beside = [sum(ms for name, ms in epoch.items() if name not in NETWORK) for epoch in epochs]
-    share = statistics.median(own / epoch.total() for own, epoch in zip(beside, epochs, strict=True))
-    parts = ", ".join(f"{name} {statistics.median(epoch[name] for epoch in epochs):.1f}" for name in epochs[0])
+    share = statistics.median(own / sum(epoch.values()) for own, epoch in zip(beside, epochs, strict=True))
+    parts = ", ".join(f"{name} {statistics.median(epoch.get(name, 0) for epoch in epochs):.1f}" for name in epochs[0])
     return f"{statistics.median(beside):.1f} [{min(beside):.1f}-{max(beside):.1f}] | {share:.1%} | {parts}"
 
 

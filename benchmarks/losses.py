@@ -15,7 +15,7 @@ from importlib.util import find_spec
 import torch
 from from_labels import example
 from torch import Tensor
-from turns import machine, options, peak_bytes, processor_time, publish, ratio, take_turns
+from turns import Step, machine, options, peak_bytes, processor_time, publish, ratio, take_turns
 
 from boundary_loss import BoundaryLoss, FromLabels, class2one_hot, signed_distance
 from boundary_loss.losses import LOSSES
@@ -53,7 +53,7 @@ def rows(shape: tuple[int, ...], names: list[str], device: str, rounds: int) -> 
     logits, labels = example(shape, device)
     logits = logits.detach()[:, : shape[1]].contiguous().requires_grad_()
     labels = labels.clamp(max=shape[1] - 1)
-    steps = {}
+    steps: dict[str, Step] = {}
     for name in names:
         made = {name: in_the_step(name), f"{name} kept": kept(name, labels, shape[1]), f"{name} MONAI": monai(name)}
         steps |= {title: step(loss, logits, labels) for title, loss in made.items() if loss}

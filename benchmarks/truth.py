@@ -12,6 +12,7 @@ import argparse
 import os
 import statistics
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,8 @@ Spacing = tuple[float, ...]
 Values = tuple[float, float, float]
 """ASSD, HD95 and HD in mm."""
 Method = Callable[[Mask, Mask, Spacing], Values]
+Pair = tuple[str, Spacing, Mask, Mask, Values]
+"""Shape, spacing, prediction, ground truth and the true values."""
 
 
 def main() -> None:
@@ -99,9 +102,8 @@ def voxels(signed: Callable[[np.ndarray], np.ndarray], spacing: Spacing, offset:
     return signed(points) <= 0
 
 
-def pairs() -> list[tuple[str, Spacing, Mask, Mask, Values]]:
-    """Shape, spacing, prediction, ground truth and the true values."""
-    found = []
+def pairs() -> list[Pair]:
+    found: list[Pair] = []
     rng = np.random.default_rng(0)
     for spacing in SPACINGS:
         offset = rng.uniform(-0.5, 0.5, 3) * spacing
@@ -110,7 +112,7 @@ def pairs() -> list[tuple[str, Spacing, Mask, Mask, Values]]:
             for by in GROWTHS:
                 found.append((shape, spacing, voxels(grown(shape, by), spacing, offset), truth, (by, by, by)))
         moved = np.array([0.0, 1.5, 2.0])
-        pred = voxels(lambda points, moved=moved: sphere(points - moved), spacing, offset)
+        pred = voxels(sphere, spacing, offset - moved)
         found.append(("sphere, shifted", spacing, pred, voxels(sphere, spacing, offset), shifted(2.5)))
     return found
 
@@ -169,6 +171,22 @@ def meshmetrics(pred: Mask, gt: Mask, spacing: Spacing) -> Values:
     return distances.assd(), distances.hd(95), distances.hd()
 
 
+def exacta(pred: Mask, gt: Mask, spacing: Spacing, surface: str) -> Values:
+    found = of_exacta(pred, gt, spacing, ("assd", {}), ("hd95", {}), ("hausdorff_distance", {}), surface=surface)
+    return found[0], found[1], found[2]
+
+
+def of_exacta(
+    pred: Mask, gt: Mask, spacing: Spacing, *asked: tuple[str, dict[str, float]], surface: str
+) -> tuple[float, ...]:
+    import exacta.functional
+
+    metrics = {name: {"surface": surface, **options} for name, options in asked}
+    pair = [mask[None].astype(np.int64) for mask in (pred, gt)]
+    found = exacta.functional.evaluate(*pair, metrics=metrics, spacing=spacing, num_classes=2, include_background=False)
+    return tuple(float(found[name][0, 0]) for name in metrics)
+
+
 METHODS: dict[str, tuple[Method, str | None]] = {
     "voxel": (ours("voxel"), None),
     "surfel": (ours("surfel"), None),
@@ -178,13 +196,16 @@ METHODS: dict[str, tuple[Method, str | None]] = {
     "MONAI": (monai, "monai"),
     "surface-distance": (deepmind, "surface_distance"),
     "pymeshmetrics": (meshmetrics, "meshmetrics"),
+    "exacta voxels": (partial(exacta, surface="voxels"), "exacta"),
+    "exacta surfels": (partial(exacta, surface="surfels"), "exacta"),
+    "exacta mesh": (partial(exacta, surface="mesh"), "exacta"),
 }
 
 
 # ---- tables and picture --------------------------------------------------------------------------------------------
 
 Errors = list[tuple[str, Spacing, np.ndarray]]
-_PAIRS: list[Any] = []
+_PAIRS: list[Pair] = []
 
 
 def errors_of(method: Method) -> Errors:
@@ -199,7 +220,7 @@ def errors_of(method: Method) -> Errors:
 
 def table(errors: dict[str, Errors]) -> list[str]:
     shapes = list(dict.fromkeys(shape for shape, _, _ in errors["voxel"]))
-    packages = [name for name in ("medpy", "monai", "surface-distance", "pymeshmetrics") if has(name)]
+    packages = [name for name in ("medpy", "monai", "surface-distance", "pymeshmetrics", "exacta") if has(name)]
     grows = " or ".join(f"{by:g}" for by in GROWTHS)
     lines = [
         f"{len(errors['voxel'])} pairs of masks: a shape and the same grown by {grows} mm, and a sphere shifted by "
@@ -270,22 +291,26 @@ LIGHT = ("voxel", "surfel", "mesh", "smooth")
 
 
 def speed(rounds: int) -> list[str]:
-    asked = {
-        "voxel": (lambda *pair: three(*pair, "voxel"), None),
-        "surfel": (lambda *pair: three(*pair, "surfel"), None),
+    asked: dict[str, tuple[Callable[[Mask, Mask, Spacing], tuple[float, ...]], str | None]] = {
+        "voxel": (partial(three, surface="voxel"), None),
+        "surfel": (partial(three, surface="surfel"), None),
         "surface-distance": (three_of_deepmind, "surface_distance"),
-        "mesh": (lambda *pair: three(*pair, "mesh"), None),
+        "exacta surfels": (partial(three_of_exacta, surface="surfels"), "exacta"),
+        "mesh": (partial(three, surface="mesh"), None),
         "pymeshmetrics": (three_of_meshmetrics, "meshmetrics"),
-        "smooth": (lambda *pair: three(*pair, "smooth"), None),
+        "exacta mesh": (partial(three_of_exacta, surface="mesh"), "exacta"),
+        "smooth": (partial(three, surface="smooth"), None),
     }
     methods = {name: method for name, (method, package) in asked.items() if package is None or find_spec(package)}
+    theirs = {"surface-distance": "surfel", "exacta surfels": "surfel", "pymeshmetrics": "mesh", "exacta mesh": "mesh"}
+    compared = [pair for pair in theirs.items() if pair[0] in methods]
     lines = [
         "HD95, ASSD and surface Dice at 2 mm of a pair of masks, all three; processor time in milliseconds, median of "
         f"{rounds} rounds in turns. × = the package's time / ours of the same definition, median of the rounds. "
         f"`python benchmarks/truth.py --speed_only`, {os.cpu_count()} cores shared with other work.",
         "",
-        f"| masks | {' | '.join(methods)} | surface-distance / surfel | pymeshmetrics / mesh | largest difference |",
-        f"|---|{'---|' * (len(methods) + 3)}",
+        f"| masks | {' | '.join(methods)} | {' | '.join(' / '.join(pair) for pair in compared)} | largest difference |",
+        f"|---|{'---|' * (len(methods) + len(compared) + 1)}",
     ]
     for case, (pred, gt, spacing) in cases().items():
         if case.startswith("noise"):
@@ -297,11 +322,10 @@ def speed(rounds: int) -> list[str]:
         def step(name: str, pair: Any = pair, values: dict[str, tuple[float, ...]] = values) -> None:
             values[name] = methods[name](*pair)
 
-        times = take_turns({name: (lambda name=name: step(name)) for name in methods}, rounds, time_of_processor)
+        times = take_turns({name: partial(step, name) for name in methods}, rounds, time_of_processor)
         cells = [f"{statistics.median(times[name]):.3g}" for name in methods]
-        compared = (("surface-distance", "surfel"), ("pymeshmetrics", "mesh"))
-        ratios = [f"{ratio(times[a], times[b]):.1f}×" if a in times else "–" for a, b in compared]
-        apart = [np.abs(np.subtract(values[a], values[b])).max() for a, b in compared if a in values]
+        ratios = [f"{ratio(times[a], times[b]):.1f}×" for a, b in compared]
+        apart = [np.abs(np.subtract(values[a], values[b])).max() for a, b in compared]
         lines.append(f"| {case} | {' | '.join([*cells, *ratios])} | {max(apart, default=np.nan):.0e} |")
         print(lines[-1], flush=True)
     return lines
@@ -337,6 +361,10 @@ def three_of_meshmetrics(pred: Mask, gt: Mask, spacing: Spacing) -> tuple[float,
     distances = DistanceMetrics(verbose=False)
     distances.set_input(ref=gt, pred=pred, spacing=spacing)
     return distances.hd(95), distances.assd(), distances.nsd(2.0)
+
+
+def three_of_exacta(pred: Mask, gt: Mask, spacing: Spacing, surface: str) -> tuple[float, ...]:
+    return of_exacta(pred, gt, spacing, ("hd95", {}), ("assd", {}), ("nsd", {"tolerance": 2.0}), surface=surface)
 
 
 if __name__ == "__main__":

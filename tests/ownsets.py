@@ -76,7 +76,7 @@ def write_pictures(root: Path, *, cases: int = 5, test: int = 2, colour: bool = 
     """A data set of nnU-Net of PNGs; one in colour holds its three channels in one file."""
     for number in range(cases + test):
         image, labels = scan(number, 3 if colour else 1, shape=(40, 30, 1))
-        picture = image[:, :, 0].astype(np.uint8) if colour else image[:, :, 0, 0].astype(np.uint8)
+        picture = image[:, :, 0].clip(0, 255).astype(np.uint8)[..., slice(None) if colour else 0]
         files = {f"{'imagesTr' if number < cases else 'imagesTs'}/case_{number:02d}_0000.png": picture}
         if number < cases:
             files[f"labelsTr/case_{number:02d}.png"] = labels[..., 0]

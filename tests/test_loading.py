@@ -39,6 +39,22 @@ def test_a_module_that_hides_pythons_own_is_named(tmp_path: Path, name: str) -> 
     assert stopped.stderr.startswith(f"error: {folder / name}.py hides Python's own module {name}; rename it")
 
 
+def test_a_file_that_hides_a_module_is_not_blamed_for_an_absent_package(tmp_path: Path) -> None:
+    stub = "import queue\nraise ModuleNotFoundError(\"No module named 'numpy'\", name='numpy')\n"
+    (tmp_path / "numpy.py").write_text(stub)
+    (tmp_path / "queue.py").write_text("x = 1\n")
+    stopped = start("boundary_loss.boxplot", "--help", path=tmp_path)
+    assert stopped.returncode == 2 and stopped.stderr.count("\n") == 1, stopped
+    assert stopped.stderr.startswith("error: a library cannot be loaded: No module named 'numpy'"), stopped
+
+
+def test_a_hiding_file_that_cannot_be_loaded_itself_is_named(tmp_path: Path) -> None:
+    (tmp_path / "random.py").write_text("import no_such_package\n")
+    stopped = start("boundary_loss.train", "--help", path=tmp_path)
+    assert stopped.returncode == 2 and stopped.stderr.count("\n") == 1, stopped
+    assert stopped.stderr.startswith(f"error: {tmp_path / 'random.py'} hides Python's own module random"), stopped
+
+
 def test_a_library_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "tqdm.py").write_text("raise ModuleNotFoundError(\"No module named 'tqdm'\")\n")
     stopped = start("boundary_loss.evaluate", "--help", path=tmp_path)

@@ -49,7 +49,7 @@ def _address_space() -> int | None:
 
 
 def _end(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    message = _explained(error)
+    message = _explained(error, trace)
     if message is None:
         sys.__excepthook__(kind, error, trace)
         return
@@ -60,10 +60,10 @@ def _end(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     os._exit(2)
 
 
-def _explained(error: BaseException) -> str | None:
+def _explained(error: BaseException, trace: Any) -> str | None:
     """What can be done about it; None for an error of our own."""
     said = " ".join(str(error).split())
-    hidden = _hidden()
+    hidden = _hidden(_importing(trace) if _is_absent(error) else _loaded() | _importing(trace))
     if hidden:
         name, path = hidden
         return f"{path} hides Python's own module {name}; rename it, or take its folder out of PYTHONPATH ({said})"
@@ -79,13 +79,38 @@ def _explained(error: BaseException) -> str | None:
     return None
 
 
-def _hidden() -> tuple[str, str] | None:
-    """A module of Python's own that a file of the same name hides, and that file."""
+def _is_absent(error: BaseException) -> bool:
+    """True if a package that is not Python's own is not installed, which no other file can have caused."""
+    package = (getattr(error, "name", None) or "").partition(".")[0]
+    return (
+        isinstance(error, ModuleNotFoundError)
+        and package not in ("", *sys.stdlib_module_names)
+        and package not in sys.modules
+    )
+
+
+def _loaded() -> dict[str, str | None]:
+    """The files of the modules that are loaded, by name."""
+    return {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+
+
+def _importing(trace: Any) -> dict[str, str | None]:
+    """The files of the modules that were running when the error was raised: they are not among those loaded."""
+    found = {}
+    while trace is not None:
+        module = trace.tb_frame.f_globals
+        found[module.get("__name__", "")] = module.get("__file__")
+        trace = trace.tb_next
+    return found
+
+
+def _hidden(files: dict[str, str | None]) -> tuple[str, str] | None:
+    """The first of these modules that has a name of Python's own but lies elsewhere, and its file."""
     import os
 
     own = os.path.realpath(os.__file__).rpartition("/")[0]
-    for name in sorted(sys.stdlib_module_names):
-        path = getattr(sys.modules.get(name), "__file__", None)
+    for name in sorted(sys.stdlib_module_names & files.keys()):
+        path = files[name]
         if path and not os.path.realpath(path).startswith(own) and "-packages/" not in path:  # setuptools replaces one
             return name, path
     return None

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from toys import REPOSITORY
 from boundary_loss import locate, train
 from boundary_loss.archive import __main__ as archive
 from boundary_loss.archive import settings
-from boundary_loss.archive.rerun import MADE_WITH
+from boundary_loss.archive.rerun import MADE_WITH, Recipe, compare
 from boundary_loss.archive.settings import (
     LOCATING_OPTIONS,
     PHANTOM_OPTIONS,
@@ -27,6 +27,7 @@ from boundary_loss.archive.settings import (
 )
 from boundary_loss.command import Stop
 from boundary_loss.files import read_json, write_json
+from boundary_loss.folders.run import RunFolder
 from boundary_loss.phantom import __main__ as phantom
 from boundary_loss.preparation import engine
 from boundary_loss.report import options as report
@@ -253,3 +254,30 @@ def test_what_make_packs_can_be_read(study: str) -> None:
     said = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     variables = dict(word.split("=", 1) for word in said.split("\0") if word)
     assert len(variables) > 20 and settings.read_variables(variables) == (variables, [])
+
+
+def arrays(folder: Path, changes: dict[str, list[float]]) -> RunFolder:
+    """A run that holds the same five arrays but for the changes; a change to [] leaves an array out."""
+    folder.mkdir(parents=True)
+    names = ("tra_loss", "val_3d_dsc", "val_3d_assd_mesh", "val_3d_hd95_surfel", "val_ejection_error")
+    for name, values in ({name: [1.0, np.nan, 3.0] for name in names} | changes).items():
+        if values:
+            np.save(folder / f"{name}.npy", np.array(values, np.float32))
+    return RunFolder(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "5 arrays are the same"),
+        ({"val_3d_assd_mesh": [1.0, np.nan, 3.5]}, "5 arrays are different, by 0.5 at most"),
+        ({"val_ejection_error": [1.0, np.nan, 7.0]}, "5 arrays are different, by 4 at most"),
+        ({"val_3d_hd95_surfel": [1.0, 0.0, 3.0]}, "5 arrays are different, by inf at most"),
+        ({"val_3d_assd_mesh": []}, "4 arrays are the same; not measured again: val_3d_assd_mesh (give METRICS)"),
+    ],
+)
+def test_every_array_of_the_archive_is_compared(tmp_path: Path, changes: dict[str, list[float]], line: str) -> None:
+    before, after = arrays(tmp_path / "archive/isles/gdl", {}), arrays(tmp_path / "results/gdl", changes)
+    recipe = SimpleNamespace(runs=(before,))
+    write_json(after.path / "rows.json", {})
+    assert compare(cast(Recipe, recipe), tmp_path / "results") == [f"gdl: {line}"]

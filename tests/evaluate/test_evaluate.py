@@ -243,12 +243,7 @@ def test_killed_half_way_it_leaves_no_half_array_and_no_process(run, data):
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert set(bytes_of(run)) == {"val_dice.npy"}
-    for _ in range(100):
-        if not any(is_running(pid) for pid in children):
-            break
-        time.sleep(0.1)
-    else:
-        pytest.fail(f"processes {children} outlived the command")
+    assert waited_for(lambda: not any(is_running(pid) for pid in children)), f"{children} outlived the command"
 
 
 def make_long(run):
@@ -260,12 +255,16 @@ def make_long(run):
 
 def wait_for_children(pid):
     """Process ids of the resource tracker, the fork server and two workers."""
-    for _ in range(200):
-        children = descendants(pid)
-        if len(children) >= 4:
-            return children
+    assert waited_for(lambda: len(descendants(pid)) >= 4), f"only {descendants(pid)} were started"
+    return descendants(pid)
+
+
+def waited_for(event, seconds=60):
+    """Whether it comes in time; the time is that of a machine with much other work."""
+    end = time.monotonic() + seconds
+    while not (come := event()) and time.monotonic() < end:
         time.sleep(0.05)
-    raise AssertionError(f"only {children} were started")
+    return come
 
 
 def descendants(pid):

@@ -8,7 +8,7 @@ from niftis import blob, turned
 from scipy.spatial.transform import Rotation
 
 from boundary_loss.command import Stop
-from boundary_loss.meshes.distance import nearest_weights, signed_distances
+from boundary_loss.meshes.distance import signed_distances
 from boundary_loss.meshes.encoding import encode_obj, encode_ply
 from boundary_loss.meshes.extraction import mask_surface, probability_surface
 from boundary_loss.meshes.refinement import reduced, smoothed
@@ -232,15 +232,10 @@ def test_distances_are_to_the_nearest_of_all_triangles_also_of_unlike_sizes():
         assert distance == pytest.approx(np.linalg.norm(nearest - point, axis=1).min())
 
 
-def test_the_nearest_place_of_a_triangle_against_trimesh():
-    trimesh = pytest.importorskip("trimesh")
-    rng = np.random.default_rng(0)
-    triangles, points = rng.normal(size=(500, 3, 3)), 2 * rng.normal(size=(500, 3))
-    weights = nearest_weights(points, triangles)
-    assert (weights >= 0).all()
-    np.testing.assert_allclose(weights.sum(axis=1), 1)
-    found = np.einsum("pc,pci->pi", weights, triangles)
-    np.testing.assert_allclose(found, trimesh.triangles.closest_point(triangles, points), atol=1e-9)
+def test_the_distance_to_no_triangles_is_infinite():
+    some = surface(ball(4, (1, 1, 1))[1], np.eye(4))
+    none = Surface(np.empty((0, 3)), np.empty((0, 3), np.int64))
+    assert np.isposinf(signed_distances(some, none)).all() and signed_distances(none, some).shape == (0,)
 
 
 def test_joined_surfaces_add_up():

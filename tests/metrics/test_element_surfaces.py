@@ -9,7 +9,7 @@ from boundary_loss import measure
 from boundary_loss.metrics import diagonal_mm, surface_distances
 from boundary_loss.metrics.cells import cell_codes, element_sizes, elements, mixed
 from boundary_loss.metrics.element_surfaces import OF_ELEMENTS, Mesh, SmoothMesh, Surfels, surfel_sizes
-from boundary_loss.metrics.nearest import by_trees, nearest
+from boundary_loss.metrics.nearest import by_trees, nearest, nearest_weights
 from boundary_loss.native import triangles as compiled
 
 KINDS = tuple(OF_ELEMENTS)
@@ -118,6 +118,17 @@ def test_distances_to_triangles_are_those_of_every_triangle():
         distances, numbers = way(points, gt.corners)
         assert distances == pytest.approx(np.min(expected, axis=1), abs=1e-9)
         assert np.array(expected)[np.arange(len(points)), numbers] == pytest.approx(distances, abs=1e-9)
+
+
+def test_the_nearest_place_of_a_triangle_against_trimesh():
+    trimesh = pytest.importorskip("trimesh")
+    rng = np.random.default_rng(0)
+    triangles, points = rng.normal(size=(500, 3, 3)), 2 * rng.normal(size=(500, 3))
+    weights = nearest_weights(points, triangles)
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    found = np.einsum("pc,pci->pi", weights, triangles)
+    np.testing.assert_allclose(found, trimesh.triangles.closest_point(triangles, points), atol=1e-9)
 
 
 def test_distances_to_segments_are_those_of_every_segment():

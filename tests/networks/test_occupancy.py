@@ -9,6 +9,7 @@ from boundary_loss.networks.occupancy import CONFIGURATIONS
 from boundary_loss.networks.occupancy_decoder import ConditionalNorm, PatchEncoder, joined
 from boundary_loss.networks.occupancy_encoder import halved, max_pooled
 from boundary_loss.networks.patches import PatchView
+from boundary_loss.training.optimisers import grouped
 from boundary_loss.training.sharednorm import HostSyncBatchNorm, share_statistics
 
 # Millions of parameters as published: name: (BraTS, LiTS)
@@ -97,6 +98,22 @@ def test_patches_between_and_outside_the_voxels_are_those_of_the_nearest():
     view = PatchView.of(draw(1, 1, 6, 5, 4))
     given = view.at(0, torch.tensor([[1.4, 2.6, -3.0], [9.0, 1.0, 3.2]]))
     assert torch.equal(given, view.at(0, torch.tensor([[1, 3, 0], [5, 1, 3]])))
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_patches_between_voxels_are_interpolated(wide):
+    """Of a volume that is linear in the position, so is every entry of a patch that no edge cuts."""
+    x, y, z = torch.meshgrid(*(torch.arange(20.0) for _ in range(3)), indexing="ij")
+    volume = (x + 2 * y - 3 * z)[None, None]
+    view = PatchView.of(volume, wide=wide)
+    points = 8 + 4 * torch.rand(30, 3, generator=torch.Generator().manual_seed(0))
+    found, rounded = view.between(0, points), view.at(0, points)
+    change = (points - points.round()) @ torch.tensor([1.0, 2, -3])
+    torch.testing.assert_close(found, rounded + change[:, None, None, None, None], atol=1e-4, rtol=0)
+    voxels = points.round()
+    assert torch.equal(view.between(0, voxels), view.at(0, voxels))
+    beyond = torch.tensor([[-2.0, 5.5, 30.0]])
+    torch.testing.assert_close(view.between(0, beyond), view.between(0, torch.tensor([[0.0, 5.5, 19.0]])))
 
 
 def test_views_copy_nothing_but_the_padding():
@@ -405,3 +422,14 @@ def test_a_deterministic_step_on_the_device_is_that_of_the_host(text, monkeypatc
     for host, once, again in zip(*results, strict=True):
         assert torch.equal(once, again)
         assert (once - host).abs().max() <= 1e-2 * host.abs().max() + 1e-5
+
+
+def test_pade_units_have_the_share_of_the_rate_that_is_asked_for():
+    for words, share in (("", 1e-2 / 3e-4), (",pade_rate=10", 10)):
+        net = build_network(f"OSSNet({TINY}{words})", 1, 2)
+        units = [module for module in net.modules() if isinstance(module, pade.PadeUnit)]
+        assert len(units) > 10 and all(unit.rate_share == share for unit in units)
+        rates = {group["share"]: group["lr"] for group in grouped(net, 1e-3)}
+        assert rates == pytest.approx({1: 1e-3, share: 1e-3 * share})
+    with pytest.raises(ValueError, match="pade_rate must be above 0, got 0"):
+        build_network("OSSNet(pade_rate=0)", 1, 2)

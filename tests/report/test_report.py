@@ -204,9 +204,9 @@ def test_page_is_whole_and_needs_nothing_else(runs: list[Path], sliced: Path, ca
     anchors = [address for address in found.addresses if address.startswith("#")]
     downloads = [address for address in found.addresses if not address.startswith("#")]
     assert {anchor[1:] for anchor in anchors} <= set(found.identifiers)
-    assert len(downloads) == 3  # two tables as CSV, all as LaTeX
+    assert len(downloads) == 4  # two tables as CSV, the sentences, all as LaTeX
     files = [base64.b64decode(address.split(";base64,")[1]).decode() for address in downloads]
-    assert files[0] == (folder / "report.csv").read_text() and files[2] == (folder / "report.tex").read_text()
+    assert files[0] == (folder / "report.csv").read_text() and files[3] == (folder / "report.tex").read_text()
     assert not re.search(r"https?://|@import|url\(", text.replace("http://www.w3.org/2000/svg", ""))
     assert '<div class="banner" role="note">SYNTHETIC DATA' in text
     assert "gdl, best epoch: HD95 1 of 12: 1 one empty (40 mm)" in text

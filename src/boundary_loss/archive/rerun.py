@@ -28,7 +28,7 @@ from boundary_loss.files import read_array, read_json
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
 from boundary_loss.folders.run_record import RunRecord
-from boundary_loss.metric_definitions import EVALUATION_ARRAYS, TRAINING_ARRAYS
+from boundary_loss.metric_definitions import AREA_ARRAYS, METRICS
 from boundary_loss.provenance import commit
 from boundary_loss.statistics.comparison import find_runs, runs_in
 
@@ -214,17 +214,24 @@ def check_data(recipe: Recipe) -> None:
 
 def compare(recipe: Recipe, results: Path) -> list[str]:
     """Return a line for each run: its arrays are the same, or the largest difference."""
-    lines = []
-    for before in recipe.runs:
-        after = RunFolder.find(results / before.name)
-        worst = 0.0
-        names = [name for name in (*TRAINING_ARRAYS, *EVALUATION_ARRAYS) if before.has(name)]
-        for name in names:
-            old, new = read_array(before.path / f"{name}.npy"), after.array(name)
-            if old.shape != new.shape:
-                raise Stop(f"{name} of {shown(before.name)} had the shape {old.shape}, now {new.shape}")
-            gap = np.abs(np.nan_to_num(old.astype(float)) - np.nan_to_num(new.astype(float)))
-            worst = max(worst, float(gap.max(initial=0)))
-        verdict = "the same" if worst == 0 else f"different, by {worst:.3g} at most"
-        lines.append(f"{shown(before.name)}: {len(names)} arrays are {verdict}")
-    return lines
+    return [_compared(before, RunFolder.find(results / before.name)) for before in recipe.runs]
+
+
+def _compared(before: RunFolder, after: RunFolder) -> str:
+    """Compare every array that the archive holds; those by area are only measured where METRICS names them."""
+    unmeasured = [name for name in AREA_ARRAYS if before.has(name) and not after.has(name)]
+    names = [name for name in METRICS if before.has(name) and name not in unmeasured]
+    worst = max((_gap(name, before, after) for name in names), default=0.0)
+    verdict = "the same" if worst == 0 else f"different, by {worst:.3g} at most"
+    line = f"{shown(before.name)}: {len(names)} arrays are {verdict}"
+    return f"{line}; not measured again: {' '.join(unmeasured)} (give METRICS)" if unmeasured else line
+
+
+def _gap(name: str, before: RunFolder, after: RunFolder) -> float:
+    """Return the largest difference of an array; infinite where only one of both holds NaN."""
+    old, new = read_array(before.path / f"{name}.npy"), after.array(name)
+    if old.shape != new.shape:
+        raise Stop(f"{name} of {shown(before.name)} had the shape {old.shape}, now {new.shape}")
+    other = (old != new) & ~(np.isnan(old) & np.isnan(new))
+    gaps = np.abs(old[other].astype(float) - new[other])
+    return float(np.where(np.isnan(gaps), np.inf, gaps).max(initial=0))

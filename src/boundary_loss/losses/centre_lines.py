@@ -109,9 +109,10 @@ class CbDiceLoss(MeasuringLoss):
     """Mean over items and classes of 1 − cbDice; see :func:`cb_dice`. The radii are exact distances.
 
     A class is predicted where it is above ½, and its skeleton is that of this mask; the gradient flows through the
-    probabilities beside the skeleton, radius and depth. The authors' code makes one class of all above 0, sums over the
-    items, and gives −cbDice. As there, a predicted line within a thick object may count more than once: the value can
-    be below 0, so that the truth is not always its least.
+    probabilities beside the skeleton, radius and depth. It is 0, without a slope, as soon as every voxel is above ½
+    that should be and no other: take it beside a region loss. The authors' code makes one class of all above 0, sums
+    over the items, and gives −cbDice. As there, a can exceed 1 where a thin predicted line lies beside the true one
+    within a thick object; nothing keeps the value at or above 0.
 
     Args:
         iterations, skeleton, smooth: as in :class:`ClDiceLoss`; the skeleton of both masks is of this kind. "thin"

@@ -39,9 +39,8 @@ class SkeletonRecallLoss(MeasuringLoss):
     >>> labels = torch.zeros(1, 5, 9, dtype=torch.long)
     >>> labels[:, 1:4] = 1
     >>> thin = torch.zeros(1, 2, 5, 9)
-    >>> thin[:, 1, 2], thin[:, 0] = 1, 1
-    >>> thin[:, 0, 2] = 0
-    >>> SkeletonRecallLoss(tube=0, classes=[1])(thin, labels).item()  # all of the centre line
+    >>> thin[:, 0], thin[:, :, 1:3] = 1, torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)  # two of the class's three rows
+    >>> SkeletonRecallLoss(tube=0, classes=[1])(thin, labels).item()  # with all of the centre line
     0.0
     """
 

@@ -1,5 +1,7 @@
 """Centre lines of masks: thinned by scikit-image on the host, or softly, with a gradient, where the masks are."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from scipy.ndimage import binary_dilation
@@ -8,8 +10,6 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from boundary_loss.losses.target import zero_unless
-
-_POOLS = {1: F.max_pool2d, 2: F.max_pool2d, 3: F.max_pool3d}
 
 
 @torch.compiler.disable  # NumPy
@@ -67,16 +67,28 @@ def _lost(values: Tensor, known: Tensor | None) -> Tensor:
 
 def eroded(values: Tensor, known: Tensor | None = None) -> Tensor:
     """The least of each voxel and its neighbours across faces that are known; 0 where a voxel is not."""
-    pool, negative = _POOLS[values.ndim - 2], -(values if known is None else torch.where(known, values, 1))
-    least = None
-    for axis in range(2, values.ndim):
-        size = [3 if other == axis else 1 for other in range(2, values.ndim)]
-        along = -pool(negative, size, stride=1, padding=[n // 2 for n in size])
-        least = along if least is None else torch.minimum(least, along)
-    assert least is not None
+    filled = values if known is None else torch.where(known, values, 1)
+    least = _of_three(filled, 2, torch.minimum)
+    for axis in range(3, values.ndim):
+        least = torch.minimum(least, _of_three(filled, axis, torch.minimum))
     return zero_unless(known, least)
 
 
 def dilated(values: Tensor) -> Tensor:
     """The most of the 3 × 3 (× 3) voxels around each."""
-    return _POOLS[values.ndim - 2](values, 3, stride=1, padding=1)
+    for axis in range(2, values.ndim):
+        values = _of_three(values, axis, torch.maximum)
+    return values
+
+
+def _of_three(values: Tensor, axis: int, choose: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The least or the most of each voxel and its two neighbours along an axis.
+
+    Of shifted views: torch's pooling is not vectorised on a CPU.
+    """
+    n = values.shape[axis]
+    if n == 1:
+        return values
+    pairs = choose(values.narrow(axis, 0, n - 1), values.narrow(axis, 1, n - 1))
+    middle = choose(pairs.narrow(axis, 0, n - 2), pairs.narrow(axis, 1, n - 2))
+    return torch.cat([pairs.narrow(axis, 0, 1), middle, pairs.narrow(axis, n - 2, 1)], dim=axis)

@@ -1,5 +1,6 @@
 """OSS-Net (Reich et al., BMVC 2021) and O-Net (Mescheder et al., CVPR 2019): the class at any point of a volume."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 from boundary_loss.networks.blocks import check_positive
 from boundary_loss.networks.occupancy_decoder import BLOCKS, CELLS, Decoder, PatchEncoder
 from boundary_loss.networks.occupancy_encoder import Encoded, Encoder, Grid
+from boundary_loss.networks.pade import PadeUnit
 from boundary_loss.networks.patches import PatchView
 from boundary_loss.networks.precision import autocast_dtype
 from boundary_loss.shapes import Logits
@@ -61,6 +63,7 @@ class OSSNet(nn.Module):
         width: features of the decoder.
         channels: features of the deepest level; half as many at each level before, and 2 at least.
         fourier: sines and cosines of the position as further inputs, an even number.
+        pade_rate: learning rate of the Padé units over that of the other weights; published are 0.01 and 0.0003.
     """
 
     def __init__(
@@ -75,11 +78,14 @@ class OSSNet(nn.Module):
         width: int = 512,
         channels: int = 128,
         fourier: int = 0,
+        pade_rate: float = PadeUnit.rate_share,
     ) -> None:
         super().__init__()
         check_positive("OSSNet", in_channels=in_channels, num_classes=num_classes, width=width, channels=channels // 2)
         if fourier < 0 or fourier % 2:
             raise ValueError(f"OSSNet: fourier must be even, 0 or more, got {fourier}")
+        if not 0 < pade_rate < math.inf:
+            raise ValueError(f"OSSNet: pade_rate must be above 0, got {pade_rate:g}")
         if levels not in GRIDS:
             raise ValueError(f"OSSNet: levels must be 4 or 5, got {levels}")
         chosen = _configured(config, patches, encoder, aux)
@@ -98,12 +104,16 @@ class OSSNet(nn.Module):
         )
         self.bytes_per_point = 4 * max(2 * CELLS * seen, CELLS * (seen + 2 * max(seen // 2, 1)), CELLS + 5 * width)
         self.one_logit = num_classes == 2
+        for module in self.modules():
+            if isinstance(module, PadeUnit):
+                module.rate_share = pade_rate
 
     def forward(self, volume: Tensor, points: Tensor) -> Logits | dict[str, Logits]:
         """(B, C, X, Y, Z) and positions (B, P, 3) in voxels -> logits (B, K, P).
 
         With an auxiliary head a dictionary: ``logits``, and ``aux`` (B, K, ...), a coarse map of the whole volumes.
-        The padded copy that patches are read from is of one volume at a time, and not kept for backward.
+        The padded copy that patches are read from is of one volume at a time, and not kept for backward. A position
+        between voxels, which training has none of, sees the patch of the nearest; :meth:`at` interpolates.
         """
         _check(volume, points, self.in_channels)
         features = None
@@ -123,7 +133,7 @@ class OSSNet(nn.Module):
         """Positions (B, P, 3) in voxels, between voxels too -> logits (B, K, P)."""
         features = None
         if code.patches is not None:
-            features = self._patch_features([code.patches.at(item, places) for item, places in enumerate(points)])
+            features = self._patch_features([code.patches.between(item, places) for item, places in enumerate(points)])
         return self._as_classes(self.decoder(points, features, code.latents))
 
     def _view(self, volume: Tensor) -> PatchView:

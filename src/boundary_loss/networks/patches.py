@@ -1,6 +1,7 @@
 """Read small cubes of a volume around points from strided views: only the cubes that are asked for are copied."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -32,10 +33,38 @@ class PatchView:
     def at(self, item: int, points: Tensor) -> Tensor:
         """Patches (P, C, 7, 7, 7) of volume ``item`` around positions (P, 3) in voxels; wide ones are C more channels.
 
-        Each position takes the patch of the nearest voxel of the volume.
+        Each position takes the patch of the nearest voxel of the volume: :meth:`between` has those between voxels.
         """
-        sizes = self.scales[0].shape[1:4]
-        x, y, z = (points[:, axis].round().long().clamp(0, size - 1) for axis, size in enumerate(sizes))
+        return self._of_voxels(item, self._inside(points).round().long())
+
+    def between(self, item: int, points: Tensor) -> Tensor:
+        """The same, interpolated linearly from the voxels around each position, as if the volume were continuous.
+
+        With patches of the nearest voxel, what is asked at a higher resolution than the volume's would be its blocks.
+        """
+        points = self._inside(points)
+        low = points.floor()
+        shares = points - low
+        reached = [(0, 1) if bool(axis.any()) else (0,) for axis in shares.T]  # voxels themselves: one corner of eight
+        if all(len(steps) == 1 for steps in reached):
+            return self._of_voxels(item, low.long())
+        total: Tensor | None = None
+        for corner in product(*reached):
+            step = torch.tensor(corner, device=points.device)
+            weight = torch.where(step.bool(), shares, 1 - shares).prod(1)
+            patches = self._of_voxels(item, self._inside(low + step).long())
+            patches *= weight.to(patches.dtype)[:, None, None, None, None]
+            total = patches if total is None else total.add_(patches)
+        assert total is not None
+        return total
+
+    def _inside(self, points: Tensor) -> Tensor:
+        """Positions moved into the volume."""
+        last = torch.tensor(self.scales[0].shape[1:4], dtype=points.dtype, device=points.device) - 1
+        return points.clamp(min=torch.zeros_like(last), max=last)
+
+    def _of_voxels(self, item: int, voxels: Tensor) -> Tensor:
+        x, y, z = voxels.T
         patches = [view[item][x, y, z] for view in self.scales]
         return patches[0] if len(patches) == 1 else torch.cat(patches, dim=1)
 

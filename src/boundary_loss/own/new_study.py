@@ -96,7 +96,7 @@ def example_case(number: int) -> tuple[np.ndarray, np.ndarray]:
     """Return image int16 and labels uint8 of a patient, (X, Y, Z)."""
     rng = np.random.default_rng(number)
     centre = np.array(SHAPE) / 2 + rng.uniform(-3, 3, 3)
-    away = np.stack(np.indices(SHAPE), axis=-1) - centre
+    away = np.moveaxis(np.indices(SHAPE), 0, -1) - centre
     labels = (np.linalg.norm(away * (1, 1, 2), axis=-1) < rng.uniform(5, 7)).astype(np.uint8)
     image = rng.normal(100, 15, SHAPE) + 50 * labels
     return image.round().astype(np.int16), labels

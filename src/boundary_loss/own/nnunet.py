@@ -229,8 +229,9 @@ def _listed(root: Path, declared: Any, num_channels: int, faults: Faults) -> lis
     for name, entry in declared.items():
         images = entry.get("images") if isinstance(entry, dict) else None
         label = entry.get("label") if isinstance(entry, dict) else None
-        texts = [*images, label] if isinstance(images, list) else [None]
-        if len(texts) != num_channels + 1 or not all(isinstance(text, str) for text in texts):
+        found = [*images, label] if isinstance(images, list) else []
+        texts = [text for text in found if isinstance(text, str)]
+        if len(texts) != num_channels + 1 or len(found) != len(texts):
             faults.append(f"{JSON}: 'dataset' of {name!r:.60} needs {num_channels} 'images' and a 'label'")
             continue
         if variables := [text for text in texts if "$" in text]:
