@@ -92,7 +92,7 @@ def main() -> None:
         finish(make, disturbed)
         alike, compared = compare(peaceful, disturbed)
     heading = f"Soak of {args.study}.make" if args.write else "Soak"
-    publish(["", *section(make[3:], endings), "", *compared], heading, args.write if alike else None)
+    publish(["", *section([*make[1:3], *make[4:]], endings), "", *compared], heading, args.write if alike else None)
     if not alike:
         sys.exit(1)
     if endings.total() < args.kills:
