@@ -86,7 +86,7 @@ def test_pynrrd_reads_what_is_written(tmp_path: Path) -> None:
         np.testing.assert_allclose(header["space origin"], (71.5, -12.25, 103))
     with pytest.raises(ValueError, match="cannot hold bool"):
         write_volume(tmp_path / "v.nrrd", ARRAY > 3, np.eye(4))
-    with pytest.raises(ValueError, match=r"does not end in .nii, .nii.gz, .nrrd or .h5"):
+    with pytest.raises(ValueError, match=r"does not end in .nii, .nii.gz, .nrrd, .h5 or .png"):
         write_volume(tmp_path / "v.nhdr", ARRAY, np.eye(4))
 
 
