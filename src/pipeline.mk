@@ -314,7 +314,7 @@ hists    ?= val_dice
 plots := $(curves:%=$(RD)/%.png) $(boxplots:%=$(RD)/%_boxplot.png) $(hists:%=$(RD)/%_hist.png)
 
 # Those of areas take long, and are measured only if they are asked for: by METRICS, a goal or a list of plots
-areas := $(strip $(if $(filter surfaces,$(METRICS)),$(by_area),$(foreach name,$(by_area),$(if $(findstring $(name),$(METRICS) $(MAKECMDGOALS) $(curves) $(boxplots) $(hists)),$(name)))))
+areas := $(strip $(if $(filter surfaces,$(METRICS)),$(by_area),$(foreach name,$(by_area),$(if $(findstring $(name),$(METRICS) $(goals) $(curves) $(boxplots) $(hists)),$(name)))))
 
 $(foreach name,$(areas),$(RD)/%/$(name).npy): $$(call stale_run,$$*) | $(RD)/%
 	$(torch_python) -m boundary_loss.evaluate $(call quoted,$(RD)/$*) --data $(call data_of,$*) --metrics $(areas)
