@@ -47,7 +47,7 @@ class Seen:
         """Read what :meth:`to_json` returned; unknown keys are ignored."""
         absent = [ClassCounts(**_known(ClassCounts, counts)) for counts in content["absent"]]
         splits = [Split.from_json(split) for split in content["splits"]]
-        surfaces = Surfaces(**_known(Surfaces, content.get("surfaces", {})))
+        surfaces = Surfaces(**_known(Surfaces, content.get("surfaces") or {}))
         return cls(**_known(cls, content) | {"absent": absent, "splits": splits, "surfaces": surfaces})
 
 
