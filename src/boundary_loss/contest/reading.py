@@ -55,7 +55,8 @@ def cannot_be_concluded(result: Result) -> list[str]:
         "That it holds for other weights and schedules of the same losses: each was tried with one.",
     ]
     if most < 3:
-        said.insert(0, f"Anything about losses: with {few} to {most} seeds only these trained networks are compared.")
+        seeds = f"{few} to {most} seeds" if few < most else "1 seed" if most == 1 else f"{most} seeds"
+        said.insert(0, f"Anything about losses: with {seeds} only these trained networks are compared.")
     elif few < 3:
         said.insert(0, "Anything about losses of rows with fewer than three seeds, which are listed below.")
     if len(result.sets) < 3:
