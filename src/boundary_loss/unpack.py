@@ -89,7 +89,7 @@ class Selection:
     def target(self, name: str) -> PurePosixPath | None:
         """Where a member goes, relative to the folder; None if it is left out."""
         parts = PurePosixPath(name).parts
-        if any(part in ("__MACOSX", ".DS_Store") or part.startswith("._") for part in parts):
+        if is_of_a_mac(parts):
             return None
         if any(fnmatchcase(text, pattern) for pattern in self.drop for text in (name, *parts)):
             return None
@@ -100,6 +100,11 @@ class Selection:
             parts = parts[start:]
         parts = parts[self.strip :]
         return PurePosixPath(*parts) if parts else None
+
+
+def is_of_a_mac(parts: Sequence[str]) -> bool:
+    """Return True if the path has a component that a Mac hides in an archive."""
+    return any(part in ("__MACOSX", ".DS_Store") or part.startswith("._") for part in parts)
 
 
 @dataclass(frozen=True)
@@ -198,9 +203,16 @@ def directory_size(archive: Path) -> int:
 
 
 def danger(info: zipfile.ZipInfo) -> str | None:
-    """Why a member must not be unpacked; None if it may."""
-    name = info.orig_filename
-    mode = info.external_attr >> 16
+    """Return why a member must not be unpacked; None if it may."""
+    if fault := danger_of_name(info.orig_filename):
+        return fault
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a special file"
+    return "is encrypted" if info.flag_bits & 0x1 else None
+
+
+def danger_of_name(name: str) -> str | None:
+    """Return why a member of this name, in an archive of any format, must not be unpacked; None if it may."""
     parts = name.split("/")
     if not name:
         return "has no name"
@@ -214,13 +226,21 @@ def danger(info: zipfile.ZipInfo) -> str | None:
         return "has a backslash in its name"
     if name.startswith("/") or (len(name) > 1 and name[1] == ":"):
         return "has an absolute path"
-    if ".." in parts:
-        return "leaves the folder ('..')"
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is a link or a special file"
-    if info.flag_bits & 0x1:
-        return "is encrypted"
-    return None
+    return "leaves the folder ('..')" if ".." in parts else None
+
+
+def refuse_bomb(archive: Path, size: int) -> None:
+    """Refuse an archive that would unpack to far more bytes than its own size."""
+    if size > max(RATIO_FROM, MAX_RATIO * archive.stat().st_size):
+        raise ValueError(
+            f"{archive} would unpack to {size / GIB:.1f} GiB, over {MAX_RATIO} times its own size: refused as a bomb"
+        )
+
+
+def refuse_too_much(size: int) -> None:
+    """Refuse archives that would unpack to more than ``MAX_BYTES`` together."""
+    if size > MAX_BYTES:
+        raise ValueError(f"the archives would unpack to {size / GIB:.0f} GiB; the limit is {MAX_BYTES / GIB:.0f} GiB")
 
 
 def check_members(members: Sequence[Member]) -> int:
@@ -240,14 +260,9 @@ def check_members(members: Sequence[Member]) -> int:
     total = 0
     for archive in sorted({member.archive for member in members}):
         size = sum(member.info.file_size for member in members if member.archive == archive)
-        if size > max(RATIO_FROM, MAX_RATIO * archive.stat().st_size):
-            raise ValueError(
-                f"{archive} would unpack to {size / GIB:.1f} GiB, over {MAX_RATIO} times its own size: "
-                "refused as a bomb"
-            )
+        refuse_bomb(archive, size)
         total += size
-    if total > MAX_BYTES:
-        raise ValueError(f"the archives would unpack to {total / GIB:.0f} GiB; the limit is {MAX_BYTES / GIB:.0f} GiB")
+    refuse_too_much(total)
     return total
 
 

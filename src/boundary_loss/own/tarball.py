@@ -7,9 +7,8 @@ from pathlib import Path, PurePosixPath
 
 from boundary_loss.diskspace import check_room
 from boundary_loss.own.dataset import JSON
-from boundary_loss.unpack import MAX_BYTES, MAX_DEPTH, MAX_RATIO, RATIO_FROM, SPARE_BYTES
+from boundary_loss.unpack import SPARE_BYTES, danger_of_name, is_of_a_mac, refuse_bomb, refuse_too_much
 
-GIB = 1 << 30
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, OSError)
 
@@ -37,7 +36,8 @@ def unpack_tar(path: Path, folder: Path) -> None:
 
 def _members(path: Path, archive: tarfile.TarFile) -> list[tuple[tarfile.TarInfo, PurePosixPath]]:
     """Return the files below the folder that holds ``dataset.json``, each with its place in that folder."""
-    files = [member for member in archive.getmembers() if not member.isdir() and not _hidden(member.name)]
+    every = (member for member in archive.getmembers() if not member.isdir())
+    files = [member for member in every if not is_of_a_mac(PurePosixPath(member.name).parts)]
     for member in files:
         if fault := danger(member):
             raise ValueError(f"{path} is refused: member {member.name!r:.200} {fault}")
@@ -49,31 +49,16 @@ def _members(path: Path, archive: tarfile.TarFile) -> list[tuple[tarfile.TarInfo
         raise ValueError(f"{path} holds several data sets: {', '.join(map(str, roots))}; unpack it and name one folder")
     placed = [(member, PurePosixPath(member.name)) for member in files]
     chosen = [(member, name.relative_to(roots[0])) for member, name in placed if name.is_relative_to(roots[0])]
-    _check_sizes(path, [member for member, _ in chosen])
+    size = sum(member.size for member, _ in chosen)
+    refuse_bomb(path, size)
+    refuse_too_much(size)
     _check_twice(path, [target for _, target in chosen])
     return chosen
 
 
-def _hidden(name: str) -> bool:
-    return any(part.startswith("._") or part in (".DS_Store", "__MACOSX") for part in PurePosixPath(name).parts)
-
-
 def danger(member: tarfile.TarInfo) -> str | None:
     """Return why a member must not be unpacked; None if it may."""
-    parts = member.name.split("/")
-    if not member.isreg():
-        return "is a link or a special file"
-    if member.name.startswith("/") or "\\" in member.name or "\0" in member.name:
-        return "has an absolute path, a backslash or a zero byte in its name"
-    if ".." in parts:
-        return "leaves the folder ('..')"
-    return f"lies more than {MAX_DEPTH} folders deep" if len(parts) > MAX_DEPTH else None
-
-
-def _check_sizes(path: Path, members: list[tarfile.TarInfo]) -> None:
-    size = sum(member.size for member in members)
-    if size > max(RATIO_FROM, MAX_RATIO * path.stat().st_size) or size > MAX_BYTES:
-        raise ValueError(f"{path} would unpack to {size / GIB:.1f} GiB: refused as a bomb")
+    return danger_of_name(member.name) if member.isreg() else "is a link or a special file"
 
 
 def _check_twice(path: Path, targets: list[PurePosixPath]) -> None:
