@@ -6,7 +6,8 @@ that counts otherwise, as NRRD and ITK do (LPS), is turned where its header is r
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from nibabel.orientations import aff2axcodes
@@ -27,6 +28,8 @@ class Geometry(ABC):
     It keeps the header as written, so that a volume written back with it has the same header.
     """
 
+    format: ClassVar[str]
+    """Its name in JSON."""
     shape: tuple[int, int, int]
     ending: ClassVar[str]
     """Of the name of a file that is written back with this geometry."""
@@ -34,9 +37,11 @@ class Geometry(ABC):
     """Likewise of a file of probabilities, where the format takes whole numbers alone; else empty."""
     _formats: ClassVar[dict[str, type["Geometry"]]] = {}
 
-    def __init_subclass__(cls, *, format: str, **options: Any) -> None:
+    def __init_subclass__(cls, *, format: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)
-        Geometry._formats[format] = cls
+        if format:
+            cls.format = format
+            Geometry._formats[format] = cls
 
     @staticmethod
     def from_json(content: dict[str, Any]) -> "Geometry":
@@ -73,6 +78,29 @@ class Geometry(ABC):
     def doubts(self) -> list[str]:
         """Return what of the header is believed though something speaks against it."""
         return []
+
+
+@dataclass(frozen=True)
+class SizeAlone(Geometry):
+    """A geometry of a format that says nothing but how many voxels there are, and the size that a user stated."""
+
+    shape: tuple[int, int, int]
+    stated_mm: tuple[float, float, float] | None = None
+
+    @classmethod
+    def _from_json(cls, content: dict[str, Any]) -> Self:
+        x, y, z = content["shape"]
+        return cls((x, y, z))
+
+    def as_json(self) -> dict[str, Any]:
+        return {"format": self.format, "shape": list(self.shape)}
+
+    def restated(self, spacing_mm: tuple[float, float, float]) -> Self:
+        return replace(self, stated_mm=spacing_mm)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        return UNIT_MM if self.stated_mm is None else self.stated_mm
 
 
 @np.errstate(all="ignore")

@@ -5,14 +5,14 @@ lie, nor how large they are. Axes are those of the array, (X, Y, Z).
 """
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from boundary_loss.volumes.geometry import UNIT_MM, Geometry, unplaced
+from boundary_loss.volumes.geometry import SizeAlone, unplaced
 from boundary_loss.volumes.packages import package
 from boundary_loss.volumes.packed import UNREADABLE, refuse_bombs
 from boundary_loss.volumes.volume import Volume, checked_volume
@@ -22,28 +22,10 @@ IMAGE, LABEL = "image", "label"
 
 
 @dataclass(frozen=True)
-class Hdf5Geometry(Geometry, format="hdf5"):
+class Hdf5Geometry(SizeAlone, format="hdf5"):
     """What is known of where the voxels of an HDF5 file lie: their number, and the size that a user stated."""
 
     ending = ".h5"
-
-    shape: tuple[int, int, int]
-    stated_mm: tuple[float, float, float] | None = None
-
-    @classmethod
-    def _from_json(cls, content: dict[str, Any]) -> "Hdf5Geometry":
-        x, y, z = content["shape"]
-        return cls((x, y, z))
-
-    def as_json(self) -> dict[str, Any]:
-        return {"format": "hdf5", "shape": list(self.shape)}
-
-    def restated(self, spacing_mm: tuple[float, float, float]) -> "Hdf5Geometry":
-        return replace(self, stated_mm=spacing_mm)
-
-    @property
-    def spacing_mm(self) -> tuple[float, float, float]:
-        return UNIT_MM if self.stated_mm is None else self.stated_mm
 
     @property
     def affine(self) -> np.ndarray:

@@ -4,14 +4,15 @@ As in nnU-Net an image may have three channels, red, green and blue.
 """
 
 import io
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from boundary_loss.volumes.geometry import UNIT_MM, Geometry
+from boundary_loss.volumes.geometry import UNIT_MM, SizeAlone
 from boundary_loss.volumes.packed import UNREADABLE
 from boundary_loss.volumes.volume import Volume, checked_volume
 
@@ -22,29 +23,11 @@ _MODES = {"L": np.uint8, "1": np.uint8, "I;16": np.uint16, "I": np.int32, "RGB":
 
 
 @dataclass(frozen=True)
-class PngGeometry(Geometry, format="png"):
+class PngGeometry(SizeAlone, format="png"):
     """What is known of where the pixels of a picture lie: their number, and the size that a user stated."""
 
     ending = ".png"
     ending_of_floats = ".nii.gz"
-
-    shape: tuple[int, int, int]
-    stated_mm: tuple[float, float, float] | None = None
-
-    @classmethod
-    def _from_json(cls, content: dict[str, Any]) -> "PngGeometry":
-        x, y, z = content["shape"]
-        return cls((x, y, z))
-
-    def as_json(self) -> dict[str, Any]:
-        return {"format": "png", "shape": list(self.shape)}
-
-    def restated(self, spacing_mm: tuple[float, float, float]) -> "PngGeometry":
-        return replace(self, stated_mm=spacing_mm)
-
-    @property
-    def spacing_mm(self) -> tuple[float, float, float]:
-        return UNIT_MM if self.stated_mm is None else self.stated_mm
 
     @property
     def affine(self) -> np.ndarray:
@@ -59,12 +42,8 @@ def read_png_channels(path: Path, spacing_mm: tuple[float, float, float] | None 
     Raises:
         ValueError: it cannot be read, or its pixels are of another type, as those with a palette or transparency.
     """
-    try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            _check(picture)
-            array = np.asarray(picture).astype(_MODES[picture.mode])
-    except (*UNREADABLE, SyntaxError) as error:
-        raise ValueError(f"{path} cannot be read as a picture: {error or type(error).__name__}") from None
+    with _opened(path) as picture:
+        array = np.asarray(picture).astype(_MODES[picture.mode])
     x, y = array.shape[:2]
     geometry = PngGeometry((x, y, 1))
     return [checked_volume(path, channel, lambda _: geometry, spacing_mm) for channel in _channels(array)]
@@ -80,10 +59,17 @@ def read_png_volume(path: Path, spacing_mm: tuple[float, float, float] | None) -
 
 def read_png_shape(path: Path) -> tuple[tuple[int, ...], tuple[float, float, float]]:
     """Read the shape from the header alone, (X, Y, 1), with a fourth axis of three channels in colour."""
+    with _opened(path) as picture:
+        return (picture.height, picture.width, 1) + ((3,) if picture.mode == "RGB" else ()), UNIT_MM
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture whose header was checked; what fails while it is read names the file."""
     try:
         with Image.open(path, formats=("PNG",)) as picture:
             _check(picture)
-            return (picture.height, picture.width, 1) + ((3,) if picture.mode == "RGB" else ()), UNIT_MM
+            yield picture
     except (*UNREADABLE, SyntaxError) as error:
         raise ValueError(f"{path} cannot be read as a picture: {error or type(error).__name__}") from None
 
