@@ -14,6 +14,7 @@ from typing import Any
 PRECISIONS = ("off", "bf16", "fp16")
 LAYOUTS = ("last", "first")
 PREDICTIONS = ("png", "packed")
+DECISIONS = ("argmax", "dice")
 DEBUG_SLICES = 10
 DEBUG_CASES = 2
 
@@ -159,7 +160,7 @@ class Settings:
         default="argmax",
         metadata=_about(
             RUN, "the classes of whole volumes: the most probable, or those of the best expected Dice",
-            choices=("argmax", "dice"), words="decision of the classes", heading="decision",
+            choices=DECISIONS, words="decision of the classes", heading="decision",
         ),
     )  # fmt: skip
     best: str = field(

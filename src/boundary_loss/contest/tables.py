@@ -4,7 +4,7 @@ from boundary_loss.contest.reading import cannot_be_concluded, may_be_written, m
 from boundary_loss.contest.result import Result
 from boundary_loss.contest.sets import METRICS
 from boundary_loss.metric_definitions import metric
-from boundary_loss.report.latex import escape
+from boundary_loss.report.latex import escape, table
 from boundary_loss.statistics.comparison import short_label
 from boundary_loss.statistics.tables import cell, to_csv
 
@@ -158,15 +158,5 @@ def latex(result: Result) -> str:
 
 
 def _latex_table(lines: list[list[str]], caption: str) -> str:
-    head, *rest = ([_latex_cell(text) for text in line] for line in lines)
-    body = "\n".join(" & ".join(line) + r" \\" for line in rest)
-    return "\n".join([r"\begin{table}", r"\centering\footnotesize", rf"\caption{{{_latex_cell(caption)}}}",
-                      rf"\begin{{tabular}}{{l{'c' * (len(head) - 1)}}}", r"\toprule", " & ".join(head) + r" \\",
-                      r"\midrule", body, r"\bottomrule", r"\end{tabular}", r"\end{table}"])  # fmt: skip
-
-
-def _latex_cell(text: str) -> str:
-    escaped = escape(text)
-    for sign, written in (("†", r"$^\dagger$"), ("‡", r"$^\ddagger$"), ("↑", r"$\uparrow$"), ("↓", r"$\downarrow$")):
-        escaped = escaped.replace(sign, written)
-    return escaped
+    head, *rest = (" & ".join(map(escape, line)) for line in lines)
+    return table(caption, "l" + "c" * (len(lines[0]) - 1), [head + r" \\"], rest)

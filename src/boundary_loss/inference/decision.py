@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from boundary_loss.encoding import probs2class
+from boundary_loss.settings import DECISIONS
 from boundary_loss.shapes import Labels, Probs
 
-ARGMAX, DICE = DECISIONS = ("argmax", "dice")
+ARGMAX, DICE = DECISIONS
 _ROUNDS = 30  # Newton's steps; three to six are enough
 
 

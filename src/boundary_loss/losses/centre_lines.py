@@ -97,7 +97,7 @@ class ClDiceLoss(MeasuringLoss):
         self.skeleton = one_of("skeleton", skeleton, ("soft", "thin"))
 
     def measure(self, masks: Tensor, spacing: Spacing, known: Tensor | None) -> Tensor:
-        return thinned(masks) if self.skeleton == "thin" else soft_skeleton(masks.float(), self.iterations, known)
+        return skeletons(masks, self.skeleton, self.iterations, known)
 
     def of_maps(self, pair: Pair, maps: Tensor, spacing: Spacing) -> Tensor:
         p, g = self.choose(pair.probs), self.choose(pair.one_hot)
@@ -149,12 +149,8 @@ class CbDiceLoss(MeasuringLoss):
     def measure(self, masks: Tensor, spacing: Spacing, known: Tensor | None) -> Tensor:
         """Depths, below 0 on the skeleton, so that one map holds both."""
         depth = boundary_distance(masks, "inside", spacing, "far", known) * masks
-        return torch.where(self.lines(masks, known), -depth, depth)
-
-    def lines(self, masks: Tensor, known: Tensor | None) -> Tensor:
-        """(B, K, ...) bool skeletons of bool masks."""
-        found = thinned(masks) if self.skeleton == "thin" else soft_skeleton(masks.float(), self.iterations, known)
-        return found > 0.5
+        lines = skeletons(masks, self.skeleton, self.iterations, known) > 0.5
+        return torch.where(lines, -depth, depth)
 
     def of_maps(self, pair: Pair, maps: Tensor, spacing: Spacing) -> Tensor:
         p, g = self.choose(pair.probs), self.choose(pair.one_hot)
@@ -174,6 +170,11 @@ def weighted(p: Tensor, depths: Tensor, voxel: Tensor) -> Weighted:
     largest = torch.maximum(radius.amax(dim=tuple(range(2, p.ndim)), keepdim=True), voxel)
     thinness = ((largest - radius + voxel) / largest) ** (p.ndim - 3)
     return Weighted(depth.minimum(largest) / largest * p, radius / largest * p, torch.where(on_line, thinness * p, 0))
+
+
+def skeletons(masks: Tensor, kind: Skeleton, iterations: int, known: Tensor | None) -> Tensor:
+    """Return (B, K, ...) float32 skeletons of bool masks, of the kind that a loss was asked for."""
+    return thinned(masks) if kind == "thin" else soft_skeleton(masks.float(), iterations, known)
 
 
 def checked_iterations(iterations: int) -> int:

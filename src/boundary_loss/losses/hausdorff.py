@@ -81,8 +81,6 @@ class HausdorffLoss(MeasuringLoss):
     0.1067
     """
 
-    takes_spacing = True
-
     def __init__(
         self,
         *,

@@ -23,13 +23,14 @@ from boundary_loss.data import View
 from boundary_loss.files import sole_maker
 from boundary_loss.folders.prepared import PreparedFolder
 from boundary_loss.folders.run import RunFolder
-from boundary_loss.inference.decision import ARGMAX, DECISIONS
+from boundary_loss.inference.decision import ARGMAX
 from boundary_loss.predict.cases import CASE, cases_in, given_cases
 from boundary_loss.predict.inference import Predictor
 from boundary_loss.predict.locating import Locator
 from boundary_loss.predict.new import Trained, predict_new
 from boundary_loss.predict.saved import write_saved
 from boundary_loss.preparation.options import add_header_options, read_spacing
+from boundary_loss.settings import DECISIONS
 from boundary_loss.training.devices import pick_device
 from boundary_loss.training.weights import Weights
 

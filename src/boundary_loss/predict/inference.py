@@ -73,10 +73,11 @@ class Predictor:
             batch = slices[first : first + self.batch_size]
             probs = self._probs(self._logits(batch)[LOGITS])
             here = slice(first, first + len(batch))
-            classes[..., here] = probs2class(probs, dtype=torch.uint8).movedim(0, -1).cpu().numpy()
-            if kept is not None:
+            if kept is None:
+                classes[..., here] = probs2class(probs, dtype=torch.uint8).movedim(0, -1).cpu().numpy()
+            else:
                 kept[..., here] = probs.movedim(0, -1).cpu().numpy()
-        if kept is not None and self.decision != ARGMAX:
+        if kept is not None:
             classes = decide(torch.from_numpy(kept), self.decision).numpy()
         return classes, kept if self.softmax else None
 

@@ -15,7 +15,8 @@ from boundary_loss.statistics.difference import Choice, Difference, p_text
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
             "√": r"$\surd$", "²": "$^2$", "–": "--", "−": "$-$", "<": "$<$",
-            ">": "$>$"} | {c: "\\" + c for c in "&%$#_{}"}  # fmt: skip
+            ">": "$>$", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "↑": r"$\uparrow$",
+            "↓": r"$\downarrow$"} | {c: "\\" + c for c in "&%$#_{}"}  # fmt: skip
 
 
 def escape(text: str) -> str:
@@ -58,7 +59,7 @@ def _results(scores: Scores, shown: Sequence[Comparison], statistics: Statistics
     if warnings_of(scores.runs):
         caption += " " + ". ".join(warnings_of(scores.runs)) + "."
     header = [" & ".join(["", *heads]), " & ".join(["", *below])]
-    return _table(caption, "l" + "c" * (start - 2), [header[0] + r" \\ " + "".join(ranges), header[1] + r" \\"], rows)
+    return table(caption, "l" + "c" * (start - 2), [header[0] + r" \\ " + "".join(ranges), header[1] + r" \\"], rows)
 
 
 def _cell(scores: Scores, statistics: Statistics, label: str, shown: Comparison, column: str, when: Choice) -> str:
@@ -76,7 +77,7 @@ def _differences(scores: Scores, statistics: Statistics) -> str:
     rows = [_difference_row(d) for when in CHOICES for d in statistics.at(when)]
     caption = f"{scores.study}: paired comparisons; a positive gain means that the first is better. {statistics.method}"
     header = "first & second & metric & class & epoch & of & patients & gain & 95\\,\\% interval & $r$ & $p$ " + r"\\"
-    return _table(caption, "llllclrrcrl", [header], rows)
+    return table(caption, "llllclrrcrl", [header], rows)
 
 
 def _difference_row(d: Difference) -> str:
@@ -92,7 +93,8 @@ def _difference_row(d: Difference) -> str:
     return " & ".join(map(escape, cells))
 
 
-def _table(caption: str, columns: str, header: Sequence[str], rows: Sequence[str]) -> str:
+def table(caption: str, columns: str, header: Sequence[str], rows: Sequence[str]) -> str:
+    """Return a table; header and rows are LaTeX, the caption is text."""
     body = "\n".join(rf"{row} \\" for row in rows)
     return "\n".join(
         [

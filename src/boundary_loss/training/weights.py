@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from boundary_loss.data import View
 from boundary_loss.files import write_bytes
 from boundary_loss.folders import records
-from boundary_loss.inference.decision import DECISIONS
 from boundary_loss.networks import build_network, outline_network
 from boundary_loss.preparation.shown import Preparation
+from boundary_loss.settings import DECISIONS
 from boundary_loss.training.tensorfiles import fault_of_tensors, misfits, not_finite, read_tensors, to_bytes
 
 _VIEW = ("fit", "sample", "infer")

@@ -170,7 +170,7 @@ class NrrdGeometry(Geometry, format="nrrd"):
         return cls((x, y, z), tuple(content["header"]))
 
     def as_json(self) -> dict[str, Any]:
-        return {"format": "nrrd", "shape": list(self.shape), "header": list(self.lines)}
+        return {"format": self.format, "shape": list(self.shape), "header": list(self.lines)}
 
     @cached_property
     def fields(self) -> dict[str, Any]:
