@@ -9,7 +9,7 @@ import numpy as np
 from boundary_loss.preparation.label_values import label_faults, nearest_labels
 from boundary_loss.preparation.study import GT, Case, Files, Recipe, Study
 from boundary_loss.shapes import IGNORED
-from boundary_loss.volumes import UNIT_MM, Volume, in_words, read_volume, same_sizes
+from boundary_loss.volumes import UNIT_MM, Volume, corners, in_words, read_volume, same_sizes
 
 LISTED = 5
 """Cases that a warning names."""
@@ -169,8 +169,7 @@ def has_unit_voxels(volume: Volume, recipe: Recipe) -> bool:
 @np.errstate(all="ignore")
 def same_grid(a: Volume, b: Volume) -> bool:
     """Whether all corners of two volumes of one shape lie within half a voxel of each other."""
-    corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)]) * (*(np.array(a.array.shape) - 1), 1)
-    apart = np.linalg.norm(corners @ (a.affine - b.affine).T, axis=1).max()
+    apart = np.linalg.norm(corners(a.array.shape, a.affine) - corners(b.array.shape, b.affine), axis=1).max()
     return bool(apart <= 0.5 * min(b.spacing_mm))
 
 

@@ -24,7 +24,7 @@ from boundary_loss.volumes.formats import (
     write_volume,
     written_as,
 )
-from boundary_loss.volumes.geometry import UNIT_MM, Geometry, in_words, orientation, same_sizes
+from boundary_loss.volumes.geometry import UNIT_MM, Geometry, corners, in_words, orientation, same_sizes
 from boundary_loss.volumes.hdf5 import Hdf5Geometry
 from boundary_loss.volumes.nifti_geometry import PLACEMENT, NiftiGeometry
 from boundary_loss.volumes.nrrd_header import NrrdGeometry
@@ -41,6 +41,7 @@ __all__ = [
     "NrrdGeometry",
     "PngGeometry",
     "Volume",
+    "corners",
     "encode_volume",
     "ending_of",
     "in_words",

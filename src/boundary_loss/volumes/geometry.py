@@ -110,6 +110,13 @@ def sizes(affine: np.ndarray) -> np.ndarray:
 
 
 @np.errstate(all="ignore")
+def corners(shape: Sequence[int], affine: np.ndarray) -> np.ndarray:
+    """Return where the centres of the eight corner voxels of a volume lie, (8, 3) mm."""
+    ends = np.array(list(np.ndindex(2, 2, 2))) * (np.array(shape) - 1)
+    return ends @ affine[:3, :3].T + affine[:3, 3]
+
+
+@np.errstate(all="ignore")
 def invertible(affine: np.ndarray) -> bool:
     """Whether a (4, 4) affine is finite and maps no two voxels to one place."""
     if not np.isfinite(affine).all():

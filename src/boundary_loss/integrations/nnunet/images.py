@@ -1,7 +1,6 @@
 """A prediction and its ground truth on one grid, whatever format nnU-Net wrote them in."""
 
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from boundary_loss.command import Stop
 from boundary_loss.metrics.reading import as_classes
-from boundary_loss.volumes import READ, ending_of, in_words, read_volume, same_sizes
+from boundary_loss.volumes import READ, corners, ending_of, in_words, read_volume, same_sizes
 
 OFF = 0.1
 """Voxels by which the corners of two images may lie apart: headers round."""
@@ -37,9 +36,8 @@ def read_image(path: Path) -> Image:
         labels, spacing = _by_nnunet(path)
         return _flat(as_classes(labels, path.name), spacing, None)
     volume = read_volume(path, labels=True)
-    ends = np.array(list(product(*((0, size - 1) for size in volume.array.shape))))
-    corners = ends @ volume.affine[:3, :3].T + volume.affine[:3, 3]
-    return _flat(as_classes(volume.array, path.name), volume.spacing_mm, corners)
+    places = corners(volume.array.shape, volume.affine)
+    return _flat(as_classes(volume.array, path.name), volume.spacing_mm, places)
 
 
 def _by_nnunet(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
