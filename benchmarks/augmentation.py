@@ -4,7 +4,7 @@
 
 Ours are what a training step does: draw, read a box with the surroundings that turn in, deform once, add noise. MONAI's
 are its dictionary transforms, as they stand and lazily (one interpolation); TorchIO's, a Compose of its random ones.
-Each transform takes place in every call. One thread, of which the processor's time counts, so that other work on the
+Each transform is applied in every call. The time is one thread's processor time, so that other work on the
 machine blurs little.
 """
 

@@ -60,7 +60,7 @@ STUDIES = {
     "atria": ["PHANTOM=--cases 6 --size 40", "RUNS=dice hybrid", "dice.sample=patch(16,16,8,each=2)"],
     "brats": ["PHANTOM=--cases 6 --size 24", "RUNS=oss_c"],
 }
-"""What make is told of each: slices; whole volumes with a locator, patches and boxes; points of volumes."""
+"""Words of make for each study: of slices; of whole volumes with a locator, patches and boxes; of points of volumes."""
 
 WAYS: dict[str, Callable[[int], None]] = {
     "kill -9 of all": group(signal.SIGKILL),

@@ -52,7 +52,7 @@ def scene() -> tuple[Tensor, Tensor]:
 
 
 def pull(loss: Callable[[Tensor, Tensor], Tensor], labels: Tensor, probs: Tensor) -> np.ndarray:
-    """(X, Y) derivative by the object's probability p, of which the background's is 1 - p."""
+    """Return (X, Y): the derivative by the object's probability p; the background's probability is 1 - p."""
     p = probs[:, 1].clone().requires_grad_()
     loss(torch.stack([1 - p, p], dim=1), labels).backward()
     assert p.grad is not None

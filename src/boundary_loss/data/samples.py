@@ -104,7 +104,8 @@ class Samples(ABC):
 
         Args:
             seed: of the epoch.
-            whole: the whole batches of which ``batches`` are a rank's parts; samples are filled up to one size in each.
+            whole: the batches of all ranks, of which ``batches`` are this rank's parts. In each of them samples are
+                filled up to one size.
         """
 
     def forward(self, call: Callable[..., Any], batch: Batch) -> Any:

@@ -21,7 +21,7 @@ results/isles/gdl/
                          or of every whole volume, iter000/val/*.npz
     best_epoch/val/*.png the same, of the best epoch
     pred/*.nii.gz        predicted validation volumes in the scanner's space; pred_NAME/: of the new cases in NAME
-    mesh/                surfaces of pred: CASE_1_NAME.ply, .obj, CASE.png, surfaces.csv; surfaces.json: of which epoch
+    mesh/                surfaces of pred: CASE_1_NAME.ply, .obj, CASE.png, surfaces.csv; surfaces.json has their epoch
     tensorboard/         with TRACK=tensorboard
 
 A row that is trained several times (SEEDS, FOLDS) has such a folder for each: results/isles/gdl/seed0, gdl/fold1,

@@ -3,7 +3,7 @@
 loss.py            the terms, and the loss that adds one to nnU-Net's own; needs torch only
 mixins.py          what a trainer class inherits to train with a term
 trainers/          named trainers, the only files that nnU-Net is pointed at
-catalogue.py       the names of these trainers, and the line that tells nnU-Net where they are
+catalogue.py       the names of these trainers, and the export line that makes nnU-Net find them
 layout.py          where nnU-Net keeps predictions, ground truths, labels and folds
 images.py          a prediction and its ground truth, on one grid
 measuring.py       the metrics of a case, for each label or region

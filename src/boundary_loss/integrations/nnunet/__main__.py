@@ -1,6 +1,6 @@
 """nnU-Net's trainers and results: python -m boundary_loss.integrations.nnunet [evaluate | compare] ...
 
-Without a command it prints the line for a shell that tells nnU-Net where our trainers are, and their names as comments:
+Without a command it prints the export line that makes nnU-Net find our trainers, and their names as comments:
 
     eval "$(python -m boundary_loss.integrations.nnunet)"
     nnUNetv2_train 4 3d_fullres 0 -tr nnUNetTrainerBoundary
