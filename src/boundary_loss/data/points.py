@@ -123,9 +123,7 @@ def shown_at(maps: Tensor, frame: Frame, points: np.ndarray) -> Tensor:
     positions = np.clip(positions, 0, last)
     low = np.floor(positions).astype(np.int64)
     shares = positions - low
-    reached = [
-        (0, 1) if axis.any() else (0,) for axis in shares.T
-    ]  # without interpolation one corner of eight suffices
+    reached = [(0, 1) if axis.any() else (0,) for axis in shares.T]  # of voxels themselves one corner of eight
     total = maps.new_zeros(())
     for corner in product(*reached):
         weight = np.where(corner, shares, 1 - shares).prod(1) * inside

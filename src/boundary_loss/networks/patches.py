@@ -45,11 +45,11 @@ class PatchView:
         points = self._inside(points)
         low = points.floor()
         shares = points - low
-        reached = [(0, 1) if bool(axis.any()) else (0,) for axis in shares.T]  # voxels themselves: one corner of eight
-        if all(len(steps) == 1 for steps in reached):
+        apart = shares.any(dim=0).tolist()  # the host waits once
+        if not any(apart):
             return self._of_voxels(item, low.long())
         total: Tensor | None = None
-        for corner in product(*reached):
+        for corner in product(*((0, 1) if between else (0,) for between in apart)):
             step = torch.tensor(corner, device=points.device)
             weight = torch.where(step.bool(), shares, 1 - shares).prod(1)
             patches = self._of_voxels(item, self._inside(low + step).long())

@@ -104,6 +104,19 @@ def about_of(content: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def numbered_names(declared: Any, key: str, faults: Faults) -> list[str]:
+    """Return the names of the channels, which ``{"0": name, ...}`` numbers from 0, in their order.
+
+    Args:
+        key: of dataset.json, for messages.
+    """
+    numbers = [str(number) for number in range(len(declared))] if isinstance(declared, dict) else []
+    if not numbers or set(declared) != set(numbers):
+        faults.append(f'{JSON}: \'{key}\' is {declared!r:.60}; expected {{"0": "T1", "1": ...}}, numbered from 0')
+        return []
+    return [str(declared[number]) for number in numbers]
+
+
 def check_count(content: Mapping[str, Any], key: str, found: int, what: str, faults: Faults) -> None:
     """Note a number of cases that is not that of the files."""
     declared = content.get(key)

@@ -18,6 +18,7 @@ from boundary_loss.own.dataset import (
     about_of,
     check_case_names,
     check_count,
+    numbered_names,
     safe_names,
     shortened,
 )
@@ -33,7 +34,7 @@ def is_decathlon(content: Mapping[str, Any]) -> bool:
 def read_decathlon(root: Path, content: Mapping[str, Any], faults: Faults) -> Dataset:
     """Return what a Decathlon data set declares; what is wrong with it is added to ``faults``."""
     names, values = _labels(content.get("labels"), faults)
-    channels = _channels(content.get("modality"), faults)
+    channels = numbered_names(content.get("modality"), "modality", faults)
     training = _training(root, content.get("training"), len(channels), faults)
     test = _test(root, content.get("test"), len(channels), faults)
     check_count(content, "numTraining", len(training), "cases in 'training'", faults)
@@ -64,15 +65,6 @@ def _labels(declared: Any, faults: Faults) -> tuple[list[str], dict[int, int]]:
     if len(ordered) < 2:
         faults.append(f"{JSON}: 'labels' names no class beside the background")
     return [name for _, name in ordered], {value: k for k, (value, _) in enumerate(ordered)}
-
-
-def _channels(declared: Any, faults: Faults) -> list[str]:
-    """Return the names of the channels in their order."""
-    numbers = [str(number) for number in range(len(declared))] if isinstance(declared, dict) else []
-    if not numbers or set(declared) != set(numbers):
-        faults.append(f'{JSON}: \'modality\' is {declared!r:.60}; expected {{"0": "MRI", "1": ...}}, numbered from 0')
-        return []
-    return [str(declared[number]) for number in numbers]
 
 
 def _training(root: Path, listed: Any, num_channels: int, faults: Faults) -> list[Listed]:

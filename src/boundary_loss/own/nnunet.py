@@ -19,6 +19,7 @@ from boundary_loss.own.dataset import (
     about_of,
     check_case_names,
     check_count,
+    numbered_names,
     safe_names,
     shortened,
 )
@@ -41,7 +42,7 @@ def read_nnunet(root: Path, content: Mapping[str, Any], faults: Faults) -> Datas
     if "modality" in content:
         faults.append(f"{JSON}: 'modality' beside 'channel_names'; the former is of the Decathlon, remove one of them")
     ending = _ending(content.get("file_ending", ""), faults)
-    channels = channel_names(content.get("channel_names", {}), faults)
+    channels = numbered_names(content.get("channel_names", {}), "channel_names", faults)
     classes, values, remarks = _labels(content, faults)
     stacked = is_stacked(root, ending, len(channels))
     training, test = _cases(root, content, ending, 1 if stacked else len(channels), faults)
@@ -71,15 +72,6 @@ def _ending(declared: Any, faults: Faults) -> str:
         )
         return ""
     return declared
-
-
-def channel_names(declared: Any, faults: Faults) -> list[str]:
-    """Return the names of the channels in their order."""
-    numbers = [str(number) for number in range(len(declared))] if isinstance(declared, dict) else []
-    if not numbers or {str(key) for key in declared} != set(numbers):
-        faults.append(f'{JSON}: \'channel_names\' is {declared!r:.60}; expected {{"0": "T1", ...}}, numbered from 0')
-        return []
-    return [str(declared[number]) for number in numbers]
 
 
 def _labels(content: Mapping[str, Any], faults: Faults) -> tuple[list[str], dict[int, int], list[str]]:

@@ -52,8 +52,9 @@ def build(
     for _, own in trained:
         leading, late = _with_meshes(rows, list(own.values()))
         notes += late
+        dice = {label: dict(_dice(run)) for label, run in leading.items()}
         for volume, word in _order(leading):
-            shown = list(_pictures(leading, volume))
+            shown = list(_pictures(leading, volume, dice))
             if shown and left.take([picture["image"] for picture in shown], volume):
                 found.append({"name": volume, "word": word, "pictures": shown})
     if left.left_out:
@@ -105,11 +106,14 @@ def _order(runs: Mapping[str, RunFolder]) -> Iterator[tuple[str, str]]:
     yield from ((volume, "") for volume in others if volume not in chosen)
 
 
-def _pictures(runs: Mapping[str, RunFolder], volume: str) -> Iterator[dict[str, Any]]:
+def _pictures(
+    runs: Mapping[str, RunFolder], volume: str, dice: Mapping[str, Mapping[str, float]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the picture of a volume by each run that has one; ``dice`` of each run and volume."""
     for label, run in runs.items():
         path = run.path / MESHES / f"{volume}.png"
         if path.is_file():
-            yield {"run": label, "dice": dict(_dice(run)).get(volume), "image": _as_jpeg(path)}
+            yield {"run": label, "dice": dice[label].get(volume), "image": _as_jpeg(path)}
 
 
 def _dice(run: RunFolder) -> list[tuple[str, float]]:
