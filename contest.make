@@ -163,7 +163,7 @@ $(sets:=.report): $$(call seeded,$$(basename $$@))
 $(sets:=.cost): $$(basename $$@).data
 	+@$(call study,$(basename $@)) losscost
 
-report: | $(venv)  ## of what is finished so far: contest.html, .csv, .tex, .md and plots in $(RD)
+report: | $(venv)  ## of what is finished so far: contest.html, .csv, .tex, .md and plots
 	@$(call contest_command)
 
 page: | $(venv)  ## the same, and the results in docs/contest.md with their picture
